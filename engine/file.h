@@ -1,0 +1,42 @@
+/*
+ * Files that are never half-written, and files that are mapped rather than read.
+ */
+#ifndef MEWS_FILE_H
+#define MEWS_FILE_H
+
+#include "engine/error.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* A file being written beside its final place: nobody sees it before file_commit. */
+typedef struct file_writer {
+    FILE *stream;      /* write here; errors are caught by file_commit */
+    char *path, *temporary;
+} file_writer;
+
+bool file_begin(file_writer *w, const char *path, error *err);
+bool file_commit(file_writer *w, error *err);  /* flush, fsync, rename, fsync of the folder; frees w */
+void file_abandon(file_writer *w);             /* removes the temporary file; frees w; harmless after commit */
+
+/* Writes `size` bytes to `path` by the same road. */
+bool file_write(const char *path, const void *data, size_t size, error *err);
+
+/* A whole file in memory, with a zero byte after its end; free() it. */
+char *file_read(const char *path, size_t *size, error *err);
+
+typedef struct file_map {
+    const uint8_t *data;
+    size_t size;
+} file_map;
+
+bool file_map_open(file_map *m, const char *path, error *err);
+void file_map_close(file_map *m);
+
+/* mkdir -p. */
+bool file_make_folders(const char *path, error *err);
+
+/* SHA-256 as 64 hexadecimal digits and a zero byte. */
+void file_sha256(const void *data, size_t size, char out[65]);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * The safetensors format: an 8-byte little-endian header length, a JSON header, then the tensors' bytes. Readers treat
+ * the file as hostile: every offset, shape and size is checked before anything is touched.
+ */
+#ifndef MEWS_SAFETENSORS_H
+#define MEWS_SAFETENSORS_H
+
+#include "engine/error.h"
+
+#include <stdint.h>
+
+enum { SAFETENSORS_MAX_DIMS = 8 };
+
+typedef enum safetensors_dtype {
+    ST_BOOL, ST_U8, ST_I8, ST_U16, ST_I16, ST_F16, ST_BF16, ST_U32, ST_I32, ST_F32, ST_U64, ST_I64, ST_F64
+} safetensors_dtype;
+
+typedef struct safetensors_entry {
+    const char *name;
+    safetensors_dtype dtype;
+    int dims;
+    uint64_t shape[SAFETENSORS_MAX_DIMS];
+    uint64_t count;    /* elements */
+    uint64_t bytes;
+    const void *data;  /* inside the mapped file; not aligned in general: memcpy from it */
+} safetensors_entry;
+
+typedef struct safetensors safetensors;
+
+/* Maps `path` and checks it whole. ERROR_RUN with the file's name and what is wrong with it. */
+safetensors *safetensors_open(const char *path, error *err);
+void safetensors_close(safetensors *st);
+size_t safetensors_count(const safetensors *st);
+const safetensors_entry *safetensors_at(const safetensors *st, size_t i); /* in order of name */
+const safetensors_entry *safetensors_find(const safetensors *st, const char *name);
+/* A value of the header's __metadata__ (strings only), or NULL. */
+const char *safetensors_metadata(const safetensors *st, const char *key);
+size_t safetensors_dtype_size(safetensors_dtype dtype);
+
+/* Reads entry `name` of `count` elements into floats or doubles, converting from any dtype; an error if absent. */
+bool safetensors_read_float(const safetensors *st, const char *name, float *out, uint64_t count, error *err);
+bool safetensors_read_double(const safetensors *st, const char *name, double *out, uint64_t count, error *err);
+
+/* One tensor to write. */
+typedef struct safetensors_item {
+    const char *name;
+    safetensors_dtype dtype;
+    int dims;
+    uint64_t shape[SAFETENSORS_MAX_DIMS];
+    const void *data;
+} safetensors_item;
+
+/* Writes a whole file by temporary file, fsync and rename. `metadata` is key, value, key, value, …, NULL (or NULL). */
+bool safetensors_write(const char *path, const safetensors_item *items, size_t count, const char *const *metadata,
+                       error *err);
+
+#endif

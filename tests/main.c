@@ -1,0 +1,37 @@
+/*
+ * Runs every suite in one process tree and prints Check's closing line. The list of suites is made by the Makefile from
+ * the files' names. `run-tests NAME...` runs only the suites named.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUITE(name) Suite *suite_##name(void);
+#include "suites.inc"
+#undef SUITE
+
+static const struct {
+    const char *name;
+    Suite *(*make)(void);
+} suites[] = {
+#define SUITE(name) {#name, suite_##name},
+#include "suites.inc"
+#undef SUITE
+};
+
+static int wanted(const char *name, int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], name) == 0) return 1;
+    return argc < 2;
+}
+
+int main(int argc, char **argv) {
+    SRunner *runner = srunner_create(NULL);
+    for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)
+        if (wanted(suites[i].name, argc, argv)) srunner_add_suite(runner, suites[i].make());
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

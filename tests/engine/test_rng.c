@@ -13,7 +13,7 @@ START_TEST(test_philox_gives_the_authors_known_answers) {
     ck_assert_uint_eq(out[3], 0x9b00dbd8);
     rng_philox(ones, ones, out);
     ck_assert_uint_eq(out[0], 0x408f276d);
-    ck_assert_uint_eq(out[3], 0x5d3bd9ae);
+    ck_assert_uint_eq(out[3], 0x6d5451fd);
 }
 END_TEST
 

@@ -1,0 +1,53 @@
+/*
+ * Augmentation: from one image to the random views that self-supervised learning compares. Each step gives what Pillow
+ * and torchvision give for the same parameters (bicubic antialiased resize, colour jitter in a random order, greyscale,
+ * solarise, Gaussian blur by box filters), within one grey level. What is drawn depends only on (seed, epoch, sample,
+ * view), so any thread may make any view.
+ */
+#ifndef MEWS_AUGMENT_H
+#define MEWS_AUGMENT_H
+
+#include "engine/error.h"
+#include "engine/fields.h"
+#include "engine/rng.h"
+
+#include <stdint.h>
+
+enum { AUGMENT_VIEWS = 2 }; /* global views; the second may differ (solarise) */
+
+typedef struct augment_options {
+    int preset; /* choice: asymmetric, symmetric, symmetric_weak, none, custom; sets every row the spec does not */
+    double crop_min, crop_max; /* area of the random resized crop as a share of the image; 1, 1 = none */
+    double ratio_min, ratio_max;
+    double flip;               /* probability */
+    double jitter, brightness, contrast, saturation, hue; /* probability; strengths */
+    double greyscale;
+    double blur, blur_min, blur_max;                      /* probability; sigma in pixels */
+    double solarize, solarize_second;                     /* probability on the first and on the second view */
+    int64_t solarize_threshold;
+} augment_options;
+
+extern const field_table augment_fields;
+
+/* Overwrites every row but `preset` with the preset's values; the spec's own keys are then set on top. */
+void augment_apply_preset(augment_options *options);
+
+/* What is drawn for one view, exposed so that tests and tools can hold every step against the reference. */
+typedef struct augment_draw {
+    int top, left, height, width; /* crop box in the source image */
+    bool flip, jitter, greyscale, solarize, blur;
+    int order[4];                 /* of brightness 0, contrast 1, saturation 2, hue 3 */
+    double brightness, contrast, saturation, hue, sigma;
+} augment_draw;
+
+augment_draw augment_sample(const augment_options *options, int size, int view, rng *random);
+
+typedef struct augmenter augmenter; /* scratch memory and tables of one thread */
+augmenter *augmenter_create(int source_size, int target_size, error *err);
+void augmenter_destroy(augmenter *a);
+
+/* source: size×size×3 bytes RGB; target: target_size×target_size×3 bytes RGB. */
+void augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
+                   uint8_t *target);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Data sets: labelled images of one size, 8-bit RGB, in a training and a test split. Whatever the source (the built-in
+ * drawings, CIFAR's binary files, a folder or an archive of images), it is imported once into one packed, checksummed
+ * file that is memory-mapped from then on. Labels are for evaluation; pretraining never looks at them.
+ */
+#ifndef MEWS_DATASET_H
+#define MEWS_DATASET_H
+
+#include "engine/error.h"
+#include "engine/fields.h"
+
+#include <stdint.h>
+
+typedef enum dataset_split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } dataset_split;
+
+typedef struct data_options {
+    int name;                   /* choice: shapes, cifar10, folder */
+    char path[FIELD_TEXT_SIZE]; /* directory or archive; unused by shapes */
+    int64_t size;               /* side of the square images, pixels */
+    int64_t limit;              /* train on the first N of a seeded shuffle of the training split; 0 = all */
+    double validation;          /* share of the training split held out for choosing settings; it comes off first */
+    int64_t seed;               /* of the shuffle behind limit and validation */
+    char cache[FIELD_TEXT_SIZE];/* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
+} data_options;
+
+extern const field_table data_fields;
+
+typedef struct dataset dataset;
+
+/* Says what goes on during a long import; done of total images (total 0 = not known yet). */
+typedef void (*dataset_progress)(void *context, const char *what, uint64_t done, uint64_t total);
+
+/*
+ * Opens the data set, importing it into the cache on first use. Warnings (images skipped) go to `warn`, a line each.
+ * Errors name the file and what is wrong with it.
+ */
+dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
+                      void *context, error *err);
+void dataset_close(dataset *set);
+
+const char *dataset_name(const dataset *set);
+int dataset_size(const dataset *set);                 /* side in pixels */
+int dataset_classes(const dataset *set);
+const char *dataset_class_name(const dataset *set, int label);
+const char *dataset_checksum(const dataset *set);     /* SHA-256 of the packed content, 64 hexadecimal digits */
+const float *dataset_mean(const dataset *set);        /* per channel, of the training split, in 0 … 1 */
+const float *dataset_std(const dataset *set);
+
+uint32_t dataset_count(const dataset *set, dataset_split split);
+int dataset_label(const dataset *set, dataset_split split, uint32_t i);
+/* size × size × 3 bytes, row-major RGB, inside the mapped file. */
+const uint8_t *dataset_image(const dataset *set, dataset_split split, uint32_t i);
+
+#endif

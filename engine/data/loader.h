@@ -1,0 +1,39 @@
+/*
+ * The loader: threads that make augmented batches ahead of the trainer. Shuffles and augmentations depend only on
+ * (seed, epoch, sample, view), so a batch's bits are the same for any number of threads, and a run may start anywhere.
+ */
+#ifndef MEWS_LOADER_H
+#define MEWS_LOADER_H
+
+#include "engine/data/augment.h"
+#include "engine/data/dataset.h"
+
+typedef struct loader loader;
+
+typedef struct loader_batch {
+    uint32_t epoch, index;    /* which batch of which epoch this is */
+    int pairs, views;         /* n, and views per sample */
+    const float *pixels;      /* (views·n, size, size, 3), normalised by the data set's mean and std; view by view:
+                                 all first views, then all second ones */
+    const int *labels;        /* n */
+    const uint32_t *samples;  /* n indices into the split */
+    double waited;            /* seconds the caller was kept waiting */
+} loader_batch;
+
+/*
+ * Batches of `pairs` samples of `split`, the last incomplete one of an epoch dropped; order reshuffled each epoch by
+ * (seed, epoch). Starts at batch `index` of `epoch` and goes on for ever. threads ≥ 1. ERROR_USAGE when the split holds
+ * fewer than `pairs` samples.
+ */
+loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
+                    uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);
+uint32_t loader_batches(const loader *l); /* per epoch */
+
+/* The next batch; its memory stays valid until the next call. */
+bool loader_next(loader *l, loader_batch *batch, error *err);
+void loader_close(loader *l);
+
+/* Images of a split as they are, normalised: rows [first, first+count) into pixels (count, size, size, 3). */
+void loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * A row-major float32 matrix that the analysis reads and never owns, and the second moments taken from it. Everything
+ * is computed in double, on blocks of rows, so a memory-mapped matrix larger than memory is read a block at a time;
+ * sums run over blocks of a fixed size in a fixed order, so the thread count decides no bit of them.
+ */
+#ifndef MEWS_ANALYSIS_MATRIX_H
+#define MEWS_ANALYSIS_MATRIX_H
+
+#include "engine/error.h"
+
+#include <stdint.h>
+
+typedef struct matrix {
+    const float *data;
+    size_t rows, cols;
+} matrix;
+
+enum { MATRIX_BLOCK_ROWS = 512 };
+
+/* Rows [first, first + count) as doubles, minus `means` (cols, or NULL), into out (count, cols). Every reader of a
+ * matrix comes through here. */
+void matrix_block(matrix m, size_t first, size_t count, const double *means, double *out);
+
+/* An empty matrix, or a NaN or infinity, is an error that names the row and column of the first one. */
+bool matrix_check(matrix m, const char *name, error *err);
+
+/* Column means (cols), with a second pass that takes away the first one's rounding: a constant column centres to zero.
+ */
+bool matrix_means(matrix m, double *means, error *err);
+
+/* Euclidean norm of each row (rows). */
+void matrix_row_norms(matrix m, double *norms);
+
+/* Σ over rows [first, first + count) of xᵀx, x centred by `means` when given: out (cols, cols), full and symmetric. */
+bool matrix_gram(matrix m, size_t first, size_t count, const double *means, double *out, error *err);
+
+/* X Xᵀ of the rows, centred by `means` when given: out (rows, rows), full and symmetric. */
+bool matrix_gram_rows(matrix m, const double *means, double *out, error *err);
+
+/* Covariance (cols, cols), divided by n. */
+bool matrix_covariance(matrix m, double *out, error *err);
+
+/* Turns a covariance (d, d) into correlations in place; a constant column's are 0, its diagonal too. Returns the mean
+ * absolute value off the diagonal among the columns that vary (0 with fewer than two). */
+double matrix_correlation(double *covariance, size_t d);
+
+typedef enum matrix_pooling {
+    MATRIX_MEAN,    /* signed mean of a block */
+    MATRIX_MAX_ABS, /* the entry of largest magnitude, with its sign: thin lines stay visible */
+} matrix_pooling;
+
+/* Pools square (n, n) into out (k, k), k = min(n, limit), for a heat map. Returns k. */
+size_t matrix_pool(const double *square, size_t n, size_t limit, matrix_pooling pooling, double *out);
+
+/*
+ * Heat map of the adjacency matrix of cosines between rows, taken in the order `order` (rows entries, or NULL for their
+ * own), without ever holding (rows, rows): out (k, k), k = min(rows, limit), returned in *k.
+ */
+bool matrix_adjacency(matrix m, const uint32_t *order, size_t limit, matrix_pooling pooling, double *out, size_t *k,
+                      error *err);
+
+/* Row numbers sorted by key, stable: the order that shows blocks. keys ≥ 0, or anything. order (count). */
+bool matrix_order(const int32_t *keys, size_t count, uint32_t *order, error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * The singular values of a matrix of embeddings, as it is and centred, and what is read off them: RankMe, effective
+ * rank, participation ratio, numerical rank, condition number, power-law exponent. Every rank stands beside what the
+ * size of the sample allows: with n rows at most n − 1 centred directions exist, and even noise scores below d.
+ */
+#ifndef MEWS_ANALYSIS_SPECTRUM_H
+#define MEWS_ANALYSIS_SPECTRUM_H
+
+#include "analysis/matrix.h"
+
+/* A rank, as a share of the most that n and d allow, and as a share of what isotropic Gaussian noise scores. */
+typedef struct rank_figure {
+    double value, share, noise, noise_share; /* noise: the null's own value */
+} rank_figure;
+
+typedef struct spectrum {
+    size_t n, d, count;              /* count = min(n, d) */
+    double *singular_values;         /* (count), descending, of the matrix as it is */
+    double *singular_values_centred; /* (count), descending, of the matrix minus its column means */
+    rank_figure rankme;              /* Garrido et al. 2023: uncentred; share of min(n, d) */
+    rank_figure effective_rank;      /* Roy & Vetterli 2007: centred; this and below: share of min(n − 1, d) */
+    rank_figure participation_ratio; /* centred, (Σλ)² / Σλ² with λ = σ² */
+    rank_figure numerical_rank;      /* centred, σ > σ₁ max(n, d) ε, ε of float32, what the matrix is stored in */
+    double condition_number; /* centred: σ₁ over the smallest of the min(n − 1, d); infinity when that is 0 */
+    double alpha; /* α-ReQ (Agrawal et al. 2022): λ_i ∝ i^−α by least squares in logs; NaN unless 3 points */
+    size_t alpha_first, alpha_last;  /* ranks fitted, from 1, both included; 0 when there is no fit */
+    double alpha_r2;                 /* of that fit */
+    double correlation_off_diagonal; /* mean |correlation| of two different columns */
+    size_t constant_columns;
+    double mean_squared_norm; /* of the rows */
+    double total_variance;    /* trace of the covariance, divided by n; at most mean_squared_norm */
+    bool by_qr;               /* the steep spectrum asked for QR instead of a Gram matrix */
+} spectrum;
+
+/* All of the above. `noise` asks for the null (the noise fields are NaN without it). ERROR_RUN on NaN, or no memory. */
+bool spectrum_compute(matrix m, bool noise, spectrum *out, error *err);
+void spectrum_free(spectrum *s);
+
+/*
+ * Singular values alone: sigma (min(rows, cols)), descending; of the matrix minus `means` when given. Exact zeros stand
+ * where centring leaves nothing but float32 rounding. *by_qr (or NULL) says which road was taken: a Gram matrix in
+ * double squares the condition number and keeps 7 of 16 digits, so a spectrum that spans more than 6 decades is taken
+ * again by QR of row blocks (TSQR).
+ */
+bool spectrum_singular_values(matrix m, const double *means, double *sigma, bool *by_qr, error *err);
+
+/* Same from a Gram matrix (d, d), which is destroyed: sigma (d), descending. */
+bool spectrum_of_gram(double *gram, size_t d, double *sigma, error *err);
+
+/* exp of the entropy of p = σ/Σσ + 1e-7, as in RankMe's equation 2; 0 when all σ are 0. */
+double spectrum_rankme(const double *sigma, size_t count);
+/* exp of the entropy of σ/Σσ, 0 log 0 = 0; 0 when all σ are 0. */
+double spectrum_effective_rank(const double *sigma, size_t count);
+double spectrum_participation_ratio(const double *sigma, size_t count);
+
+/* What isotropic Gaussian noise of n rows and d columns scores; see spectrum_noise.c for how it is got. */
+typedef struct noise_ranks {
+    double rankme, effective_rank, participation_ratio, numerical_rank;
+} noise_ranks;
+bool spectrum_noise(size_t n, size_t d, noise_ranks *out, error *err);
+
+/* The noise's expected singular values, for drawing beside a spectrum: sigma (min(n, d)), descending, unit variance. */
+bool spectrum_noise_values(size_t n, size_t d, double *sigma, error *err);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * What a set of runs varies, found from the records themselves: blocks (the sub-sweeps of a results folder), in each
+ * block one axis (the swept key the figures run along), series (every combination of the other swept keys) and points
+ * (one setting, with its repetitions over seeds). Nothing is wired to a key's name except that a key ending in ".seed"
+ * is a repetition and not a setting.
+ */
+#ifndef MEWS_STUDY_H
+#define MEWS_STUDY_H
+
+#include "analysis/records.h"
+
+typedef struct study_point {
+    double x;               /* the axis value; its rank among the values when they are not numbers */
+    char label[64];         /* the axis value as text */
+    const record **records; /* finished runs, one a seed (count) */
+    size_t count;
+} study_point;
+
+typedef struct study_series {
+    char label[160];     /* the other swept keys' values, "" when there are none */
+    study_point *points; /* by x; every point has at least one finished run */
+    size_t count;
+} study_series;
+
+typedef struct study_block {
+    char name[96];      /* as in the runs, or made from the method */
+    char slug[96];      /* the name as part of a file's name */
+    char axis[96];      /* swept key, "" when nothing varies */
+    char axis_name[64]; /* short: "codes" */
+    char methods[96];   /* the runs' methods, comma-separated */
+    bool numeric, log;  /* axis values are numbers; positive ones spread over a factor of 8 or more */
+    study_series *series;
+    size_t count;
+} study_block;
+
+typedef struct study {
+    records records;
+    char *name;          /* of the results folder */
+    study_block *blocks; /* by name */
+    size_t count;
+    size_t finished;             /* runs */
+    size_t seeds_min, seeds_max; /* repetitions of a point */
+} study;
+
+bool study_read(study *s, const char *folder, error *err);
+void study_free(study *s);
+
+/* A metric over the repetitions of a point. Without any: n = 0 and NaN. sd is NaN for n = 1. */
+typedef struct study_figure {
+    size_t n;
+    double mean, sd, min, max;
+} study_figure;
+study_figure study_measure(const study_point *p, const char *metric);
+
+/* The names of all final figures, the field's usual order first, then the rest by name; free the array only. */
+const char **study_metrics(const study *s, size_t *count);
+
+/* A metric's name as a reader says it: "linear accuracy", "AMI of the codes"; the name itself when unknown. */
+const char *study_metric_title(const char *metric);
+
+/* A number with the digits that make sense for its metric: "241.3", "0.412"; "–" for NaN. Returns `out`. */
+char *study_format(const char *metric, double value, char *out, size_t size);
+
+#endif

@@ -23,7 +23,7 @@ typedef struct field {
     field_type type;
     size_t offset;              /* of the option in its section's struct */
     const char *fallback;       /* default, as it would stand in YAML */
-    double min, max;            /* inclusive bounds of numbers */
+    double min, max;            /* inclusive bounds of numbers; none when min ≥ max (both left out) */
     const char *const *choices; /* NULL-terminated; FIELD_CHOICE and FIELD_SET */
     bool identity;              /* decides a run's result, so it is part of the run id */
     const char *help;           /* one line: meaning, unit, source */
@@ -42,6 +42,9 @@ void fields_defaults(const field_table *table, void *options);
 /* The row called `key`, or NULL. */
 const field *fields_find(const field_table *table, const char *key);
 
+/* The key nearest to `key`, or NULL. */
+const char *fields_nearest(const field_table *table, const char *key);
+
 /* The row called `key`; when there is none, ERROR_USAGE "unknown key `section.key`; did you mean `…`?". */
 const field *fields_require(const field_table *table, const char *key, error *err);
 
@@ -51,7 +54,10 @@ const field *fields_require(const field_table *table, const char *key, error *er
  */
 bool field_parse(const field_table *table, const field *row, void *options, const char *text, error *err);
 
-/* Writes the option's value as a YAML scalar that field_parse reads back to the same bits. Returns `out`. */
+/*
+ * Writes the option's value as text that field_parse reads back to the same bits (a YAML scalar or flow list; only
+ * FIELD_TEXT may need YAML's quotes around it, which are the YAML writer's affair). Returns `out`.
+ */
 char *field_format(const field *row, const void *options, char *out, size_t size);
 
 /* Says what a row takes, in words: "integer from 1 to 65536", "one of: l2, tanh". Returns `out`. */

@@ -1,7 +1,7 @@
 /*
  * A row-major float32 matrix that the analysis reads and never owns, and the second moments taken from it. Everything
- * is computed in double, on blocks of rows, so a memory-mapped matrix larger than memory is read a block at a time;
- * sums run over blocks of a fixed size in a fixed order, so the thread count decides no bit of them.
+ * is computed in double, a tile at a time, so that a memory-mapped matrix larger than memory needs no copy of itself.
+ * All readers come through matrix_tile: another storage type would be taught to that one function.
  */
 #ifndef MEWS_ANALYSIS_MATRIX_H
 #define MEWS_ANALYSIS_MATRIX_H
@@ -15,17 +15,19 @@ typedef struct matrix {
     size_t rows, cols;
 } matrix;
 
-enum { MATRIX_BLOCK_ROWS = 512 };
-
-/* Rows [first, first + count) as doubles, minus `means` (cols, or NULL), into out (count, cols). Every reader of a
- * matrix comes through here. */
-void matrix_block(matrix m, size_t first, size_t count, const double *means, double *out);
+/*
+ * Rows [first_row, first_row + rows) and columns [first_col, first_col + cols) as doubles, minus `means` (of all
+ * columns) when given: out (rows, cols) row by row, a new row every `stride` doubles. matrix_block is the same for
+ * whole rows, packed: out (rows, m.cols).
+ */
+void matrix_tile(matrix m, size_t first_row, size_t rows, size_t first_col, size_t cols, const double *means,
+                 double *out, size_t stride);
+void matrix_block(matrix m, size_t first_row, size_t rows, const double *means, double *out);
 
 /* An empty matrix, or a NaN or infinity, is an error that names the row and column of the first one. */
 bool matrix_check(matrix m, const char *name, error *err);
 
-/* Column means (cols), with a second pass that takes away the first one's rounding: a constant column centres to zero.
- */
+/* Column means (cols). Sums of fewer than 2^29 equal floats are exact in double: a constant column centres to zero. */
 bool matrix_means(matrix m, double *means, error *err);
 
 /* Euclidean norm of each row (rows). */

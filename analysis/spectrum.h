@@ -37,12 +37,12 @@ bool spectrum_compute(matrix m, bool noise, spectrum *out, error *err);
 void spectrum_free(spectrum *s);
 
 /*
- * Singular values alone: sigma (min(rows, cols)), descending; of the matrix minus `means` when given. Exact zeros stand
- * where centring leaves nothing but float32 rounding. *by_qr (or NULL) says which road was taken: a Gram matrix in
- * double squares the condition number and keeps 7 of 16 digits, so a spectrum that spans more than 6 decades is taken
- * again by QR of row blocks (TSQR).
+ * Singular values alone: sigma (min(rows, cols)), descending, of the matrix minus its column means when `centred`. A
+ * column whose spread is float32 rounding of its mean is constant: centred, it is exactly zero. *by_qr (or NULL) says
+ * which road was taken: a Gram matrix in double squares the condition number and leaves 8 of 16 digits, so a spectrum
+ * that spans more than 5 decades is taken again by QR of row blocks (TSQR).
  */
-bool spectrum_singular_values(matrix m, const double *means, double *sigma, bool *by_qr, error *err);
+bool spectrum_singular_values(matrix m, bool centred, double *sigma, bool *by_qr, error *err);
 
 /* Same from a Gram matrix (d, d), which is destroyed: sigma (d), descending. */
 bool spectrum_of_gram(double *gram, size_t d, double *sigma, error *err);

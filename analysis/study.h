@@ -26,7 +26,7 @@ typedef struct study_block {
     char name[96];      /* as in the runs, or made from the method */
     char slug[96];      /* the name as part of a file's name */
     char axis[96];      /* swept key, "" when nothing varies */
-    char axis_name[64]; /* short: "codes" */
+    char axis_name[96]; /* short: "codes" */
     char methods[96];   /* the runs' methods, comma-separated */
     bool numeric, log;  /* axis values are numbers; positive ones spread over a factor of 8 or more */
     study_series *series;

@@ -218,14 +218,12 @@ typedef union element {
 static element element_at(const npy *a, uint64_t row, uint64_t col) {
     size_t size = npy_dtype_size(a->dtype);
     uint64_t index = a->fortran ? col * a->rows + row : row * a->cols + col;
+    const uint8_t *source = a->data + index * size;
     element e = {{0}};
-    memcpy(e.bytes, a->data + index * size, size);
-    if (a->swapped)
-        for (size_t i = 0; i < size / 2; i++) {
-            uint8_t byte = e.bytes[i];
-            e.bytes[i] = e.bytes[size - 1 - i];
-            e.bytes[size - 1 - i] = byte;
-        }
+    if (!a->swapped)
+        memcpy(e.bytes, source, size);
+    else
+        for (size_t i = 0; i < size && i < sizeof e.bytes; i++) e.bytes[i] = source[size - 1 - i];
     return e;
 }
 

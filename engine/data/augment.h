@@ -19,11 +19,11 @@ typedef struct augment_options {
     int preset; /* choice: asymmetric, symmetric, symmetric_weak, none, custom; sets every row the spec does not */
     double crop_min, crop_max; /* area of the random resized crop as a share of the image; 1, 1 = none */
     double ratio_min, ratio_max;
-    double flip;               /* probability */
+    double flip;                                          /* probability */
     double jitter, brightness, contrast, saturation, hue; /* probability; strengths */
     double greyscale;
-    double blur, blur_min, blur_max;                      /* probability; sigma in pixels */
-    double solarize, solarize_second;                     /* probability on the first and on the second view */
+    double blur, blur_min, blur_max;  /* probability; sigma in pixels */
+    double solarize, solarize_second; /* probability on the first and on the second view */
     int64_t solarize_threshold;
 } augment_options;
 
@@ -32,11 +32,14 @@ extern const field_table augment_fields;
 /* Overwrites every row but `preset` with the preset's values; the spec's own keys are then set on top. */
 void augment_apply_preset(augment_options *options);
 
+/* ERROR_USAGE when a lower bound stands above its upper one, which no single row can see. */
+bool augment_check(const augment_options *options, error *err);
+
 /* What is drawn for one view, exposed so that tests and tools can hold every step against the reference. */
 typedef struct augment_draw {
     int top, left, height, width; /* crop box in the source image */
     bool flip, jitter, greyscale, solarize, blur;
-    int order[4];                 /* of brightness 0, contrast 1, saturation 2, hue 3 */
+    int order[4]; /* of brightness 0, contrast 1, saturation 2, hue 3 */
     double brightness, contrast, saturation, hue, sigma;
 } augment_draw;
 
@@ -49,5 +52,8 @@ void augmenter_destroy(augmenter *a);
 /* source: size×size×3 bytes RGB; target: target_size×target_size×3 bytes RGB. */
 void augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
                    uint8_t *target);
+
+/* out = (rgb/255 − mean)/std per channel; rgb and out: (pixels, 3). */
+void augment_normalize(const uint8_t *rgb, int pixels, const float mean[3], const float std[3], float *out);
 
 #endif

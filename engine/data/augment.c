@@ -1,0 +1,227 @@
+/*
+ * A view is made in one go: crop, resize and flip by the resizer (the flip commutes with every later step, all of them
+ * being even in x), then the colour steps and the blur on planes, then back to pixels. The order is that of the
+ * pipelines whose settings the presets quote: crop, jitter, greyscale, blur, solarise, flip.
+ */
+#include "engine/data/augment.h"
+#include "engine/data/blur.h"
+#include "engine/data/colour.h"
+#include "engine/data/resize.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* ---- options ---------------------------------------------------------------------------------------------------- */
+
+enum { ASYMMETRIC, SYMMETRIC, SYMMETRIC_WEAK, NONE, CUSTOM };
+
+static const char *const presets[] = {
+    [ASYMMETRIC] = "asymmetric",
+    [SYMMETRIC] = "symmetric",
+    [SYMMETRIC_WEAK] = "symmetric_weak",
+    [NONE] = "none",
+    [CUSTOM] = "custom",
+    NULL,
+};
+
+#define REAL(name, standard, low, high, text)                                                                          \
+    { #name, FIELD_REAL, offsetof(augment_options, name), standard, low, high, NULL, true, text }
+
+/* The fallbacks are those of `asymmetric`. `preset` decides nothing beyond the rows it sets, so it is no identity. */
+static const field rows[] = {
+    {"preset", FIELD_CHOICE, offsetof(augment_options, preset), "asymmetric", 0, 0, presets, false,
+     "sets every other key that the spec does not; short form: `augment: PRESET`; custom leaves them alone"},
+    REAL(crop_min, "0.08", 1e-4, 1,
+         "smallest area of the random resized crop, share of the image; 1 with crop_max 1: no crop"),
+    REAL(crop_max, "1", 1e-4, 1, "largest area of the random resized crop, share of the image"),
+    REAL(ratio_min, "0.75", 0.01, 100, "smallest ratio of the crop's width to its height"),
+    REAL(ratio_max, "1.3333333333333333", 0.01, 100, "largest ratio of the crop's width to its height"),
+    REAL(flip, "0.5", 0, 1, "probability of mirroring left to right"),
+    REAL(jitter, "0.8", 0, 1, "probability of colour jitter, its four steps in a random order"),
+    REAL(brightness, "0.4", 0, 10, "jitter: brightness by a factor within 1 -/+ this, at least 0"),
+    REAL(contrast, "0.4", 0, 10, "jitter: contrast by a factor within 1 -/+ this, at least 0"),
+    REAL(saturation, "0.2", 0, 10, "jitter: saturation by a factor within 1 -/+ this, at least 0"),
+    REAL(hue, "0.1", 0, 0.5, "jitter: hue turned by at most this share of the full circle"),
+    REAL(greyscale, "0.2", 0, 1, "probability of greyscale"),
+    REAL(blur, "0", 0, 1, "probability of Gaussian blur"),
+    REAL(blur_min, "0.1", 0.01, 100, "smallest sigma of the blur, pixels"),
+    REAL(blur_max, "2", 0.01, 100, "largest sigma of the blur, pixels"),
+    REAL(solarize, "0", 0, 1, "probability of inverting bright values, first view"),
+    REAL(solarize_second, "0.2", 0, 1, "probability of inverting bright values, second view"),
+    {"solarize_threshold", FIELD_INT, offsetof(augment_options, solarize_threshold), "128", 0, 256, NULL, true,
+     "solarize inverts values of 0 to 255 from this one on"},
+};
+
+const field_table augment_fields = {
+    .section = "augment", .rows = rows, .count = sizeof rows / sizeof *rows, .size = sizeof(augment_options)};
+
+void augment_apply_preset(augment_options *options) {
+    int preset = options->preset;
+    if (preset == CUSTOM) return;
+    augment_options o = {
+        .preset = preset,
+        .crop_min = 0.08,
+        .crop_max = 1,
+        .ratio_min = 0.75,
+        .ratio_max = 4.0 / 3,
+        .flip = 0.5,
+        .jitter = 0.8,
+        .brightness = 0.4,
+        .contrast = 0.4,
+        .saturation = 0.2,
+        .hue = 0.1,
+        .greyscale = 0.2,
+        .blur_min = 0.1,
+        .blur_max = 2,
+        .solarize_threshold = 128,
+    };
+    if (preset == ASYMMETRIC) o.solarize_second = 0.2;
+    if (preset == SYMMETRIC) o.brightness = o.contrast = o.saturation = 0.8, o.hue = 0.2, o.blur = 0.5;
+    if (preset == SYMMETRIC_WEAK) o.saturation = 0.4, o.blur = 0.5;
+    if (preset == NONE) o.crop_min = 1, o.flip = o.jitter = o.greyscale = 0;
+    *options = o;
+}
+
+static bool ordered(const char *name, double low, double high, error *err) {
+    if (low <= high) return true;
+    return error_set(err, ERROR_USAGE, "augment.%s_min is %g, above augment.%s_max, which is %g", name, low, name,
+                     high);
+}
+
+bool augment_check(const augment_options *o, error *err) {
+    return ordered("crop", o->crop_min, o->crop_max, err) && ordered("ratio", o->ratio_min, o->ratio_max, err) &&
+           ordered("blur", o->blur_min, o->blur_max, err);
+}
+
+/* ---- what is drawn ---------------------------------------------------------------------------------------------- */
+
+/*
+ * torchvision's RandomResizedCrop: ten tries at an area (uniform) and a ratio (log-uniform) whose box fits, else the
+ * largest central box whose ratio is allowed.
+ */
+static void sample_crop(const augment_options *o, int size, rng *random, augment_draw *draw) {
+    double low = log(o->ratio_min), high = log(o->ratio_max);
+    for (int attempt = 0; attempt < 10; attempt++) {
+        double area = (double)size * size * rng_between(random, o->crop_min, o->crop_max);
+        double ratio = exp(rng_between(random, low, high));
+        double width = rint(sqrt(area * ratio)), height = rint(sqrt(area / ratio));
+        if (width < 1 || width > size || height < 1 || height > size) continue;
+        draw->width = (int)width, draw->height = (int)height;
+        draw->top = (int)rng_below(random, (uint32_t)(size - draw->height + 1));
+        draw->left = (int)rng_below(random, (uint32_t)(size - draw->width + 1));
+        return;
+    }
+    draw->width = draw->height = size;
+    if (o->ratio_min > 1) draw->height = (int)rint(size / o->ratio_min);
+    if (o->ratio_max < 1) draw->width = (int)rint(size * o->ratio_max);
+    draw->height = draw->height > 0 ? draw->height : 1;
+    draw->width = draw->width > 0 ? draw->width : 1;
+    draw->top = (size - draw->height) / 2, draw->left = (size - draw->width) / 2;
+}
+
+static double sample_factor(rng *random, double strength) {
+    return rng_between(random, strength < 1 ? 1 - strength : 0, 1 + strength);
+}
+
+/* Everything is drawn whether it is used or not, so that changing one step's setting leaves the others' draws alone. */
+augment_draw augment_sample(const augment_options *o, int size, int view, rng *random) {
+    augment_draw draw = {.order = {0, 1, 2, 3}};
+    draw.flip = rng_uniform(random) < o->flip;
+    draw.jitter = rng_uniform(random) < o->jitter;
+    draw.greyscale = rng_uniform(random) < o->greyscale;
+    draw.blur = rng_uniform(random) < o->blur;
+    draw.solarize = rng_uniform(random) < (view == 0 ? o->solarize : o->solarize_second);
+    for (int i = 3; i > 0; i--) {
+        int j = (int)(rng_uniform(random) * (i + 1)), swap = draw.order[i];
+        draw.order[i] = draw.order[j];
+        draw.order[j] = swap;
+    }
+    draw.brightness = sample_factor(random, o->brightness);
+    draw.contrast = sample_factor(random, o->contrast);
+    draw.saturation = sample_factor(random, o->saturation);
+    draw.hue = rng_between(random, -o->hue, o->hue);
+    draw.sigma = rng_between(random, o->blur_min, o->blur_max);
+    sample_crop(o, size, random, &draw);
+    return draw;
+}
+
+/* ---- pixels ----------------------------------------------------------------------------------------------------- */
+
+struct augmenter {
+    int source_size, target_size;
+    resizer *resizer;
+    uint8_t *planes; /* (3, target_size, target_size) */
+    void *scratch;   /* the blur's */
+};
+
+augmenter *augmenter_create(int source_size, int target_size, error *err) {
+    if (source_size > RESIZE_MAX_RESERVED || target_size > RESIZE_MAX_RESERVED) {
+        error_set(err, ERROR_USAGE, "cannot augment images of %d to %d pixels a side: at most %d are supported",
+                  source_size, target_size, RESIZE_MAX_RESERVED);
+        return NULL;
+    }
+    augmenter *a = calloc(1, sizeof *a);
+    if (!a) {
+        error_memory(err, sizeof *a, "an augmenter");
+        return NULL;
+    }
+    size_t planes = 3 * (size_t)target_size * target_size, scratch = blur_scratch(target_size);
+    a->source_size = source_size, a->target_size = target_size;
+    if (!(a->planes = malloc(planes)) || !(a->scratch = malloc(scratch))) {
+        error_memory(err, planes + scratch, "an augmenter");
+        goto fail;
+    }
+    if (!(a->resizer = resizer_create(err)) || !resizer_reserve(a->resizer, source_size, target_size, err)) goto fail;
+    return a;
+fail:
+    augmenter_destroy(a);
+    return NULL;
+}
+
+void augmenter_destroy(augmenter *a) {
+    if (!a) return;
+    resizer_destroy(a->resizer);
+    free(a->planes);
+    free(a->scratch);
+    free(a);
+}
+
+/* A strength of 0 draws a turn of exactly 0, which torchvision skips too: HSV in bytes does not come back unchanged. */
+static void jitter(const augment_draw *draw, uint8_t *planes, int pixels) {
+    for (int i = 0; i < 4; i++) switch (draw->order[i]) {
+        case 0: colour_brightness(planes, pixels, draw->brightness); break;
+        case 1: colour_contrast(planes, pixels, draw->contrast); break;
+        case 2: colour_saturation(planes, pixels, draw->saturation); break;
+        case 3:
+            if (draw->hue != 0) colour_hue(planes, pixels, draw->hue);
+            break;
+        }
+}
+
+void augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
+                   uint8_t *target) {
+    int size = a->target_size, pixels = size * size;
+    resize_box box = {.left = draw->left, .top = draw->top, .width = draw->width, .height = draw->height};
+    resize_bicubic(a->resizer, source, 3 * (size_t)a->source_size, box, draw->flip, target, size, size, NULL);
+    if (!draw->jitter && !draw->greyscale && !draw->blur && !draw->solarize) return;
+    colour_split(target, pixels, a->planes);
+    if (draw->jitter) jitter(draw, a->planes, pixels);
+    if (draw->greyscale) colour_greyscale(a->planes, pixels);
+    if (draw->blur) blur_gaussian(a->planes, size, draw->sigma, a->scratch);
+    if (draw->solarize) colour_solarize(a->planes, pixels, (int)options->solarize_threshold);
+    colour_join(a->planes, pixels, target);
+}
+
+/* A block of 16 pixels: 48 values, a whole number of vectors, in which the three channels' constants repeat. */
+enum { BLOCK = 48 };
+
+void augment_normalize(const uint8_t *rgb, int pixels, const float mean[3], const float std[3], float *out) {
+    float scale[BLOCK], shift[BLOCK];
+    for (int i = 0; i < BLOCK; i++) scale[i] = 1 / (255 * std[i % 3]), shift[i] = -mean[i % 3] / std[i % 3];
+    int count = 3 * pixels, i = 0;
+    for (; i + BLOCK <= count; i += BLOCK) {
+#pragma omp simd
+        for (int k = 0; k < BLOCK; k++) out[i + k] = (float)rgb[i + k] * scale[k] + shift[k];
+    }
+    for (int k = 0; i + k < count; k++) out[i + k] = (float)rgb[i + k] * scale[k] + shift[k];
+}

@@ -1,0 +1,169 @@
+#include "engine/backbone.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RESNET8, RESNET18, FALCON8 };
+const char *const backbone_names[] = {"resnet8", "resnet18", "falcon8", NULL};
+const char *const backbone_summaries[] = {
+    "3x3 conv and one basic block each of width W, 2W, 4W; BatchNorm and ReLU",
+    "ResNet-18 with the CIFAR stem (3x3 conv, no max pool)",
+    "four residual blocks without BatchNorm, LeakyReLU 0.2: the preprint's ResNet-8, after the GEDI paper", NULL};
+
+#define OFFSET(member) offsetof(backbone_options, member)
+static const field rows[] = {
+    {"name", FIELD_CHOICE, OFFSET(name), "resnet8", 0, 0, backbone_names, true, "the network that is trained"},
+    {"width", FIELD_INT, OFFSET(width), "0", 0, 4096, NULL, true,
+     "channels of the first stage; 0 = the backbone's own (resnet8 16, resnet18 64, falcon8 128)"},
+    {"stem_padding", FIELD_INT, OFFSET(stem_padding), "1", 1, 2, NULL, true,
+     "padding of resnet18's first convolution: 1, or 2 as solo-learn has it"},
+};
+const field_table backbone_fields = {"backbone", rows, sizeof rows / sizeof *rows, sizeof(backbone_options)};
+
+/* A convolution and, in the ResNets, the BatchNorm behind it; in falcon8 a bias instead. */
+typedef struct layer {
+    tensor *weight, *bias;
+    batchnorm norm;
+    int stride, padding;
+} layer;
+
+typedef struct residual {
+    layer conv1, conv2, shortcut;
+    bool projects; /* shortcut is a layer rather than the identity */
+} residual;
+
+enum { MAX_BLOCKS = 8, LAST_FALCON8_POOL = 1 };
+
+struct backbone {
+    int kind, features, blocks;
+    layer stem;
+    residual block[MAX_BLOCKS];
+};
+
+/* Building -------------------------------------------------------------------------------------------------------- */
+
+/* torchvision's start for ResNets: He normal over fan-out. PyTorch's own for a plain layer: uniform ±1/√fan-in. */
+static bool add_layer(parameters *p, const char *conv, const char *norm, int64_t in, int64_t out, int window,
+                      int stride, layer *l, error *err) {
+    char name[96];
+    double fan_in = (double)(in * window * window), fan_out = (double)(out * window * window);
+    l->stride = stride;
+    l->padding = window / 2;
+    snprintf(name, sizeof name, "%s.weight", conv);
+    l->weight = parameters_add(p, name, ROLE_WEIGHT, 4, (int64_t[]){out, in, window, window},
+                               norm ? INIT_NORMAL : INIT_UNIFORM, norm ? sqrt(2 / fan_out) : 1 / sqrt(fan_in), err);
+    if (!l->weight) return false;
+    if (norm) return parameters_batchnorm(p, norm, out, true, &l->norm, err);
+    snprintf(name, sizeof name, "%s.bias", conv);
+    l->bias = parameters_add(p, name, ROLE_BIAS, 2, (int64_t[]){1, out}, INIT_UNIFORM, 1 / sqrt(fan_in), err);
+    return l->bias != NULL;
+}
+
+static bool add_basic_block(parameters *p, const char *name, int64_t in, int64_t out, int stride, residual *b,
+                            error *err) {
+    char conv[80], norm[80];
+    for (int i = 0; i < 2; i++) {
+        snprintf(conv, sizeof conv, "%s.conv%d", name, i + 1);
+        snprintf(norm, sizeof norm, "%s.bn%d", name, i + 1);
+        if (!add_layer(p, conv, norm, i ? out : in, out, 3, i ? 1 : stride, i ? &b->conv2 : &b->conv1, err))
+            return false;
+    }
+    b->projects = stride != 1 || in != out;
+    if (!b->projects) return true;
+    snprintf(conv, sizeof conv, "%s.downsample.0", name);
+    snprintf(norm, sizeof norm, "%s.downsample.1", name);
+    return add_layer(p, conv, norm, in, out, 1, stride, &b->shortcut, err);
+}
+
+static bool build_resnet(backbone *net, parameters *p, const char *prefix, int64_t width, int stages, int depth,
+                         int stem_padding, error *err) {
+    char name[64], norm[64];
+    snprintf(name, sizeof name, "%s.conv1", prefix);
+    snprintf(norm, sizeof norm, "%s.bn1", prefix);
+    if (!add_layer(p, name, norm, 3, width, 3, 1, &net->stem, err)) return false;
+    net->stem.padding = stem_padding;
+    int64_t in = width;
+    for (int s = 0; s < stages; s++)
+        for (int i = 0; i < depth; i++) {
+            int64_t out = width << s;
+            snprintf(name, sizeof name, "%s.layer%d.%d", prefix, s + 1, i);
+            if (!add_basic_block(p, name, in, out, s > 0 && i == 0 ? 2 : 1, &net->block[net->blocks++], err))
+                return false;
+            in = out;
+        }
+    net->features = (int)in;
+    return true;
+}
+
+static bool build_falcon8(backbone *net, parameters *p, const char *prefix, int64_t width, error *err) {
+    for (int i = 0; i < 4; i++) {
+        residual *b = &net->block[net->blocks++];
+        char name[80];
+        int64_t in = i ? width : 3;
+        for (int k = 0; k < 2; k++) {
+            snprintf(name, sizeof name, "%s.%d.c%d", prefix, i, k + 1);
+            if (!add_layer(p, name, NULL, k ? width : in, width, 3, 1, k ? &b->conv2 : &b->conv1, err)) return false;
+        }
+        b->projects = in != width;
+        snprintf(name, sizeof name, "%s.%d.sc", prefix, i);
+        if (b->projects && !add_layer(p, name, NULL, in, width, 1, 1, &b->shortcut, err)) return false;
+    }
+    net->features = (int)width;
+    return true;
+}
+
+backbone *backbone_create(const backbone_options *options, parameters *p, const char *prefix, error *err) {
+    backbone *net = calloc(1, sizeof *net);
+    if (!net) {
+        error_memory(err, sizeof *net, "the backbone");
+        return NULL;
+    }
+    static const int64_t own_width[] = {16, 64, 128};
+    int64_t width = options->width ? options->width : own_width[options->name];
+    net->kind = options->name;
+    bool ok = net->kind == RESNET8    ? build_resnet(net, p, prefix, width, 3, 1, 1, err)
+              : net->kind == RESNET18 ? build_resnet(net, p, prefix, width, 4, 2, (int)options->stem_padding, err)
+                                      : build_falcon8(net, p, prefix, width, err);
+    if (ok) return net;
+    free(net);
+    return NULL;
+}
+
+void backbone_destroy(backbone *net) { free(net); }
+
+int backbone_features(const backbone *net) { return net->features; }
+
+/* Forward --------------------------------------------------------------------------------------------------------- */
+
+static tensor *conv(tape *t, const layer *l, tensor *x) {
+    return op_conv2d(t, x, l->weight, l->bias, l->stride, l->padding);
+}
+
+static tensor *basic_block(tape *t, const residual *b, tensor *x, int groups, bool training) {
+    tensor *shortcut = x;
+    if (b->projects)
+        shortcut = op_batchnorm(t, conv(t, &b->shortcut, x), &b->shortcut.norm, NULL, false, groups, training);
+    tensor *h = op_batchnorm(t, conv(t, &b->conv1, x), &b->conv1.norm, NULL, true, groups, training);
+    return op_batchnorm(t, conv(t, &b->conv2, h), &b->conv2.norm, shortcut, true, groups, training);
+}
+
+/* Blocks after the first start with the activation; the first two halve the image, shortcut and all. */
+static tensor *falcon8_block(tape *t, const residual *b, tensor *x, int index) {
+    tensor *h = conv(t, &b->conv1, index ? op_leaky_relu(t, x, 0.2) : x);
+    h = conv(t, &b->conv2, op_leaky_relu(t, h, 0.2));
+    if (index > LAST_FALCON8_POOL) return op_add(t, h, x);
+    tensor *pooled = op_avg_pool(t, x, 2);
+    return op_add(t, op_avg_pool(t, h, 2), b->projects ? conv(t, &b->shortcut, pooled) : pooled);
+}
+
+tensor *backbone_forward(const backbone *net, tape *t, tensor *images, int groups, bool training) {
+    tensor *x = images;
+    if (net->kind != FALCON8)
+        x = op_batchnorm(t, conv(t, &net->stem, x), &net->stem.norm, NULL, true, groups, training);
+    for (int i = 0; i < net->blocks; i++)
+        x = net->kind == FALCON8 ? falcon8_block(t, &net->block[i], x, i)
+                                 : basic_block(t, &net->block[i], x, groups, training);
+    if (net->kind == FALCON8) x = op_leaky_relu(t, x, 0.2);
+    return op_global_pool(t, x);
+}

@@ -1,0 +1,308 @@
+/*
+ * Batch normalisation, with the residual sum and the ReLU folded in: forward reads its input twice (statistics, then
+ * values), backward reads twice too. x̂ is recomputed from x rather than kept. Statistics are sums about a pivot (a
+ * sample's own value), which keeps single precision safe from a large mean; partial sums of fixed chunks of samples are
+ * added in order in double, so the bits do not depend on the number of threads.
+ */
+#include "engine/cpu/cpu.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Work is cut into (group, chunk of samples, block of channels). */
+typedef struct plan {
+    planes p;
+    int64_t groups, per_group, chunk, chunks; /* samples in a group, in a chunk; chunks in a group */
+    int64_t channels;
+} plan;
+
+enum { CHUNKS = 32 };
+
+static plan plan_of(const node *n) {
+    plan s = {.p = planes_of(n->in[0]), .groups = n->with.norm.groups};
+    s.per_group = s.p.n / s.groups;
+    s.chunk = (s.per_group + CHUNKS - 1) / CHUNKS;
+    s.chunks = (s.per_group + s.chunk - 1) / s.chunk;
+    s.channels = s.p.blocks * s.p.lanes;
+    return s;
+}
+
+typedef struct task {
+    int64_t group, block, first, last; /* samples [first, last) */
+    int64_t slot;                      /* of partial sums: group·chunks + chunk */
+} task;
+
+static task task_of(const plan *s, int64_t i) {
+    int64_t block = i % s->p.blocks, slot = i / s->p.blocks, group = slot / s->chunks, k = slot % s->chunks;
+    int64_t first = group * s->per_group + k * s->chunk, end = (group + 1) * s->per_group;
+    return (task){group, block, first, first + s->chunk < end ? first + s->chunk : end, slot};
+}
+
+static int64_t task_count(const plan *s) { return s->groups * s->chunks * s->p.blocks; }
+
+static const real *plane(const plan *s, const real *data, int64_t sample, int64_t block) {
+    return data + (sample * s->p.blocks + block) * s->p.pixels * s->p.lanes;
+}
+
+/* Statistics ------------------------------------------------------------------------------------------------------ */
+
+/* Σ(x − pivot), Σ(x − pivot)² over one plane for `width` lanes; inlined with a constant width for full registers. */
+static inline __attribute__((always_inline)) void plane_moments(const real *x, int64_t pixels, int64_t lanes, int width,
+                                                                const real *pivot, double *sum, double *squares) {
+    real s[BLOCK_LANES] = {0}, q[BLOCK_LANES] = {0};
+    for (int64_t i = 0; i < pixels; i++)
+#pragma omp simd
+        for (int l = 0; l < width; l++) {
+            real d = x[i * lanes + l] - pivot[l];
+            s[l] += d;
+            q[l] += d * d;
+        }
+    for (int l = 0; l < width; l++) sum[l] += (double)s[l], squares[l] += (double)q[l];
+}
+
+static void chunk_moments(const plan *s, const real *x, task t, const real *pivot, double *sum, double *squares) {
+    int64_t lanes = s->p.lanes;
+    for (int64_t i = t.first; i < t.last; i++)
+        for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+            const real *from = plane(s, x, i, t.block) + l;
+            if (lanes - l >= BLOCK_LANES)
+                plane_moments(from, s->p.pixels, lanes, BLOCK_LANES, pivot + l, sum + l, squares + l);
+            else
+                plane_moments(from, s->p.pixels, lanes, (int)(lanes - l), pivot + l, sum + l, squares + l);
+        }
+}
+
+/* The value of the group's first pixel in each channel. */
+static void take_pivots(const plan *s, const real *x, int64_t group, real *pivot) {
+    for (int64_t c = 0; c < s->channels; c++)
+        pivot[c] = plane(s, x, group * s->per_group, c / s->p.lanes)[c % s->p.lanes];
+}
+
+/* Group's mean and variance from the chunks' sums; then running statistics (variance unbiased, as PyTorch's). */
+static void finish_group(node *n, const plan *s, int64_t group, const real *pivot, const double *partial) {
+    double count = (double)(s->per_group * s->p.pixels), m = n->with.norm.momentum;
+    int64_t half = s->groups * s->chunks * s->channels;
+    for (int64_t c = 0; c < s->channels; c++) {
+        double sum = 0, squares = 0;
+        for (int64_t k = group * s->chunks; k < (group + 1) * s->chunks; k++) {
+            sum += partial[k * s->channels + c];
+            squares += partial[half + k * s->channels + c];
+        }
+        double shift = sum / count, var = squares / count - shift * shift;
+        if (var < 0) var = 0;
+        double mean = (double)pivot[c] + shift;
+        n->saved[0][group * s->channels + c] = (real)mean;
+        n->saved[1][group * s->channels + c] = (real)(1 / sqrt(var + n->with.norm.eps));
+        real *running_mean = n->in[3]->data + c, *running_var = n->in[4]->data + c;
+        *running_mean = (real)((1 - m) * (double)*running_mean + m * mean);
+        *running_var = (real)((1 - m) * (double)*running_var + m * var * count / (count - 1 > 1 ? count - 1 : 1));
+    }
+}
+
+static bool batch_statistics(backend *b, node *n, const plan *s) {
+    int64_t slots = s->groups * s->chunks, half = slots * s->channels;
+    double *partial = b->allocate(b, (size_t)(2 * half) * sizeof *partial);
+    real *pivot = b->allocate(b, (size_t)(s->groups * s->channels) * sizeof *pivot);
+    if (!partial || !pivot) {
+        b->release(b, partial);
+        b->release(b, pivot);
+        return cpu_fail(b, "out of memory");
+    }
+    for (int64_t g = 0; g < s->groups; g++) take_pivots(s, n->in[0]->data, g, pivot + g * s->channels);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < task_count(s); i++) {
+        task t = task_of(s, i);
+        double *sum = partial + t.slot * s->channels + t.block * s->p.lanes, *squares = sum + half;
+        memset(sum, 0, (size_t)s->p.lanes * sizeof *sum);
+        memset(squares, 0, (size_t)s->p.lanes * sizeof *squares);
+        chunk_moments(s, n->in[0]->data, t, pivot + t.group * s->channels + t.block * s->p.lanes, sum, squares);
+    }
+    for (int64_t g = 0; g < s->groups; g++) finish_group(n, s, g, pivot + g * s->channels, partial);
+    b->release(b, partial);
+    b->release(b, pivot);
+    return true;
+}
+
+static void running_statistics(node *n, const plan *s) {
+    for (int64_t i = 0; i < s->groups * s->channels; i++) {
+        int64_t c = i % s->channels;
+        n->saved[0][i] = n->in[3]->data[c];
+        n->saved[1][i] = (real)(1 / sqrt((double)n->in[4]->data[c] + n->with.norm.eps));
+    }
+}
+
+/* Forward: y = γ·(x − mean)/std + β (+ residual) (then ReLU) --------------------------------------------------------
+ */
+
+static inline __attribute__((always_inline)) void plane_normalize(const real *x, const real *residual, real *y,
+                                                                  int64_t pixels, int64_t lanes, int width,
+                                                                  const real *scale, const real *shift, bool relu) {
+    for (int64_t i = 0; i < pixels; i++)
+#pragma omp simd
+        for (int l = 0; l < width; l++) {
+            int64_t k = i * lanes + l;
+            real v = x[k] * scale[l] + shift[l];
+            if (residual) v += residual[k];
+            y[k] = relu && v < 0 ? 0 : v;
+        }
+}
+
+static void chunk_normalize(const plan *s, node *n, task t) {
+    int64_t lanes = s->p.lanes, first_channel = t.block * lanes;
+    const real *mean = n->saved[0] + t.group * s->channels + first_channel;
+    const real *inverse = n->saved[1] + t.group * s->channels + first_channel;
+    const real *gamma = n->in[1] ? n->in[1]->data + first_channel : NULL;
+    const real *beta = n->in[2] ? n->in[2]->data + first_channel : NULL;
+    bool relu = n->with.norm.relu;
+    for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+        int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
+        real scale[BLOCK_LANES], shift[BLOCK_LANES];
+        for (int k = 0; k < width; k++) {
+            scale[k] = (gamma ? gamma[l + k] : 1) * inverse[l + k];
+            shift[k] = (beta ? beta[l + k] : 0) - mean[l + k] * scale[k];
+        }
+        for (int64_t i = t.first; i < t.last; i++) {
+            int64_t offset = plane(s, n->in[0]->data, i, t.block) - n->in[0]->data + l;
+            const real *x = n->in[0]->data + offset, *residual = n->in[5] ? n->in[5]->data + offset : NULL;
+            real *y = n->out->data + offset;
+            if (width == BLOCK_LANES && residual)
+                plane_normalize(x, residual, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu);
+            else if (width == BLOCK_LANES)
+                plane_normalize(x, NULL, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu);
+            else
+                plane_normalize(x, residual, y, s->p.pixels, lanes, width, scale, shift, relu);
+        }
+    }
+}
+
+static bool batchnorm_forward(backend *b, node *n) {
+    plan s = plan_of(n);
+    if (!n->with.norm.training)
+        running_statistics(n, &s);
+    else if (!batch_statistics(b, n, &s))
+        return false;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < task_count(&s); i++) chunk_normalize(&s, n, task_of(&s, i));
+    return true;
+}
+
+/*
+ * Backward. With g the gradient after the ReLU's mask and x̂ = (x − mean)/std:
+ *   dγ = Σ g·x̂, dβ = Σ g, dresidual = g, dx = γ/std·(g − [mean(g) + x̂·mean(g·x̂)]), the bracket in training only.
+ */
+
+static inline __attribute__((always_inline)) void plane_sums(const real *x, const real *y, const real *g,
+                                                             int64_t pixels, int64_t lanes, int width, const real *mean,
+                                                             const real *inverse, bool relu, double *sum, double *dot) {
+    real s[BLOCK_LANES] = {0}, d[BLOCK_LANES] = {0};
+    for (int64_t i = 0; i < pixels; i++)
+#pragma omp simd
+        for (int l = 0; l < width; l++) {
+            int64_t k = i * lanes + l;
+            real masked = relu && y[k] <= 0 ? 0 : g[k];
+            s[l] += masked;
+            d[l] += masked * (x[k] - mean[l]);
+        }
+    for (int l = 0; l < width; l++) sum[l] += (double)s[l], dot[l] += (double)d[l] * (double)inverse[l];
+}
+
+static void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot) {
+    int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
+    bool relu = n->with.norm.relu;
+    for (int64_t i = t.first; i < t.last; i++)
+        for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+            int64_t offset = plane(s, n->in[0]->data, i, t.block) - n->in[0]->data + l;
+            const real *x = n->in[0]->data + offset, *y = n->out->data + offset, *g = n->out->grad + offset;
+            const real *mean = n->saved[0] + at + l, *inverse = n->saved[1] + at + l;
+            if (lanes - l >= BLOCK_LANES)
+                plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, relu, sum + l, dot + l);
+            else
+                plane_sums(x, y, g, s->p.pixels, lanes, (int)(lanes - l), mean, inverse, relu, sum + l, dot + l);
+        }
+}
+
+/* dx = a·g − b·x − c per channel (b = c = 0 in evaluation), and the residual's gradient. */
+static inline __attribute__((always_inline)) void plane_slope(const real *x, const real *y, const real *g, real *dx,
+                                                              real *dres, int64_t pixels, int64_t lanes, int width,
+                                                              const real *a, const real *b, const real *c, bool relu,
+                                                              bool add_x, bool add_res) {
+    for (int64_t i = 0; i < pixels; i++)
+#pragma omp simd
+        for (int l = 0; l < width; l++) {
+            int64_t k = i * lanes + l;
+            real masked = relu && y[k] <= 0 ? 0 : g[k];
+            if (dx) dx[k] = (add_x ? dx[k] : 0) + a[l] * masked - b[l] * x[k] - c[l];
+            if (dres) dres[k] = (add_res ? dres[k] : 0) + masked;
+        }
+}
+
+static void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots) {
+    int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
+    double count = (double)(s->per_group * s->p.pixels);
+    tensor *x = n->in[0], *residual = n->in[5];
+    bool to_x = wants_grad(x), to_res = wants_grad(residual), relu = n->with.norm.relu;
+    bool add_x = x->grad_ready, add_res = to_res && residual->grad_ready;
+    for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+        int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
+        real a[BLOCK_LANES], b[BLOCK_LANES], c[BLOCK_LANES];
+        for (int k = 0; k < width; k++) {
+            double inverse = (double)n->saved[1][at + l + k], mean = (double)n->saved[0][at + l + k];
+            double scale = (n->in[1] ? (double)n->in[1]->data[t.block * lanes + l + k] : 1) * inverse;
+            double slope = n->with.norm.training ? scale * inverse * dots[at + l + k] / count : 0;
+            a[k] = (real)scale;
+            b[k] = (real)slope;
+            c[k] = (real)(n->with.norm.training ? scale * sums[at + l + k] / count - slope * mean : 0);
+        }
+        for (int64_t i = t.first; i < t.last; i++) {
+            int64_t offset = plane(s, x->data, i, t.block) - x->data + l;
+            const real *px = x->data + offset, *y = n->out->data + offset, *g = n->out->grad + offset;
+            real *dx = to_x ? x->grad + offset : NULL, *dres = to_res ? residual->grad + offset : NULL;
+            if (width == BLOCK_LANES && dx && !dres && !add_x)
+                plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false);
+            else if (width == BLOCK_LANES && dx && dres && !add_x && !add_res)
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false);
+            else
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, width, a, b, c, relu, add_x, add_res);
+        }
+    }
+}
+
+/* Adds the groups' sums to a parameter's gradient. */
+static void give_parameter(tensor *parameter, const double *sums, const plan *s) {
+    if (!wants_grad(parameter)) return;
+    for (int64_t c = 0; c < s->channels; c++) {
+        double total = parameter->grad_ready ? (double)parameter->grad[c] : 0;
+        for (int64_t g = 0; g < s->groups; g++) total += sums[g * s->channels + c];
+        parameter->grad[c] = (real)total;
+    }
+    grad_done(parameter);
+}
+
+static bool batchnorm_backward(backend *b, node *n) {
+    plan s = plan_of(n);
+    int64_t slots = s.groups * s.chunks, half = slots * s.channels, totals = s.groups * s.channels;
+    double *partial = b->allocate(b, (size_t)(2 * half + 2 * totals) * sizeof *partial);
+    if (!partial) return cpu_fail(b, "out of memory");
+    double *sums = partial + 2 * half, *dots = sums + totals;
+    memset(partial, 0, (size_t)(2 * half + 2 * totals) * sizeof *partial);
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < task_count(&s); i++) {
+        task t = task_of(&s, i);
+        double *sum = partial + t.slot * s.channels + t.block * s.p.lanes;
+        chunk_sums(&s, n, t, sum, sum + half);
+    }
+    for (int64_t k = 0; k < slots; k++)
+        for (int64_t c = 0; c < s.channels; c++) {
+            sums[k / s.chunks * s.channels + c] += partial[k * s.channels + c];
+            dots[k / s.chunks * s.channels + c] += partial[half + k * s.channels + c];
+        }
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < task_count(&s); i++) chunk_slope(&s, n, task_of(&s, i), sums, dots);
+    give_parameter(n->in[1], dots, &s);
+    give_parameter(n->in[2], sums, &s);
+    if (wants_grad(n->in[0])) grad_done(n->in[0]);
+    if (wants_grad(n->in[5])) grad_done(n->in[5]);
+    b->release(b, partial);
+    return true;
+}
+const kernel cpu_kernel_batchnorm = {batchnorm_forward, batchnorm_backward};

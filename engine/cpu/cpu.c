@@ -1,0 +1,151 @@
+/*
+ * The CPU backend: its table of kernels, its memory, and the copies between host arrays and tensors.
+ */
+#include "engine/cpu/cpu.h"
+
+#include <cblas.h>
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool cpu_fail(backend *b, const char *format, ...) {
+    cpu_context *context = b->context;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(context->failure, sizeof context->failure, format, args);
+    va_end(args);
+    return false;
+}
+
+static const char *cpu_failure(const backend *b) { return ((const cpu_context *)b->context)->failure; }
+
+static void *cpu_allocate(backend *b, size_t bytes) { return pool_allocate(((cpu_context *)b->context)->pool, bytes); }
+
+static void cpu_release(backend *b, void *memory) { pool_release(((cpu_context *)b->context)->pool, memory); }
+
+static backend_memory cpu_memory(const backend *b) { return pool_statistics(((const cpu_context *)b->context)->pool); }
+
+/* Blocks of 16 channels where they divide evenly; few channels (pixels) plane by plane; else NHWC. */
+static int64_t cpu_layout(backend *b, tensor *t) {
+    (void)b;
+    if (t->kind == TENSOR_IMAGES) {
+        int64_t c = t->shape[3];
+        t->lanes = c % BLOCK_LANES == 0 ? BLOCK_LANES : c <= 4 ? 1 : (int)c;
+    }
+    return tensor_count(t);
+}
+
+static void cpu_write(backend *b, tensor *t, const float *host) {
+    (void)b;
+    if (t->kind != TENSOR_IMAGES) {
+        for (int64_t i = 0; i < tensor_count(t); i++) t->data[i] = (real)host[i];
+        return;
+    }
+    planes p = planes_of(t);
+    int64_t channels = p.blocks * p.lanes;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t n = 0; n < p.n; n++)
+        for (int64_t k = 0; k < p.blocks; k++) {
+            real *to = t->data + (n * p.blocks + k) * p.pixels * p.lanes;
+            const float *from = host + n * p.pixels * channels + k * p.lanes;
+            for (int64_t i = 0; i < p.pixels; i++)
+                for (int64_t l = 0; l < p.lanes; l++) to[i * p.lanes + l] = (real)from[i * channels + l];
+        }
+}
+
+static void cpu_read(backend *b, const tensor *t, float *host) {
+    (void)b;
+    if (t->kind != TENSOR_IMAGES) {
+        for (int64_t i = 0; i < tensor_count(t); i++) host[i] = (float)t->data[i];
+        return;
+    }
+    planes p = planes_of(t);
+    int64_t channels = p.blocks * p.lanes;
+    for (int64_t n = 0; n < p.n; n++)
+        for (int64_t k = 0; k < p.blocks; k++) {
+            const real *from = t->data + (n * p.blocks + k) * p.pixels * p.lanes;
+            float *to = host + n * p.pixels * channels + k * p.lanes;
+            for (int64_t i = 0; i < p.pixels; i++)
+                for (int64_t l = 0; l < p.lanes; l++) to[i * channels + l] = (float)from[i * p.lanes + l];
+        }
+}
+
+static void cpu_copy(backend *b, real *to, const real *from, int64_t count) {
+    (void)b;
+    memcpy(to, from, (size_t)count * sizeof *to);
+}
+
+static void cpu_fill(backend *b, real *to, double value, int64_t count) {
+    (void)b;
+    for (int64_t i = 0; i < count; i++) to[i] = (real)value;
+}
+
+static void cpu_destroy(backend *b) {
+    cpu_context *context = b->context;
+    if (context) {
+        conv_plans_destroy(context->plans);
+        pool_destroy(context->pool);
+    }
+    free(context);
+    free(b);
+}
+
+/* A pthread OpenBLAS keeps a pool of its own that fights OpenMP's for the cores; a sequential one leaves them idle. */
+static bool check_blas(error *err) {
+    enum { OPENBLAS_IS_OPENMP = 2 };
+    if (openblas_get_parallel() == OPENBLAS_IS_OPENMP) return true;
+    return error_set(err, ERROR_RUN,
+                     "the OpenBLAS that was loaded is not its OpenMP build (it is %s): install libopenblas0-openmp, or "
+                     "put its folder first in LD_LIBRARY_PATH",
+                     openblas_get_parallel() == 1 ? "the pthread build" : "the sequential build");
+}
+
+backend *backend_cpu(int threads, error *err) {
+    if (!check_blas(err)) return NULL;
+    backend *b = calloc(1, sizeof *b);
+    cpu_context *context = calloc(1, sizeof *context);
+    if (!b || !context) {
+        error_memory(err, sizeof *b + sizeof *context, "the backend");
+        free(b);
+        free(context);
+        return NULL;
+    }
+    *b = (backend){
+        .name = "cpu",
+        .threads = threads > 0 ? threads : omp_get_num_procs(),
+        .context = context,
+        .kernels =
+            {
+#define X(name) [OP_##name] = cpu_kernel_##name,
+                OP_LIST(X)
+#undef X
+            },
+        .allocate = cpu_allocate,
+        .release = cpu_release,
+        .memory = cpu_memory,
+        .failure = cpu_failure,
+        .destroy = cpu_destroy,
+        .layout = cpu_layout,
+        .write = cpu_write,
+        .read = cpu_read,
+        .write_real = cpu_copy,
+        .read_real = cpu_copy,
+        .fill = cpu_fill,
+        .sum_squares = cpu_sum_squares,
+        .update_sgd = cpu_update_sgd,
+        .update_adam = cpu_update_adam,
+        .update_adamw = cpu_update_adamw,
+    };
+    omp_set_num_threads(b->threads);
+    openblas_set_num_threads(b->threads);
+    context->pool = pool_create();
+    context->plans = conv_plans_create(err);
+    if (!context->pool || !context->plans) {
+        error_memory(err, sizeof(void *), "the backend");
+        cpu_destroy(b);
+        return NULL;
+    }
+    return b;
+}

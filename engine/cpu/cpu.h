@@ -1,0 +1,68 @@
+/*
+ * Inside the CPU backend: its context, the kernels' table, and how images lie in memory.
+ *
+ * Images are stored as [n][blocks][pixels][lanes] with channel = block·lanes + lane. With lanes = 16 that is oneDNN's
+ * blocked layout nChw16c, with lanes = C it is NHWC and with lanes = 1 NCHW, so one loop serves all three; a matrix is
+ * the case blocks = pixels = 1, lanes = cols.
+ */
+#ifndef MEWS_CPU_H
+#define MEWS_CPU_H
+
+#include "engine/backend.h"
+
+enum { BLOCK_LANES = 16 }; /* one AVX-512 register of floats */
+
+typedef struct cpu_context {
+    struct pool *pool;
+    struct conv_plans *plans; /* oneDNN primitives by shape */
+    char failure[256];
+} cpu_context;
+
+typedef struct planes {
+    int64_t n, blocks, pixels, lanes;
+} planes;
+
+static inline planes planes_of(const tensor *t) {
+    if (t->kind == TENSOR_IMAGES)
+        return (planes){t->shape[0], t->shape[3] / t->lanes, t->shape[1] * t->shape[2], t->lanes};
+    return (planes){t->shape[0], 1, 1, t->rank > 1 ? t->shape[1] : 1};
+}
+
+/* Whether backward must produce a gradient for an input. */
+static inline bool wants_grad(const tensor *t) { return t && t->requires_grad; }
+
+/* Notes that `t`'s gradient now holds a value. */
+static inline void grad_done(tensor *t) { t->grad_ready = true; }
+
+bool cpu_fail(backend *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define X(name) extern const kernel cpu_kernel_##name;
+OP_LIST(X)
+#undef X
+
+/* pool.c: memory that is reused from step to step. */
+struct pool *pool_create(void);
+void pool_destroy(struct pool *p);
+void *pool_allocate(struct pool *p, size_t bytes);
+void pool_release(struct pool *p, void *memory);
+backend_memory pool_statistics(const struct pool *p);
+
+/* convolution.c */
+struct conv_plans *conv_plans_create(error *err);
+void conv_plans_destroy(struct conv_plans *plans);
+
+/* update.c */
+double cpu_sum_squares(backend *b, const real *x, int64_t count);
+void cpu_update_sgd(backend *b, const update *u);
+void cpu_update_adam(backend *b, const update *u);
+void cpu_update_adamw(backend *b, const update *u);
+
+#ifdef MEWS_DOUBLE
+#define cblas_rgemm cblas_dgemm
+#define cblas_rgemv cblas_dgemv
+#else
+#define cblas_rgemm cblas_sgemm
+#define cblas_rgemv cblas_sgemv
+#endif
+
+#endif

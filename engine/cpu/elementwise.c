@@ -1,0 +1,164 @@
+/*
+ * Elementwise kernels: activations and arithmetic, each forward beside its backward. Formulas in terms of x (input),
+ * y (output) and g (gradient of the loss with respect to y).
+ */
+#include "engine/cpu/cpu.h"
+#include "engine/cpu/vector_math.h"
+
+#include <math.h>
+
+enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one thread */
+
+/* A unary kernel from two expressions. `add` is 1 when the input's gradient already holds a value. */
+#define UNARY_KERNEL(name, value, slope)                                                                               \
+    static bool name##_forward(backend *b, node *n) {                                                                  \
+        (void)b;                                                                                                       \
+        int64_t count = tensor_count(n->out);                                                                          \
+        const real *in = n->in[0]->data;                                                                               \
+        real *out = n->out->data;                                                                                      \
+        _Pragma("omp parallel for simd schedule(static) if (count > PARALLEL_FROM)") for (int64_t i = 0; i < count;    \
+                                                                                          i++) {                       \
+            const real x = in[i];                                                                                      \
+            out[i] = (value);                                                                                          \
+        }                                                                                                              \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    static bool name##_backward(backend *b, node *n) {                                                                 \
+        (void)b;                                                                                                       \
+        int64_t count = tensor_count(n->out);                                                                          \
+        const real *from_x = n->in[0]->data, *from_y = n->out->data, *from_g = n->out->grad;                           \
+        real *to = n->in[0]->grad;                                                                                     \
+        const bool add = n->in[0]->grad_ready;                                                                         \
+        (void)from_x, (void)from_y;                                                                                    \
+        _Pragma("omp parallel for simd schedule(static) if (count > PARALLEL_FROM)") for (int64_t i = 0; i < count;    \
+                                                                                          i++) {                       \
+            const real g = from_g[i], was = add ? to[i] : 0;                                                           \
+            to[i] = was + (slope);                                                                                     \
+        }                                                                                                              \
+        grad_done(n->in[0]);                                                                                           \
+        return true;                                                                                                   \
+    }                                                                                                                  \
+    const kernel cpu_kernel_##name = {name##_forward, name##_backward};
+
+#define INPUT from_x[i]
+#define OUTPUT from_y[i]
+
+UNARY_KERNEL(relu, x > 0 ? x : 0, OUTPUT > 0 ? g : 0)
+UNARY_KERNEL(leaky_relu, x > 0 ? x : x * (real)n->with.leaky.slope, INPUT > 0 ? g : g * (real)n->with.leaky.slope)
+UNARY_KERNEL(tanh, fast_tanh(x), g *(1 - OUTPUT * OUTPUT))
+UNARY_KERNEL(exp, fast_exp(x), g *OUTPUT)
+UNARY_KERNEL(affine, x *(real)n->with.affine.scale + (real)n->with.affine.shift, g *(real)n->with.affine.scale)
+
+#ifdef MEWS_DOUBLE
+#define R(function) function
+#else
+#define R(function) function##f
+#endif
+
+UNARY_KERNEL(log, R(log)(x), g / INPUT)
+UNARY_KERNEL(sqrt, R(sqrt)(x), g / (2 * OUTPUT))
+
+/* x·Φ(x), Φ the normal distribution function; its slope is Φ(x) + x·φ(x). */
+static inline real normal_cdf(real x) { return (real)0.5 * (1 + R(erf)(x * (real)0.70710678118654752)); }
+static inline real normal_pdf(real x) { return (real)0.39894228040143268 * R(exp)(-x * x / 2); }
+UNARY_KERNEL(gelu, x *normal_cdf(x), g *(normal_cdf(INPUT) + INPUT * normal_pdf(INPUT)))
+
+/* Arithmetic with broadcasting ------------------------------------------------------------------------------------ */
+
+/* Strides that walk a matrix of the result's shape; 0 along a dimension that the operand repeats. */
+typedef struct walk {
+    int64_t row, col;
+} walk;
+
+static walk walk_of(const tensor *x) {
+    if (x->rank != 2 || x->kind == TENSOR_IMAGES) return (walk){0, 1}; /* same shape: one long row */
+
+    return (walk){x->shape[0] > 1 ? x->shape[1] : 0, x->shape[1] > 1};
+}
+
+static void extent(const tensor *out, int64_t *rows, int64_t *cols) {
+    bool matrix = out->rank == 2 && out->kind == TENSOR_PLAIN;
+    *rows = matrix ? out->shape[0] : 1;
+    *cols = matrix ? out->shape[1] : tensor_count(out);
+}
+
+#define BINARY_FORWARD(name, value)                                                                                    \
+    static bool name##_forward(backend *back, node *n) {                                                               \
+        (void)back;                                                                                                    \
+        int64_t rows, cols;                                                                                            \
+        extent(n->out, &rows, &cols);                                                                                  \
+        walk wa = walk_of(n->in[0]), wb = walk_of(n->in[1]);                                                           \
+        const int64_t chunk = rows > 1 ? cols : PARALLEL_FROM, chunks = rows > 1 ? rows : (cols + chunk - 1) / chunk;  \
+        _Pragma("omp parallel for schedule(static) if (rows * cols > PARALLEL_FROM)") for (int64_t k = 0; k < chunks;  \
+                                                                                           k++) {                      \
+            int64_t r = rows > 1 ? k : 0, first = rows > 1 ? 0 : k * chunk;                                            \
+            int64_t last = first + chunk < cols ? first + chunk : cols;                                                \
+            const real *pa = n->in[0]->data + r * wa.row, *pb = n->in[1]->data + r * wb.row;                           \
+            real *out = n->out->data + r * cols;                                                                       \
+            _Pragma("omp simd") for (int64_t c = first; c < last; c++) {                                               \
+                const real a = pa[c * wa.col], b = pb[c * wb.col];                                                     \
+                out[c] = (value);                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+        return true;                                                                                                   \
+    }
+
+BINARY_FORWARD(add, a + b)
+BINARY_FORWARD(sub, a - b)
+BINARY_FORWARD(mul, a *b)
+BINARY_FORWARD(div, a / b)
+
+/* d out / d operand at one element, times g. */
+static inline real operand_slope(op_id op, int operand, real a, real b, real y, real g) {
+    switch (op) {
+    case OP_add: return g;
+    case OP_sub: return operand ? -g : g;
+    case OP_mul: return operand ? g * a : g * b;
+    default: return operand ? -g * y / b : g / b; /* div */
+    }
+}
+
+/*
+ * Gradients sum over the dimensions along which an operand was repeated: rows in order, so the bits do not depend on
+ * the number of threads. Values that the rule does not keep may be gone, so they are not touched.
+ */
+static void binary_operand(node *n, int operand) {
+    tensor *x = n->in[operand];
+    int64_t rows, cols;
+    extent(n->out, &rows, &cols);
+    bool values = n->op == OP_mul || n->op == OP_div;
+    walk wx = walk_of(x), wa = walk_of(n->in[0]), wb = walk_of(n->in[1]);
+    if (!x->grad_ready)
+        for (int64_t i = 0; i < tensor_count(x); i++) x->grad[i] = 0;
+    const bool parallel = wx.row > 0;
+#pragma omp parallel for schedule(static) if (parallel && rows * cols > PARALLEL_FROM)
+    for (int64_t r = 0; r < rows; r++) {
+        const real *g = n->out->grad + r * cols, *y = n->op == OP_div ? n->out->data + r * cols : g;
+        const real *a = n->op == OP_mul ? n->in[0]->data + r * wa.row : g,
+                   *b = values ? n->in[1]->data + r * wb.row : g;
+        int64_t ca = n->op == OP_mul ? wa.col : 1, cb = values ? wb.col : 1;
+        real *to = x->grad + r * wx.row;
+        if (wx.col) {
+#pragma omp simd
+            for (int64_t c = 0; c < cols; c++) to[c] += operand_slope(n->op, operand, a[c * ca], b[c * cb], y[c], g[c]);
+        } else {
+            double sum = 0;
+            for (int64_t c = 0; c < cols; c++)
+                sum += (double)operand_slope(n->op, operand, a[c * ca], b[c * cb], y[c], g[c]);
+            to[0] += (real)sum;
+        }
+    }
+    grad_done(x);
+}
+
+static bool binary_backward(backend *b, node *n) {
+    (void)b;
+    for (int i = 0; i < 2; i++)
+        if (wants_grad(n->in[i])) binary_operand(n, i);
+    return true;
+}
+
+const kernel cpu_kernel_add = {add_forward, binary_backward};
+const kernel cpu_kernel_sub = {sub_forward, binary_backward};
+const kernel cpu_kernel_mul = {mul_forward, binary_backward};
+const kernel cpu_kernel_div = {div_forward, binary_backward};

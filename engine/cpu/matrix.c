@@ -1,0 +1,274 @@
+/*
+ * Matrix kernels: products by OpenBLAS, reductions and row surgery. Sums run over chunks of a fixed size, added in
+ * order, in double precision: the same bits for any number of threads.
+ */
+#include "engine/cpu/cpu.h"
+#include "engine/cpu/vector_math.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <string.h>
+
+static CBLAS_TRANSPOSE flip(bool transpose) { return transpose ? CblasTrans : CblasNoTrans; }
+
+/* c (m×n) = α·op(a)·op(b) + keep·c; leading dimensions are those of the row-major operands as stored. */
+static void product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const real *a, int64_t lda,
+                    const real *b, int64_t ldb, bool add, real *c) {
+    cblas_rgemm(CblasRowMajor, flip(ta), flip(tb), (blasint)m, (blasint)n, (blasint)k, (real)alpha, a, (blasint)lda, b,
+                (blasint)ldb, add ? 1 : 0, c, (blasint)n);
+}
+
+/* Products -------------------------------------------------------------------------------------------------------- */
+
+static bool matmul_forward(backend *back, node *n) {
+    (void)back;
+    const tensor *a = n->in[0], *b = n->in[1];
+    bool ta = n->with.matmul.transpose_a, tb = n->with.matmul.transpose_b;
+    product(ta, tb, n->out->shape[0], n->out->shape[1], a->shape[!ta], n->with.matmul.alpha, a->data, a->shape[1],
+            b->data, b->shape[1], false, n->out->data);
+    return true;
+}
+
+/* C = α A B: dA = α G Bᵀ, dB = α Aᵀ G; a transposed operand receives the transpose of that. */
+static bool matmul_backward(backend *back, node *n) {
+    (void)back;
+    tensor *a = n->in[0], *b = n->in[1];
+    bool ta = n->with.matmul.transpose_a, tb = n->with.matmul.transpose_b;
+    const real *g = n->out->grad;
+    double alpha = n->with.matmul.alpha;
+    int64_t m = n->out->shape[0], cols = n->out->shape[1], k = a->shape[!ta];
+    if (wants_grad(a)) {
+        if (ta)
+            product(tb, true, k, m, cols, alpha, b->data, b->shape[1], g, cols, a->grad_ready, a->grad);
+        else
+            product(false, !tb, m, k, cols, alpha, g, cols, b->data, b->shape[1], a->grad_ready, a->grad);
+        grad_done(a);
+    }
+    if (wants_grad(b)) {
+        if (tb)
+            product(true, ta, cols, k, m, alpha, g, cols, a->data, a->shape[1], b->grad_ready, b->grad);
+        else
+            product(!ta, false, k, cols, m, alpha, a->data, a->shape[1], g, cols, b->grad_ready, b->grad);
+        grad_done(b);
+    }
+    return true;
+}
+const kernel cpu_kernel_matmul = {matmul_forward, matmul_backward};
+
+enum { ROW_CHUNK = 64 };
+
+/* to[c] (+)= Σ_rows x[r][c]: partial sums of ROW_CHUNK rows in double, then the chunks in order. */
+static bool sum_rows(backend *b, const real *x, int64_t rows, int64_t cols, bool add, real *to) {
+    int64_t chunks = (rows + ROW_CHUNK - 1) / ROW_CHUNK;
+    double *partial = b->allocate(b, (size_t)(chunks * cols) * sizeof *partial);
+    if (!partial) return cpu_fail(b, "out of memory");
+#pragma omp parallel for schedule(static) if (rows * cols > 32768)
+    for (int64_t k = 0; k < chunks; k++) {
+        double *sum = partial + k * cols;
+        memset(sum, 0, (size_t)cols * sizeof *sum);
+        int64_t end = (k + 1) * ROW_CHUNK < rows ? (k + 1) * ROW_CHUNK : rows;
+        for (int64_t r = k * ROW_CHUNK; r < end; r++)
+#pragma omp simd
+            for (int64_t c = 0; c < cols; c++) sum[c] += (double)x[r * cols + c];
+    }
+    for (int64_t k = 1; k < chunks; k++)
+        for (int64_t c = 0; c < cols; c++) partial[c] += partial[k * cols + c];
+    for (int64_t c = 0; c < cols; c++) to[c] = (add ? to[c] : 0) + (real)partial[c];
+    b->release(b, partial);
+    return true;
+}
+
+static bool linear_forward(backend *b, node *n) {
+    (void)b;
+    const tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
+    int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
+    if (bias)
+        for (int64_t r = 0; r < rows; r++) memcpy(n->out->data + r * out, bias->data, (size_t)out * sizeof(real));
+    product(false, true, rows, out, in, 1, x->data, in, w->data, in, bias != NULL, n->out->data);
+    return true;
+}
+
+static bool linear_backward(backend *b, node *n) {
+    tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
+    int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
+    const real *g = n->out->grad;
+    if (wants_grad(x)) {
+        product(false, false, rows, in, out, 1, g, out, w->data, in, x->grad_ready, x->grad);
+        grad_done(x);
+    }
+    if (wants_grad(w)) {
+        product(true, false, out, in, rows, 1, g, out, x->data, in, w->grad_ready, w->grad);
+        grad_done(w);
+    }
+    if (wants_grad(bias)) {
+        if (!sum_rows(b, g, rows, out, bias->grad_ready, bias->grad)) return false;
+        grad_done(bias);
+    }
+    return true;
+}
+const kernel cpu_kernel_linear = {linear_forward, linear_backward};
+
+/* Reductions ------------------------------------------------------------------------------------------------------ */
+
+static bool sum_forward(backend *b, node *n) {
+    const tensor *x = n->in[0];
+    int64_t rows = x->shape[0], cols = x->shape[1];
+    if (n->with.reduce.axis == AXIS_ROWS) return sum_rows(b, x->data, rows, cols, false, n->out->data);
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < cols; c++) sum += (double)x->data[r * cols + c];
+        if (n->with.reduce.axis == AXIS_COLS) n->out->data[r] = (real)sum;
+        total += sum;
+    }
+    if (n->with.reduce.axis == AXIS_ALL) n->out->data[0] = (real)total;
+    return true;
+}
+
+static bool sum_backward(backend *b, node *n) {
+    (void)b;
+    tensor *x = n->in[0];
+    int64_t rows = x->shape[0], cols = x->shape[1];
+    op_axis axis = n->with.reduce.axis;
+    const bool add = x->grad_ready;
+#pragma omp parallel for schedule(static) if (rows * cols > 32768)
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) {
+            real g = n->out->grad[axis == AXIS_ROWS ? c : axis == AXIS_COLS ? r : 0];
+            real *to = x->grad + r * cols + c;
+            *to = (add ? *to : 0) + g;
+        }
+    grad_done(x);
+    return true;
+}
+const kernel cpu_kernel_sum = {sum_forward, sum_backward};
+
+static bool sum_squares_forward(backend *b, node *n) {
+    n->out->data[0] = (real)cpu_sum_squares(b, n->in[0]->data, tensor_count(n->in[0]));
+    return true;
+}
+
+static bool sum_squares_backward(backend *b, node *n) {
+    (void)b;
+    tensor *x = n->in[0];
+    int64_t count = tensor_count(x);
+    const real twice = 2 * n->out->grad[0];
+    const bool add = x->grad_ready;
+#pragma omp parallel for simd schedule(static) if (count > 32768)
+    for (int64_t i = 0; i < count; i++) x->grad[i] = (add ? x->grad[i] : 0) + twice * x->data[i];
+    grad_done(x);
+    return true;
+}
+const kernel cpu_kernel_sum_squares = {sum_squares_forward, sum_squares_backward};
+
+static bool diagonal_forward(backend *b, node *n) {
+    (void)b;
+    int64_t c = n->in[0]->shape[1];
+    for (int64_t i = 0; i < c; i++) n->out->data[i] = n->in[0]->data[i * c + i];
+    return true;
+}
+
+static bool diagonal_backward(backend *b, node *n) {
+    (void)b;
+    tensor *x = n->in[0];
+    int64_t c = x->shape[1];
+    if (!x->grad_ready) memset(x->grad, 0, (size_t)(c * c) * sizeof(real));
+    for (int64_t i = 0; i < c; i++) x->grad[i * c + i] += n->out->grad[i];
+    grad_done(x);
+    return true;
+}
+const kernel cpu_kernel_diagonal = {diagonal_forward, diagonal_backward};
+
+/* Rows ------------------------------------------------------------------------------------------------------------ */
+
+static void add_rows(tensor *x, int64_t first, const real *g, int64_t rows) {
+    int64_t cols = x->shape[1];
+    real *to = x->grad + first * cols;
+    for (int64_t i = 0; i < rows * cols; i++) to[i] += g[i];
+}
+
+static void start_grad(tensor *x) {
+    if (!x->grad_ready) memset(x->grad, 0, (size_t)tensor_count(x) * sizeof(real));
+    grad_done(x);
+}
+
+static bool slice_rows_forward(backend *b, node *n) {
+    (void)b;
+    int64_t cols = n->out->shape[1];
+    memcpy(n->out->data, n->in[0]->data + n->with.slice.first * cols,
+           (size_t)(n->with.slice.count * cols) * sizeof(real));
+    return true;
+}
+
+static bool slice_rows_backward(backend *b, node *n) {
+    (void)b;
+    start_grad(n->in[0]);
+    add_rows(n->in[0], n->with.slice.first, n->out->grad, n->with.slice.count);
+    return true;
+}
+const kernel cpu_kernel_slice_rows = {slice_rows_forward, slice_rows_backward};
+
+static bool concat_rows_forward(backend *b, node *n) {
+    (void)b;
+    int64_t head = tensor_count(n->in[0]);
+    memcpy(n->out->data, n->in[0]->data, (size_t)head * sizeof(real));
+    memcpy(n->out->data + head, n->in[1]->data, (size_t)tensor_count(n->in[1]) * sizeof(real));
+    return true;
+}
+
+static bool concat_rows_backward(backend *b, node *n) {
+    (void)b;
+    const real *g = n->out->grad;
+    for (int i = 0; i < 2; i++) {
+        if (wants_grad(n->in[i])) {
+            start_grad(n->in[i]);
+            add_rows(n->in[i], 0, g, n->in[i]->shape[0]);
+        }
+        g += tensor_count(n->in[i]);
+    }
+    return true;
+}
+const kernel cpu_kernel_concat_rows = {concat_rows_forward, concat_rows_backward};
+
+/* y = x/max(‖x‖, ε) per row; dx = (g − y·⟨g, y⟩)/‖x‖, or g/ε where the floor held. Saved: max(‖x‖, ε). ---------------
+ */
+
+static const double NORM_FLOOR = 1e-12;
+
+static bool l2_normalize_forward(backend *b, node *n) {
+    (void)b;
+    int64_t rows = n->out->shape[0], cols = n->out->shape[1];
+#pragma omp parallel for schedule(static) if (rows * cols > 32768)
+    for (int64_t r = 0; r < rows; r++) {
+        const real *x = n->in[0]->data + r * cols;
+        real *y = n->out->data + r * cols;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < cols; c++) sum += (double)x[c] * (double)x[c];
+        double norm = sqrt(sum) > NORM_FLOOR ? sqrt(sum) : NORM_FLOOR;
+        const real inverse = (real)(1 / norm);
+        for (int64_t c = 0; c < cols; c++) y[c] = x[c] * inverse;
+        n->saved[0][r] = (real)norm;
+    }
+    return true;
+}
+
+static bool l2_normalize_backward(backend *b, node *n) {
+    (void)b;
+    int64_t rows = n->out->shape[0], cols = n->out->shape[1];
+    const bool add = n->in[0]->grad_ready;
+#pragma omp parallel for schedule(static) if (rows * cols > 32768)
+    for (int64_t r = 0; r < rows; r++) {
+        const real *y = n->out->data + r * cols, *g = n->out->grad + r * cols, norm = n->saved[0][r];
+        real *to = n->in[0]->grad + r * cols;
+        double dot = 0;
+#pragma omp simd reduction(+ : dot)
+        for (int64_t c = 0; c < cols; c++) dot += (double)g[c] * (double)y[c];
+        const real along = norm > (real)NORM_FLOOR ? (real)dot : 0, inverse = 1 / norm;
+        for (int64_t c = 0; c < cols; c++) to[c] = (add ? to[c] : 0) + (g[c] - y[c] * along) * inverse;
+    }
+    grad_done(n->in[0]);
+    return true;
+}
+const kernel cpu_kernel_l2_normalize = {l2_normalize_forward, l2_normalize_backward};

@@ -1,0 +1,49 @@
+/*
+ * exp for whole rows, written so that the compiler turns a loop of calls into vector code: the C library's is a call
+ * per element. Cephes' scheme: split off a power of two, a polynomial for the rest; within 2 units in the last place,
+ * and the same bits on every machine. Below −87 (where exp is a denormal float) it gives 0.
+ */
+#ifndef MEWS_VECTOR_MATH_H
+#define MEWS_VECTOR_MATH_H
+
+#include "engine/tensor.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef MEWS_DOUBLE
+
+static inline real fast_exp(real x) { return exp(x); }
+static inline real fast_tanh(real x) { return tanh(x); }
+
+#else
+
+static inline float fast_exp(float x) {
+    const float log2_e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    float clamped = x > 88.3f ? 88.3f : x < -87.3f ? -87.3f : x;
+    float power = floorf(clamped * log2_e + 0.5f);
+    float r = clamped - power * ln2_high - power * ln2_low;
+    float p = 1.9875691500e-4f;
+    p = p * r + 1.3981999507e-3f;
+    p = p * r + 8.3334519073e-3f;
+    p = p * r + 4.1665795894e-2f;
+    p = p * r + 1.6666665459e-1f;
+    p = p * r + 5.0000001201e-1f;
+    p = p * r * r + r + 1.0f;
+    int32_t bits = ((int32_t)power + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    float result = x < -87.3f ? 0.0f : p * scale;
+    return x != x ? x : x > 88.7228f ? INFINITY : result;
+}
+
+/* tanh x = 1 − 2/(exp(2x) + 1); near 0, where that loses digits, its odd Taylor polynomial. */
+static inline float fast_tanh(float x) {
+    float square = x * x;
+    float small = x * (1 + square * (-1.0f / 3 + square * (2.0f / 15 - square * (17.0f / 315))));
+    float large = 1 - 2 / (fast_exp(2 * x) + 1);
+    return square < 0.04f ? small : large;
+}
+
+#endif
+#endif

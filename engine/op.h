@@ -1,0 +1,82 @@
+/*
+ * What an op is made of. One line in OP_LIST, a rule (its shape, and what its backward pass needs to keep) beside its
+ * constructor in ops_*.c, and a kernel (forward beside backward) in the backend. Nothing else knows the list.
+ */
+#ifndef MEWS_OP_H
+#define MEWS_OP_H
+
+#include "engine/tensor.h"
+
+#define OP_LIST(X)                                                                                                     \
+    X(conv2d)                                                                                                          \
+    X(batchnorm) X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul)      \
+        X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) X(diagonal) X(add) X(sub) X(mul)  \
+            X(div) X(affine) X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy)
+
+typedef enum op_id {
+#define X(name) OP_##name,
+    OP_LIST(X)
+#undef X
+        OP_COUNT
+} op_id;
+
+enum { OP_INPUTS = 6, OP_SAVED = 2 };
+
+/* Which sums: over the rows (leaving 1×cols), over the columns (rows×1), or over everything (1×1). */
+typedef enum op_axis { AXIS_ROWS, AXIS_COLS, AXIS_ALL } op_axis;
+
+typedef union op_attributes {
+    struct {
+        int stride, padding;
+    } conv;
+    struct {
+        int groups;
+        bool training, relu;
+        double momentum, eps;
+    } norm;
+    struct {
+        double slope;
+    } leaky;
+    struct {
+        int size, stride, padding;
+    } pool;
+    struct {
+        bool transpose_a, transpose_b;
+        double alpha;
+    } matmul;
+    struct {
+        op_axis axis;
+    } reduce;
+    struct {
+        double scale, shift;
+    } affine;
+    struct {
+        int64_t first, count;
+    } slice;
+} op_attributes;
+
+typedef struct node {
+    op_id op;
+    tensor *in[OP_INPUTS]; /* NULL where an optional input is absent */
+    int inputs;
+    tensor *out;
+    op_attributes with;
+    real *saved[OP_SAVED]; /* what forward keeps for backward */
+    int64_t saved_count[OP_SAVED];
+    const char *file; /* the caller, for messages */
+    int line;
+} node;
+
+enum { KEEP_OUT = 1u << OP_INPUTS };
+#define KEEP_IN(i) (1u << (i))
+
+typedef struct op_rule {
+    const char *name;
+    unsigned keeps; /* whose values backward reads: KEEP_IN(i), KEEP_OUT */
+    /* Sets out's kind, rank and shape and saved_count from inputs and attributes; NULL, or why they do not fit. */
+    const char *(*shape)(node *n);
+} op_rule;
+
+extern const op_rule *const op_rules[OP_COUNT];
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Parameters: named tensors that last from step to step, in the order in which they were added (which also keys their
+ * initial random numbers). Names are PyTorch's: "backbone.layer1.0.conv1.weight". Besides what is trained there are
+ * buffers (BatchNorm's running statistics, saved with the rest) and constants (a frozen dictionary, drawn again from
+ * the seed rather than saved).
+ */
+#ifndef MEWS_PARAMETERS_H
+#define MEWS_PARAMETERS_H
+
+#include "engine/backend.h"
+#include "engine/rng.h"
+
+typedef enum parameter_role {
+    ROLE_WEIGHT,   /* decayed, scaled by LARS */
+    ROLE_BIAS,     /* biases and norms' scales and shifts: neither decayed nor scaled under `exclude` */
+    ROLE_BUFFER,   /* saved, not trained */
+    ROLE_CONSTANT, /* neither saved nor trained */
+} parameter_role;
+
+typedef struct parameter {
+    char name[112];
+    parameter_role role;
+    tensor value;
+    real *first, *second; /* the optimiser's */
+} parameter;
+
+typedef struct parameters {
+    backend *backend;
+    parameter **items;
+    size_t count;
+    uint64_t seed;
+} parameters;
+
+parameters *parameters_create(backend *b, uint64_t seed, error *err);
+void parameters_destroy(parameters *p);
+
+/* How a new parameter starts. */
+typedef enum init_law {
+    INIT_VALUE,   /* every element = amount */
+    INIT_UNIFORM, /* uniform in ±amount */
+    INIT_NORMAL,  /* normal with deviation amount */
+    INIT_SIGNS,   /* ±1, even odds (Rademacher) */
+} init_law;
+
+/* Adds and initialises one parameter; NULL and a message when memory runs out or the name is taken. */
+tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
+                       init_law law, double amount, error *err);
+
+const parameter *parameters_find(const parameters *p, const char *name);
+int64_t parameters_trained(const parameters *p); /* values that the optimiser moves */
+void parameters_clear_grad(parameters *p);
+
+/*
+ * A linear layer "name.weight" (out, in), "name.bias" (1, out) or none, with PyTorch's default start: uniform in
+ * ±1/√in for both. `bias` may be NULL.
+ */
+bool parameters_linear(parameters *p, const char *name, int64_t in, int64_t out, tensor **weight, tensor **bias,
+                       error *err);
+
+#include "engine/ops.h"
+
+/* A BatchNorm "name.weight/bias/running_mean/running_var" of `channels`; affine false leaves out weight and bias. */
+bool parameters_batchnorm(parameters *p, const char *name, int64_t channels, bool affine, batchnorm *bn, error *err);
+
+#endif

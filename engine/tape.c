@@ -1,0 +1,308 @@
+/*
+ * The tape keeps nodes and tensors in chunked arenas that are reused from step to step. Whether a value must outlive
+ * the forward pass is known from the op's rule (`keeps`): each such use is counted when the op is recorded and taken
+ * off when its backward has run; at zero the memory returns to the pool.
+ */
+#include "engine/tape.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Arenas -------------------------------------------------------------------------------------------------------- */
+
+enum { CHUNK = 256 };
+
+/* Chunks never move, so pointers to tensors stay good while the arena grows. */
+typedef struct arena {
+    void **chunks;
+    size_t count, chunk_count, item_size;
+} arena;
+
+static void *arena_take(arena *a) {
+    if (a->count == a->chunk_count * CHUNK) {
+        void **grown = realloc(a->chunks, (a->chunk_count + 1) * sizeof *grown);
+        if (!grown) return NULL;
+        a->chunks = grown;
+        void *chunk = malloc(CHUNK * a->item_size);
+        if (!chunk) return NULL;
+        a->chunks[a->chunk_count++] = chunk;
+    }
+    void *item = (char *)a->chunks[a->count / CHUNK] + a->count % CHUNK * a->item_size;
+    a->count++;
+    return memset(item, 0, a->item_size);
+}
+
+static void *arena_at(const arena *a, size_t i) { return (char *)a->chunks[i / CHUNK] + i % CHUNK * a->item_size; }
+
+static void arena_free(arena *a) {
+    for (size_t i = 0; i < a->chunk_count; i++) free(a->chunks[i]);
+    free(a->chunks);
+}
+
+struct tape {
+    backend *backend;
+    arena nodes, tensors;
+    bool recording;
+    error failed;
+    const char *file;
+    int line;
+};
+
+tape *tape_create(backend *b, error *err) {
+    tape *t = calloc(1, sizeof *t);
+    if (!t) {
+        error_memory(err, sizeof *t, "the tape");
+        return NULL;
+    }
+    *t = (tape){.backend = b,
+                .nodes.item_size = sizeof(node),
+                .tensors.item_size = sizeof(tensor),
+                .recording = true,
+                .file = "?"};
+    return t;
+}
+
+static void give_back(tape *t, real **memory) {
+    if (*memory) t->backend->release(t->backend, *memory);
+    *memory = NULL;
+}
+
+void tape_reset(tape *t) {
+    for (size_t i = 0; i < t->nodes.count; i++) {
+        node *n = arena_at(&t->nodes, i);
+        for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
+    }
+    for (size_t i = 0; i < t->tensors.count; i++) {
+        tensor *x = arena_at(&t->tensors, i);
+        if (!x->lasting) give_back(t, &x->data);
+        if (!x->lasting) give_back(t, &x->grad);
+    }
+    t->nodes.count = t->tensors.count = 0;
+}
+
+void tape_destroy(tape *t) {
+    if (!t) return;
+    tape_reset(t);
+    arena_free(&t->nodes);
+    arena_free(&t->tensors);
+    free(t);
+}
+
+backend *tape_backend(const tape *t) { return t->backend; }
+
+tape *tape_at(tape *t, const char *file, int line) {
+    t->file = file;
+    t->line = line;
+    return t;
+}
+
+bool tape_set_recording(tape *t, bool on) {
+    bool was = t->recording;
+    t->recording = on;
+    return was;
+}
+
+bool tape_check(tape *t, error *err) {
+    if (t->failed.code == ERROR_NONE) return true;
+    error_set(err, t->failed.code, "%s", t->failed.text);
+    t->failed.code = ERROR_NONE;
+    return false;
+}
+
+static bool failed(const tape *t) { return t->failed.code != ERROR_NONE; }
+
+/* Tensors ------------------------------------------------------------------------------------------------------- */
+
+static tensor *new_tensor(tape *t, tensor_kind kind, int rank, const int64_t *shape) {
+    tensor *x = arena_take(&t->tensors);
+    if (!x) {
+        error_memory(&t->failed, CHUNK * sizeof *x, "the tape's tensors");
+        return NULL;
+    }
+    x->kind = kind;
+    x->rank = rank;
+    memcpy(x->shape, shape, (size_t)rank * sizeof *shape);
+    int64_t count = t->backend->layout(t->backend, x);
+    x->data = t->backend->allocate(t->backend, (size_t)count * sizeof(real));
+    if (!x->data) {
+        error_memory(&t->failed, (size_t)count * sizeof(real), "a tensor");
+        return NULL;
+    }
+    return x;
+}
+
+static tensor *from_host(tape *t, tensor_kind kind, int rank, const int64_t *shape, const float *host) {
+    if (failed(t)) return NULL;
+    tensor *x = new_tensor(t, kind, rank, shape);
+    if (x) t->backend->write(t->backend, x, host);
+    return x;
+}
+
+tensor *tape_images(tape *t, const float *pixels, int64_t n, int64_t h, int64_t w, int64_t c) {
+    return from_host(t, TENSOR_IMAGES, 4, (int64_t[]){n, h, w, c}, pixels);
+}
+
+tensor *tape_matrix(tape *t, const float *values, int64_t rows, int64_t cols) {
+    return from_host(t, TENSOR_PLAIN, 2, (int64_t[]){rows, cols}, values);
+}
+
+void tape_require_grad(tensor *x) {
+    if (x) x->requires_grad = true;
+}
+
+void tape_keep(tensor *x) {
+    if (x) x->uses++;
+}
+
+tensor *tape_stop_gradient(tape *t, tensor *x) {
+    if (failed(t) || !x) return NULL;
+    tensor *view = arena_take(&t->tensors);
+    if (!view) {
+        error_memory(&t->failed, CHUNK * sizeof *view, "the tape's tensors");
+        return NULL;
+    }
+    *view = *x;
+    view->requires_grad = view->grad_ready = false;
+    view->grad = NULL;
+    view->lasting = true; /* the memory is x's */
+    tape_keep(x);
+    return view;
+}
+
+void tape_read(tape *t, const tensor *x, float *host) {
+    if (!failed(t) && x) t->backend->read(t->backend, x, host);
+}
+
+void tape_read_grad(tape *t, const tensor *x, float *host) {
+    if (failed(t) || !x) return;
+    tensor as_value = *x;
+    as_value.data = x->grad;
+    if (x->grad_ready)
+        t->backend->read(t->backend, &as_value, host);
+    else
+        memset(host, 0, (size_t)tensor_count(x) * sizeof *host);
+}
+
+double tape_scalar(tape *t, const tensor *x) {
+    real value = (real)NAN;
+    if (!failed(t) && x) t->backend->read_real(t->backend, &value, x->data, 1);
+    return (double)value;
+}
+
+/* Forward ------------------------------------------------------------------------------------------------------- */
+
+static tensor *op_failed(tape *t, const node *n, const char *why) {
+    char shapes[256] = "";
+    size_t used = 0;
+    for (int i = 0; i < n->inputs; i++) {
+        const tensor *x = n->in[i];
+        if (!x) continue;
+        for (int k = 0; k < x->rank && used < sizeof shapes - 24; k++)
+            used += (size_t)snprintf(shapes + used, sizeof shapes - used, "%s%lld",
+                                     k      ? "x"
+                                     : used ? ", "
+                                            : "",
+                                     (long long)x->shape[k]);
+    }
+    error_set(&t->failed, ERROR_RUN, "op %s at %s:%d: %s (inputs: %s)", op_rules[n->op]->name, n->file, n->line, why,
+              shapes);
+    return NULL;
+}
+
+static bool reserve_saved(tape *t, node *n) {
+    for (int s = 0; s < OP_SAVED; s++) {
+        if (!n->saved_count[s]) continue;
+        n->saved[s] = t->backend->allocate(t->backend, (size_t)n->saved_count[s] * sizeof(real));
+        if (!n->saved[s]) return false;
+    }
+    return true;
+}
+
+static void count_uses(node *n, int by) {
+    const op_rule *rule = op_rules[n->op];
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i] && rule->keeps & KEEP_IN(i)) n->in[i]->uses += by;
+    if (rule->keeps & KEEP_OUT) n->out->uses += by;
+}
+
+tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *const *in) {
+    if (failed(t)) return NULL;
+    node *n = arena_take(&t->nodes);
+    if (!n) {
+        error_memory(&t->failed, CHUNK * sizeof *n, "the tape's ops");
+        return NULL;
+    }
+    *n = (node){.op = op, .inputs = inputs, .with = with, .file = t->file, .line = t->line};
+    memcpy(n->in, in, (size_t)inputs * sizeof *in);
+
+    const kernel *k = &t->backend->kernels[op];
+    tensor shape = {.kind = TENSOR_PLAIN};
+    n->out = &shape;
+    const char *why = k->forward ? op_rules[op]->shape(n) : "this backend has no kernel for it";
+    if (why) return op_failed(t, n, why);
+    n->out = new_tensor(t, shape.kind, shape.rank, shape.shape);
+    if (!n->out) return NULL;
+    if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory");
+    if (!k->forward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend));
+
+    for (int i = 0; i < inputs; i++) n->out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
+    if (t->recording && n->out->requires_grad) {
+        count_uses(n, +1);
+        return n->out;
+    }
+    n->out->requires_grad = false;
+    tensor *out = n->out;
+    for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
+    t->nodes.count--; /* an op that nobody walks back over needs no record */
+    return out;
+}
+
+/* Backward ------------------------------------------------------------------------------------------------------ */
+
+enum { SMALL = 4096 }; /* values this few are not worth releasing, and their owners may want to read them later */
+
+static void release_if_idle(tape *t, tensor *x) {
+    if (x && x->uses == 0 && !x->lasting && tensor_count(x) > SMALL) give_back(t, &x->data);
+}
+
+static bool reserve_grad(tape *t, tensor *x) {
+    if (x->grad) return true;
+    tensor shape = *x;
+    size_t bytes = (size_t)t->backend->layout(t->backend, &shape) * sizeof(real);
+    x->grad = t->backend->allocate(t->backend, bytes);
+    return x->grad || error_memory(&t->failed, bytes, "a gradient");
+}
+
+static bool node_backward(tape *t, node *n) {
+    const kernel *k = &t->backend->kernels[n->op];
+    if (!k->backward) return op_failed(t, n, "this backend has no backward kernel for it") != NULL;
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i] && n->in[i]->requires_grad && !reserve_grad(t, n->in[i])) return false;
+    if (!k->backward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
+    return true;
+}
+
+void tape_backward(tape *t, tensor *loss) {
+    if (failed(t) || !loss) return;
+    if (tensor_count(loss) != 1) {
+        error_set(&t->failed, ERROR_RUN, "backward needs a 1x1 loss, not %lld values", (long long)tensor_count(loss));
+        return;
+    }
+    if (!loss->requires_grad || !reserve_grad(t, loss)) return;
+    t->backend->fill(t->backend, loss->grad, 1, 1);
+    loss->grad_ready = true;
+
+    for (size_t i = 0; i < t->nodes.count; i++) release_if_idle(t, ((node *)arena_at(&t->nodes, i))->out);
+    for (size_t i = t->nodes.count; i-- > 0 && !failed(t);) {
+        node *n = arena_at(&t->nodes, i);
+        if (n->out->grad_ready && !node_backward(t, n)) return;
+        count_uses(n, -1);
+        give_back(t, &n->out->grad);
+        n->out->grad_ready = false;
+        for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
+        for (int k = 0; k < n->inputs; k++) release_if_idle(t, n->in[k]);
+        release_if_idle(t, n->out);
+    }
+}

@@ -1,0 +1,46 @@
+/*
+ * The tape: ops write themselves down as they run, and tape_backward walks back over them. All memory comes from the
+ * backend's pool; a value is given back as soon as its last backward use has passed, and the same blocks serve the next
+ * step. Errors stick: the first failed op keeps its message with the op's name and the caller's file and line, later
+ * ops do nothing and return NULL, and one tape_check at the end reports it.
+ */
+#ifndef MEWS_TAPE_H
+#define MEWS_TAPE_H
+
+#include "engine/backend.h"
+
+typedef struct tape tape;
+
+tape *tape_create(backend *b, error *err);
+void tape_destroy(tape *t);
+void tape_reset(tape *t); /* forgets every op and tensor of the last step */
+backend *tape_backend(const tape *t);
+
+/* Values from the host: pixels (n,h,w,c), or a matrix (rows, cols). No gradient flows into them unless asked. */
+tensor *tape_images(tape *t, const float *pixels, int64_t n, int64_t h, int64_t w, int64_t c);
+tensor *tape_matrix(tape *t, const float *values, int64_t rows, int64_t cols);
+void tape_require_grad(tensor *x);
+
+/* d loss / d everything that requires a gradient; loss is 1×1. Adds to gradients of parameters that hold one. */
+void tape_backward(tape *t, tensor *loss);
+
+/* While off, ops run but are not recorded. Returns what it was. */
+bool tape_set_recording(tape *t, bool on);
+
+/* The same values, through which no gradient flows. */
+tensor *tape_stop_gradient(tape *t, tensor *x);
+
+/* Keeps a value (not its gradient) until tape_reset, past its last backward use. */
+void tape_keep(tensor *x);
+
+void tape_read(tape *t, const tensor *x, float *host);      /* rows×cols, or N,H,W,C */
+void tape_read_grad(tape *t, const tensor *x, float *host); /* of a leaf, after tape_backward */
+double tape_scalar(tape *t, const tensor *x);               /* of a 1×1 tensor; NaN on a failed tape */
+
+bool tape_check(tape *t, error *err); /* reports the first error, if any, and clears it */
+
+/* Used by the ops' constructors: where the caller stands, then one op. */
+tape *tape_at(tape *t, const char *file, int line);
+tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *const *in);
+
+#endif

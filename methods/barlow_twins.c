@@ -1,0 +1,86 @@
+/*
+ * Barlow Twins: make the cross-correlation of the two views' embeddings the identity.
+ * Zbontar, Jing, Misra, LeCun, Deny: "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", ICML 2021.
+ *
+ *   Z = projector(representation): Linear-BN-ReLU, Linear-BN-ReLU, Linear
+ *   C = BN(Z1)ᵀ BN(Z2) / n                                                   (eq. 2)
+ *   loss = scale · ( Σ_i (1 − C_ii)² + λ Σ_i Σ_{j≠i} C_ij² )                 (eq. 1)
+ */
+#include "methods/method.h"
+
+#include <stdlib.h>
+
+typedef struct barlow_options {
+    int64_t hidden, features;
+    double lambda, scale;
+} barlow_options;
+
+typedef struct barlow {
+    tensor *weight[3], *bias[2];
+    batchnorm norm[3]; /* the last, without scale and shift, standardises Z */
+} barlow;
+
+static bool build(method_model *m, error *err) {
+    const barlow_options *o = m->options;
+    barlow *s = m->state = calloc(1, sizeof *s);
+    if (!s) return error_memory(err, sizeof *s, "barlow_twins");
+    parameters *p = m->parameters;
+    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
+           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm[0], err) &&
+           parameters_linear(p, "head.projector.3", o->hidden, o->hidden, &s->weight[1], &s->bias[1], err) &&
+           parameters_batchnorm(p, "head.projector.4", o->hidden, true, &s->norm[1], err) &&
+           parameters_linear(p, "head.projector.6", o->hidden, o->features, &s->weight[2], NULL, err) &&
+           parameters_batchnorm(p, "head.standardize", o->features, false, &s->norm[2], err);
+}
+
+static void destroy(method_model *m) { free(m->state); }
+
+/* The projector up to its last layer. */
+static tensor *hidden(const barlow *s, tape *t, tensor *x, int groups, bool training) {
+    for (int i = 0; i < 2; i++)
+        x = op_batchnorm(t, op_linear(t, x, s->weight[i], s->bias[i]), &s->norm[i], NULL, true, groups, training);
+    return x;
+}
+
+static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+    const barlow_options *o = m->options;
+    const barlow *s = m->state;
+    int n = m->pairs, groups = method_groups(m);
+    tensor *z = op_linear(t, hidden(s, t, representations, groups, true), s->weight[2], NULL);
+    z = op_batchnorm(t, z, &s->norm[2], NULL, false, m->views, true); /* each view by itself, always */
+    tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+    tensor *c = op_matmul(t, z1, true, z2, false, 1.0 / (double)batch_size(z1));
+
+    tensor *diagonal = op_diagonal(t, c);
+    tensor *invariance = op_sum_squares(t, op_affine(t, diagonal, -1, 1));
+    tensor *redundancy = op_sub(t, op_sum_squares(t, c), op_sum_squares(t, diagonal));
+    method_report(context, "invariance", invariance);
+    method_report(context, "redundancy", redundancy);
+    return op_scale(t, op_add(t, invariance, op_scale(t, redundancy, o->lambda)), o->scale);
+}
+
+/* Collapse is measured on the projector's output before its last layer's standardisation. */
+static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
+    const barlow *s = m->state;
+    return hidden(s, t, representations, 1, training);
+}
+
+#define OFFSET(member) offsetof(barlow_options, member)
+static const field rows[] = {
+    {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
+    {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "width of the projector's output"},
+    {"lambda", FIELD_REAL, OFFSET(lambda), "5.1e-3", 0, 1e6, NULL, true, "weight of redundancy reduction"},
+    {"scale", FIELD_REAL, OFFSET(scale), "0.1", 1e-9, 1e6, NULL, true, "of the whole loss"},
+};
+
+const method method_barlow_twins = {
+    .name = "barlow_twins",
+    .summary = "cross-correlation of the two views' embeddings made the identity",
+    .reference = "Zbontar et al., ICML 2021",
+    .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(barlow_options)},
+    .batch_statistics = true,
+    .build = build,
+    .destroy = destroy,
+    .loss = loss,
+    .embed = embed,
+};

@@ -1,0 +1,131 @@
+/*
+ * FALCON, published as CPLearn: non-contrastive learning whose optimum rules out the four collapses by design.
+ * Sansone, Lebailly, Tuytelaars: "Failure-Proof Non-Contrastive Self-Supervised Learning", arXiv 2410.04959v1/v2;
+ * "Collapse-Proof Non-Contrastive Self-Supervised Learning", ICML 2025 (v3/v4).
+ *
+ *   projector   H = √(f/n)·L2norm(BN(Linear(Z)))      (preprint)   or tanh(BN(Linear(Z)))   (ICML code)
+ *   codes       W ∈ {−1,+1}^{f×c}, Rademacher, frozen
+ *   P = softmax(H W / τ),  τ = f / (√n · log((1 − ε(c−1))/ε))
+ *   loss        −(β/n) Σ_i Σ_j p_ij log p'_ij  +  prior(p̄, uniform),  p̄ the batch's mean assignment
+ *
+ * With that τ a row of H that is aligned with a code orthogonal to all others puts exactly 1 − ε(c−1) on it.
+ */
+#include "methods/method.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { PROJECTOR_L2, PROJECTOR_TANH };
+enum { PRIOR_FORWARD, PRIOR_REVERSE };
+
+typedef struct falcon_options {
+    int projector, prior;
+    bool symmetric;
+    int64_t features, codes;
+    double beta, epsilon;
+} falcon_options;
+
+typedef struct falcon {
+    tensor *weight, *bias, *dictionary; /* dictionary (f, c) */
+    batchnorm norm;
+    double tau, radius; /* radius: length of a row of H under the L2 projector */
+} falcon;
+
+static bool build(method_model *m, error *err) {
+    const falcon_options *o = m->options;
+    double f = (double)o->features, c = (double)o->codes, n = m->pairs, eps = o->epsilon;
+    if (eps * (c - 1) >= 1)
+        return error_set(err, ERROR_USAGE,
+                         "method.epsilon %g leaves nothing for the code itself with method.codes %.0f: epsilon * (codes "
+                         "- 1) must stay below 1, so take epsilon below %.3g",
+                         eps, c, 1 / (c - 1));
+    falcon *s = m->state = calloc(1, sizeof *s);
+    if (!s) return error_memory(err, sizeof *s, "falcon");
+    s->tau = f / (sqrt(n) * log((1 - eps * (c - 1)) / eps));
+    s->radius = sqrt(f / n);
+    if (!parameters_linear(m->parameters, "head.projector.0", m->features, o->features, &s->weight, &s->bias, err) ||
+        !parameters_batchnorm(m->parameters, "head.projector.1", o->features, true, &s->norm, err))
+        return false;
+    s->dictionary = parameters_add(m->parameters, "head.dictionary", ROLE_CONSTANT, 2,
+                                   (int64_t[]){o->features, o->codes}, INIT_SIGNS, 1, err);
+    return s->dictionary != NULL;
+}
+
+static void destroy(method_model *m) { free(m->state); }
+
+static tensor *project(method_model *m, tape *t, tensor *z, int groups, bool training) {
+    const falcon_options *o = m->options;
+    falcon *s = m->state;
+    tensor *h = op_batchnorm(t, op_linear(t, z, s->weight, s->bias), &s->norm, NULL, false, groups, training);
+    return o->projector == PROJECTOR_L2 ? op_scale(t, op_l2_normalize(t, h), s->radius) : op_tanh(t, h);
+}
+
+static tensor *assign(method_model *m, tape *t, tensor *h) {
+    falcon *s = m->state;
+    return op_matmul(t, h, false, s->dictionary, false, 1 / s->tau);
+}
+
+/* Match p̄ to the uniform prior q = 1/c: forward −Σ q_j log p̄_j (preprint), reverse Σ p̄_j log(c·p̄_j) (ICML code). */
+static tensor *match_prior(method_model *m, tape *t, tensor *log_p) {
+    const falcon_options *o = m->options;
+    tensor *log_mean = op_batch_logmeanexp(t, log_p);
+    if (o->prior == PRIOR_FORWARD) return op_scale(t, op_mean(t, log_mean, AXIS_ALL), -1);
+    tensor *log_ratio = op_affine(t, log_mean, 1, log((double)o->codes));
+    return op_sum(t, op_mul(t, op_exp(t, log_mean), log_ratio), AXIS_ALL);
+}
+
+static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+    const falcon_options *o = m->options;
+    int n = m->pairs;
+    tensor *h = project(m, t, representations, method_groups(m), true);
+    tensor *log_p1 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, 0, n)));
+    tensor *log_p2 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, n, n)));
+
+    tensor *invariance = op_soft_cross_entropy(t, log_p1, log_p2);
+    tensor *prior = match_prior(m, t, log_p1);
+    if (o->symmetric) { /* both orders of the views, so that the prior acts on both */
+        invariance = op_scale(t, op_add(t, invariance, op_soft_cross_entropy(t, log_p2, log_p1)), 0.5);
+        prior = op_scale(t, op_add(t, prior, match_prior(m, t, log_p2)), 0.5);
+    }
+    method_report(context, "invariance", invariance);
+    method_report(context, "prior", prior);
+    return op_add(t, op_scale(t, invariance, o->beta), prior);
+}
+
+static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
+    return project(m, t, representations, 1, training);
+}
+
+static int codes(const method_model *m) { return (int)((const falcon_options *)m->options)->codes; }
+
+static const char *const projectors[] = {"l2", "tanh", NULL};
+static const char *const priors[] = {"forward", "reverse", NULL};
+
+#define OFFSET(member) offsetof(falcon_options, member)
+static const field rows[] = {
+    {"projector", FIELD_CHOICE, OFFSET(projector), "l2", 0, 0, projectors, true,
+     "l2: rows of length sqrt(f/n) (preprint); tanh: ICML code"},
+    {"prior", FIELD_CHOICE, OFFSET(prior), "reverse", 0, 0, priors, true,
+     "forward: cross-entropy to the uniform prior (preprint); reverse: KL from it (ICML code)"},
+    {"symmetric", FIELD_BOOL, OFFSET(symmetric), "true", 0, 0, NULL, true,
+     "average the loss over both orders of the views"},
+    {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "f: width of the projector"},
+    {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, true, "c: codes in the dictionary"},
+    {"beta", FIELD_REAL, OFFSET(beta), "1", 0, 1e6, NULL, true, "weight of invariance against the prior"},
+    {"epsilon", FIELD_REAL, OFFSET(epsilon), "1e-8", 1e-30, 0.5, NULL, true,
+     "probability left to every other code at the optimum; sets the temperature"},
+};
+
+const method method_falcon = {
+    .name = "falcon",
+    .summary = "frozen random codes, invariance of assignments and a uniform prior over codes",
+    .reference = "Sansone et al., arXiv 2410.04959 (FALCON); ICML 2025 (CPLearn)",
+    .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(falcon_options)},
+    .batch_statistics = true,
+    .build = build,
+    .destroy = destroy,
+    .loss = loss,
+    .embed = embed,
+    .assign = assign,
+    .codes = codes,
+};

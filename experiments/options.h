@@ -1,0 +1,45 @@
+/*
+ * The options of a run that belong to no part of the engine: how long to train and on what, and what to measure
+ * afterwards. Same road as everywhere: a plain struct and a field table.
+ */
+#ifndef MEWS_OPTIONS_H
+#define MEWS_OPTIONS_H
+
+#include "engine/fields.h"
+
+typedef struct train_options {
+    int64_t epochs, batch; /* batch = pairs a step, the n of the losses */
+    int64_t seed;
+    int64_t threads;        /* compute threads; 0 = all. Decides the last bits, but not which run this is */
+    int64_t loader_threads; /* decides nothing but speed */
+    bool joint_batchnorm;   /* statistics over both views together */
+    int64_t accumulate;     /* batches whose gradients make one step */
+    int64_t checkpoint_every, log_every; /* epochs; steps */
+    double clip;                         /* norm of the whole gradient; 0 = off */
+} train_options;
+
+extern const field_table train_fields;
+
+/* Bits of eval_options.metrics, in the order of the field's choices. */
+enum {
+    EVAL_LINEAR = 1 << 0,
+    EVAL_KNN = 1 << 1,
+    EVAL_KMEANS = 1 << 2,
+    EVAL_PROTOTYPES = 1 << 3,
+    EVAL_COLLAPSE = 1 << 4,
+};
+enum { EVAL_BATCHNORM_RUNNING, EVAL_BATCHNORM_BATCH };
+
+typedef struct eval_options {
+    unsigned metrics; /* set of EVAL_ bits */
+    double probe_l2;
+    int64_t knn_k;
+    double knn_temperature;
+    int64_t kmeans_restarts;
+    int64_t sample; /* rows of the test split; 0 = all */
+    int batchnorm;  /* EVAL_BATCHNORM_ */
+} eval_options;
+
+extern const field_table eval_fields;
+
+#endif

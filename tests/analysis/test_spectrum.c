@@ -1,0 +1,265 @@
+#include "analysis/spectrum.h"
+#include "engine/rng.h"
+#include "tests/analysis/golden.h"
+
+#include <check.h>
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+static matrix noise_matrix(size_t n, size_t d) {
+    float *x = malloc(n * d * sizeof *x);
+    rng r = rng_stream(1, RNG_TEST, 0, n, 0);
+    for (size_t i = 0; i < n * d; i++) x[i] = (float)rng_normal(&r);
+    return (matrix){x, n, d};
+}
+
+static matrix constant_matrix(size_t n, size_t d) {
+    float *x = malloc(n * d * sizeof *x);
+    for (size_t i = 0; i < n * d; i++) x[i] = 0.1f + (float)(i % d);
+    return (matrix){x, n, d};
+}
+
+static spectrum compute(matrix m) {
+    spectrum s;
+    error err = {0};
+    ck_assert_msg(spectrum_compute(m, true, &s, &err), "%s", err.text);
+    return s;
+}
+
+static const char *const cases[] = {"tall", "wide", "square", "dead", "steep", "low_rank", "steep_wide"};
+
+START_TEST(test_figures_are_numpys) {
+    golden g = golden_open(cases[_i]);
+    matrix m = golden_matrix(g, "x");
+    spectrum s = compute(m);
+    const double *want = golden_doubles(g, "figures"), *sigma = golden_doubles(g, "sigma");
+    const double *centred = golden_doubles(g, "centred");
+    for (size_t i = 0; i < s.count; i++) {
+        /* Both are right to a few roundings of the largest; nothing below that is anybody's to compare. */
+        ck_assert_double_le(fabs(s.singular_values[i] - sigma[i]), 1e-8 * sigma[i] + 1e-13 * sigma[0]);
+        ck_assert_double_le(fabs(s.singular_values_centred[i] - centred[i]), 1e-8 * centred[i] + 1e-13 * sigma[0]);
+    }
+    assert_near(s.rankme.value, want[0], 1e-9, "RankMe");
+    assert_near(s.effective_rank.value, want[1], 1e-9, "effective rank");
+    assert_near(s.participation_ratio.value, want[2], 1e-9, "participation ratio");
+    assert_near(s.correlation_off_diagonal, want[3], 1e-9, "correlation");
+    assert_near(s.mean_squared_norm, want[4], 1e-12, "mean squared norm");
+    assert_near(s.total_variance, want[5], 1e-12, "total variance");
+    spectrum_free(&s);
+}
+END_TEST
+
+START_TEST(test_steep_spectra_go_through_qr_and_flat_ones_do_not) {
+    spectrum steep = compute(golden_matrix(golden_open("steep"), "x"));
+    spectrum flat = compute(golden_matrix(golden_open("tall"), "x"));
+    ck_assert(steep.by_qr);
+    ck_assert(!flat.by_qr);
+    ck_assert_double_gt(steep.singular_values[0] / steep.singular_values[23], 1e11);
+}
+END_TEST
+
+START_TEST(test_blocks_of_qr_see_every_row) {
+    /* Far more rows than a block; the last column is 1e-7 of the first. */
+    matrix m = noise_matrix(3001, 7);
+    float *x = (float *)m.data;
+    for (size_t i = 0; i < m.rows; i++) x[i * 7 + 6] *= 1e-7f;
+    spectrum s = compute(m);
+    double sum = 0, squares = 0;
+    for (size_t i = 0; i < m.rows; i++) sum += x[i * 7 + 6];
+    for (size_t i = 0; i < m.rows; i++) squares += pow(x[i * 7 + 6] - sum / 3001, 2);
+    ck_assert(s.by_qr);
+    /* Nearly orthogonal to the others, by 1/√n: its length is the smallest singular value up to 1/n. */
+    assert_near(s.singular_values_centred[6] / sqrt(squares), 1, 5e-3, "smallest singular value");
+}
+END_TEST
+
+START_TEST(test_rankme_of_constant_matrix_is_one) {
+    spectrum s = compute(constant_matrix(100, 16));
+    assert_near(s.rankme.value, 1, 1e-4, "RankMe");
+    ck_assert_double_eq(s.effective_rank.value, 0);
+    ck_assert_double_eq(s.effective_rank.share, 0);
+    ck_assert_double_eq(s.effective_rank.noise_share, 0);
+    ck_assert_double_eq(s.participation_ratio.value, 0);
+    ck_assert_double_eq(s.numerical_rank.value, 0);
+    ck_assert_double_eq(s.correlation_off_diagonal, 0);
+    ck_assert_uint_eq(s.constant_columns, 16);
+    ck_assert_double_eq(s.total_variance, 0);
+    ck_assert(isnan(s.alpha));
+    for (size_t i = 0; i < s.count; i++) ck_assert_double_eq(s.singular_values_centred[i], 0);
+}
+END_TEST
+
+START_TEST(test_constant_wide_matrix_has_no_centred_rank) {
+    spectrum s = compute(constant_matrix(5, 40));
+    assert_near(s.rankme.value, 1, 1e-4, "RankMe");
+    ck_assert_double_eq(s.effective_rank.value, 0);
+}
+END_TEST
+
+START_TEST(test_zero_matrix_has_rank_zero) {
+    float zero[30] = {0};
+    spectrum s = compute((matrix){zero, 10, 3});
+    ck_assert_double_eq(s.rankme.value, 0);
+    ck_assert_double_eq(s.effective_rank.noise_share, 0);
+}
+END_TEST
+
+START_TEST(test_two_distinct_points_have_all_the_rank_two_points_can) {
+    const float x[] = {1, 2, 3, 4, -1, 0, 2, 9};
+    spectrum s = compute((matrix){x, 2, 4});
+    assert_near(s.effective_rank.value, 1, 1e-12, "effective rank");
+    assert_near(s.effective_rank.share, 1, 1e-12, "share");
+    assert_near(s.effective_rank.noise_share, 1, 1e-12, "noise share");
+}
+END_TEST
+
+START_TEST(test_one_point_has_no_share_to_speak_of) {
+    const float x[] = {1, 2, 3, 4};
+    spectrum s = compute((matrix){x, 1, 4});
+    ck_assert_double_eq(s.effective_rank.value, 0);
+    ck_assert(isnan(s.effective_rank.share));
+}
+END_TEST
+
+START_TEST(test_gaussian_noise_scores_what_noise_scores) {
+    static const size_t shapes[][2] = {{400, 50}, {50, 400}, {100, 100}, {3000, 20}};
+    for (size_t i = 0; i < 4; i++) {
+        spectrum s = compute(noise_matrix(shapes[i][0], shapes[i][1]));
+        assert_near(s.rankme.noise_share, 1, 0.015, "RankMe");
+        assert_near(s.effective_rank.noise_share, 1, 0.015, "effective rank");
+        assert_near(s.participation_ratio.noise_share, 1, 0.03, "participation ratio");
+        ck_assert_double_eq(s.numerical_rank.noise_share, 1);
+    }
+}
+END_TEST
+
+START_TEST(test_noise_spectrum_carries_the_matrix_energy) {
+    double sigma[64], energy = 0;
+    error err = {0};
+    ck_assert(spectrum_noise_values(256, 64, sigma, &err));
+    for (int i = 0; i < 64; i++) {
+        energy += sigma[i] * sigma[i];
+        if (i) ck_assert_double_le(sigma[i], sigma[i - 1]);
+    }
+    assert_near(energy / (256 * 64), 1, 0.01, "energy");
+    assert_near(sigma[0], 16 + 8, 0.05, "largest"); /* √n + √d */
+}
+END_TEST
+
+START_TEST(test_power_law_exponent_is_found) {
+    /* Orthogonal columns of a Hadamard matrix, scaled so that λ_i = i^−1.5. */
+    enum { N = 64, D = 63 };
+    float *x = malloc(N * D * sizeof *x);
+    for (int i = 0; i < N; i++)
+        for (int j = 0; j < D; j++)
+            x[i * D + j] = (float)((__builtin_popcount(i & (j + 1)) & 1 ? -1 : 1) * pow(j + 1, -0.75));
+    spectrum s = compute((matrix){x, N, D});
+    assert_near(s.alpha, 1.5, 1e-5, "alpha");
+    ck_assert_double_gt(s.alpha_r2, 0.9999);
+    ck_assert_uint_eq(s.alpha_first, 5);
+    ck_assert_uint_eq(s.alpha_last, 31);
+}
+END_TEST
+
+START_TEST(test_not_a_number_is_named_by_row_and_column) {
+    float x[12] = {0};
+    x[7] = NAN;
+    spectrum s;
+    error err = {0};
+    ck_assert(!spectrum_compute((matrix){x, 4, 3}, true, &s, &err));
+    ck_assert_msg(strstr(err.text, "row 2, column 1") != NULL, "%s", err.text);
+    ck_assert_int_eq(err.code, ERROR_RUN);
+}
+END_TEST
+
+START_TEST(test_empty_matrix_is_an_error) {
+    float x[1] = {0};
+    spectrum s;
+    error err = {0};
+    ck_assert(!spectrum_compute((matrix){x, 0, 3}, true, &s, &err));
+}
+END_TEST
+
+START_TEST(test_rotation_and_scale_change_no_figure) {
+    matrix m = golden_matrix(golden_open("tall"), "x");
+    float *turned = malloc(m.rows * m.cols * sizeof *turned);
+    for (size_t i = 0; i < m.rows; i++)
+        for (size_t j = 0; j < m.cols; j += 2) { /* a rotation by atan(3/4) in each plane, and a factor of 5 · 2 */
+            turned[i * m.cols + j] = 8 * m.data[i * m.cols + j] - 6 * m.data[i * m.cols + j + 1];
+            turned[i * m.cols + j + 1] = 6 * m.data[i * m.cols + j] + 8 * m.data[i * m.cols + j + 1];
+        }
+    spectrum a = compute(m), b = compute((matrix){turned, m.rows, m.cols});
+    assert_near(b.rankme.value, a.rankme.value, 1e-6, "RankMe");
+    assert_near(b.effective_rank.value, a.effective_rank.value, 1e-6, "effective rank");
+    assert_near(b.condition_number / a.condition_number, 1, 1e-5, "condition number");
+}
+END_TEST
+
+START_TEST(test_adjacency_means_are_means_of_cosines) {
+    matrix m = noise_matrix(30, 5);
+    double map[9], largest[9];
+    size_t k;
+    error err = {0};
+    uint32_t order[30];
+    int32_t keys[30];
+    for (int i = 0; i < 30; i++) keys[i] = (7 * i) % 3;
+    ck_assert(matrix_order(keys, 30, order, &err));
+    ck_assert(matrix_adjacency(m, order, 3, MATRIX_MEAN, map, &k, &err));
+    ck_assert(matrix_adjacency(m, order, 3, MATRIX_MAX_ABS, largest, &k, &err));
+    ck_assert_uint_eq(k, 3);
+    double norms[30], sum = 0, top = 0;
+    matrix_row_norms(m, norms);
+    for (int a = 0; a < 30; a++)
+        for (int b = 0; b < 30; b++) {
+            if (keys[a] != 0 || keys[b] != 2) continue;
+            double dot = 0;
+            for (int j = 0; j < 5; j++) dot += (double)m.data[a * 5 + j] * m.data[b * 5 + j];
+            sum += dot / (norms[a] * norms[b]);
+            if (fabs(dot / (norms[a] * norms[b])) > fabs(top)) top = dot / (norms[a] * norms[b]);
+        }
+    assert_near(map[2], sum / 100, 1e-6, "mean");
+    assert_near(map[6], sum / 100, 1e-6, "mean, mirrored");
+    assert_near(largest[2], top, 1e-6, "largest");
+    assert_near(largest[4], 1, 1e-6, "a row with itself");
+}
+END_TEST
+
+START_TEST(test_pooling_keeps_the_mean_and_the_line) {
+    double square[25] = {0}, out[4];
+    for (int i = 0; i < 5; i++) square[i * 5 + i] = i == 4 ? -3 : 1;
+    ck_assert_uint_eq(matrix_pool(square, 5, 2, MATRIX_MEAN, out), 2);
+    assert_near(out[0], 0.5, 1e-15, "2×2 corner");
+    assert_near(out[3], -1.0 / 9, 1e-15, "3×3 corner");
+    matrix_pool(square, 5, 2, MATRIX_MAX_ABS, out);
+    ck_assert_double_eq(out[3], -3);
+    ck_assert_double_eq(out[1], 0);
+}
+END_TEST
+
+Suite *suite_spectrum(void) {
+    Suite *s = suite_create("spectrum");
+    TCase *t = tcase_create("values");
+    tcase_add_loop_test(t, test_figures_are_numpys, 0, sizeof cases / sizeof *cases);
+    tcase_add_test(t, test_steep_spectra_go_through_qr_and_flat_ones_do_not);
+    tcase_add_test(t, test_blocks_of_qr_see_every_row);
+    tcase_add_test(t, test_gaussian_noise_scores_what_noise_scores);
+    tcase_add_test(t, test_noise_spectrum_carries_the_matrix_energy);
+    tcase_add_test(t, test_power_law_exponent_is_found);
+    tcase_add_test(t, test_rotation_and_scale_change_no_figure);
+    suite_add_tcase(s, t);
+    t = tcase_create("edges");
+    tcase_add_test(t, test_rankme_of_constant_matrix_is_one);
+    tcase_add_test(t, test_constant_wide_matrix_has_no_centred_rank);
+    tcase_add_test(t, test_zero_matrix_has_rank_zero);
+    tcase_add_test(t, test_two_distinct_points_have_all_the_rank_two_points_can);
+    tcase_add_test(t, test_one_point_has_no_share_to_speak_of);
+    tcase_add_test(t, test_not_a_number_is_named_by_row_and_column);
+    tcase_add_test(t, test_empty_matrix_is_an_error);
+    suite_add_tcase(s, t);
+    t = tcase_create("heat maps");
+    tcase_add_test(t, test_adjacency_means_are_means_of_cosines);
+    tcase_add_test(t, test_pooling_keeps_the_mean_and_the_line);
+    suite_add_tcase(s, t);
+    return s;
+}

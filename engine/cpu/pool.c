@@ -36,11 +36,23 @@ void pool_destroy(struct pool *p) {
     free(p);
 }
 
+/* What a new block for `bytes` measures: large ones are rounded up to whole huge pages, header included. */
+typedef struct extent {
+    size_t align, lead, total;
+} extent;
+
+static extent extent_of(size_t bytes) {
+    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : HEADER, lead = align > HEADER ? 4096 : HEADER;
+    return (extent){align, lead, (bytes + lead + align - 1) / align * align};
+}
+
 static block *take_idle(struct pool *p, size_t bytes) {
+    extent own = extent_of(bytes);
+    size_t most = own.total - own.lead + bytes / 4; /* a block a quarter too large is better than a new one */
     block **best = NULL;
     for (block **at = &p->idle; *at; at = &(*at)->next) {
         size_t size = (*at)->size;
-        if (size >= bytes && size <= bytes + bytes / 4 + 4096 && (!best || size < (*best)->size)) best = at;
+        if (size >= bytes && size <= most && (!best || size < (*best)->size)) best = at;
     }
     if (!best) return NULL;
     block *found = *best;
@@ -49,15 +61,14 @@ static block *take_idle(struct pool *p, size_t bytes) {
 }
 
 static block *take_new(struct pool *p, size_t bytes) {
-    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : HEADER, lead = align > HEADER ? 4096 : HEADER;
-    size_t total = (bytes + lead + align - 1) / align * align;
+    extent e = extent_of(bytes);
     void *base = NULL;
-    if (posix_memalign(&base, align, total) != 0) return NULL;
-    if (align == HUGE_PAGE) madvise(base, total, MADV_HUGEPAGE);
-    block *b = (block *)((char *)base + lead - HEADER);
-    *b = (block){.size = total - lead, .base = base};
+    if (posix_memalign(&base, e.align, e.total) != 0) return NULL;
+    if (e.align == HUGE_PAGE) madvise(base, e.total, MADV_HUGEPAGE);
+    block *b = (block *)((char *)base + e.lead - HEADER);
+    *b = (block){.size = e.total - e.lead, .base = base};
     p->memory.allocations++;
-    p->memory.bytes_held += total;
+    p->memory.bytes_held += e.total;
     return b;
 }
 

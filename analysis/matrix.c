@@ -52,6 +52,14 @@ bool matrix_check(matrix m, const char *name, error *err) {
                      isnan(m.data[bad * m.cols + col]) ? "NaN" : "infinity", bad, col);
 }
 
+bool labels_check(const int32_t *labels, size_t count, int classes, const char *name, error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return error_set(err, ERROR_RUN, "%s: row %zu has label %d; labels are 0 to %d", name, i, labels[i],
+                             classes - 1);
+    return true;
+}
+
 bool matrix_means(matrix m, double *means, error *err) {
     size_t height = tile_rows(m.cols), blocks = (m.rows + height - 1) / height;
     double *sums = calloc(blocks * m.cols, sizeof *sums);

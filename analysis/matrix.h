@@ -15,6 +15,9 @@ typedef struct matrix {
     size_t rows, cols;
 } matrix;
 
+/* A column whose standard deviation is below this share of its mean was constant before float32 rounded it. */
+#define MATRIX_CONSTANT 0x1p-22
+
 /*
  * Rows [first_row, first_row + rows) and columns [first_col, first_col + cols) as doubles, minus `means` (of all
  * columns) when given: out (rows, cols) row by row, a new row every `stride` doubles. matrix_block is the same for
@@ -26,6 +29,9 @@ void matrix_block(matrix m, size_t first_row, size_t rows, const double *means, 
 
 /* An empty matrix, or a NaN or infinity, is an error that names the row and column of the first one. */
 bool matrix_check(matrix m, const char *name, error *err);
+
+/* Labels (count) have to be in [0, classes); the first that is not is named by its row. */
+bool labels_check(const int32_t *labels, size_t count, int classes, const char *name, error *err);
 
 /* Column means (cols). Sums of fewer than 2^29 equal floats are exact in double: a constant column centres to zero. */
 bool matrix_means(matrix m, double *means, error *err);

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A column that moves less than a few float32 roundings of its mean was constant before it was stored. */
-static const double CONSTANT_COLUMN = 4 * 0x1p-24;
 /* Eigenvalues of a Gram matrix are right to about 1e-15 of the largest: below 1e-5 of σ₁ a singular value read off them
  * begins to miss its fifth digit, and RankMe adds up hundreds of those. */
 static const double GRAM_SPAN = 1e-5;
@@ -61,7 +59,7 @@ static bool moments_take(moments *mo, matrix m, error *err) {
     else
         column_variances(mo);
     for (size_t j = 0; j < m.cols; j++) {
-        double floor = CONSTANT_COLUMN * mo->means[j];
+        double floor = MATRIX_CONSTANT * mo->means[j];
         mo->variances[j] /= (double)m.rows;
         if (mo->variances[j] > floor * floor) continue;
         mo->variances[j] = 0;

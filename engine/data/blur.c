@@ -5,7 +5,6 @@
 #include "engine/data/blur.h"
 
 #include <math.h>
-#include <string.h>
 
 enum { PASSES = 3, FRACTION = 24 }; /* bits behind the point of the weights */
 
@@ -15,11 +14,14 @@ typedef struct box {
     uint32_t inner, outer;
 } box;
 
-/* [7], [11] and [14] of Gwosdek et al., with single-precision roundings where Pillow has them. */
+/*
+ * [7], [11] and [14] of Gwosdek et al., with single-precision roundings where Pillow has them. Three times the variance
+ * is a sum because a product might be fused with the subtraction that follows, and a weight's last bit is then off.
+ */
 static box box_for(double sigma) {
     float s = (float)sigma, variance = s * s / PASSES;
     float length = (float)sqrt(12.0 * (double)variance + 1.0), whole = (float)floor(((double)length - 1.0) / 2.0);
-    float triple = (float)(3.0 * (double)variance), next = (whole + 1) * (whole + 1);
+    float triple = variance + 2 * variance, next = (whole + 1) * (whole + 1);
     float share = (2 * whole + 1) * (whole * (whole + 1) - triple) / (6 * (variance - next));
     float radius = whole + share;
     box b = {.radius = (int)radius, .inner = (uint32_t)((1 << FRACTION) / (radius * 2 + 1))};

@@ -22,16 +22,16 @@ typedef struct loader_batch {
 
 /*
  * Batches of `pairs` samples of `split`, the last incomplete one of an epoch dropped; order reshuffled each epoch by
- * (seed, epoch). Starts at batch `index` of `epoch` and goes on for ever. threads ≥ 1. ERROR_USAGE when the split holds
- * fewer than `pairs` samples.
+ * (seed, epoch). Starts at batch `index` of `epoch` and goes on for ever. threads ≥ 1; they take no signals and start no
+ * OpenMP teams. ERROR_USAGE when the split holds fewer than `pairs` samples. `set` must outlive the loader.
  */
 loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);
 uint32_t loader_batches(const loader *l); /* per epoch */
 
-/* The next batch; its memory stays valid until the next call. */
+/* The next batch; its memory stays valid until the next call. One caller. Nothing is allocated after loader_open. */
 bool loader_next(loader *l, loader_batch *batch, error *err);
-void loader_close(loader *l);
+void loader_close(loader *l); /* stops the threads, wherever they are */
 
 /* Images of a split as they are, normalised: rows [first, first+count) into pixels (count, size, size, 3). */
 void loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels);

@@ -1,0 +1,243 @@
+/*
+ * A ring of batch buffers: one in the caller's hands, the others being filled ahead of him. The unit of work is a slice
+ * of a batch, so that several threads share the next batch rather than each making one of its own. Slices are given out
+ * in order by number: number → batch → epoch and place in it, all by arithmetic, so nothing depends on who makes what.
+ * One mutex guards the counters and nobody spins; pixels are made outside it. A batch not yet handed out keeps its
+ * buffer, so the batches in the making are fewer than BUFFERS apart, and so are their epochs: that is why BUFFERS
+ * shuffled orders, found by epoch modulo BUFFERS, are enough.
+ */
+#include "engine/data/loader.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum {
+    BUFFERS = 3,
+    SLICE = 8, /* samples: short enough to share and to stop soon, long enough for the mutex not to matter */
+};
+
+typedef struct buffer {
+    float *pixels;
+    int *labels;
+    uint32_t *samples;
+    uint32_t done; /* slices */
+} buffer;
+
+typedef struct order {
+    uint32_t *samples, epoch;
+    bool filled;
+} order;
+
+typedef struct worker {
+    loader *loader;
+    augmenter *augmenter;
+    uint8_t *view; /* one view as bytes */
+    pthread_t thread;
+} worker;
+
+struct loader {
+    const dataset *set;
+    dataset_split split;
+    augment_options augment;
+    int views, pairs, size;
+    uint64_t seed, start; /* start: batches before the first one, counted from epoch 0 */
+    uint32_t count, batches, slices;
+    worker *workers;
+    int threads, started;
+
+    pthread_mutex_t mutex; /* guards all below */
+    pthread_cond_t work, ready;
+    uint64_t ticket;    /* slices given out */
+    uint64_t delivered; /* batches handed to the caller */
+    uint64_t released;  /* batches that he is through with */
+    bool stopping;
+    order orders[BUFFERS];
+    buffer buffers[BUFFERS];
+};
+
+/* The epoch's order, shuffled by the first to need it. Called with the mutex held. */
+static const uint32_t *order_of(loader *l, uint32_t epoch) {
+    order *o = &l->orders[epoch % BUFFERS];
+    if (!o->filled || o->epoch != epoch) {
+        for (uint32_t i = 0; i < l->count; i++) o->samples[i] = i;
+        rng random = rng_stream(l->seed, RNG_SHUFFLE, epoch, 0, 0);
+        rng_shuffle(&random, o->samples, l->count);
+        o->epoch = epoch, o->filled = true;
+    }
+    return o->samples;
+}
+
+static void make_sample(worker *w, buffer *out, uint32_t epoch, uint32_t sample, int place) {
+    const loader *l = w->loader;
+    const uint8_t *image = dataset_image(l->set, l->split, sample);
+    int pixels = l->size * l->size;
+    out->samples[place] = sample;
+    out->labels[place] = dataset_label(l->set, l->split, sample);
+    for (int view = 0; view < l->views; view++) {
+        rng random = rng_stream(l->seed, RNG_AUGMENT, epoch, sample, (uint32_t)view);
+        augment_draw draw = augment_sample(&l->augment, l->size, view, &random);
+        augment_image(w->augmenter, &l->augment, &draw, image, w->view);
+        augment_normalize(w->view, pixels, dataset_mean(l->set), dataset_std(l->set),
+                          out->pixels + ((size_t)view * l->pairs + place) * pixels * 3);
+    }
+}
+
+static void *work(void *argument) {
+    worker *w = argument;
+    loader *l = w->loader;
+    pthread_mutex_lock(&l->mutex);
+    for (;;) {
+        while (!l->stopping && l->ticket / l->slices >= l->released + BUFFERS) pthread_cond_wait(&l->work, &l->mutex);
+        if (l->stopping) break;
+        uint64_t number = l->ticket / l->slices, batch = l->start + number;
+        int first = (int)(l->ticket % l->slices) * SLICE, end = first + SLICE < l->pairs ? first + SLICE : l->pairs;
+        uint32_t epoch = (uint32_t)(batch / l->batches);
+        const uint32_t *samples = order_of(l, epoch) + (batch % l->batches) * (uint32_t)l->pairs;
+        buffer *out = &l->buffers[number % BUFFERS];
+        l->ticket++;
+        pthread_mutex_unlock(&l->mutex);
+
+        for (int i = first; i < end; i++) make_sample(w, out, epoch, samples[i], i);
+
+        pthread_mutex_lock(&l->mutex);
+        if (++out->done == l->slices) pthread_cond_signal(&l->ready);
+    }
+    pthread_mutex_unlock(&l->mutex);
+    return NULL;
+}
+
+/* Threads of a library leave signals to the program's own. */
+static bool start_workers(loader *l, error *err) {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    int failed = 0;
+    for (; l->started < l->threads && !failed; l->started += !failed)
+        failed = pthread_create(&l->workers[l->started].thread, NULL, work, &l->workers[l->started]);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!failed) return true;
+    return error_set(err, ERROR_RUN, "cannot start loader thread %d of %d", l->started + 1, l->threads);
+}
+
+static bool allocate(loader *l, error *err) {
+    size_t image = 3 * (size_t)l->size * l->size;
+    size_t values = (size_t)l->views * l->pairs * image;
+    for (int i = 0; i < BUFFERS; i++) {
+        buffer *b = &l->buffers[i];
+        b->pixels = aligned_alloc(64, (values * sizeof(float) + 63) / 64 * 64);
+        b->labels = malloc((size_t)l->pairs * sizeof *b->labels);
+        b->samples = malloc((size_t)l->pairs * sizeof *b->samples);
+        l->orders[i].samples = malloc(l->count * sizeof(uint32_t));
+        if (!b->pixels || !b->labels || !b->samples || !l->orders[i].samples)
+            return error_memory(err, BUFFERS * values * sizeof(float), "batches of augmented images");
+    }
+    if (!(l->workers = calloc((size_t)l->threads, sizeof *l->workers)))
+        return error_memory(err, (size_t)l->threads * sizeof *l->workers, "loader threads");
+    for (int i = 0; i < l->threads; i++) {
+        worker *w = &l->workers[i];
+        w->loader = l;
+        if (!(w->view = malloc(image))) return error_memory(err, image, "a view");
+        if (!(w->augmenter = augmenter_create(l->size, l->size, err))) return false;
+    }
+    return true;
+}
+
+loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
+                    uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err) {
+    uint32_t count = dataset_count(set, split);
+    if (views < 1 || pairs < 1 || threads < 1) {
+        error_set(err, ERROR_USAGE, "a loader needs at least one view, one pair and one thread (given %d, %d, %d)",
+                  views, pairs, threads);
+        return NULL;
+    }
+    if (count < (uint32_t)pairs) {
+        error_set(err, ERROR_USAGE, "a batch of %d pairs is more than the %u images of %s that there are to draw from",
+                  pairs, count, dataset_name(set));
+        return NULL;
+    }
+    if (!augment_check(augment, err)) return NULL;
+    loader *l = calloc(1, sizeof *l);
+    if (!l) {
+        error_memory(err, sizeof *l, "a loader");
+        return NULL;
+    }
+    l->set = set, l->split = split, l->augment = *augment;
+    l->views = views, l->pairs = pairs, l->size = dataset_size(set), l->threads = threads;
+    l->seed = seed, l->count = count, l->batches = count / (uint32_t)pairs;
+    l->slices = ((uint32_t)pairs + SLICE - 1) / SLICE;
+    l->start = (uint64_t)epoch * l->batches + index;
+    pthread_mutex_init(&l->mutex, NULL);
+    pthread_cond_init(&l->work, NULL);
+    pthread_cond_init(&l->ready, NULL);
+    if (allocate(l, err) && start_workers(l, err)) return l;
+    loader_close(l);
+    return NULL;
+}
+
+uint32_t loader_batches(const loader *l) { return l->batches; }
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+bool loader_next(loader *l, loader_batch *batch, error *err) {
+    (void)err;
+    double before = seconds();
+    pthread_mutex_lock(&l->mutex);
+    uint64_t number = l->delivered;
+    if (number > l->released) {
+        l->buffers[l->released % BUFFERS].done = 0;
+        l->released = number;
+        pthread_cond_broadcast(&l->work);
+    }
+    buffer *b = &l->buffers[number % BUFFERS];
+    while (b->done < l->slices) pthread_cond_wait(&l->ready, &l->mutex);
+    l->delivered++;
+    pthread_mutex_unlock(&l->mutex);
+    *batch = (loader_batch){
+        .epoch = (uint32_t)((l->start + number) / l->batches),
+        .index = (uint32_t)((l->start + number) % l->batches),
+        .pairs = l->pairs,
+        .views = l->views,
+        .pixels = b->pixels,
+        .labels = b->labels,
+        .samples = b->samples,
+        .waited = seconds() - before,
+    };
+    return true;
+}
+
+void loader_close(loader *l) {
+    if (!l) return;
+    pthread_mutex_lock(&l->mutex);
+    l->stopping = true;
+    pthread_cond_broadcast(&l->work);
+    pthread_mutex_unlock(&l->mutex);
+    for (int i = 0; i < l->started; i++) pthread_join(l->workers[i].thread, NULL);
+    for (int i = 0; l->workers && i < l->threads; i++) {
+        augmenter_destroy(l->workers[i].augmenter);
+        free(l->workers[i].view);
+    }
+    free(l->workers);
+    for (int i = 0; i < BUFFERS; i++) {
+        free(l->buffers[i].pixels);
+        free(l->buffers[i].labels);
+        free(l->buffers[i].samples);
+        free(l->orders[i].samples);
+    }
+    pthread_cond_destroy(&l->ready);
+    pthread_cond_destroy(&l->work);
+    pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
+
+void loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels) {
+    int area = dataset_size(set) * dataset_size(set);
+    for (uint32_t i = 0; i < count; i++)
+        augment_normalize(dataset_image(set, split, first + i), area, dataset_mean(set), dataset_std(set),
+                          pixels + (size_t)i * area * 3);
+}

@@ -1,0 +1,273 @@
+/*
+ * The list of figures, and those that show a figure of merit against what was varied: rank, and quality.
+ */
+#include "analysis/figures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *figure_name_series(figure_subject subject, char *out, size_t size) {
+    const char *label = subject.series->label;
+    snprintf(out, size, "%s%s%s", subject.block->name, *label ? ", " : "", label);
+    return out;
+}
+
+const char *figure_seeds(figure_subject subject, char *out, size_t size) {
+    size_t most = 0;
+    for (size_t i = 0; subject.series && i < subject.series->count; i++)
+        most = subject.series->points[i].count > most ? subject.series->points[i].count : most;
+    if (!subject.series) most = subject.study->seeds_max;
+    if (most > 1)
+        snprintf(out, size, "Lines are means, bands run from the smallest to the largest of up to %zu seeds.", most);
+    else
+        snprintf(out, size, "One seed a setting: there is no band, and small differences mean nothing.");
+    return out;
+}
+
+size_t figure_choose(const study_series *series, size_t most, size_t chosen[FIGURE_MOST_LINES]) {
+    size_t count = series->count < most ? series->count : most;
+    for (size_t i = 0; i < count; i++)
+        chosen[i] = count > 1 ? (i * (series->count - 1) + (count - 1) / 2) / (count - 1) : 0;
+    return count;
+}
+
+/* ---- rank against dimension ------------------------------------------------------------------------------------- */
+
+static bool add_ticks(plot_panel *panel, const study_series *series) {
+    bool ok = true;
+    for (size_t i = 0; i < series->count; i++)
+        ok = ok && plot_add_tick(panel, series->points[i].x, series->points[i].label);
+    return ok;
+}
+
+static bool add_metric(plot_panel *panel, int style, const char *label, const study_series *series, const char *metric,
+                       plot_look look) {
+    plot_line *line = plot_add_line(panel, look, label, series->count);
+    if (!line || !add_ticks(panel, series)) return false;
+    line->style = style;
+    for (size_t i = 0; i < series->count; i++) {
+        study_figure figure = study_measure(&series->points[i], metric);
+        plot_put(line, series->points[i].x, figure.mean, figure.min, figure.max);
+    }
+    return true;
+}
+
+static bool has_metric(const study_series *series, const char *metric) {
+    for (size_t i = 0; i < series->count; i++)
+        if (study_measure(&series->points[i], metric).n) return true;
+    return false;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
+/* The most a run could score, min(n, d), along a panel's ticks; and, over codes, the line rank = codes. */
+static bool add_bounds(const study *s, const char *axis, plot_panel *panel) {
+    plot_line *bound = plot_add_line(panel, PLOT_REFERENCE, "min(n, d)", panel->tick_count);
+    if (!bound) return false;
+    double highest = 0;
+    for (size_t t = 0; t < panel->tick_count; t++) {
+        double limit = (double)NAN;
+        for (size_t b = 0; b < s->count; b++)
+            for (size_t k = 0; strcmp(s->blocks[b].axis, axis) == 0 && k < s->blocks[b].count; k++)
+                for (size_t i = 0; i < s->blocks[b].series[k].count; i++) {
+                    const study_point *point = &s->blocks[b].series[k].points[i];
+                    if (point->x != panel->ticks[t].at) continue;
+                    double d = study_measure(point, "d").mean, n = study_measure(point, "n").mean;
+                    if (isfinite(d) && isfinite(n)) limit = fmax(isnan(limit) ? 0 : limit, fmin(n, d));
+                }
+        if (isfinite(limit)) highest = fmax(highest, limit);
+        plot_put(bound, panel->ticks[t].at, limit, limit, limit);
+    }
+    if (!ends_with(axis, "codes") && !ends_with(axis, "prototypes")) return true;
+    plot_line *equal = plot_add_line(panel, PLOT_REFERENCE, "rank = codes", panel->tick_count);
+    if (!equal) return false;
+    for (size_t t = 0; t < panel->tick_count; t++) {
+        double codes = panel->ticks[t].at;
+        double shown = highest == 0 || codes <= highest ? codes : (double)NAN;
+        plot_put(equal, codes, shown, shown, shown);
+    }
+    return true;
+}
+
+static bool rank_panel(const study *s, const study_block *like, const char *metric, const char *title,
+                       const char *y_label, bool bounds, plot *p) {
+    char heading[200], label[300];
+    snprintf(heading, sizeof heading, "%s against %s", title, like->axis_name);
+    plot_panel *panel = plot_add_panel(p, heading, like->axis_name, y_label);
+    if (!panel) return false;
+    int style = 0;
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t k = 0; strcmp(s->blocks[b].axis, like->axis) == 0 && k < s->blocks[b].count; k++) {
+            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k]};
+            panel->x_log = panel->x_log || s->blocks[b].log;
+            if (style == FIGURE_MOST_LINES || !has_metric(subject.series, metric)) continue;
+            figure_name_series(subject, label, sizeof label);
+            if (!add_metric(panel, style++, label, subject.series, metric, PLOT_NAMED)) return false;
+        }
+    double low = INFINITY, high = 0;
+    for (size_t l = 0; l < panel->count; l++)
+        for (size_t i = 0; i < panel->lines[l].n; i++)
+            low = fmin(low, panel->lines[l].y[i]), high = fmax(high, panel->lines[l].y[i]);
+    panel->y_log = bounds && low > 0 && high >= 6 * low;
+    panel->zero = true;
+    return !bounds || add_bounds(s, like->axis, panel);
+}
+
+bool figure_rank(figure_subject subject, plot *p, figure *f, error *err) {
+    const study *s = subject.study;
+    char seeds[128];
+    p->columns = 2;
+    snprintf(f->name, sizeof f->name, "rank");
+    snprintf(f->title, sizeof f->title, "How many dimensions the embeddings use");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "Left: RankMe, the effective number of directions among the embeddings. Dotted: the most it can be, and "
+        "(over codes) as many directions as there are codes, which bounds it when the embeddings sit on the codes. "
+        "Right: the same as a share of what isotropic noise of this size scores; 1 means that no direction is "
+        "lost. A low share is dimensional collapse. %s",
+        figure_seeds(subject, seeds, sizeof seeds));
+    for (size_t b = 0; b < s->count; b++) {
+        const study_block *like = &s->blocks[b];
+        bool shown = !*like->axis || !like->numeric, any = false;
+        for (size_t e = 0; e < b && !shown; e++) shown = strcmp(s->blocks[e].axis, like->axis) == 0;
+        for (size_t k = 0; k < like->count; k++) any = any || has_metric(&like->series[k], "rankme");
+        if (shown || !any) continue;
+        if (!rank_panel(s, like, "rankme", "RankMe", "RankMe", true, p) ||
+            !rank_panel(s, like, "rankme_noise_share", "Share of noise's RankMe", "share of noise", false, p))
+            return error_memory(err, sizeof *p, "a figure");
+    }
+    return true;
+}
+
+/* ---- quality ---------------------------------------------------------------------------------------------------- */
+
+typedef struct quality_line {
+    const char *metric, *label;
+    bool reference;
+} quality_line;
+
+static const struct {
+    const char *title, *y_label;
+    quality_line lines[4];
+} quality_panels[] = {
+    {"Classes found by the codes",
+     "NMI, AMI",
+     {{"prototype_nmi", "NMI", false},
+      {"prototype_nmi_chance", "chance", true},
+      {"prototype_ami", "AMI", false}}},
+    {"Classes found by k-means",
+     "NMI, AMI",
+     {{"kmeans_nmi", "NMI", false}, {"kmeans_nmi_chance", "chance", true}, {"kmeans_ami", "AMI", false}}},
+    {"Accuracy of probes", "test accuracy", {{"linear", "linear", false}, {"knn", "kNN", false}}},
+};
+
+bool figure_quality(figure_subject subject, plot *p, figure *f, error *err) {
+    char name[300], seeds[128];
+    if (!*subject.block->axis || subject.series->count < 2) return true;
+    p->columns = 3;
+    snprintf(f->name, sizeof f->name, "quality");
+    snprintf(f->title, sizeof f->title, "What the representation knows of the classes: %.180s",
+             figure_name_series(subject, name, sizeof name));
+    snprintf(
+        f->caption, sizeof f->caption,
+        "NMI grows with the number of clusters even for labels drawn at random: the dotted line is that chance "
+        "level, for the same assignment against permuted labels. AMI takes it away (0 is chance, 1 is perfect), so "
+        "read AMI. On the right, accuracy on the test set of a linear probe and of nearest neighbours; its axis "
+        "does not start at 0. %s",
+        figure_seeds(subject, seeds, sizeof seeds));
+    for (size_t q = 0; q < sizeof quality_panels / sizeof *quality_panels; q++) {
+        plot_panel *panel = NULL;
+        int style = 0;
+        for (const quality_line *line = quality_panels[q].lines; line < quality_panels[q].lines + 4 && line->metric;
+             line++) {
+            if (!has_metric(subject.series, line->metric)) continue;
+            if (!panel) {
+                panel = plot_add_panel(p, quality_panels[q].title, subject.block->axis_name, quality_panels[q].y_label);
+                if (!panel) return error_memory(err, sizeof *panel, "a figure");
+                panel->x_log = subject.block->log;
+                panel->zero = strcmp(quality_panels[q].y_label, "NMI, AMI") == 0;
+            }
+            if (!add_metric(panel, style, line->label, subject.series, line->metric,
+                            line->reference ? PLOT_REFERENCE : PLOT_NAMED))
+                return error_memory(err, sizeof *panel, "a figure");
+            style += !line->reference;
+        }
+    }
+    return true;
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------ */
+
+typedef bool figure_builder(figure_subject, plot *, figure *, error *);
+static figure_builder *const builders[] = {figure_quality, figure_spectra, figure_usage, figure_heatmaps,
+                                           figure_losses};
+enum { BUILDERS = sizeof builders / sizeof *builders, MOST_SERIES = 6 };
+
+static bool draw(figures *all, figure_builder *build, figure_subject subject, size_t series, const char *folder,
+                 void (*log)(void *, const char *), void *context, error *err) {
+    plot p = {.width = 440, .height = 310, .columns = 2};
+    figure f = {.count = 0};
+    char line[256], stem[41];
+    bool ok = build(subject, &p, &f, err);
+    if (!ok || !p.count) goto done;
+    if (subject.block) {
+        snprintf(stem, sizeof stem, "%.40s", f.name);
+        if (subject.block->count > 1)
+            snprintf(f.name, sizeof f.name, "%s-%.90s-%zu", stem, subject.block->slug, series + 1);
+        else
+            snprintf(f.name, sizeof f.name, "%s-%.90s", stem, subject.block->slug);
+        snprintf(f.block, sizeof f.block, "%s", subject.block->name);
+    }
+    snprintf(p.name, sizeof p.name, "%s", f.name);
+    snprintf(line, sizeof line, "drawing %s", f.name);
+    if (log) log(context, line);
+    f.columns = p.columns;
+    ok = plot_draw(&p, folder, &f.svgs, err);
+    f.count = p.count;
+    figure *grown = ok ? realloc(all->items, (all->count + 1) * sizeof *grown) : NULL;
+    if (grown) {
+        all->items = grown;
+        grown[all->count++] = f;
+    } else if (ok) {
+        for (size_t i = 0; i < f.count; i++) free(f.svgs[i]);
+        free(f.svgs);
+        ok = error_memory(err, sizeof *grown, "the list of figures");
+    }
+done:
+    plot_free(&p);
+    return ok;
+}
+
+bool figures_draw(figures *all, const study *s, const char *folder, void (*log)(void *, const char *), void *context,
+                  error *err) {
+    *all = (figures){0};
+    bool ok = draw(all, figure_rank, (figure_subject){s, NULL, NULL}, 0, folder, log, context, err);
+    for (size_t b = 0; b < s->count; b++) {
+        const study_block *block = &s->blocks[b];
+        if (block->count > MOST_SERIES && log) {
+            char line[256];
+            snprintf(line, sizeof line, "%s varies several keys: the first %d of %zu combinations are drawn",
+                     block->name, MOST_SERIES, block->count);
+            log(context, line);
+        }
+        for (int i = 0; i < BUILDERS; i++)
+            for (size_t k = 0; ok && k < block->count && k < MOST_SERIES; k++)
+                ok =
+                    draw(all, builders[i], (figure_subject){s, block, &block->series[k]}, k, folder, log, context, err);
+    }
+    if (!ok) figures_free(all);
+    return ok;
+}
+
+void figures_free(figures *all) {
+    for (size_t i = 0; i < all->count; i++) {
+        for (size_t k = 0; k < all->items[i].count; k++) free(all->items[i].svgs[k]);
+        free(all->items[i].svgs);
+    }
+    free(all->items);
+    *all = (figures){0};
+}

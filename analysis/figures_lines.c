@@ -1,0 +1,257 @@
+/*
+ * Figures with one line a setting: singular spectra, the use of the codes, losses over training.
+ */
+#include "analysis/figures.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A curve over the seeds of a point: mean, smallest and largest at each of `count` places. */
+typedef struct curve {
+    size_t count, seeds;
+    double *mean, *low, *high;
+} curve;
+
+static void curve_free(curve *c) {
+    free(c->mean);
+    *c = (curve){0};
+}
+
+/* Adds a seed's values; those of another length than the first's are left out. */
+static bool curve_add(curve *c, const double *values, size_t count) {
+    if (!c->mean) {
+        c->mean = malloc(3 * count * sizeof *c->mean);
+        if (!c->mean) return false;
+        c->count = count, c->low = c->mean + count, c->high = c->low + count;
+        for (size_t i = 0; i < count; i++) c->mean[i] = 0, c->low[i] = INFINITY, c->high[i] = -INFINITY;
+    }
+    if (count != c->count) return true;
+    for (size_t i = 0; i < count; i++) {
+        c->mean[i] += values[i];
+        c->low[i] = fmin(c->low[i], values[i]);
+        c->high[i] = fmax(c->high[i], values[i]);
+    }
+    c->seeds++;
+    return true;
+}
+
+/* A line for point `i` of the series, styled as the `k`-th of `many`. */
+static plot_line *add_line(plot_panel *panel, figure_subject subject, size_t i, size_t k, size_t many, size_t room) {
+    const char *label = subject.block->axis[0] || subject.series->count > 1 ? subject.series->points[i].label : "";
+    plot_line *line = plot_add_line(panel, subject.block->numeric ? PLOT_ORDERED : PLOT_NAMED, label, room);
+    if (!line) return NULL;
+    panel->listed = true;
+    snprintf(panel->list_title, sizeof panel->list_title, "%s", subject.block->axis_name);
+    line->style = (int)k;
+    line->shade = many > 1 ? (double)k / (double)(many - 1) : 0;
+    line->sparse = room > 12;
+    return line;
+}
+
+/* Places 0 … count−1 of a logarithmic axis of ranks, thinned to about 150 by even steps on the page. */
+static size_t next_rank(size_t rank) {
+    size_t next = (size_t)((double)rank * 1.045);
+    return next > rank ? next : rank + 1;
+}
+
+static const char *thinned_note(figure_subject subject) {
+    return subject.series->count > FIGURE_MOST_LINES ? " Seven of the settings are shown." : "";
+}
+
+/* ---- spectra ---------------------------------------------------------------------------------------------------- */
+
+static bool read_spectrum(const study_point *point, const char *name, curve *c, error *err) {
+    for (size_t r = 0; r < point->count; r++) {
+        size_t count;
+        double *values = record_array(point->records[r], name, &count);
+        if (!values) continue;
+        double largest = values[0];
+        for (size_t i = 0; i < count; i++) values[i] = largest > 0 ? values[i] / largest : 0;
+        bool ok = curve_add(c, values, count);
+        free(values);
+        if (!ok) return error_memory(err, 3 * count * sizeof *values, "a spectrum");
+    }
+    return true;
+}
+
+static bool spectrum_panel(figure_subject subject, const char *array, const char *title, plot *p, error *err) {
+    size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
+    plot_panel *panel = NULL;
+    for (size_t k = 0; k < many; k++) {
+        curve c = {0};
+        if (!read_spectrum(&subject.series->points[chosen[k]], array, &c, err)) return curve_free(&c), false;
+        if (!c.seeds) continue;
+        if (!panel && (panel = plot_add_panel(p, title, "rank of the singular value", "σ / largest σ"))) {
+            panel->x_log = panel->y_log = true;
+            panel->y_floor = 1e-6; /* what float32 embeddings can still resolve */
+        }
+        plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, c.count) : NULL;
+        for (size_t rank = 1; line && rank <= c.count; rank = next_rank(rank)) {
+            double mean = c.mean[rank - 1] / (double)c.seeds;
+            bool shown = mean >= panel->y_floor;
+            plot_put(line, (double)rank, shown ? mean : (double)NAN, fmax(c.low[rank - 1], panel->y_floor),
+                     c.high[rank - 1]);
+        }
+        curve_free(&c);
+        if (!line) return error_memory(err, sizeof *line, "a figure");
+    }
+    return true;
+}
+
+bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
+    char name[300], seeds[128];
+    snprintf(f->name, sizeof f->name, "spectra");
+    snprintf(f->title, sizeof f->title, "Singular values of the embeddings: %.180s",
+             figure_name_series(subject, name, sizeof name));
+    snprintf(f->caption, sizeof f->caption,
+             "Each line is one setting: its singular values, largest first, over the largest. A line that stays high "
+             "uses its dimensions evenly; one that falls off a cliff at rank r lives in r dimensions (dimensional "
+             "collapse). Left about the mean, right as they are, where the first value also holds the mean; values "
+             "under 10⁻⁶ are not drawn. %s%s",
+             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
+    return spectrum_panel(subject, "singular_values_centred", "Centred embeddings", p, err) &&
+           spectrum_panel(subject, "singular_values", "Embeddings as they are", p, err);
+}
+
+/* ---- codes in use ----------------------------------------------------------------------------------------------- */
+
+static bool usage_curves(figure_subject subject, plot *p, error *err) {
+    size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
+    plot_panel *panel = NULL;
+    for (size_t k = 0; k < many; k++) {
+        const record *r = subject.series->points[chosen[k]].records[0];
+        size_t count, used = 0;
+        double *counts = record_array(r, "code_usage", &count), n = record_metric(r, "n");
+        if (!counts) continue;
+        while (used < count && counts[used] > 0) used++;
+        if (!panel && (panel = plot_add_panel(p, "Share of the samples on each code", "codes, most used first",
+                                              "share of samples")))
+            panel->x_log = panel->y_log = true;
+        plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, used + 1) : NULL;
+        for (size_t rank = 1; line && rank <= used; rank = next_rank(rank))
+            plot_put(line, (double)rank, counts[rank - 1] / n, counts[rank - 1] / n, counts[rank - 1] / n);
+        free(counts);
+        if (!line) return error_memory(err, used * sizeof n, "a figure");
+    }
+    return true;
+}
+
+/* How many codes are some sample's best, and how many would be were all equally likely: c (1 − (1 − 1/c)ⁿ). */
+static bool usage_totals(figure_subject subject, plot *p, error *err) {
+    const study_series *series = subject.series;
+    if (!subject.block->axis[0] || series->count < 2) return true;
+    plot_panel *panel = plot_add_panel(p, "Codes in use", subject.block->axis_name, "codes");
+    plot_line *used = panel ? plot_add_line(panel, PLOT_NAMED, "in use", series->count) : NULL;
+    plot_line *expected = used ? plot_add_line(panel, PLOT_REFERENCE, "equal draws", series->count) : NULL;
+    if (!expected) return error_memory(err, sizeof *panel, "a figure");
+    used = &panel->lines[0]; /* the lines may have moved */
+    panel->x_log = panel->y_log = subject.block->log;
+    panel->zero = true;
+    for (size_t i = 0; i < series->count; i++) {
+        const study_point *point = &series->points[i];
+        study_figure figure = study_measure(point, "used"), chance = study_measure(point, "used_expected");
+        plot_put(used, point->x, figure.mean, figure.min, figure.max);
+        plot_put(expected, point->x, chance.mean, chance.mean, chance.mean);
+        if (!plot_add_tick(panel, point->x, point->label)) return error_memory(err, sizeof *panel, "a figure");
+    }
+    return true;
+}
+
+bool figure_usage(figure_subject subject, plot *p, figure *f, error *err) {
+    char name[300], seeds[128];
+    snprintf(f->name, sizeof f->name, "usage");
+    snprintf(f->title, sizeof f->title, "How the codes are used: %.180s",
+             figure_name_series(subject, name, sizeof name));
+    snprintf(f->caption, sizeof f->caption,
+             "Left: the codes by how many test samples choose them; a flat line shares the samples out evenly, a steep "
+             "one lets a few codes take them all (the first seed of each setting). Right: how many codes are chosen at "
+             "all, beside the number that as many samples would hit were every code equally likely; far below it is "
+             "cluster collapse. %s%s",
+             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
+    if (!usage_curves(subject, p, err)) return false;
+    return !p->count || usage_totals(subject, p, err);
+}
+
+/* ---- losses ----------------------------------------------------------------------------------------------------- */
+
+enum { LOSS_BINS = 60, MOST_PARTS = 3 };
+
+/* Means of a column in LOSS_BINS equal stretches of the steps; NaN where a stretch has none. */
+static void bin_column(const double *steps, const double *values, size_t rows, double last, double out[LOSS_BINS]) {
+    size_t counts[LOSS_BINS] = {0};
+    for (int i = 0; i < LOSS_BINS; i++) out[i] = 0;
+    for (size_t i = 0; i < rows; i++) {
+        if (!isfinite(steps[i]) || !isfinite(values[i]) || steps[i] < 0 || last <= 0) continue;
+        int bin = (int)fmin(steps[i] / last * LOSS_BINS, LOSS_BINS - 1);
+        out[bin] += values[i], counts[bin]++;
+    }
+    for (int i = 0; i < LOSS_BINS; i++) out[i] = counts[i] ? out[i] / (double)counts[i] : (double)NAN;
+}
+
+static double last_step(const history *h) {
+    const double *steps = history_column(h, "step");
+    double last = 0;
+    for (size_t i = 0; steps && i < h->rows; i++)
+        if (isfinite(steps[i])) last = fmax(last, steps[i]);
+    return last;
+}
+
+static bool loss_panel(figure_subject subject, const char *column, plot *p, error *err) {
+    size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
+    plot_panel *panel = plot_add_panel(p, column, "step", column);
+    if (!panel) return error_memory(err, sizeof *panel, "a figure");
+    for (size_t k = 0; k < many; k++) {
+        const study_point *point = &subject.series->points[chosen[k]];
+        curve c = {0};
+        double last = 0, bins[LOSS_BINS];
+        for (size_t r = 0; r < point->count; r++) {
+            history h;
+            if (!history_read(&h, point->records[r], err)) return curve_free(&c), false;
+            const double *steps = history_column(&h, "step"), *values = history_column(&h, column);
+            bool ok = true;
+            if (steps && values) {
+                if (last == 0) last = last_step(&h);
+                bin_column(steps, values, h.rows, last, bins);
+                ok = curve_add(&c, bins, LOSS_BINS);
+            }
+            history_free(&h);
+            if (!ok) return error_memory(err, sizeof bins, "a loss curve");
+        }
+        if (!c.seeds) continue;
+        plot_line *line = add_line(panel, subject, chosen[k], k, many, LOSS_BINS);
+        for (int i = 0; line && i < LOSS_BINS; i++)
+            if (isfinite(c.mean[i]))
+                plot_put(line, (i + 0.5) * last / LOSS_BINS, c.mean[i] / (double)c.seeds, c.low[i], c.high[i]);
+        curve_free(&c);
+        if (!line) return error_memory(err, sizeof *line, "a figure");
+    }
+    return true;
+}
+
+bool figure_losses(figure_subject subject, plot *p, figure *f, error *err) {
+    static const char *const axes[] = {"step", "epoch", "loss", "lr", NULL};
+    char name[300], seeds[128], parts[MOST_PARTS][96];
+    size_t count = 0;
+    history h;
+    if (!history_read(&h, subject.series->points[0].records[0], err)) return false;
+    bool any = history_column(&h, "loss") && history_column(&h, "step");
+    for (size_t i = 0; i < h.columns && count < MOST_PARTS; i++) {
+        bool axis = strncmp(h.names[i], "time", 4) == 0;
+        for (const char *const *a = axes; *a; a++) axis = axis || strcmp(*a, h.names[i]) == 0;
+        if (!axis) snprintf(parts[count++], sizeof *parts, "%s", h.names[i]);
+    }
+    history_free(&h);
+    if (!any) return true;
+    snprintf(f->name, sizeof f->name, "loss");
+    snprintf(f->title, sizeof f->title, "Training: %.180s", figure_name_series(subject, name, sizeof name));
+    snprintf(f->caption, sizeof f->caption,
+             "The loss over training, each point the mean of a sixtieth of it, and beside it what else was recorded. "
+             "Losses of different settings are not on one scale (their optimum moves with the number of codes or "
+             "features): read the shape, whether it still falls, not the height. %s%s",
+             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
+    p->columns = count > 1 ? 3 : 2;
+    bool ok = loss_panel(subject, "loss", p, err);
+    for (size_t i = 0; i < count && ok; i++) ok = loss_panel(subject, parts[i], p, err);
+    return ok;
+}

@@ -1,0 +1,72 @@
+/*
+ * Figures made of panels, drawn by gnuplot. A panel is either lines over a common x, each with an optional band, or a
+ * square heat map. The caller says what the data are; how they look (colours that colour-blind readers tell apart,
+ * dashes and marks that survive black-and-white print, labels beside the lines that do not overlap) is decided here,
+ * once, for every figure.
+ */
+#ifndef MEWS_PLOT_H
+#define MEWS_PLOT_H
+
+#include "engine/error.h"
+
+#include <stdio.h>
+
+typedef enum plot_look {
+    PLOT_NAMED,     /* one of a few things: colour, dash and mark by `style` */
+    PLOT_ORDERED,   /* one of a sequence: colour by `shade`, dash and mark by `style` */
+    PLOT_REFERENCE, /* thin and grey: a bound, a chance level */
+} plot_look;
+
+typedef struct plot_line {
+    char label[160];
+    plot_look look;
+    int style;
+    double shade;       /* 0 … 1 */
+    bool sparse;        /* a few marks along the line rather than one at each datum */
+    size_t n;           /* data used of the room there is */
+    double *x, *y;      /* (n); a NaN y leaves a gap */
+    double *low, *high; /* (n) the band; equal to y without one */
+} plot_line;
+
+typedef struct plot_tick {
+    double at;
+    char label[64];
+} plot_tick;
+
+typedef struct plot_panel {
+    char title[200], x_label[120], y_label[120];
+    bool x_log, y_log, zero; /* zero: the y axis starts at 0 when it is linear */
+    double y_floor;          /* of a logarithmic y axis: nothing below is shown; 0 for none */
+    plot_tick *ticks;        /* of x; none: chosen */
+    size_t tick_count;
+    bool listed; /* labels in order of the lines under `list_title`, not at the lines' ends */
+    char list_title[96];
+    plot_line *lines;
+    size_t count;
+    double *cells; /* a heat map instead: (side, side), first row on top */
+    size_t side;
+    double cell_low, cell_high; /* below 0 and above: the palette with white at 0 */
+} plot_panel;
+
+typedef struct plot {
+    char name[160];    /* of the files, without extension */
+    int columns;       /* panels side by side */
+    int width, height; /* of a panel, in px at 96 dpi */
+    plot_panel *panels;
+    size_t count;
+} plot;
+
+/* NULL when out of memory; what is there is still freed by plot_free. Pointers hold until the next one is added. */
+plot_panel *plot_add_panel(plot *p, const char *title, const char *x_label, const char *y_label);
+plot_line *plot_add_line(plot_panel *panel, plot_look look, const char *label, size_t room);
+bool plot_add_tick(plot_panel *panel, double at, const char *label);
+void plot_put(plot_line *line, double x, double y, double low, double high); /* appends a datum */
+void plot_free(plot *p);
+
+/*
+ * Draws `folder`/name.svg, .png and .csv (a heat map's numbers: name-1.csv, …). *svgs becomes fresh memory of p->count
+ * fresh strings, one panel's SVG element each, fit to stand in an HTML page.
+ */
+bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err);
+
+#endif

@@ -22,7 +22,6 @@ static const field train_rows[] = {
     ROW(accumulate, FIELD_INT, "1", 1, 4096, NULL, true, "batches whose gradients make one step"),
     ROW(checkpoint_every, FIELD_INT, "1", 1, 1000000, NULL, false, "epochs between checkpoints"),
     ROW(log_every, FIELD_INT, "10", 1, 1000000, NULL, false, "steps between lines of metrics.jsonl"),
-    ROW(clip, FIELD_REAL, "0.0", 0, INFINITY, NULL, true, "largest norm of the whole gradient, 0 = any"),
 };
 #undef OPTIONS
 const field_table train_fields = {"train", train_rows, sizeof train_rows / sizeof *train_rows, sizeof(train_options)};

@@ -15,7 +15,6 @@ typedef struct train_options {
     bool joint_batchnorm;   /* statistics over both views together */
     int64_t accumulate;     /* batches whose gradients make one step */
     int64_t checkpoint_every, log_every; /* epochs; steps */
-    double clip;                         /* norm of the whole gradient; 0 = off */
 } train_options;
 
 extern const field_table train_fields;

@@ -62,8 +62,9 @@ const char *spec_section_name(size_t i);
 /* Section i's rows; for the method's section those of `chosen` (NULL when that is NULL). */
 const field_table *spec_section_fields(size_t i, const method *chosen);
 
-/* The key that a bare section stands for ("augment" → "preset", `augment: none`); NULL when there is no such section.
- */
+bool spec_is_section(const char *name);
+
+/* The key that a bare section stands for ("augment" → "preset", as in `augment: none`), or NULL. */
 const char *spec_shorthand(const char *section);
 
 /* One value of a spec, in the order of the sections; the method's name counts as one. False past the last. */

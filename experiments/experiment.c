@@ -1,0 +1,78 @@
+#include "experiments/experiment.h"
+#include "engine/checkpoint.h"
+#include "experiments/evaluate.h"
+#include "experiments/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* The data set's progress, told as the run's. */
+static void data_progress(void *context, const char *what, uint64_t done, uint64_t total) {
+    const experiment_hooks *hooks = context;
+    experiment_progress p = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN};
+    if (hooks->progress) hooks->progress(hooks->context, &p);
+}
+
+static void data_warn(void *context, const char *line) {
+    const experiment_hooks *hooks = context;
+    if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void note_outcome(run_outcome *out, const run *r, run_end end) {
+    out->end = end;
+    snprintf(out->id, sizeof out->id, "%s", r->id);
+    snprintf(out->folder, sizeof out->folder, "%s", r->folder);
+    if (end == RUN_END_FINISHED || end == RUN_END_FOUND) out->final = json_incref(json_object_get(r->record, "final"));
+}
+
+static bool evaluate_and_finish(model *m, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,
+                                error *err) {
+    bool interrupted;
+    double before = now();
+    if (!evaluate_model(m, data, r, hooks, &interrupted, err)) return false;
+    *end = interrupted ? RUN_END_INTERRUPTED : RUN_END_FINISHED;
+    return interrupted || (run_set_seconds(r, "eval", now() - before, err) && run_finish(r, m->spec, err));
+}
+
+static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,
+                               error *err) {
+    model m;
+    bool interrupted = false;
+    if (!model_create(&m, s, run_threads(s), err)) return false;
+    bool ok = train_model(&m, data, r, hooks, &interrupted, err);
+    *end = RUN_END_INTERRUPTED;
+    if (ok && !interrupted) ok = evaluate_and_finish(&m, data, r, hooks, end, err);
+    model_destroy(&m);
+    return ok;
+}
+
+bool experiment_run(const run_plan *plan, const char *results, const experiment_hooks *hooks, run_outcome *out,
+                    error *err) {
+    const spec *s = &plan->spec;
+    *out = (run_outcome){0};
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    if (!data) return false;
+    run r;
+    if (!run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), err)) {
+        dataset_close(data);
+        return false;
+    }
+    run_end end = RUN_END_FOUND;
+    bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
+    if (!ok) {
+        error ignored = {0}; /* the reason that counts is the run's own */
+        run_fail(&r, err->text, &ignored);
+    }
+    note_outcome(out, &r, ok ? end : RUN_END_INTERRUPTED);
+    run_close(&r);
+    dataset_close(data);
+    return ok;
+}

@@ -1,0 +1,43 @@
+/*
+ * A spec made flesh: backend, parameters, backbone, method, optimiser and tape, built together and torn down together.
+ */
+#ifndef MEWS_MODEL_H
+#define MEWS_MODEL_H
+
+#include "engine/backbone.h"
+#include "engine/optimizer.h"
+#include "experiments/spec.h"
+#include "methods/method.h"
+
+typedef struct model {
+    const spec *spec;
+    backend *backend;
+    parameters *parameters;
+    backbone *backbone;
+    const method *method;
+    method_model head;
+    optimizer optimizer;
+    tape *tape;
+    int width; /* columns of the method's embeddings */
+} model;
+
+/* threads: compute threads. ERROR_USAGE for settings that cannot work together, with their keys. */
+bool model_create(model *m, const spec *s, int threads, error *err);
+void model_destroy(model *m);
+
+/*
+ * One training step's loss on `pairs` samples of `views` views each: pixels (views·pairs, size, size, 3), view by view.
+ * The gradients are in the parameters afterwards, added to those that stood there.
+ */
+double model_loss(model *m, const float *pixels, int size, method_context *context);
+
+/* Representations, in evaluation, of pixels (n, size, size, 3) → out (n, d). */
+void model_represent(model *m, const float *pixels, int n, int size, float *out);
+
+/* The method's embeddings of representations z (n, d): out (n, width). */
+void model_embed(model *m, const float *z, int n, float *out);
+
+/* Logits of embeddings e (n, width) over the method's codes: out (n, codes). */
+void model_assign(model *m, const float *e, int n, float *out);
+
+#endif

@@ -9,9 +9,10 @@
 
 #define OP_LIST(X)                                                                                                     \
     X(conv2d)                                                                                                          \
-    X(batchnorm) X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul)      \
-        X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) X(diagonal) X(add) X(sub) X(mul)  \
-            X(div) X(affine) X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy)
+    X(batchnorm)                                                                                                       \
+    X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul) X(l2_normalize)   \
+        X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) X(diagonal) X(add) X(sub) X(mul) X(div) X(affine) \
+            X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy)
 
 typedef enum op_id {
 #define X(name) OP_##name,
@@ -75,6 +76,8 @@ typedef struct op_rule {
     unsigned keeps; /* whose values backward reads: KEEP_IN(i), KEEP_OUT */
     /* Sets out's kind, rank and shape and saved_count from inputs and attributes; NULL, or why they do not fit. */
     const char *(*shape)(node *n);
+    /* Products: additions and multiplications of one pass (forward, or one of the two gradients). NULL: not counted. */
+    double (*flops)(const node *n);
 } op_rule;
 
 extern const op_rule *const op_rules[OP_COUNT];

@@ -80,7 +80,11 @@ static const char *shape_conv2d(node *n) {
     set_images(n->out, x->shape[0], h / stride + 1, width / stride + 1, w->shape[0]);
     return NULL;
 }
-static const op_rule rule_conv2d = {"conv2d", KEEP_IN(0) | KEEP_IN(1), shape_conv2d};
+static double flops_conv2d(const node *n) {
+    const tensor *w = n->in[1];
+    return 2 * (double)tensor_count(n->out) * (double)(w->shape[1] * w->shape[2] * w->shape[3]);
+}
+static const op_rule rule_conv2d = {"conv2d", KEEP_IN(0) | KEEP_IN(1), shape_conv2d, flops_conv2d};
 
 tensor *(op_conv2d)(tape *t, tensor *x, tensor *w, tensor *bias, int stride, int padding) {
     op_attributes with = {.conv = {stride, padding}};
@@ -95,7 +99,7 @@ static const char *shape_avg_pool(node *n) {
     set_images(n->out, x->shape[0], x->shape[1] / size, x->shape[2] / size, x->shape[3]);
     return NULL;
 }
-static const op_rule rule_avg_pool = {"avg_pool", 0, shape_avg_pool};
+static const op_rule rule_avg_pool = {"avg_pool", 0, shape_avg_pool, NULL};
 
 tensor *(op_avg_pool)(tape *t, tensor *x, int size) {
     op_attributes with = {.pool = {size, size, 0}};
@@ -112,7 +116,7 @@ static const char *shape_max_pool(node *n) {
     set_images(n->out, x->shape[0], h / stride + 1, w / stride + 1, x->shape[3]);
     return NULL;
 }
-static const op_rule rule_max_pool = {"max_pool", KEEP_IN(0) | KEEP_OUT, shape_max_pool};
+static const op_rule rule_max_pool = {"max_pool", KEEP_IN(0) | KEEP_OUT, shape_max_pool, NULL};
 
 tensor *(op_max_pool)(tape *t, tensor *x, int size, int stride, int padding) {
     op_attributes with = {.pool = {size, stride, padding}};
@@ -124,7 +128,7 @@ static const char *shape_global_pool(node *n) {
     set_matrix(n->out, n->in[0]->shape[0], n->in[0]->shape[3]);
     return NULL;
 }
-static const op_rule rule_global_pool = {"global_pool", 0, shape_global_pool};
+static const op_rule rule_global_pool = {"global_pool", 0, shape_global_pool, NULL};
 
 tensor *(op_global_pool)(tape *t, tensor *x) {
     op_attributes with = {.pool = {0, 0, 0}};
@@ -151,7 +155,7 @@ static const char *shape_batchnorm(node *n) {
     set_like(n->out, x);
     return NULL;
 }
-static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_OUT, shape_batchnorm};
+static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_OUT, shape_batchnorm, NULL};
 
 tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual, bool relu, int groups,
                        bool training) {
@@ -160,7 +164,7 @@ tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual
 }
 
 #define UNARY(name, keep, rule_shape)                                                                                  \
-    static const op_rule rule_##name = {#name, keep, rule_shape};                                                      \
+    static const op_rule rule_##name = {#name, keep, rule_shape, NULL};                                                \
     tensor *(op_##name)(tape * t, tensor * x) {                                                                        \
         op_attributes with = {.affine = {0, 0}};                                                                       \
         return tape_apply(t, OP_##name, with, 1, &x);                                                                  \
@@ -175,7 +179,7 @@ UNARY(sqrt, KEEP_OUT, shape_same_matrix)
 UNARY(softmax, KEEP_OUT, shape_same_matrix)
 UNARY(log_softmax, KEEP_OUT, shape_same_matrix)
 
-static const op_rule rule_leaky_relu = {"leaky_relu", KEEP_IN(0), shape_same};
+static const op_rule rule_leaky_relu = {"leaky_relu", KEEP_IN(0), shape_same, NULL};
 
 tensor *(op_leaky_relu)(tape *t, tensor *x, double slope) {
     op_attributes with = {.leaky = {slope}};
@@ -193,7 +197,7 @@ UNARY(l2_normalize, KEEP_OUT, shape_l2_normalize)
 /* Arithmetic ------------------------------------------------------------------------------------------------------ */
 
 #define BINARY(name, keep)                                                                                             \
-    static const op_rule rule_##name = {#name, keep, shape_broadcast};                                                 \
+    static const op_rule rule_##name = {#name, keep, shape_broadcast, NULL};                                           \
     tensor *(op_##name)(tape * t, tensor * a, tensor * b) {                                                            \
         op_attributes with = {.affine = {0, 0}};                                                                       \
         return tape_apply(t, OP_##name, with, 2, (tensor *[]){a, b});                                                  \
@@ -204,7 +208,7 @@ BINARY(sub, 0)
 BINARY(mul, KEEP_IN(0) | KEEP_IN(1))
 BINARY(div, KEEP_IN(1) | KEEP_OUT)
 
-static const op_rule rule_affine = {"affine", 0, shape_same};
+static const op_rule rule_affine = {"affine", 0, shape_same, NULL};
 
 tensor *(op_affine)(tape *t, tensor *x, double scale, double shift) {
     op_attributes with = {.affine = {scale, shift}};
@@ -223,7 +227,8 @@ static const char *shape_linear(node *n) {
     set_matrix(n->out, x->shape[0], w->shape[0]);
     return NULL;
 }
-static const op_rule rule_linear = {"linear", KEEP_IN(0) | KEEP_IN(1), shape_linear};
+static double flops_linear(const node *n) { return 2 * (double)tensor_count(n->out) * (double)n->in[0]->shape[1]; }
+static const op_rule rule_linear = {"linear", KEEP_IN(0) | KEEP_IN(1), shape_linear, flops_linear};
 
 tensor *(op_linear)(tape *t, tensor *x, tensor *w, tensor *bias) {
     op_attributes with = {.affine = {0, 0}};
@@ -238,7 +243,10 @@ static const char *shape_matmul(node *n) {
     set_matrix(n->out, a->shape[ta], b->shape[!tb]);
     return NULL;
 }
-static const op_rule rule_matmul = {"matmul", KEEP_IN(0) | KEEP_IN(1), shape_matmul};
+static double flops_matmul(const node *n) {
+    return 2 * (double)tensor_count(n->out) * (double)n->in[0]->shape[!n->with.matmul.transpose_a];
+}
+static const op_rule rule_matmul = {"matmul", KEEP_IN(0) | KEEP_IN(1), shape_matmul, flops_matmul};
 
 tensor *(op_matmul)(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpose_b, double alpha) {
     op_attributes with = {.matmul = {transpose_a, transpose_b, alpha}};
@@ -253,7 +261,7 @@ static const char *shape_reduce(node *n) {
     set_matrix(n->out, axis == AXIS_COLS ? n->in[0]->shape[0] : 1, axis == AXIS_ROWS ? n->in[0]->shape[1] : 1);
     return NULL;
 }
-static const op_rule rule_sum = {"sum", 0, shape_reduce};
+static const op_rule rule_sum = {"sum", 0, shape_reduce, NULL};
 
 tensor *(op_sum)(tape *t, tensor *x, op_axis axis) {
     op_attributes with = {.reduce = {axis}};
@@ -269,7 +277,7 @@ tensor *(op_mean)(tape *t, tensor *x, op_axis axis) {
 static const char *shape_logsumexp(node *n) {
     return n->with.reduce.axis == AXIS_ALL ? "goes over rows or over columns" : shape_reduce(n);
 }
-static const op_rule rule_logsumexp = {"logsumexp", KEEP_IN(0) | KEEP_OUT, shape_logsumexp};
+static const op_rule rule_logsumexp = {"logsumexp", KEEP_IN(0) | KEEP_OUT, shape_logsumexp, NULL};
 
 tensor *(op_logsumexp)(tape *t, tensor *x, op_axis axis) {
     op_attributes with = {.reduce = {axis}};
@@ -299,7 +307,7 @@ static const char *shape_slice_rows(node *n) {
     set_matrix(n->out, count, n->in[0]->shape[1]);
     return NULL;
 }
-static const op_rule rule_slice_rows = {"slice_rows", 0, shape_slice_rows};
+static const op_rule rule_slice_rows = {"slice_rows", 0, shape_slice_rows, NULL};
 
 tensor *(op_slice_rows)(tape *t, tensor *x, int64_t first, int64_t count) {
     op_attributes with = {.slice = {first, count}};
@@ -312,7 +320,7 @@ static const char *shape_concat_rows(node *n) {
     set_matrix(n->out, n->in[0]->shape[0] + n->in[1]->shape[0], n->in[0]->shape[1]);
     return NULL;
 }
-static const op_rule rule_concat_rows = {"concat_rows", 0, shape_concat_rows};
+static const op_rule rule_concat_rows = {"concat_rows", 0, shape_concat_rows, NULL};
 
 tensor *(op_concat_rows)(tape *t, tensor *a, tensor *b) {
     op_attributes with = {.affine = {0, 0}};
@@ -327,7 +335,8 @@ static const char *shape_pair_to_scalar(node *n) {
     set_matrix(n->out, 1, 1);
     return NULL;
 }
-static const op_rule rule_soft_cross_entropy = {"soft_cross_entropy", KEEP_IN(0) | KEEP_IN(1), shape_pair_to_scalar};
+static const op_rule rule_soft_cross_entropy = {"soft_cross_entropy", KEEP_IN(0) | KEEP_IN(1), shape_pair_to_scalar,
+                                                NULL};
 
 tensor *(op_soft_cross_entropy)(tape *t, tensor *log_p, tensor *log_q) {
     op_attributes with = {.affine = {0, 0}};

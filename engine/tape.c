@@ -45,6 +45,7 @@ struct tape {
     backend *backend;
     arena nodes, tensors;
     bool recording;
+    double flops;
     error failed;
     const char *file;
     int line;
@@ -80,6 +81,7 @@ void tape_reset(tape *t) {
         if (!x->lasting) give_back(t, &x->grad);
     }
     t->nodes.count = t->tensors.count = 0;
+    t->flops = 0;
 }
 
 void tape_destroy(tape *t) {
@@ -91,6 +93,8 @@ void tape_destroy(tape *t) {
 }
 
 backend *tape_backend(const tape *t) { return t->backend; }
+
+double tape_flops(const tape *t) { return t->flops; }
 
 tape *tape_at(tape *t, const char *file, int line) {
     t->file = file;
@@ -247,6 +251,7 @@ tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *co
     if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory");
     if (!k->forward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend));
 
+    if (op_rules[op]->flops) t->flops += op_rules[op]->flops(n);
     for (int i = 0; i < inputs; i++) n->out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
     if (t->recording && n->out->requires_grad) {
         count_uses(n, +1);
@@ -281,6 +286,8 @@ static bool node_backward(tape *t, node *n) {
     for (int i = 0; i < n->inputs; i++)
         if (n->in[i] && n->in[i]->requires_grad && !reserve_grad(t, n->in[i])) return false;
     if (!k->backward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
+    for (int i = 0; i < 2 && op_rules[n->op]->flops; i++)
+        if (n->in[i]->requires_grad) t->flops += op_rules[n->op]->flops(n);
     return true;
 }
 

@@ -135,6 +135,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
     bool found, ok;
     *interrupted = false;
+    t.started = now();
     if (images < per_step)
         return error_set(err, ERROR_USAGE,
                          "train.batch %lld x train.accumulate %lld is more than the %u training images; take a smaller "
@@ -153,7 +154,6 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
                            (uint32_t)epoch, (uint32_t)(in_epoch * (uint64_t)s->train.accumulate),
                            (int)s->train.loader_threads, err);
     if (!t.loader) return false;
-    t.started = now();
     ok = loop(&t, interrupted, err);
     double spent = now() - t.started;
     loader_close(t.loader);

@@ -74,10 +74,9 @@ static tensor *match_prior(method_model *m, tape *t, tensor *log_p) {
     return op_sum(t, op_mul(t, op_exp(t, log_mean), log_ratio), AXIS_ALL);
 }
 
-static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+static tensor *objective(method_model *m, method_context *context, tape *t, tensor *h) {
     const falcon_options *o = m->options;
     int n = m->pairs;
-    tensor *h = project(m, t, representations, method_groups(m), true);
     tensor *log_p1 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, 0, n)));
     tensor *log_p2 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, n, n)));
 
@@ -90,6 +89,10 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     method_report(context, "invariance", invariance);
     method_report(context, "prior", prior);
     return op_add(t, op_scale(t, invariance, o->beta), prior);
+}
+
+static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+    return objective(m, context, t, project(m, t, representations, method_groups(m), true));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
@@ -125,6 +128,7 @@ const method method_falcon = {
     .build = build,
     .destroy = destroy,
     .loss = loss,
+    .objective = objective,
     .embed = embed,
     .assign = assign,
     .codes = codes,

@@ -52,6 +52,10 @@ typedef struct method {
     /* representations (views·n, d), view by view → the loss, 1×1. */
     tensor *(*loss)(method_model *m, method_context *context, tape *t, tensor *representations);
 
+    /* The part of `loss` behind the projector, from embeddings (views·n, width) as `embed` gives them, so that its cost
+       can be measured alone; NULL where the loss needs more than these. */
+    tensor *(*objective)(method_model *m, method_context *context, tape *t, tensor *embeddings);
+
     /* representations (n, d) → what dimensional collapse is measured on, in evaluation (running statistics), or with
        the batch's own statistics when `training`. */
     tensor *(*embed)(method_model *m, tape *t, tensor *representations, bool training);

@@ -76,3 +76,65 @@ bool experiment_run(const run_plan *plan, const char *results, const experiment_
     dataset_close(data);
     return ok;
 }
+
+/* Evaluating again ------------------------------------------------------------------------------------------------- */
+
+static bool only_eval(const settings *overrides, error *err) {
+    for (size_t i = 0; i < overrides->count; i++)
+        if (strncmp(overrides->items[i].key, "eval.", 5) != 0)
+            return error_set(err, ERROR_USAGE,
+                             "%s: `mews eval` changes only keys of eval; `%s` decides the training, so train another "
+                             "run with it",
+                             overrides->items[i].where, overrides->items[i].key);
+    return true;
+}
+
+/* The spec that the run was made from, with the overrides laid over it. */
+static bool read_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/spec.yaml", folder);
+    if (!only_eval(overrides, err) || !spec_file_read(file, path, err)) return false;
+    for (size_t i = 0; i < overrides->count; i++) {
+        const setting *o = &overrides->items[i];
+        if (!settings_add(&file->overrides, o->key, o->value, o->list, o->where, err)) return false;
+    }
+    if (!sweep_expand(plan, file, err)) return false;
+    return plan->count == 1 || error_set(err, ERROR_USAGE, "%s is not the spec of one run", path);
+}
+
+static bool restore(model *m, const char *folder, const experiment_hooks *hooks, error *err) {
+    checkpoint_position at;
+    bool found;
+    if (!checkpoint_load(folder, m->parameters, NULL, &at, &found, hooks->warn, hooks->context, err)) return false;
+    return found || error_set(err, ERROR_RUN, "%s holds no checkpoint to evaluate; train the run first", folder);
+}
+
+static bool evaluate_plan(const spec *s, const char *folder, const experiment_hooks *hooks, run_outcome *out,
+                          error *err) {
+    model m = {0};
+    run r = {0};
+    run_end end = RUN_END_INTERRUPTED;
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    bool opened = data && run_open_folder(&r, folder, err);
+    bool made = opened && model_create(&m, s, run_threads(s), err);
+    bool ok = made && restore(&m, folder, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
+    if (opened) {
+        note_outcome(out, &r, end);
+        run_close(&r);
+    }
+    if (made) model_destroy(&m);
+    dataset_close(data);
+    return ok;
+}
+
+bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,
+                         error *err) {
+    spec_file file = {0};
+    sweep plan = {0};
+    *out = (run_outcome){0};
+    bool ok =
+        read_plan(folder, overrides, &file, &plan, err) && evaluate_plan(&plan.runs[0].spec, folder, hooks, out, err);
+    sweep_free(&plan);
+    spec_file_free(&file);
+    return ok;
+}

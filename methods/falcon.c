@@ -34,11 +34,13 @@ typedef struct falcon {
 static bool build(method_model *m, error *err) {
     const falcon_options *o = m->options;
     double f = (double)o->features, c = (double)o->codes, n = m->pairs, eps = o->epsilon;
-    if (eps * (c - 1) >= 1)
+    /* ε(c−1) ≥ 1 leaves nothing for the code itself; between 1/c and 1/(c−1) its share is no larger than the others'.
+     */
+    if (eps * c >= 1)
         return error_set(err, ERROR_USAGE,
-                         "method.epsilon %g leaves nothing for the code itself with method.codes %.0f: epsilon * (codes "
-                         "- 1) must stay below 1, so take epsilon below %.3g",
-                         eps, c, 1 / (c - 1));
+                         "method.epsilon %g leaves a code no more than its rivals with method.codes %.0f: epsilon * "
+                         "codes must stay below 1, so take epsilon below %.3g",
+                         eps, c, 1 / c);
     falcon *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "falcon");
     s->tau = f / (sqrt(n) * log((1 - eps * (c - 1)) / eps));

@@ -1,8 +1,8 @@
 /*
- * The four collapses, each with its verdict: a statistic in which 1 is what healthy embeddings (or the null) score and
- * 0 is a full collapse, the null it is held against, an interval by delete-a-group jackknife (a row bootstrap repeats
- * rows and biases ranks low), two thresholds and a sentence. Thresholds are constants of collapse.c, with their
- * reasons.
+ * The four collapses, each with its verdict: a statistic that falls to 0 in a full collapse, what it would be under the
+ * null (noise, equally likely codes, a cloud without clusters), an interval by delete-a-group jackknife (a bootstrap
+ * repeats rows and biases ranks low), two thresholds and a sentence. Thresholds are constants of collapse.c, with their
+ * reasons; where the evidence cannot tell, the verdict is unknown and the sentence says what is missing.
  */
 #ifndef MEWS_ANALYSIS_COLLAPSE_H
 #define MEWS_ANALYSIS_COLLAPSE_H
@@ -28,8 +28,8 @@ bool collapse_mode_parse(const char *name, collapse_mode *mode, error *err); /* 
 typedef struct collapse_verdict {
     verdict verdict;
     const char *statistic_name;
-    double statistic, expected; /* NaN when unknown; expected: the statistic's value under the null */
-    double low, high;           /* 95 % interval; NaN without one */
+    double statistic, expected;                    /* NaN when unknown; expected: the statistic under the null */
+    double low, high;                              /* 95 % interval; NaN without one */
     double threshold_warning, threshold_collapsed; /* the statistic below them: that verdict */
     int64_t onset; /* epoch it began; −1: unknown. Filled by whoever knows the run's history */
     char sentence[512];
@@ -42,8 +42,8 @@ typedef struct collapse_input {
     const usage *usage;    /* of the same rows, or NULL: taken from the assignment; without both, cluster: unknown */
     const int32_t *labels; /* (n), or NULL; 0 … classes − 1 */
     int classes;
-    size_t clusters; /* of the k-means when there is no assignment; 0: classes, else min(10, n/10) */
-    int folds;       /* of the jackknife; 0: 10; negative: no intervals (cheap, for use during training) */
+    size_t clusters; /* of the k-means when there is no assignment; 0: classes, else min(10, n / 10) */
+    bool quick;      /* no intervals, one restart of k-means: cheap enough for every epoch */
     uint64_t seed;
 } collapse_input;
 
@@ -62,6 +62,7 @@ typedef struct collapse {
     double within_share;                /* [SSW/(n − K)] / [SST/(n − 1)] */
     double within_effective_rank;       /* mean over clusters of at least 3 rows, weighted by rows; NaN without any */
     double within_effective_rank_share; /* of min(rows of the cluster − 1, d) each */
+    double class_within_share;          /* the share within labelled classes; NaN without labels */
 } collapse;
 
 enum { COLLAPSE_CODES_SHOWN = 4096 };

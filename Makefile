@@ -58,7 +58,17 @@ $(BUILD)/run-tests: $(TEST_OBJECTS) $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
+# Gradients are held against finite differences by a program of its own, with the engine in double precision.
+GRADIENTS := $(addprefix engine/,tape.c ops.c parameters.c backbone.c rng.c error.c fields.c) \
+             $(wildcard engine/cpu/*.c methods/*.c tests/gradients/*.c)
+
+$(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
+
 test: all $(BUILD)/run-tests
+	@$(MAKE) --no-print-directory KIND=double build/double/run-gradients
+	build/double/run-gradients
 	MEWS=$(CURDIR)/$(BUILD)/mews $(BUILD)/run-tests
 
 # Installing first and building after: pkg-config has to see what was just installed, so make starts afresh.

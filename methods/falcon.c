@@ -34,8 +34,7 @@ typedef struct falcon {
 static bool build(method_model *m, error *err) {
     const falcon_options *o = m->options;
     double f = (double)o->features, c = (double)o->codes, n = m->pairs, eps = o->epsilon;
-    /* ε(c−1) ≥ 1 leaves nothing for the code itself; between 1/c and 1/(c−1) its share is no larger than the others'.
-     */
+    /* At ε = 1/c the code's share, 1 − ε(c−1), is no larger than its rivals': τ is infinite, and negative beyond. */
     if (eps * c >= 1)
         return error_set(err, ERROR_USAGE,
                          "method.epsilon %g leaves a code no more than its rivals with method.codes %.0f: epsilon * "

@@ -241,7 +241,8 @@ static void chunk_slope(const plan *s, node *n, task t, const double *sums, cons
     double count = (double)(s->per_group * s->p.pixels);
     tensor *x = n->in[0], *residual = n->in[5];
     bool to_x = wants_grad(x), to_res = wants_grad(residual), relu = n->with.norm.relu;
-    bool add_x = x->grad_ready, add_res = to_res && residual->grad_ready;
+    /* An input that is its own residual receives both parts: the second adds to the first. */
+    bool add_x = x->grad_ready, add_res = to_res && (residual->grad_ready || (to_x && residual == x));
     for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
         int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
         real a[BLOCK_LANES], b[BLOCK_LANES], c[BLOCK_LANES];

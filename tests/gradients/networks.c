@@ -1,0 +1,128 @@
+/*
+ * Whole methods and backbones: what the chain rule makes of all ops together, with respect to the representations or
+ * images and every parameter.
+ */
+#include "engine/backbone.h"
+#include "methods/method.h"
+#include "tests/gradients/gradients.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Methods --------------------------------------------------------------------------------------------------------- */
+
+static tensor *method_loss(const graph *g) {
+    method_context context = {0};
+    const void *const *with = g->with;
+    const method *m = with[0];
+    return m->loss((method_model *)with[1], &context, g->tape, g->leaf[0]);
+}
+
+static void add_parameters(graph *g, const parameters *p) {
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i]->value.requires_grad) g->leaf[g->leaves++] = &p->items[i]->value;
+}
+
+static void check_method(const char *name, const char *settings) {
+    enum { N = 6, D = 5 };
+    backend *b = counting_backend(1);
+    error err = {0};
+    const method *m = method_find(name);
+    void *options = calloc(1, m->fields.size);
+    fields_defaults(&m->fields, options);
+    char copy[256], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", settings);
+    for (char *key; (key = strtok_r(rest, " ", &rest));) {
+        const field *row = fields_require(&m->fields, key, &err);
+        bool ok = row && field_parse(&m->fields, row, options, strtok_r(rest, " ", &rest), &err);
+        ck_assert_msg(ok, "%s", err.text);
+    }
+    parameters *p = parameters_create(b, 3, &err);
+    method_model model = {.options = options, .parameters = p, .features = D, .pairs = N, .views = 2};
+    bool built = m->build(&model, &err);
+    ck_assert_msg(built, "%s", err.text);
+    tensor z;
+    leaf_create(b, &z, TENSOR_PLAIN, (int64_t[]){2 * N, D}, 2, 0);
+    const void *with[] = {m, &model};
+    graph g = {
+        .backend = b, .tape = tape_create(b, &err), .leaf = {&z}, .leaves = 1, .loss = method_loss, .with = with};
+    add_parameters(&g, p);
+    char what[300];
+    snprintf(what, sizeof what, "%s, %s", name, settings);
+    check_gradients(&g, what);
+    leaf_destroy(b, &z);
+    m->destroy(&model);
+    tape_destroy(g.tape);
+    parameters_destroy(p);
+    free(options);
+    b->destroy(b);
+}
+
+START_TEST(test_gradient_of_falcon_matches_finite_differences) {
+    char settings[160];
+    snprintf(settings, sizeof settings, "projector %s prior %s symmetric %s features 8 codes %d beta 0.7 epsilon 1e-4",
+             _i & 1 ? "tanh" : "l2", _i & 2 ? "reverse" : "forward", _i & 4 ? "true" : "false", _i & 8 ? 20 : 6);
+    check_method("falcon", settings);
+}
+END_TEST
+
+START_TEST(test_gradient_of_barlow_twins_matches_finite_differences) {
+    check_method("barlow_twins", _i ? "hidden 7 features 9 lambda 0.5 scale 1" : "hidden 7 features 4");
+}
+END_TEST
+
+/* Backbones ------------------------------------------------------------------------------------------------------- */
+
+typedef struct network {
+    const backbone *net;
+    int groups;
+    bool training;
+} network;
+
+static tensor *backbone_loss(const graph *g) {
+    const network *n = g->with;
+    return weighted_sum(g->tape, backbone_forward(n->net, g->tape, g->leaf[0], n->groups, n->training), 1);
+}
+
+START_TEST(test_gradient_of_backbones_matches_finite_differences) {
+    static const backbone_options options[] = {{0, 5, 1}, {1, 2, 2}, {2, 3, 1}};
+    backend *b = counting_backend(1);
+    error err = {0};
+    parameters *p = parameters_create(b, 3, &err);
+    backbone *net = backbone_create(&options[_i / 2], p, "backbone", &err);
+    ck_assert_msg(net != NULL, "%s", err.text);
+    tensor images;
+    leaf_create(b, &images, TENSOR_IMAGES, (int64_t[]){4, 8, 8, 3}, 4, 0);
+    network with = {net, 2, _i % 2 == 0};
+    graph g = {.backend = b,
+               .tape = tape_create(b, &err),
+               .leaf = {&images},
+               .leaves = 1,
+               .elements = 3,
+               .loss = backbone_loss,
+               .with = &with};
+    add_parameters(&g, p);
+    rng r = rng_stream(4, RNG_TEST, 0, 0, 0); /* away from the kink at 0, where shifts of zero leave dead channels */
+    for (int i = 1; i < g.leaves; i++)
+        for (int64_t k = 0; k < tensor_count(g.leaf[i]) && g.leaf[i]->rank == 2; k++)
+            g.leaf[i]->data[k] += 0.3 * rng_normal(&r);
+    check_gradients(&g, backbone_names[options[_i / 2].name]);
+    leaf_destroy(b, &images);
+    tape_destroy(g.tape);
+    backbone_destroy(net);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
+Suite *suite_networks(void) {
+    Suite *s = suite_create("gradients of networks");
+    TCase *t = tcase_create("finite differences");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, test_gradient_of_falcon_matches_finite_differences, 0, 16);
+    tcase_add_loop_test(t, test_gradient_of_barlow_twins_matches_finite_differences, 0, 2);
+    tcase_add_loop_test(t, test_gradient_of_backbones_matches_finite_differences, 0, 6);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -140,7 +140,8 @@ bool evidence_rank(matrix m, double value, evidence *out, error *err) {
         else
             size = rows_without(n, g, all, gram, sum);
         ok = ok && spectrum_of_gram(gram, size, sigma, err);
-        if (ok) out->without[g] = spectrum_effective_rank(sigma, size) / null.effective_rank;
+        size_t most = smaller(size, n - group_rows(n, g) - 1); /* beyond that, σ is the root of a rounding error */
+        if (ok) out->without[g] = spectrum_effective_rank(sigma, most) / null.effective_rank;
     }
     free(means);
     free(all);

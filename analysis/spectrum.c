@@ -96,12 +96,14 @@ static bool triangle_values(const double *r, size_t side, size_t ld, double *sig
     return true;
 }
 
-/* Factors the (height, side) stack in place and clears what lies under R's diagonal in its first `side` rows. */
+/*
+ * Factors the (height, side) stack in place: R stands in its first `side` rows. What was zero under their diagonal
+ * stays so, for the reflection of a column has no part in rows where that column is zero: the stack is ready for more
+ * rows.
+ */
 static bool factor(double *stack, size_t height, size_t used, size_t side, double *tau, error *err) {
     if (LAPACKE_dgeqrf(LAPACK_COL_MAJOR, (lapack_int)used, (lapack_int)side, stack, (lapack_int)height, tau))
         return error_set(err, ERROR_RUN, "QR of a %zu×%zu block failed", used, side);
-    for (size_t j = 0; j < side; j++)
-        for (size_t i = j + 1; i < side; i++) stack[j * height + i] = 0;
     return true;
 }
 

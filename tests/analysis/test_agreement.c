@@ -83,6 +83,17 @@ START_TEST(test_renaming_clusters_changes_nothing) {
 }
 END_TEST
 
+START_TEST(test_chance_level_forgets_the_labels) {
+    int32_t labels[600];
+    for (int i = 0; i < 600; i++) labels[i] = i / 100;
+    agreement a = compute(labels, labels, 600);
+    assert_near(a.nmi, 1, 1e-12, "NMI");
+    ck_assert_double_lt(a.nmi_chance, 0.05);
+    ck_assert_double_gt(a.nmi_chance, 0.005);
+    ck_assert_double_lt(a.nmi_chance_sd, 0.02);
+}
+END_TEST
+
 START_TEST(test_no_points_is_an_error) {
     agreement a;
     error err = {0};
@@ -97,6 +108,7 @@ Suite *suite_agreement(void) {
     tcase_add_test(t, test_matching_is_scipys);
     tcase_add_test(t, test_random_codes_score_nmi_by_chance_and_no_ami);
     tcase_add_test(t, test_renaming_clusters_changes_nothing);
+    tcase_add_test(t, test_chance_level_forgets_the_labels);
     tcase_add_test(t, test_no_points_is_an_error);
     suite_add_tcase(s, t);
     return s;

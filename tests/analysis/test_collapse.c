@@ -3,6 +3,7 @@
  * of its thresholds, and against what must not be mistaken for it.
  */
 #include "analysis/collapse.h"
+#include "analysis/collapse_evidence.h"
 #include "engine/rng.h"
 
 #include <check.h>
@@ -85,7 +86,10 @@ END_TEST
 
 START_TEST(test_constant_matrix_is_fully_collapsed) {
     matrix m = noise(300, 20, 0, 0.7);
-    collapse c = diagnose((collapse_input){.embeddings = m});
+    int32_t labels[300];
+    for (int i = 0; i < 300; i++) labels[i] = i % 3;
+    collapse c = diagnose((collapse_input){.embeddings = m, .labels = labels, .classes = 3});
+    ck_assert_double_eq(c.class_within_share, 0);
     assert_verdict(&c, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
     assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
     assert_verdict(&c, COLLAPSE_INTRACLUSTER, VERDICT_COLLAPSED);
@@ -310,6 +314,30 @@ START_TEST(test_intervals_cover_what_they_estimate) {
 }
 END_TEST
 
+/* Leaving a group out by arithmetic on Gram matrices is leaving its rows out. */
+START_TEST(test_jackknife_leaves_out_the_rows_it_says) {
+    static const size_t shapes[][2] = {{97, 6}, {45, 60}};
+    for (int k = 0; k < 2; k++) {
+        size_t n = shapes[k][0], d = shapes[k][1], left = 0;
+        matrix m = noise(n, d, 1, 0);
+        float *x = (float *)m.data, *rest = malloc(n * d * sizeof *rest);
+        for (size_t i = 4; i < n; i += EVIDENCE_GROUPS) x[i * d] += 30; /* the group's mean stands apart */
+        for (size_t i = 0; i < n; i++)
+            if (i % EVIDENCE_GROUPS != 4) memcpy(rest + left++ * d, x + i * d, d * sizeof *rest);
+        matrix without = {rest, left, d};
+        evidence rank, spread, spread_without;
+        spectrum s;
+        noise_ranks null;
+        error err = {0};
+        ck_assert(evidence_rank(m, 1, &rank, &err) && evidence_spread(m, &spread, &err));
+        ck_assert(evidence_spread(without, &spread_without, &err) && spectrum_compute(without, false, &s, &err));
+        ck_assert(spectrum_noise(n - n / EVIDENCE_GROUPS, d, &null, &err));
+        ck_assert_double_lt(fabs(rank.without[4] * null.effective_rank / s.effective_rank.value - 1), 1e-9);
+        ck_assert_double_lt(fabs(spread.without[4] - spread_without.value), 1e-12);
+    }
+}
+END_TEST
+
 START_TEST(test_quick_gives_the_same_figures_without_intervals) {
     int32_t assignment[600];
     matrix m = mixture(600, 16, 6, 0.5, false, assignment);
@@ -427,6 +455,7 @@ Suite *suite_collapse(void) {
     tcase_add_test(t, test_a_cloud_cut_into_many_clusters_in_a_plane_is_not_intracluster_collapse);
     tcase_add_test(t, test_rows_sorted_by_class_give_the_same_figures);
     tcase_add_test(t, test_intervals_cover_what_they_estimate);
+    tcase_add_test(t, test_jackknife_leaves_out_the_rows_it_says);
     tcase_add_test(t, test_quick_gives_the_same_figures_without_intervals);
     suite_add_tcase(s, t);
     t = tcase_create("words");

@@ -26,6 +26,23 @@ static double plain_inertia(matrix m, const kmeans *k, bool normalise) {
     return sum;
 }
 
+/* Every row is where its nearest centre is, give or take float32. */
+static void assert_nearest(matrix m, const kmeans *k, bool normalise) {
+    for (size_t i = 0; i < m.rows; i++) {
+        double square = 0, own = 0, nearest = INFINITY;
+        for (size_t j = 0; j < m.cols; j++) square += (double)m.data[i * m.cols + j] * m.data[i * m.cols + j];
+        for (size_t c = 0; c < k->clusters; c++) {
+            double distance = 0;
+            for (size_t j = 0; j < m.cols; j++)
+                distance +=
+                    pow(m.data[i * m.cols + j] / (normalise ? sqrt(square) : 1) - k->centres[c * m.cols + j], 2);
+            nearest = fmin(nearest, distance);
+            if ((int32_t)c == k->assignment[i]) own = distance;
+        }
+        ck_assert_double_le(own, nearest + 1e-4 * nearest + 1e-6);
+    }
+}
+
 START_TEST(test_inertia_is_scikit_learns_within_a_hundredth) {
     golden g = golden_open("kmeans");
     matrix m = golden_matrix(g, "x");
@@ -36,6 +53,9 @@ START_TEST(test_inertia_is_scikit_learns_within_a_hundredth) {
     assert_near(six.inertia / want[0], 1, 1e-6, "6 clusters"); /* far apart: both find the same */
     assert_near(unit.inertia / want[2], 1, 1e-3, "6 clusters on the sphere");
     ck_assert_double_lt(twenty.inertia, 1.01 * want[1]);
+    assert_nearest(m, &twenty, false);
+    kmeans fine = compute(m, (kmeans_options){.clusters = 30, .normalise = true});
+    assert_nearest(m, &fine, true);
     assert_near(six.inertia, plain_inertia(m, &six, false), 1e-6, "inertia");
     assert_near(unit.inertia, plain_inertia(m, &unit, true), 1e-6, "inertia on the sphere");
 }
@@ -61,10 +81,11 @@ START_TEST(test_same_seed_gives_the_same_bits) {
 END_TEST
 
 START_TEST(test_no_cluster_is_left_empty) {
-    /* Three distinct points, many times over, and five clusters; the zero row has no direction. */
-    float x[60 * 2];
-    for (int i = 0; i < 60; i++) x[2 * i] = (float)(i % 3), x[2 * i + 1] = 0;
-    for (int normalise = 0; normalise < 2; normalise++) {
+    /* Three distinct points (then one), many times over, and five clusters; the zero row has no direction. */
+    float x[60 * 2] = {0};
+    for (int distinct = 3; distinct > 0; distinct -= 2) {
+        int normalise = distinct == 1;
+        for (int i = 0; i < 60; i++) x[2 * i] = (float)(i % distinct);
         kmeans k = compute((matrix){x, 60, 2}, (kmeans_options){.clusters = 5, .normalise = normalise});
         int counts[5] = {0};
         for (int i = 0; i < 60; i++) counts[k.assignment[i]]++;

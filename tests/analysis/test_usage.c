@@ -42,7 +42,8 @@ START_TEST(test_folds_partition_the_rows) {
     matrix logits = golden_matrix(golden_open("usage"), "logits");
     error err = {0};
     usage *u = new_usage(13), *part = new_usage(13);
-    ck_assert(usage_add(u, logits.data, 57, NULL, &err));
+    ck_assert(usage_add(u, logits.data, 24, NULL, &err));
+    ck_assert(usage_add(u, logits.data + 24 * 13, 33, NULL, &err));
     for (size_t i = 0; i < 57; i++)
         if (i % USAGE_FOLDS != 3) ck_assert(usage_add(part, logits.data + 13 * i, 1, NULL, &err));
     usage_figures a = usage_summary(u, 3), b = usage_summary(part, -1);

@@ -150,8 +150,8 @@ augment_draw augment_sample(const augment_options *o, int size, int view, rng *r
 struct augmenter {
     int source_size, target_size;
     resizer *resizer;
-    uint8_t *planes; /* (3, target_size, target_size) */
-    void *scratch;   /* the blur's */
+    uint8_t *planes;  /* (3, target_size, target_size) */
+    uint8_t *scratch; /* the blur's */
 };
 
 augmenter *augmenter_create(int source_size, int target_size, error *err) {

@@ -11,7 +11,7 @@
 /* Bytes of scratch memory that blurring square planes of this side takes. */
 size_t blur_scratch(int side);
 
-/* planes: (3, side, side), blurred in place; sigma > 0 in pixels; scratch: as above, aligned for uint32_t. */
-void blur_gaussian(uint8_t *planes, int side, double sigma, void *scratch);
+/* planes: (3, side, side), blurred in place; sigma > 0 in pixels; scratch: as above. */
+void blur_gaussian(uint8_t *planes, int side, double sigma, uint8_t *scratch);
 
 #endif

@@ -118,21 +118,18 @@ bool resizer_reserve(resizer *r, int source, int target, error *err) {
     return scratch(r, source, source, target, err);
 }
 
-static inline bytes rounded(lanes sum) {
-    sum >>= PRECISION;
-    sum &= ~(sum >> 31);       /* below 0: 0 */
-    sum |= (lanes)(sum > 255); /* above 255: all ones, of which the low byte stays */
-    return __builtin_convertvector(__builtin_convertvector(sum, halves), bytes);
-}
-
-static inline lanes weighted(const uint8_t *p, size_t step, const int32_t *weights, int count) {
+/* A whole step in one: wide vectors as arguments or results have no settled calling convention on narrower machines. */
+static inline bytes weighted(const uint8_t *p, size_t step, const int32_t *weights, int count) {
     lanes sum = (lanes){0} + (1 << (PRECISION - 1));
     for (int k = 0; k < count; k++, p += step) {
         bytes b;
         memcpy(&b, p, sizeof b);
         sum += __builtin_convertvector(__builtin_convertvector(b, halves), lanes) * weights[k];
     }
-    return sum;
+    sum >>= PRECISION;
+    sum &= ~(sum >> 31);       /* below 0: 0 */
+    sum |= (lanes)(sum > 255); /* above 255: all ones, of which the low byte stays */
+    return __builtin_convertvector(__builtin_convertvector(sum, halves), bytes);
 }
 
 /* Rows y … y+ROWS−1 of the box into columns[x][row] = RGBX; rows past the end repeat the last. */
@@ -154,8 +151,8 @@ static void horizontal(resizer *r, const table *t, const uint8_t *corner, size_t
         for (int i = 0; i < t->target; i++) {
             /* Written four bytes at a time, each X under the next pixel: so pixels are written from left to right. */
             int from = flip ? t->target - 1 - i : i;
-            bytes b = rounded(weighted(r->columns + (size_t)t->first[from] * ROWS * 4, ROWS * 4,
-                                       t->weights + (size_t)from * t->taps, t->count[from]));
+            bytes b = weighted(r->columns + (size_t)t->first[from] * ROWS * 4, ROWS * 4,
+                               t->weights + (size_t)from * t->taps, t->count[from]);
             for (int k = 0; k < ROWS; k++) memcpy(out + (size_t)k * step + 3 * (size_t)i, (uint8_t *)&b + 4 * k, 4);
         }
     }
@@ -177,7 +174,7 @@ static void vertical(const table *t, const uint8_t *middle, size_t step, uint8_t
         const uint8_t *from = middle + (size_t)t->first[i] * step;
         const int32_t *weights = t->weights + (size_t)i * t->taps;
         for (int j = 0; j < row; j += LANES) {
-            bytes b = rounded(weighted(from + j, step, weights, t->count[i]));
+            bytes b = weighted(from + j, step, weights, t->count[i]);
             memcpy(target + j, &b, (size_t)(row - j < LANES ? row - j : LANES));
         }
     }

@@ -119,7 +119,7 @@ END_TEST
 START_TEST(test_blur_keeps_a_flat_image_and_spreads_a_point_evenly) {
     enum { N = 17 };
     uint8_t planes[3 * N * N];
-    void *scratch = malloc(blur_scratch(N));
+    uint8_t *scratch = malloc(blur_scratch(N));
     memset(planes, 201, sizeof planes);
     blur_gaussian(planes, N, 1.7, scratch);
     for (size_t i = 0; i < sizeof planes; i++) ck_assert_uint_eq(planes[i], 201);

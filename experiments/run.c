@@ -75,7 +75,7 @@ static json_t *machine_json(void) {
     struct utsname os = {0};
     uname(&os);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / (1 << 30);
-    return json_pack("{s:s, s:i, s:f, s:s+++}", "processor", model, "cores", omp_get_num_procs(), "memory_gib",
+    return json_pack("{s:s, s:i, s:f, s:s++}", "processor", model, "cores", omp_get_num_procs(), "memory_gib",
                      round(memory * 10) / 10, "system", os.sysname, " ", os.release);
 }
 

@@ -1,0 +1,207 @@
+/*
+ * The commands that work on what is there: eval (a finished run again), report (a results folder), data (imports),
+ * bench (the yardsticks). Each is a thin door to the part that does the work.
+ */
+#include "analysis/report.h"
+#include "experiments/bench.h"
+#include "experiments/command.h"
+#include "experiments/experiment.h"
+#include "experiments/terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- What all of them show ---- */
+
+static void on_progress(void *context, const experiment_progress *now) {
+    terminal *t = context;
+    char part[48] = "";
+    if (now->total)
+        snprintf(part, sizeof part, " %llu/%llu", (unsigned long long)now->done, (unsigned long long)now->total);
+    terminal_status(t, false, "%s%s%s%s", now->phase, now->what ? ": " : "", now->what ? now->what : "", part);
+}
+
+static void on_warning(void *context, const char *line) { terminal_line(context, "mews: warning: %s", line); }
+
+/* ---- eval ---- */
+
+static void print_final(const run_outcome *out, bool json) {
+    const char *metric;
+    json_t *value;
+    if (json) {
+        json_t *object = json_pack("{s:s, s:s, s:O?}", "id", out->id, "folder", out->folder, "final", out->final);
+        json_dumpf(object, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(object);
+        return;
+    }
+    printf("%s\n", out->folder);
+    json_object_foreach(out->final, metric, value) printf("  %-24s %.6g\n", metric, json_number_value(value));
+}
+
+static bool run_eval(const command_context *context, const arguments *args, error *err) {
+    terminal t = terminal_open(stderr);
+    experiment_hooks hooks = {
+        .context = &t, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    spec_file overrides = {0};
+    run_outcome out = {0};
+    const char *set;
+    bool done = true;
+    for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&overrides, set, err);
+    done = done && experiment_evaluate(args->words[0], &overrides.overrides, &hooks, &out, err);
+    terminal_clear(&t);
+    if (done && out.end == RUN_END_INTERRUPTED)
+        done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to begin again");
+    else if (done)
+        print_final(&out, arguments_has(args, "--json"));
+    json_decref(out.final);
+    spec_file_free(&overrides);
+    return done;
+}
+
+static const option eval_options_table[] = {
+    {"--set", "-s", "KEY=VALUE", "measure otherwise than the run's spec says: keys of eval, as in eval.knn_k=5"},
+    {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
+    {0},
+};
+const command command_eval = {
+    .name = "eval",
+    .words = "RUN",
+    .rules = {.min_words = 1, .max_words = 1, .options = eval_options_table},
+    .summary = "probes and clusters on a finished run",
+    .details = "RUN is a run's folder, as in results/ablation-dims/ablation-dims_codes-64_1f3a92bc.\n",
+    .run = run_eval,
+};
+
+/* ---- report ---- */
+
+static void on_report_line(void *context, const char *line) { terminal_line(context, "%s", line); }
+
+static bool run_report(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    terminal t = terminal_open(stderr);
+    const char *dir = args->words[0];
+    return report_write(dir, arguments_value(args, "--html", NULL), on_report_line, &t, err) &&
+           report_print_table(dir, stdout, err);
+}
+
+static const option report_options[] = {
+    {"--html", NULL, "FILE", "where the page goes (default: DIR/index.html)"},
+    {0},
+};
+const command command_report = {
+    .name = "report",
+    .words = "DIR",
+    .rules = {.min_words = 1, .max_words = 1, .options = report_options},
+    .summary = "tables, plots and one HTML page for a sweep or a run",
+    .run = run_report,
+};
+
+/* ---- data ---- */
+
+static void on_import(void *context, const char *what, uint64_t done, uint64_t total) {
+    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total};
+    on_progress(context, &now);
+}
+
+/* CIFAR-10's binary files are known by their names; everything else is a folder of images, packed or not. */
+static const char *guess_kind(const char *source) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/data_batch_1.bin", source);
+    FILE *file = fopen(path, "rb");
+    if (file) fclose(file);
+    return file || strstr(source, "cifar-10-b") ? "cifar10" : "folder";
+}
+
+static bool set_option(data_options *o, const char *key, const char *value, error *err) {
+    const field *row = fields_require(&data_fields, key, err);
+    return row && (!value || field_parse(&data_fields, row, o, value, err));
+}
+
+static bool run_data(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    static const char *const verbs[] = {"import", NULL};
+    if (strcmp(args->words[0], "import") != 0) {
+        const char *near = error_nearest(args->words[0], verbs);
+        return error_set(err, ERROR_USAGE, "`mews data` does not know `%.80s`; %s", args->words[0],
+                         near ? "did you mean `import`?" : "it can `import`");
+    }
+    if (args->word_count < 2) return error_set(err, ERROR_USAGE, "`mews data import` takes a folder or an archive");
+    const char *source = args->words[1];
+    terminal t = terminal_open(stderr);
+    data_options o;
+    fields_defaults(&data_fields, &o);
+    if (!set_option(&o, "name", arguments_value(args, "--kind", guess_kind(source)), err) ||
+        !set_option(&o, "path", source, err) || !set_option(&o, "size", arguments_value(args, "--size", NULL), err) ||
+        !set_option(&o, "cache", arguments_value(args, "--out", NULL), err))
+        return false;
+    dataset *set = dataset_open(&o, on_import, on_warning, &t, err);
+    terminal_clear(&t);
+    if (!set) return false;
+    printf("%s: %u training and %u test images of %dx%d in %d classes, checksum %.16s\n", source,
+           dataset_count(set, SPLIT_TRAIN), dataset_count(set, SPLIT_TEST), dataset_size(set), dataset_size(set),
+           dataset_classes(set), dataset_checksum(set));
+    dataset_close(set);
+    return true;
+}
+
+static const option data_options_table[] = {
+    {"--out", "-o", "DIR", "folder of the packed file (default: the cache; `data.cache: DIR` reads it from there)"},
+    {"--kind", NULL, "NAME", "one of `mews datasets` (default: seen from SRC)"},
+    {"--size", NULL, "PIXELS", "side that images are resized to (default: 32)"},
+    {0},
+};
+const command command_data = {
+    .name = "data",
+    .words = "import SRC",
+    .rules = {.min_words = 1, .max_words = 2, .options = data_options_table},
+    .summary = "read a folder or an archive of images once, pack and check it",
+    .details =
+        "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
+        "archive of CIFAR-10's binary files. Training imports what it needs by itself; this does it beforehand.\n",
+    .run = run_data,
+};
+
+/* ---- bench ---- */
+
+static void print_figures(const json_t *figures) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(void *)figures, key, value) {
+        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        printf("  %-16s %s\n", key, text ? text : json_string_value(value));
+        free(text);
+    }
+}
+
+static bool run_bench(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    bench_options o;
+    fields_defaults(&bench_fields, &o);
+    if (!arguments_fields(args, &bench_fields, &o, err)) return false;
+    json_t *figures = bench_run(args->words[0], &o, err);
+    if (!figures) return false;
+    if (arguments_has(args, "--json")) {
+        json_dumpf(figures, stdout, JSON_COMPACT);
+        putchar('\n');
+    } else {
+        print_figures(figures);
+    }
+    json_decref(figures);
+    return true;
+}
+
+static const option bench_options_table[] = {
+    {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
+    {0},
+};
+const command command_bench = {
+    .name = "bench",
+    .words = "NAME",
+    .rules = {.min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
+    .summary = "the yardsticks: step, loss, augment, spectrum",
+    .details =
+        "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second)\n"
+        "or spectrum (RankMe of a matrix). Prints the median, least and most of the repetitions.\n",
+    .run = run_bench,
+};

@@ -1,0 +1,164 @@
+/*
+ * `mews train`: one run, in this process. Progress goes to stderr (a line that is rewritten, or one line an epoch), the
+ * outcome to stdout; with --events both go to stdout as JSON lines, which is how `mews sweep` watches its children.
+ */
+#include "experiments/command.h"
+#include "experiments/queue.h"
+#include "experiments/terminal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Who watches the run, and what they have been shown. */
+typedef struct watcher {
+    terminal terminal;
+    bool events;
+    double event_at; /* when the last event went out */
+    char phase[16];  /* of the last progress */
+    uint32_t epoch;  /* last one told in plain lines */
+    uint64_t first;  /* steps done when this sitting began */
+    double started;  /* when it did */
+} watcher;
+
+static void print_json(json_t *object) {
+    json_dumpf(object, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(object);
+}
+
+static void tell_event(watcher *w, const experiment_progress *now, bool new_phase) {
+    double at = terminal_now();
+    if (!new_phase && at - w->event_at < 0.2) return;
+    w->event_at = at;
+    print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase, "what",
+                         now->what, "done", (json_int_t)now->done, "total", (json_int_t)now->total, "epoch",
+                         (int)now->epoch, "epochs", (int)now->epochs, "loss", run_json_number(now->loss)));
+}
+
+static void tell_training(watcher *w, const experiment_progress *now) {
+    char left[32];
+    double done = (double)(now->done - w->first), rate = (terminal_now() - w->started) / done;
+    terminal_duration(done > 0 ? rate * (double)(now->total - now->done) : -1, left);
+    if (w->terminal.live) {
+        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s left", now->epoch,
+                        now->epochs, (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+    } else if (now->epoch != w->epoch) {
+        w->epoch = now->epoch;
+        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s left", now->epoch, now->epochs,
+                      (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+    }
+}
+
+static void on_progress(void *context, const experiment_progress *now) {
+    watcher *w = context;
+    bool new_phase = strcmp(w->phase, now->phase) != 0;
+    if (new_phase) {
+        snprintf(w->phase, sizeof w->phase, "%s", now->phase);
+        w->first = now->done;
+        w->started = terminal_now();
+    }
+    if (w->events) {
+        tell_event(w, now, new_phase);
+    } else if (strcmp(now->phase, "train") == 0) {
+        tell_training(w, now);
+    } else if (w->terminal.live) {
+        char part[48] = "";
+        if (now->total)
+            snprintf(part, sizeof part, " %llu/%llu", (unsigned long long)now->done, (unsigned long long)now->total);
+        terminal_status(&w->terminal, new_phase, "%s%s%s%s", now->phase, now->what ? ": " : "",
+                        now->what ? now->what : "", part);
+    } else if (new_phase) {
+        terminal_line(&w->terminal, "%s%s%s", now->phase, now->what ? ": " : "", now->what ? now->what : "");
+    }
+}
+
+static void on_warning(void *context, const char *line) {
+    watcher *w = context;
+    if (w->events)
+        print_json(json_pack("{s:s, s:s}", "event", "warning", "text", line));
+    else
+        terminal_line(&w->terminal, "mews: warning: %s", line);
+}
+
+static const char *end_name(run_end end) {
+    return end == RUN_END_FINISHED ? "finished" : end == RUN_END_FOUND ? "found" : "interrupted";
+}
+
+/* {event, status, reason, id, folder, final}: the outcome for programs. */
+static void print_outcome_json(const watcher *w, const run_outcome *out, const error *failure) {
+    json_t *object =
+        json_pack("{s:s, s:s?, s:s, s:s, s:O?}", "status", failure->code ? "failed" : end_name(out->end), "reason",
+                  failure->code ? failure->text : NULL, "id", out->id, "folder", out->folder, "final", out->final);
+    if (w->events) json_object_set_new(object, "event", json_string("end"));
+    print_json(object);
+}
+
+static void print_outcome(const run_outcome *out) {
+    const char *metric;
+    json_t *value;
+    printf("%s%s\n", out->folder, out->end == RUN_END_FOUND ? " was finished already" : "");
+    json_object_foreach(out->final, metric, value) {
+        if (json_is_number(value))
+            printf("  %-24s %.6g\n", metric, json_number_value(value));
+        else
+            printf("  %-24s not known\n", metric);
+    }
+}
+
+/* The run that is meant: the only one, or the one --only names. */
+static const queue_item *pick(const queue *q, const char *only, error *err) {
+    if (!only && q->sweep.count == 1) return &q->items[0];
+    if (!only) {
+        error_set(err, ERROR_USAGE, "%s stands for %zu runs: `mews sweep` does them all, --only ID one of them",
+                  q->file.path, q->sweep.count);
+        return NULL;
+    }
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if (strcmp(q->items[i].id, only) == 0) return &q->items[i];
+    error_set(err, ERROR_USAGE, "%s has no run `%.240s`; `mews sweep --dry-run` lists them", q->file.path, only);
+    return NULL;
+}
+
+static bool run_train(const command_context *context, const arguments *args, error *err) {
+    watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
+    experiment_hooks hooks = {
+        .context = &w, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    const char *results = arguments_value(args, "--out", "results");
+    run_outcome out = {0};
+    queue q;
+    bool done = false;
+    if (queue_open(&q, args->words[0], args, results, &hooks, err)) {
+        const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
+        done = item && experiment_run(item->plan, results, &hooks, &out, err);
+        queue_close(&q);
+    }
+    terminal_clear(&w.terminal);
+    if (w.events || (done && arguments_has(args, "--json")))
+        print_outcome_json(&w, &out, err);
+    else if (done)
+        print_outcome(&out);
+    json_decref(out.final);
+    if (done && out.end == RUN_END_INTERRUPTED)
+        return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+    return done;
+}
+
+static const option options[] = {
+    {"--set", "-s", "KEY=VALUE", "change a key of the spec, as in method.codes=64; may come often"},
+    {"--out", "-o", "DIR", "where runs are kept (default: results)"},
+    {"--only", NULL, "ID", "one run out of a spec with a sweep"},
+    {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
+    {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},
+    {0},
+};
+
+const command command_train = {
+    .name = "train",
+    .words = "SPEC",
+    .rules = {.min_words = 1, .max_words = 1, .options = options},
+    .summary = "train and evaluate one run; goes on where it stopped",
+    .details = "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
+               "finished, it only prints the figures; interrupted, it goes on from the last checkpoint.\n",
+    .run = run_train,
+};

@@ -1,0 +1,77 @@
+/*
+ * The status line is cut to the terminal's width, since a line that wraps cannot be rewritten; widths are counted in
+ * letters (UTF-8), which is right for the plain words printed here.
+ */
+#include "experiments/terminal.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+terminal terminal_open(FILE *stream) {
+    const char *kind = getenv("TERM");
+    return (terminal){.stream = stream, .live = isatty(fileno(stream)) && kind && strcmp(kind, "dumb") != 0};
+}
+
+double terminal_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Bytes of the first `letters` letters of a text. */
+static int bytes_of(const char *text, int letters) {
+    int bytes = 0;
+    for (; text[bytes]; bytes++)
+        if ((text[bytes] & 0xC0) != 0x80 && letters-- == 0) break;
+    return bytes;
+}
+
+void terminal_clear(terminal *t) {
+    if (t->showing) fputs("\r\033[K", t->stream);
+    t->showing = false;
+    fflush(t->stream);
+}
+
+void terminal_status(terminal *t, bool force, const char *format, ...) {
+    double now = terminal_now();
+    if (!t->live || (!force && now - t->shown < 0.1)) return;
+    char text[512];
+    struct winsize window;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    int width = ioctl(fileno(t->stream), TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
+    fprintf(t->stream, "\r\033[K%.*s", bytes_of(text, width), text);
+    fflush(t->stream);
+    t->showing = true;
+    t->shown = now;
+}
+
+void terminal_line(terminal *t, const char *format, ...) {
+    terminal_clear(t);
+    va_list args;
+    va_start(args, format);
+    vfprintf(t->stream, format, args);
+    va_end(args);
+    putc('\n', t->stream);
+    fflush(t->stream);
+}
+
+char *terminal_duration(double seconds, char out[32]) {
+    long s = isfinite(seconds) && seconds >= 0 && seconds < 1e9 ? lround(seconds) : -1;
+    if (s < 0)
+        snprintf(out, 32, "?");
+    else if (s < 100)
+        snprintf(out, 32, "%ld s", s);
+    else if (s < 100 * 60)
+        snprintf(out, 32, "%ld min", (s + 30) / 60);
+    else
+        snprintf(out, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
+    return out;
+}

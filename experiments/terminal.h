@@ -1,0 +1,35 @@
+/*
+ * What a person sees while something long goes on: on a terminal one line that is rewritten, elsewhere plain lines. All
+ * of it goes to stderr; stdout is for results.
+ */
+#ifndef MEWS_TERMINAL_H
+#define MEWS_TERMINAL_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct terminal {
+    FILE *stream;
+    bool live;    /* stream is a terminal that can rewrite its line */
+    bool showing; /* a status line stands at the cursor */
+    double shown; /* when, in seconds */
+} terminal;
+
+terminal terminal_open(FILE *stream);
+
+/* Seconds of a clock that never jumps. */
+double terminal_now(void);
+
+/* Rewrites the status line, at most ten times a second unless `force`; nothing where lines cannot be rewritten. */
+void terminal_status(terminal *t, bool force, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Prints a line that stays. */
+void terminal_line(terminal *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Takes the status line away. */
+void terminal_clear(terminal *t);
+
+/* "48 s", "12 min", "3 h 05 min"; "?" when not known (negative or not finite). Returns `out`. */
+char *terminal_duration(double seconds, char out[32]);
+
+#endif

@@ -209,11 +209,12 @@ enum { BUILDERS = sizeof builders / sizeof *builders, MOST_SERIES = 6 };
 
 static bool draw(figures *all, figure_builder *build, figure_subject subject, size_t series, const char *folder,
                  void (*log)(void *, const char *), void *context, error *err) {
-    plot p = {.width = 440, .height = 310, .columns = 2};
+    plot p = {.width = 400, .height = 300, .columns = 2};
     figure f = {.count = 0};
     char line[256], stem[41];
     bool ok = build(subject, &p, &f, err);
     if (!ok || !p.count) goto done;
+    if (p.columns < 3 && !f.heat) p.width += 40; /* two panels a row have more room */
     if (subject.block) {
         snprintf(stem, sizeof stem, "%.40s", f.name);
         if (subject.block->count > 1)

@@ -210,8 +210,7 @@ bool figure_heatmaps(figure_subject subject, plot *p, figure *f, error *err) {
         if (!ok || !samples[columns].embeddings) continue;
         classes = classes && samples[columns].labels;
         codes = codes && samples[columns].codes;
-        snprintf(settings[columns++], sizeof *settings, "%.64s%s%.64s", subject.block->axis_name,
-                 *subject.block->axis ? " " : "", point->label);
+        study_setting(subject.block, point, settings[columns++], sizeof *settings);
     }
     for (size_t k = 0; k < columns && ok; k++) ok = correlation_panel(&samples[k], settings[k], p, err);
     for (size_t k = 0; k < columns && ok && classes; k++) ok = adjacency_panels(&samples[k], settings[k], 0, p, err);

@@ -13,16 +13,26 @@ static const struct {
 } known[] = {
     {"linear", "linear accuracy"},
     {"knn", "kNN accuracy"},
+    {"linear_top5", "linear top-5 accuracy"},
+    {"linear_train", "linear accuracy in training"},
     {"prototype_ami", "AMI of the codes"},
     {"prototype_nmi", "NMI of the codes"},
     {"prototype_nmi_chance", "chance NMI of the codes"},
     {"kmeans_ami", "AMI of k-means"},
     {"kmeans_nmi", "NMI of k-means"},
     {"kmeans_nmi_chance", "chance NMI of k-means"},
+    {"prototype_ari", "ARI of the codes"},
+    {"prototype_accuracy", "accuracy of the codes"},
+    {"kmeans_ari", "ARI of k-means"},
+    {"kmeans_accuracy", "accuracy of k-means"},
+    {"codes_used", "codes in use"},
+    {"code_perplexity", "perplexity of the codes"},
     {"rankme", "RankMe"},
     {"rankme_share", "RankMe share"},
-    {"rankme_noise_share", "RankMe, share of noise"},
+    {"rankme_noise_share", "RankMe as a share of noise's"},
+    {"effective_rank", "effective rank"},
     {"rankme_backbone", "RankMe of the backbone"},
+    {"correlation_off_diagonal", "mean |correlation|"},
 };
 enum { KNOWN = sizeof known / sizeof *known };
 
@@ -32,15 +42,25 @@ const char *study_metric_title(const char *metric) {
     return metric;
 }
 
+static int rank_of(const char *name) {
+    for (int i = 0; i < KNOWN; i++)
+        if (strcmp(known[i].name, name) == 0) return i;
+    return KNOWN;
+}
+
+bool study_is_rank(const char *metric) {
+    return (strncmp(metric, "rankme", 6) == 0 || strstr(metric, "_rank")) && !strstr(metric, "share");
+}
+
 char *study_format(const char *metric, double value, char *out, size_t size) {
     double magnitude = fabs(value);
     if (isnan(value))
         snprintf(out, size, "–");
     else if (isinf(value))
         snprintf(out, size, value > 0 ? "∞" : "−∞");
-    else if (strncmp(metric, "rankme", 6) == 0 && !strstr(metric, "share"))
+    else if (study_is_rank(metric))
         snprintf(out, size, "%.1f", value);
-    else if (magnitude == 0 || (magnitude >= 0.0005 && magnitude < 10))
+    else if (magnitude < 10 && (magnitude == 0 || magnitude >= 0.0005 || rank_of(metric) < KNOWN))
         snprintf(out, size, "%.3f", value);
     else if (magnitude >= 10 && magnitude < 1000)
         snprintf(out, size, "%.1f", value);
@@ -49,12 +69,6 @@ char *study_format(const char *metric, double value, char *out, size_t size) {
     else
         snprintf(out, size, "%.2e", value);
     return out;
-}
-
-static int rank_of(const char *name) {
-    for (int i = 0; i < KNOWN; i++)
-        if (strcmp(known[i].name, name) == 0) return i;
-    return KNOWN;
 }
 
 static int by_order(const void *a, const void *b) {
@@ -89,4 +103,40 @@ const char **study_metrics(const study *s, size_t *count) {
     }
     if (*count) qsort(names, *count, sizeof *names, by_order);
     return names;
+}
+
+/* ---- settings and verdicts -------------------------------------------------------------------------------------- */
+
+char *study_setting(const study_block *b, const study_point *p, char *out, size_t size) {
+    size_t length = strlen(b->axis_name);
+    bool counted = b->numeric && length && b->axis_name[length - 1] == 's' && !strchr(b->axis_name, '.');
+    if (!length)
+        snprintf(out, size, "%s", p->label);
+    else if (counted)
+        snprintf(out, size, "%s %s", p->label, b->axis_name);
+    else
+        snprintf(out, size, "%s = %s", b->axis_name, p->label);
+    return out;
+}
+
+const char *const study_verdict_names[STUDY_VERDICTS] = {"unknown", "healthy", "warning", "collapsed"};
+const char *const study_modes[5] = {"representation", "dimensional", "cluster", "intracluster", NULL};
+
+int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VERDICTS]) {
+    size_t known = 0, so_far = 0;
+    for (int v = 0; v < STUDY_VERDICTS; v++) counts[v] = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const char *name = json_string_value(json_object_get(record_verdict(p->records[i], mode), "verdict"));
+        int found = STUDY_UNKNOWN;
+        for (int v = 0; name && v < STUDY_VERDICTS; v++)
+            if (strcmp(name, study_verdict_names[v]) == 0) found = v;
+        counts[found]++;
+        known += found != STUDY_UNKNOWN;
+    }
+    if (!known) return STUDY_UNKNOWN;
+    for (int v = STUDY_COLLAPSED; v > STUDY_UNKNOWN; v--) {
+        so_far += counts[v];
+        if (2 * so_far > known) return v;
+    }
+    return STUDY_HEALTHY;
 }

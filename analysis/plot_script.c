@@ -53,7 +53,7 @@ typedef struct layout {
 static double screen_x(const layout *l, double x) { return (l->frame.left + x) / l->frame.canvas_width; }
 static double screen_y(const layout *l, double y) { return 1 - (l->frame.top + y) / l->frame.canvas_height; }
 
-static double text_width(const char *text) { return 0.6 * PLOT_FONT_SIZE * (double)plot_text_length(text); }
+static double text_width(const char *text) { return 0.58 * PLOT_FONT_SIZE * (double)plot_text_length(text); }
 
 /* At most LABEL_CHARACTERS of a label, the end giving way to an ellipsis. */
 static void shorten(const char *text, char *out, size_t size) {
@@ -303,17 +303,17 @@ void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
     plot_axis x = plot_axis_x(panel), y = plot_axis_y(panel);
     double widest = 0;
     for (size_t t = 0; t < y.count; t++) widest = fmax(widest, text_width(y.ticks[t].label));
-    l.left = PLOT_FONT_SIZE * 1.7 + widest + 12;
+    l.left = PLOT_FONT_SIZE * 1.7 + widest + 16;
     l.right = frame.width - fmin(label_column(panel), 0.45 * frame.width);
-    l.top = put_title(out, &l, panel->title, 6) + 10;
-    l.bottom = frame.height - PLOT_FONT_SIZE * 3.5;
-    plot_axis_thin(&x, l.right - l.left, 0.6 * PLOT_FONT_SIZE);
+    l.top = put_title(out, &l, panel->title, 6) + 15;
+    l.bottom = frame.height - PLOT_FONT_SIZE * 4;
+    plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);
     plot_axis_thin(&y, l.bottom - l.top, 0.6 * PLOT_FONT_SIZE / 2);
     put_margins(out, &l);
     fprintf(out, "set border 3 lc rgb '%s' lw 1\nset grid ytics lc rgb '#DDDDDD' lw 0.7 lt 1\n", faint);
     put_axis(out, &x, 'x');
     put_axis(out, &y, 'y');
-    put_text(out, &l, panel->x_label, (l.left + l.right) / 2, frame.height - PLOT_FONT_SIZE * 0.75, "center");
+    put_text(out, &l, panel->x_label, (l.left + l.right) / 2, frame.height - PLOT_FONT_SIZE * 0.7, "center");
     put_text(out, &l, panel->y_label, PLOT_FONT_SIZE * 0.8, (l.top + l.bottom) / 2, "center rotate by 90");
     put_labels(out, panel, &l, &y);
     put_lines(out, panel, &x);

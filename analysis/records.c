@@ -78,7 +78,7 @@ static bool add_record(records *all, const char *folder, error *err) {
                   .status = text_of(run, "status", ""),
                   .reason = text_of(run, "reason", "")};
     if (!*r->method) r->method = text_of(json_object_get(run, "spec"), "method.name", "unknown method");
-    r->finished = json_object_size(final) > 0 && strcmp(r->status, "failed") != 0 && strcmp(r->status, "running") != 0;
+    r->finished = json_object_size(final) > 0 && (!*r->status || strcmp(r->status, "finished") == 0);
     return true;
 }
 

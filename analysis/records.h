@@ -15,7 +15,7 @@ typedef struct record {
     json_t *run, *diagnosis;     /* run.json; diagnosis.json or NULL */
     const char *id, *method;     /* never NULL; live inside `run` or are literals */
     const char *status, *reason; /* "" when absent */
-    bool finished;               /* has final figures and is not marked as failed or running */
+    bool finished;               /* has final figures and is marked as finished, or not marked */
 } record;
 
 typedef struct records {

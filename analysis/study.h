@@ -58,6 +58,18 @@ const char **study_metrics(const study *s, size_t *count);
 /* A metric's name as a reader says it: "linear accuracy", "AMI of the codes"; the name itself when unknown. */
 const char *study_metric_title(const char *metric);
 
+/* A rank, in directions, rather than a share, a score or an accuracy. */
+bool study_is_rank(const char *metric);
+
+/* A setting in words: "64 codes", "beta = 0.5". Returns `out`. */
+char *study_setting(const study_block *b, const study_point *p, char *out, size_t size);
+
+/* How many of a point's runs got each verdict on a mode ("dimensional"), and the worst that a majority reaches. */
+enum { STUDY_UNKNOWN, STUDY_HEALTHY, STUDY_WARNING, STUDY_COLLAPSED, STUDY_VERDICTS };
+int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VERDICTS]);
+extern const char *const study_verdict_names[STUDY_VERDICTS];
+extern const char *const study_modes[5]; /* NULL-terminated */
+
 /* A number with the digits that make sense for its metric: "241.3", "0.412"; "–" for NaN. Returns `out`. */
 char *study_format(const char *metric, double value, char *out, size_t size);
 

@@ -1,0 +1,286 @@
+/*
+ * The page's tables: verdicts as a grid, final figures by setting, every run, and the settings. Means stand with their
+ * standard deviation over seeds where there are several; a figure that a run does not have is a dash.
+ */
+#include "analysis/page.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void open_table(FILE *out, const char *caption) {
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n", out);
+    if (*caption) {
+        fputs("<caption>", out);
+        page_text(out, caption);
+        fputs("</caption>\n", out);
+    }
+}
+
+static void close_table(FILE *out) { fputs("</tbody></table></div>\n", out); }
+
+static void write_heading(FILE *out, const char *text, const char *hint, bool number) {
+    fprintf(out, "<th scope=\"col\"%s title=\"", number ? " class=\"n\"" : "");
+    page_text(out, hint);
+    fputs("\">", out);
+    page_text(out, text);
+    fputs("</th>", out);
+}
+
+static void name_series(const study_block *b, const study_series *s, char *out, size_t size) {
+    snprintf(out, size, "%s%s%s", b->name, *s->label ? ", " : "", s->label);
+}
+
+/* ---- verdicts --------------------------------------------------------------------------------------------------- */
+
+static const char *const signs[STUDY_VERDICTS] = {"?", "●", "▲", "✕"};
+
+/* "▲ warning 0.31"; with seeds that differ, how many say what. */
+static void write_verdict(FILE *out, const study_point *p, const char *mode) {
+    size_t counts[STUDY_VERDICTS], different = 0;
+    int verdict = study_verdict(p, mode, counts);
+    double sum = 0;
+    size_t known = 0;
+    char number[32];
+    for (size_t i = 0; i < p->count; i++) {
+        const json_t *statistic = json_object_get(record_verdict(p->records[i], mode), "statistic");
+        if (json_is_number(statistic)) sum += json_number_value(statistic), known++;
+    }
+    for (int v = 0; v < STUDY_VERDICTS; v++) different += counts[v] > 0;
+    fprintf(out, "<td class=\"%s\"><span aria-hidden=\"true\">%s</span> %s", study_verdict_names[verdict],
+            signs[verdict], study_verdict_names[verdict]);
+    if (known && verdict != STUDY_UNKNOWN)
+        fprintf(out, " <span class=\"sd\">%s</span>", study_format("", sum / (double)known, number, sizeof number));
+    if (different > 1) {
+        fputs(" <span class=\"sd\">(", out);
+        for (int v = STUDY_COLLAPSED, said = 0; v >= STUDY_UNKNOWN; v--)
+            if (counts[v]) fprintf(out, "%s%zu %s", said++ ? ", " : "", counts[v], study_verdict_names[v]);
+        fputs(")</span>", out);
+    }
+    fputs("</td>", out);
+}
+
+static void write_sentences(FILE *out, const study *s) {
+    char setting[200];
+    fputs("<details><summary>What each verdict says</summary>\n<ul>\n", out);
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t k = 0; k < s->blocks[b].count; k++)
+            for (size_t i = 0; i < s->blocks[b].series[k].count; i++) {
+                const study_point *p = &s->blocks[b].series[k].points[i];
+                for (const char *const *mode = study_modes; *mode; mode++) {
+                    const json_t *verdict = record_verdict(p->records[0], *mode);
+                    const char *sentence = json_string_value(json_object_get(verdict, "sentence"));
+                    const char *name = json_string_value(json_object_get(verdict, "verdict"));
+                    if (!sentence || !name || strcmp(name, "healthy") == 0) continue;
+                    fputs("<li>", out);
+                    page_text(out, s->blocks[b].name);
+                    fputs(", ", out);
+                    page_text(out, study_setting(&s->blocks[b], p, setting, sizeof setting));
+                    fprintf(out, ", <b>%s</b>: ", *mode);
+                    page_text(out, sentence);
+                    fputs("</li>\n", out);
+                }
+            }
+    fputs("</ul>\n<p class=\"soft\">Of the first seed of each setting; healthy ones are left out.</p></details>\n",
+          out);
+}
+
+void page_verdicts(FILE *out, const study *s) {
+    char name[300];
+    bool any = false;
+    for (size_t i = 0; i < s->records.count; i++)
+        any = any || json_object_get(s->records.items[i].diagnosis, "verdicts");
+    if (!any) return;
+    fputs("<h2 id=\"verdicts\">The four collapses</h2>\n<p class=\"soft\">Each verdict with its statistic: 1 is what "
+          "healthy "
+          "embeddings (or noise of the same size) score, 0 a full collapse. <em>Representation</em>: all inputs fall "
+          "on one "
+          "point. <em>Dimensional</em>: the embeddings span a subspace. <em>Cluster</em>: part of the codes is unused. "
+          "<em>Intracluster</em>: no variation is left inside a cluster.</p>\n",
+          out);
+    open_table(out, "");
+    fputs("<thead><tr><th scope=\"col\">setting</th>", out);
+    for (const char *const *mode = study_modes; *mode; mode++) fprintf(out, "<th scope=\"col\">%s</th>", *mode);
+    fputs("</tr></thead>\n<tbody>\n", out);
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t k = 0; k < s->blocks[b].count; k++) {
+            const study_series *series = &s->blocks[b].series[k];
+            name_series(&s->blocks[b], series, name, sizeof name);
+            fputs("<tr class=\"group\"><th colspan=\"5\" scope=\"rowgroup\">", out);
+            page_text(out, name);
+            fputs("</th></tr>\n", out);
+            for (size_t i = 0; i < series->count; i++) {
+                fputs("<tr><th scope=\"row\">", out);
+                page_text(out, study_setting(&s->blocks[b], &series->points[i], name, sizeof name));
+                fputs("</th>", out);
+                for (const char *const *mode = study_modes; *mode; mode++)
+                    write_verdict(out, &series->points[i], *mode);
+                fputs("</tr>\n", out);
+            }
+        }
+    close_table(out);
+    write_sentences(out, s);
+}
+
+/* ---- final figures ---------------------------------------------------------------------------------------------- */
+
+static bool series_has(const study_series *s, const char *metric) {
+    for (size_t i = 0; i < s->count; i++)
+        if (study_measure(&s->points[i], metric).n) return true;
+    return false;
+}
+
+static void write_series(FILE *out, const study_block *b, const study_series *series, const char **metrics,
+                         size_t count) {
+    char name[300], number[32];
+    bool several = false;
+    for (size_t i = 0; i < series->count; i++) several = several || series->points[i].count > 1;
+    name_series(b, series, name, sizeof name);
+    open_table(out, name);
+    fputs("<thead><tr>", out);
+    write_heading(out, *b->axis_name ? b->axis_name : "setting", b->axis, b->numeric);
+    if (several) write_heading(out, "seeds", "runs over which the mean is taken", true);
+    for (size_t m = 0; m < count; m++)
+        if (series_has(series, metrics[m])) write_heading(out, study_metric_title(metrics[m]), metrics[m], true);
+    fputs("</tr></thead>\n<tbody>\n", out);
+    for (size_t i = 0; i < series->count; i++) {
+        const study_point *p = &series->points[i];
+        fprintf(out, "<tr><th scope=\"row\"%s>", b->numeric ? " class=\"n\"" : "");
+        page_text(out, p->label);
+        fputs("</th>", out);
+        if (several) fprintf(out, "<td class=\"n\">%zu</td>", p->count);
+        for (size_t m = 0; m < count; m++) {
+            if (!series_has(series, metrics[m])) continue;
+            study_figure figure = study_measure(p, metrics[m]);
+            fprintf(out, "<td class=\"n\">%s", study_format(metrics[m], figure.mean, number, sizeof number));
+            if (figure.n > 1)
+                fprintf(out, " <span class=\"sd\">± %s</span>",
+                        study_format(metrics[m], figure.sd, number, sizeof number));
+            fputs("</td>", out);
+        }
+        fputs("</tr>\n", out);
+    }
+    close_table(out);
+}
+
+void page_figures_of_merit(FILE *out, const study *s) {
+    size_t count;
+    const char **metrics = study_metrics(s, &count);
+    if (count) {
+        fprintf(
+            out,
+            "<h2 id=\"numbers\">Numbers</h2>\n<p class=\"soft\">On the test set. %sThe chance level of an NMI is that "
+            "of the same assignment against permuted labels.</p>\n",
+            s->seeds_max > 1 ? "Mean ± standard deviation over seeds. " : "");
+        for (size_t b = 0; b < s->count; b++)
+            for (size_t k = 0; k < s->blocks[b].count; k++)
+                write_series(out, &s->blocks[b], &s->blocks[b].series[k], metrics, count);
+    }
+    free(metrics);
+}
+
+/* ---- runs and settings ------------------------------------------------------------------------------------------ */
+
+void page_runs(FILE *out, const study *s) {
+    static const char *const phases[] = {"train", "eval"};
+    char number[32];
+    fprintf(out, "<details><summary>Every run (%zu)</summary>\n", s->finished);
+    open_table(out, "");
+    fputs("<thead><tr><th scope=\"col\">run</th><th scope=\"col\">method</th><th scope=\"col\" class=\"n\">training, "
+          "s</th>"
+          "<th scope=\"col\" class=\"n\">evaluation, s</th></tr></thead>\n<tbody>\n",
+          out);
+    for (size_t i = 0; i < s->records.count; i++) {
+        const record *r = &s->records.items[i];
+        if (!r->finished) continue;
+        fputs("<tr><th scope=\"row\">", out);
+        page_text(out, r->id);
+        fputs("</th><td>", out);
+        page_text(out, r->method);
+        fputs("</td>", out);
+        for (int p = 0; p < 2; p++) {
+            const json_t *seconds = json_object_get(json_object_get(r->run, "seconds"), phases[p]);
+            double value = json_is_number(seconds) ? json_number_value(seconds) : (double)NAN;
+            fprintf(out, "<td class=\"n\">%s</td>", study_format("", value, number, sizeof number));
+        }
+        fputs("</tr>\n", out);
+    }
+    close_table(out);
+    fputs("</details>\n", out);
+}
+
+/* The spec's keys over all finished runs, each once, sorted; free the array. */
+static const char **spec_keys(const study *s, size_t *count) {
+    const char **keys = NULL;
+    size_t capacity = 0;
+    *count = 0;
+    for (size_t i = 0; i < s->records.count; i++) {
+        const char *key;
+        json_t *value;
+        if (!s->records.items[i].finished) continue;
+        json_object_foreach(json_object_get(s->records.items[i].run, "spec"), key, value) {
+            size_t at = 0;
+            while (at < *count && strcmp(keys[at], key) < 0) at++;
+            if (at < *count && strcmp(keys[at], key) == 0) continue;
+            if (*count == capacity) {
+                capacity = capacity ? 2 * capacity : 64;
+                const char **grown = realloc(keys, capacity * sizeof *grown);
+                if (!grown) {
+                    free(keys);
+                    *count = 0;
+                    return NULL;
+                }
+                keys = grown;
+            }
+            memmove(keys + at + 1, keys + at, (*count - at) * sizeof *keys);
+            keys[at] = key;
+            ++*count;
+        }
+    }
+    return keys;
+}
+
+/* Whether the finished runs that have the key agree on it. */
+static bool all_agree(const study *s, const char *key) {
+    char first[256] = "", value[256];
+    for (size_t i = 0; i < s->records.count; i++) {
+        if (!s->records.items[i].finished || !*record_text(&s->records.items[i], key, value, sizeof value)) continue;
+        if (!*first) memcpy(first, value, sizeof first);
+        if (strcmp(first, value) != 0) return false;
+    }
+    return true;
+}
+
+static void write_settings(FILE *out, const study *s, const char **keys, size_t count, bool common) {
+    char values[600];
+    open_table(out, "");
+    fprintf(out, "<thead><tr><th scope=\"col\">key</th><th scope=\"col\">value%s</th></tr></thead>\n<tbody>\n",
+            common ? "" : "s");
+    for (size_t i = 0; i < count; i++) {
+        if (all_agree(s, keys[i]) != common) continue;
+        fputs("<tr><th scope=\"row\"><code>", out);
+        page_text(out, keys[i]);
+        fputs("</code></th><td class=\"wrap\">", out);
+        page_text(out, page_values(s, keys[i], values, sizeof values));
+        fputs("</td></tr>\n", out);
+    }
+    close_table(out);
+}
+
+void page_settings(FILE *out, const study *s) {
+    size_t count, differing = 0;
+    const char **keys = spec_keys(s, &count);
+    if (count) {
+        fputs("<h2 id=\"settings\">Settings</h2>\n", out);
+        for (size_t i = 0; i < count; i++) differing += !all_agree(s, keys[i]);
+        if (differing) {
+            fputs("<p>What differs between runs:</p>\n", out);
+            write_settings(out, s, keys, count, false);
+        }
+        fprintf(out, "<details><summary>What all runs that have the key share (%zu keys)</summary>\n",
+                count - differing);
+        write_settings(out, s, keys, count, true);
+        fputs("</details>\n", out);
+    }
+    free(keys);
+}

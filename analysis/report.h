@@ -1,0 +1,21 @@
+/*
+ * The report of a sweep or of one run: figures in DIR/figures, one HTML page, and a plain table for the terminal.
+ */
+#ifndef MEWS_REPORT_H
+#define MEWS_REPORT_H
+
+#include "engine/error.h"
+
+#include <stdio.h>
+
+/*
+ * Reads the results folder `dir` (one that holds run directories, or one run's), draws the figures and writes the page
+ * to `html`, or to dir/index.html when that is NULL. `log` (or NULL) hears what is being done, a line at a time.
+ */
+bool report_write(const char *dir, const char *html, void (*log)(void *context, const char *line), void *context,
+                  error *err);
+
+/* The runs' final figures as aligned text: a block a table, a setting a line, mean ± standard deviation over seeds. */
+bool report_print_table(const char *dir, FILE *out, error *err);
+
+#endif

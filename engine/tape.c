@@ -176,7 +176,12 @@ tensor *tape_stop_gradient(tape *t, tensor *x) {
 }
 
 void tape_read(tape *t, const tensor *x, float *host) {
-    if (!failed(t) && x) t->backend->read(t->backend, x, host);
+    if (failed(t) || !x) return;
+    if (!x->data) {
+        error_set(&t->failed, ERROR_RUN, "a value was read after the backward pass released it: tape_keep it before");
+        return;
+    }
+    t->backend->read(t->backend, x, host);
 }
 
 void tape_read_grad(tape *t, const tensor *x, float *host) {
@@ -231,6 +236,26 @@ static void count_uses(node *n, int by) {
     if (rule->keeps & KEEP_OUT) n->out->uses += by;
 }
 
+/* Fills in n->out and runs the op; false with a message where it cannot. */
+static bool run_forward(tape *t, node *n) {
+    const kernel *k = &t->backend->kernels[n->op];
+    tensor shape = {.kind = TENSOR_PLAIN};
+    n->out = &shape;
+    const char *why = k->forward ? op_rules[n->op]->shape(n) : "this backend has no kernel for it";
+    n->out = NULL;
+    if (why) return op_failed(t, n, why) != NULL;
+    n->out = new_tensor(t, shape.kind, shape.rank, shape.shape);
+    if (!n->out) return false;
+    if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory") != NULL;
+    return k->forward(t->backend, n) || op_failed(t, n, t->backend->failure(t->backend)) != NULL;
+}
+
+/* An op that failed, or that nobody walks back over, needs no record. */
+static void drop_last(tape *t, node *n) {
+    for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
+    t->nodes.count--;
+}
+
 tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *const *in) {
     if (failed(t)) return NULL;
     node *n = arena_take(&t->nodes);
@@ -241,26 +266,17 @@ tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *co
     *n = (node){.op = op, .inputs = inputs, .with = with, .file = t->file, .line = t->line};
     memcpy(n->in, in, (size_t)inputs * sizeof *in);
 
-    const kernel *k = &t->backend->kernels[op];
-    tensor shape = {.kind = TENSOR_PLAIN};
-    n->out = &shape;
-    const char *why = k->forward ? op_rules[op]->shape(n) : "this backend has no kernel for it";
-    if (why) return op_failed(t, n, why);
-    n->out = new_tensor(t, shape.kind, shape.rank, shape.shape);
-    if (!n->out) return NULL;
-    if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory");
-    if (!k->forward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend));
-
-    if (op_rules[op]->flops) t->flops += op_rules[op]->flops(n);
-    for (int i = 0; i < inputs; i++) n->out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
-    if (t->recording && n->out->requires_grad) {
-        count_uses(n, +1);
-        return n->out;
+    if (!run_forward(t, n)) {
+        drop_last(t, n);
+        return NULL;
     }
-    n->out->requires_grad = false;
     tensor *out = n->out;
-    for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
-    t->nodes.count--; /* an op that nobody walks back over needs no record */
+    for (int i = 0; i < inputs; i++) out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
+    out->requires_grad &= t->recording;
+    if (out->requires_grad)
+        count_uses(n, +1);
+    else
+        drop_last(t, n);
     return out;
 }
 

@@ -273,7 +273,10 @@ static bool conv2d_forward(backend *b, node *n) {
     return run(b, f, arguments, n->in[2] ? 4 : 3);
 }
 
-/* oneDNN writes gradients where the tape may want them added: then it writes beside and this adds. */
+/*
+ * oneDNN writes gradients where the tape may want them added, and computes the weight's and the bias' together where
+ * one may be frozen: then it writes beside, and this adds or drops.
+ */
 typedef struct landing {
     tensor *to;
     real *memory;
@@ -281,18 +284,19 @@ typedef struct landing {
 
 static bool landing_begin(backend *b, landing *l, tensor *to) {
     size_t bytes = (size_t)tensor_count(to) * sizeof(real);
-    *l = (landing){to, to->grad_ready ? b->allocate(b, bytes) : to->grad};
+    *l = (landing){to, wants_grad(to) && !to->grad_ready ? to->grad : b->allocate(b, bytes)};
     return l->memory || cpu_fail(b, "out of memory");
 }
 
-static void landing_end(backend *b, landing *l) {
-    if (l->memory != l->to->grad) {
+static void landing_end(backend *b, landing *l, bool landed) {
+    if (!l->memory) return;
+    if (landed && l->memory != l->to->grad && wants_grad(l->to)) {
         int64_t count = tensor_count(l->to);
 #pragma omp parallel for simd schedule(static) if (count > 32768)
         for (int64_t i = 0; i < count; i++) l->to->grad[i] += l->memory[i];
-        b->release(b, l->memory);
     }
-    grad_done(l->to);
+    if (l->memory != l->to->grad) b->release(b, l->memory);
+    if (landed && wants_grad(l->to)) grad_done(l->to);
 }
 
 static bool backward_data(backend *b, node *n, conv_plan *p) {
@@ -315,14 +319,17 @@ static bool backward_data(backend *b, node *n, conv_plan *p) {
          .memory = x.memory},
     };
     bool ok = run(b, f, arguments, 3);
-    landing_end(b, &x);
+    landing_end(b, &x, ok);
     return ok;
 }
 
 static bool backward_weights(backend *b, node *n, conv_plan *p) {
     landing w, bias = {0};
     if (!ready(b, p, PASS_WEIGHTS) || !landing_begin(b, &w, n->in[1])) return false;
-    if (n->in[2] && !landing_begin(b, &bias, n->in[2])) return false;
+    if (n->in[2] && !landing_begin(b, &bias, n->in[2])) {
+        landing_end(b, &w, false);
+        return false;
+    }
     const primitive *f = &p->passes[PASS_WEIGHTS];
     argument arguments[] = {
         {.index = DNNL_ARG_SRC,
@@ -345,8 +352,8 @@ static bool backward_weights(backend *b, node *n, conv_plan *p) {
          .memory = bias.memory},
     };
     bool ok = run(b, f, arguments, n->in[2] ? 4 : 3);
-    landing_end(b, &w);
-    if (n->in[2]) landing_end(b, &bias);
+    landing_end(b, &w, ok);
+    landing_end(b, &bias, ok);
     return ok;
 }
 

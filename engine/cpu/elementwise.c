@@ -43,7 +43,7 @@ enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one threa
 #define INPUT from_x[i]
 #define OUTPUT from_y[i]
 
-UNARY_KERNEL(relu, x > 0 ? x : 0, OUTPUT > 0 ? g : 0)
+UNARY_KERNEL(relu, x<0 ? 0 : x, OUTPUT> 0 ? g : 0) /* NaN stays NaN, for the run to notice */
 UNARY_KERNEL(leaky_relu, x > 0 ? x : x * (real)n->with.leaky.slope, INPUT > 0 ? g : g * (real)n->with.leaky.slope)
 UNARY_KERNEL(tanh, fast_tanh(x), g *(1 - OUTPUT * OUTPUT))
 UNARY_KERNEL(exp, fast_exp(x), g *OUTPUT)

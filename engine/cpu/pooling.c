@@ -79,7 +79,7 @@ static bool max_pool_forward(backend *b, node *n) {
                 for (int64_t z = v.left; z < v.right; z++)
                     for (int64_t l = 0; l < lanes; l++) {
                         real value = from[(y * in_w + z) * lanes + l];
-                        if (value > to[l]) to[l] = value;
+                        if (value > to[l] || value != value) to[l] = value; /* NaN stays, as in PyTorch */
                     }
         }
     }

@@ -1,7 +1,8 @@
 /*
  * exp for whole rows, written so that the compiler turns a loop of calls into vector code: the C library's is a call
  * per element. Cephes' scheme: split off a power of two, a polynomial for the rest; within 2 units in the last place,
- * and the same bits on every machine. Below −87 (where exp is a denormal float) it gives 0.
+ * and the same bits on every machine. Below −87.3 (where exp is a denormal float) it gives 0, above 88.3
+ * infinity, and NaN for NaN.
  */
 #ifndef MEWS_VECTOR_MATH_H
 #define MEWS_VECTOR_MATH_H
@@ -20,7 +21,8 @@ static inline real fast_tanh(real x) { return tanh(x); }
 
 static inline float fast_exp(float x) {
     const float log2_e = 1.44269504088896341f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-    float clamped = x > 88.3f ? 88.3f : x < -87.3f ? -87.3f : x;
+    float raised = x > -87.3f ? x : -87.3f; /* NaN too, which no integer can hold */
+    float clamped = raised < 88.3f ? raised : 88.3f;
     float power = floorf(clamped * log2_e + 0.5f);
     float r = clamped - power * ln2_high - power * ln2_low;
     float p = 1.9875691500e-4f;
@@ -34,7 +36,7 @@ static inline float fast_exp(float x) {
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     float result = x < -87.3f ? 0.0f : p * scale;
-    return x != x ? x : x > 88.7228f ? INFINITY : result;
+    return x != x ? x : x > 88.3f ? INFINITY : result;
 }
 
 /* tanh x = 1 − 2/(exp(2x) + 1); near 0, where that loses digits, its odd Taylor polynomial. */

@@ -1,0 +1,151 @@
+/*
+ * The backbones beside PyTorch's, from the same weights and images (tests/golden/make_backbones.py): features,
+ * gradients with respect to images and every parameter, and the running statistics that a training step leaves.
+ */
+#include "engine/backbone.h"
+#include "tests/golden/golden.h"
+
+#include <string.h>
+
+/* Uniform in [−1, 1) from a hash of the name and the index, as the script makes it. */
+static void noise(const char *name, int64_t count, float *values) {
+    uint32_t key = 2166136261u;
+    for (; *name; name++) key = (key ^ (unsigned char)*name) * 16777619u;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t h = (uint32_t)((uint64_t)(i + 1) * 2654435761u) ^ key;
+        h = (h ^ h >> 16) * 0x85ebca6bu;
+        h = (h ^ h >> 13) * 0xc2b2ae35u;
+        h ^= h >> 16;
+        values[i] = (float)((double)(h >> 8) / (1 << 23) - 1);
+    }
+}
+
+static bool ends_with(const char *name, const char *end) {
+    size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && strcmp(name + length - tail, end) == 0;
+}
+
+static void fill(parameters *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        tensor *t = &p->items[i]->value;
+        const char *name = p->items[i]->name;
+        int64_t count = tensor_count(t);
+        float *values = malloc((size_t)count * sizeof *values);
+        noise(name, count, values);
+        double scale = t->rank == 4 ? sqrt(6.0 / (double)(t->shape[1] * t->shape[2] * t->shape[3])) : 0.25;
+        bool about_one = t->rank == 2 && (ends_with(name, ".weight") || ends_with(name, ".running_var"));
+        for (int64_t k = 0; k < count; k++) values[k] = (float)(about_one + scale * (double)values[k]);
+        p->backend->write(p->backend, t, values);
+        free(values);
+    }
+}
+
+/* A gradient's norm and its projections beside the golden ones, in units of the norm. */
+static void compare_summary(const safetensors *file, const char *label, const char *name, const float *gradient,
+                            int64_t count) {
+    enum { SIDES = 4 };
+    const double tolerance = 1e-4;
+    array expected = golden(file, label, name);
+    double norm = 0, size = (double)expected.values[0];
+    for (int64_t i = 0; i < count; i++) norm += (double)gradient[i] * (double)gradient[i];
+    ck_assert_msg(fabs(sqrt(norm) - size) <= tolerance * size, "%s: gradient of %s has norm %.8g, expected %.8g", label,
+                  name, sqrt(norm), size);
+    float *side = malloc((size_t)count * sizeof *side);
+    for (int k = 0; k < SIDES; k++) {
+        char key[160];
+        snprintf(key, sizeof key, "%s.%d", name, k);
+        noise(key, count, side);
+        double dot = 0, length = 0;
+        for (int64_t i = 0; i < count; i++) {
+            dot += (double)gradient[i] * (double)side[i];
+            length += (double)side[i] * (double)side[i];
+        }
+        ck_assert_msg(fabs(dot / sqrt(length) - (double)expected.values[k + 1]) <= tolerance * size,
+                      "%s: gradient of %s along direction %d is %.8g, expected %.8g (norm %.3g)", label, name, k,
+                      dot / sqrt(length), (double)expected.values[k + 1], size);
+    }
+    free(side);
+}
+
+static void compare_parameters(const safetensors *file, const char *label, tape *t, const parameters *p,
+                               bool training) {
+    for (size_t i = 0; i < p->count; i++) {
+        const parameter *one = p->items[i];
+        int64_t count = tensor_count(&one->value);
+        float *host = malloc((size_t)count * sizeof *host);
+        if (one->value.requires_grad) {
+            tape_read_grad(t, &one->value, host);
+            compare_summary(file, label, one->name, host, count);
+        } else if (training) {
+            p->backend->read(p->backend, &one->value, host);
+            assert_close(host, golden(file, label, one->name), 1e-5, label, one->name);
+        }
+        free(host);
+    }
+}
+
+static const struct {
+    const char *label;
+    backbone_options options;
+    int side;
+    bool training;
+} cases[] = {
+    {"resnet8.16.train", {0, 16, 1}, 16, true},       {"resnet8.16.eval", {0, 16, 1}, 16, false},
+    {"resnet8.5.train", {0, 5, 1}, 15, true},         {"resnet8.5.eval", {0, 5, 1}, 15, false},
+    {"resnet18.16.train", {1, 16, 1}, 16, true},      {"resnet18.16.eval", {1, 16, 1}, 16, false},
+    {"resnet18.8.padded.train", {1, 8, 2}, 16, true}, {"falcon8.16.train", {2, 16, 1}, 16, true},
+    {"falcon8.16.eval", {2, 16, 1}, 16, false},
+};
+enum { CASES = sizeof cases / sizeof *cases, N = 4 };
+
+START_TEST(test_backbone_matches_pytorch_from_the_same_weights) {
+    const char *label = cases[_i].label;
+    int side = cases[_i].side;
+    error err = {0};
+    backend *b = backend_cpu(0, &err);
+    parameters *p = parameters_create(b, 0, &err);
+    backbone *net = backbone_create(&cases[_i].options, p, "backbone", &err);
+    tape *t = tape_create(b, &err);
+    ck_assert_msg(net && t, "%s", err.text);
+    fill(p);
+    safetensors *file = golden_file("backbones");
+
+    int64_t pixels = (int64_t)2 * N * side * side * 3;
+    float *images = malloc((size_t)pixels * sizeof *images);
+    noise("images", pixels, images);
+    tensor *x = tape_images(t, images, (int64_t)2 * N, side, side, 3);
+    tape_require_grad(x);
+    tensor *features = backbone_forward(net, t, x, 2, cases[_i].training);
+    array expected = golden(file, label, "features");
+    ck_assert_int_eq(backbone_features(net), expected.shape[1]);
+    float *host = malloc((size_t)expected.count * sizeof *host), *r = malloc((size_t)expected.count * sizeof *r);
+    tape_read(t, features, host);
+    noise("loss", expected.count, r);
+    tensor *weights = tape_matrix(t, r, expected.shape[0], expected.shape[1]);
+    tape_backward(t, op_sum(t, op_mul(t, features, weights), AXIS_ALL));
+    bool ok = tape_check(t, &err);
+    ck_assert_msg(ok, "%s", err.text);
+
+    assert_close(host, expected, 1e-5, label, "features");
+    tape_read_grad(t, x, images);
+    compare_summary(file, label, "images", images, pixels);
+    compare_parameters(file, label, t, p, cases[_i].training);
+    free(images);
+    free(host);
+    free(r);
+    safetensors_close(file);
+    tape_destroy(t);
+    backbone_destroy(net);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
+Suite *suite_backbones(void) {
+    Suite *s = suite_create("backbones");
+    TCase *t = tcase_create("pytorch");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, test_backbone_matches_pytorch_from_the_same_weights, 0, CASES);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -14,13 +14,13 @@
 typedef enum dataset_split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } dataset_split;
 
 typedef struct data_options {
-    int name;                   /* choice: shapes, cifar10, folder */
-    char path[FIELD_TEXT_SIZE]; /* directory or archive; unused by shapes */
-    int64_t size;               /* side of the square images, pixels */
-    int64_t limit;              /* train on the first N of a seeded shuffle of the training split; 0 = all */
-    double validation;          /* share of the training split held out for choosing settings; it comes off first */
-    int64_t seed;               /* of the shuffle behind limit and validation */
-    char cache[FIELD_TEXT_SIZE];/* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
+    int name;                    /* choice: shapes, cifar10, folder */
+    char path[FIELD_TEXT_SIZE];  /* directory or archive; unused by shapes */
+    int64_t size;                /* side of the square images, pixels */
+    int64_t limit;               /* train on the first N of a seeded shuffle of the training split; 0 = all */
+    double validation;           /* share of the training split held out for choosing settings; it comes off first */
+    int64_t seed;                /* of the shuffle behind limit and validation */
+    char cache[FIELD_TEXT_SIZE]; /* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
 } data_options;
 
 extern const field_table data_fields;
@@ -31,20 +31,27 @@ typedef struct dataset dataset;
 typedef void (*dataset_progress)(void *context, const char *what, uint64_t done, uint64_t total);
 
 /*
- * Opens the data set, importing it into the cache on first use. Warnings (images skipped) go to `warn`, a line each.
- * Errors name the file and what is wrong with it.
+ * Opens the data set, importing it into the cache on first use. The training and validation splits are shuffled by
+ * data.seed; the test split keeps the source's order, or takes the classes in turn where the source is a folder.
+ * Warnings (images skipped) go to `warn`, a line each. Errors name the file and what is wrong with it.
  */
 dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
                       void *context, error *err);
 void dataset_close(dataset *set);
 
 const char *dataset_name(const dataset *set);
-int dataset_size(const dataset *set);                 /* side in pixels */
+int dataset_size(const dataset *set); /* side in pixels */
 int dataset_classes(const dataset *set);
 const char *dataset_class_name(const dataset *set, int label);
-const char *dataset_checksum(const dataset *set);     /* SHA-256 of the packed content, 64 hexadecimal digits */
-const float *dataset_mean(const dataset *set);        /* per channel, of the training split, in 0 … 1 */
+const char *dataset_checksum(const dataset *set); /* SHA-256 of the packed content, 64 hexadecimal digits */
+const float *dataset_mean(const dataset *set);    /* per channel, of the training split, in 0 … 1 */
 const float *dataset_std(const dataset *set);
+
+/* Reads every image and holds it against the checksum. */
+bool dataset_verify(const dataset *set, error *err);
+
+/* The choice of data.name that fits what is at `path`: CIFAR-10's binary files, or a folder; −1 with ERROR_USAGE. */
+int dataset_guess(const char *path, error *err);
 
 uint32_t dataset_count(const dataset *set, dataset_split split);
 int dataset_label(const dataset *set, dataset_split split, uint32_t i);

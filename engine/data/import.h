@@ -1,0 +1,34 @@
+/*
+ * What the importers of the several sources share. An importer appends images to the pack, names the classes and lists
+ * the samples of each split in logical order; it knows nothing of caches, locks or splits into validation.
+ */
+#ifndef MEWS_IMPORT_H
+#define MEWS_IMPORT_H
+
+#include "engine/data/dataset.h"
+#include "engine/data/pack.h"
+
+typedef struct importer {
+    const char *path; /* source: directory or archive; unused by shapes */
+    int size;         /* side of the packed images */
+    pack_writer pack;
+    dataset_progress progress; /* both may be NULL */
+    void (*warn)(void *, const char *);
+    void *context;
+    bool enlarged; /* said already that images are scaled up */
+} importer;
+
+void import_progress(importer *im, const char *what, uint64_t done, uint64_t total);
+void import_warn(importer *im, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Warns, once in an import, when an image of this size has to grow. */
+void import_warn_enlarged(importer *im, int width, int height);
+
+/* Brings `count` images of side×side×3 bytes to the pack's size, in parallel, and appends them. */
+bool import_append_square(importer *im, const uint8_t *images, uint32_t count, int side, error *err);
+
+bool shapes_import(importer *im, error *err);
+bool cifar_import(importer *im, error *err);
+bool folder_import(importer *im, error *err);
+
+#endif

@@ -1,0 +1,290 @@
+/*
+ * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample, training split first),
+ * labels (uint32, likewise), class names (each ended by a zero byte). Numbers are little-endian, as on every machine
+ * this runs on. Header and tail carry SHA-256 sums of their own and are checked at every opening; the images' sum,
+ * which takes a pass over the whole file, is checked on demand. That sum is taken over the images' own sums, so that
+ * all cores share the work and the images' place in the file does not matter.
+ */
+#include "engine/data/pack.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HEADER_BYTES = 4096, VERSION = 1, MAX_SIZE = 4096, HEX = 64 };
+
+static const char magic[8] = "MEWSPACK";
+
+typedef struct header {
+    char magic[8];
+    uint32_t version, size, images, classes, counts[PACK_SPLITS];
+    uint64_t tail_offset, file_bytes;
+    float mean[3], std[3];
+    char source[HEX], content[HEX], tail[HEX], header[HEX]; /* SHA-256; the last with itself zero */
+} header;
+
+static_assert(sizeof(header) <= HEADER_BYTES, "the header fits its page");
+
+static size_t image_bytes(int size) { return (size_t)size * (size_t)size * 3; }
+
+static void header_sum(const header *h, char out[65]) {
+    header copy = *h;
+    memset(copy.header, 0, HEX);
+    file_sha256(&copy, sizeof copy, out);
+}
+
+/* ---- Reading ---- */
+
+static bool damaged(const char *path, const char *how, error *err) {
+    return error_set(err, ERROR_RUN, "%s is damaged: %s", path, how);
+}
+
+static bool check_header(const header *h, uint64_t bytes, const char *path, error *err) {
+    char sum[65];
+    header_sum(h, sum);
+    if (memcmp(sum, h->header, HEX) != 0) return damaged(path, "its header does not match its checksum", err);
+    uint64_t samples = (uint64_t)h->counts[0] + h->counts[1];
+    if (bytes != h->file_bytes)
+        return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
+                         (unsigned long long)bytes, (unsigned long long)h->file_bytes);
+    if (h->size < 1 || h->size > MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
+        h->tail_offset < HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
+        (bytes - h->tail_offset) / 8 < samples)
+        return damaged(path, "its header makes no sense", err);
+    return true;
+}
+
+static bool read_tail(pack *p, const header *h, const char *path, error *err) {
+    uint32_t samples = h->counts[0] + h->counts[1];
+    const uint8_t *tail = p->map.data + h->tail_offset;
+    size_t bytes = p->map.size - h->tail_offset;
+    char sum[65];
+    file_sha256(tail, bytes, sum);
+    if (memcmp(sum, h->tail, HEX) != 0) return damaged(path, "its index does not match its checksum", err);
+    const uint32_t *slots = (const uint32_t *)tail, *labels = slots + samples;
+    for (uint32_t i = 0; i < samples; i++)
+        if (slots[i] >= h->images || labels[i] >= h->classes) return damaged(path, "its index makes no sense", err);
+    p->class_names = calloc((size_t)h->classes + 1, sizeof *p->class_names);
+    if (!p->class_names) return error_memory(err, h->classes * sizeof *p->class_names, "class names");
+    const char *name = (const char *)(labels + samples), *end = (const char *)tail + bytes;
+    for (uint32_t c = 0; c < h->classes; c++) {
+        size_t length = strnlen(name, (size_t)(end - name));
+        if (length == (size_t)(end - name)) return damaged(path, "class names are missing", err);
+        p->class_names[c] = name;
+        name += length + 1;
+    }
+    p->slots[PACK_TRAIN] = slots, p->slots[PACK_TEST] = slots + h->counts[PACK_TRAIN];
+    p->labels[PACK_TRAIN] = labels, p->labels[PACK_TEST] = labels + h->counts[PACK_TRAIN];
+    return true;
+}
+
+pack_state pack_open(pack *p, const char *path, const char source[65], error *err) {
+    *p = (pack){0};
+    if (access(path, F_OK) != 0 && errno == ENOENT) return PACK_ABSENT;
+    pack_state state = PACK_DAMAGED;
+    header h;
+    if (!file_map_open(&p->map, path, err)) return PACK_DAMAGED;
+    if (p->map.size < HEADER_BYTES) {
+        damaged(path, "it ends inside its header", err);
+        goto done;
+    }
+    memcpy(&h, p->map.data, sizeof h);
+    if (memcmp(h.magic, magic, sizeof magic) != 0) {
+        damaged(path, "it is not a packed data set", err);
+        goto done;
+    }
+    if (h.version != VERSION) {
+        state = PACK_STALE;
+        goto done;
+    }
+    if (!check_header(&h, p->map.size, path, err)) goto done;
+    if (memcmp(h.source, source, HEX) != 0) {
+        state = PACK_STALE;
+        goto done;
+    }
+    if (!read_tail(p, &h, path, err)) goto done;
+    p->size = (int)h.size, p->classes = h.classes, p->images = p->map.data + HEADER_BYTES;
+    memcpy(p->counts, h.counts, sizeof h.counts);
+    memcpy(p->mean, h.mean, sizeof h.mean);
+    memcpy(p->std, h.std, sizeof h.std);
+    memcpy(p->checksum, h.content, HEX);
+    return PACK_READY;
+done:
+    pack_close(p);
+    return state;
+}
+
+void pack_close(pack *p) {
+    free(p->class_names);
+    file_map_close(&p->map);
+    *p = (pack){0};
+}
+
+/* ---- Figures over all images ---- */
+
+/* Images in logical order by list, their bytes at `images`. */
+static bool content_sum(const uint8_t *images, int size, const uint32_t *slots, const uint32_t *labels,
+                        uint32_t samples, const char *names, size_t names_bytes, char out[65], error *err) {
+    size_t each = image_bytes(size), bytes = (size_t)samples * (HEX + sizeof *labels) + names_bytes + 1;
+    char *sums = malloc(bytes);
+    if (!sums) return error_memory(err, bytes, "checksums");
+#pragma omp parallel for schedule(static)
+    for (uint32_t i = 0; i < samples; i++) {
+        char sum[65];
+        file_sha256(images + slots[i] * each, each, sum);
+        memcpy(sums + (size_t)i * HEX, sum, HEX);
+    }
+    if (samples) memcpy(sums + (size_t)samples * HEX, labels, samples * sizeof *labels);
+    if (names_bytes) memcpy(sums + (size_t)samples * (HEX + sizeof *labels), names, names_bytes);
+    file_sha256(sums, bytes - 1, out);
+    free(sums);
+    return true;
+}
+
+bool pack_verify(const pack *p, const char *path, error *err) {
+    uint32_t samples = p->counts[0] + p->counts[1];
+    const char *names = (const char *)(p->labels[PACK_TRAIN] + samples);
+    size_t names_bytes = (size_t)(p->map.data + p->map.size - (const uint8_t *)names);
+    char sum[65];
+    if (!content_sum(p->images, p->size, p->slots[PACK_TRAIN], p->labels[PACK_TRAIN], samples, names, names_bytes, sum,
+                     err))
+        return false;
+    return strcmp(sum, p->checksum) == 0 || damaged(path, "its images do not match their checksum", err);
+}
+
+/* Exact sums of integers, so the figures depend on no order. */
+static void moments(header *h, const uint8_t *images, const pack_list *train) {
+    size_t each = image_bytes((int)h->size);
+    uint64_t sum[3] = {0}, squares[3] = {0};
+#pragma omp parallel for schedule(static) reduction(+ : sum[:3], squares[:3])
+    for (uint32_t i = 0; i < train->count; i++) {
+        const uint8_t *image = images + train->slots[i] * each;
+        for (size_t j = 0; j < each; j += 3)
+            for (int k = 0; k < 3; k++) sum[k] += image[j + k], squares[k] += (uint64_t)image[j + k] * image[j + k];
+    }
+    double n = (double)train->count * (double)(each / 3);
+    for (int k = 0; k < 3; k++) {
+        double mean = n > 0 ? (double)sum[k] / n : 0, variance = n > 0 ? (double)squares[k] / n - mean * mean : 0;
+        h->mean[k] = (float)(mean / 255);
+        h->std[k] = (float)(sqrt(variance > 0 ? variance : 0) / 255);
+    }
+}
+
+/* ---- Writing ---- */
+
+static bool put(pack_writer *w, const void *data, size_t bytes, error *err) {
+    if (fwrite(data, 1, bytes, w->file.stream) == bytes) return true;
+    return error_set(err, ERROR_RUN, "cannot write %s: %s", w->file.path, strerror(errno));
+}
+
+bool pack_begin(pack_writer *w, const char *path, int size, error *err) {
+    static const uint8_t page[HEADER_BYTES];
+    *w = (pack_writer){.size = size};
+    return file_begin(&w->file, path, err) && put(w, page, sizeof page, err);
+}
+
+bool pack_append(pack_writer *w, const uint8_t *images, uint32_t count, error *err) {
+    if (count > UINT32_MAX - w->images) return error_set(err, ERROR_RUN, "more than %u images", UINT32_MAX);
+    if (!put(w, images, count * image_bytes(w->size), err)) return false;
+    w->images += count;
+    return true;
+}
+
+bool pack_add_class(pack_writer *w, const char *name, error *err) {
+    char **names = realloc(w->class_names, ((size_t)w->classes + 1) * sizeof *names);
+    if (names) w->class_names = names;
+    if (!names || !(names[w->classes] = strdup(name))) return error_memory(err, strlen(name) + 1, "a class name");
+    w->classes++;
+    return true;
+}
+
+bool pack_add_sample(pack_writer *w, int split, uint32_t slot, uint32_t label, error *err) {
+    pack_list *l = &w->lists[split];
+    if (l->count == l->capacity) {
+        uint32_t capacity = l->capacity ? 2 * l->capacity : 1024;
+        uint32_t *slots = realloc(l->slots, capacity * sizeof *slots);
+        if (slots) l->slots = slots;
+        uint32_t *labels = realloc(l->labels, capacity * sizeof *labels);
+        if (labels) l->labels = labels;
+        if (!slots || !labels) return error_memory(err, capacity * sizeof *slots, "the index of a data set");
+        l->capacity = capacity;
+    }
+    l->slots[l->count] = slot, l->labels[l->count++] = label;
+    return true;
+}
+
+/* Slots, labels, names in one block, as they stand in the file. */
+static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
+    const pack_list *a = &w->lists[PACK_TRAIN], *b = &w->lists[PACK_TEST];
+    *bytes = 8 * ((size_t)a->count + b->count);
+    for (uint32_t c = 0; c < w->classes; c++) *bytes += strlen(w->class_names[c]) + 1;
+    uint8_t *tail = malloc(*bytes + 1), *out = tail;
+    if (!tail) {
+        error_memory(err, *bytes, "the index of a data set");
+        return NULL;
+    }
+    const uint32_t *parts[] = {a->slots, b->slots, a->labels, b->labels};
+    for (int i = 0; i < 4; i++) {
+        size_t n = sizeof(uint32_t) * w->lists[i % 2].count;
+        if (n) memcpy(out, parts[i], n);
+        out += n;
+    }
+    for (uint32_t c = 0; c < w->classes; c++) out = (uint8_t *)stpcpy((char *)out, w->class_names[c]) + 1;
+    return tail;
+}
+
+bool pack_finish(pack_writer *w, const char source[65], error *err) {
+    static const uint8_t zeros[8];
+    bool done = false;
+    file_map map = {0};
+    size_t tail_bytes = 0, samples = (size_t)w->lists[0].count + w->lists[1].count;
+    uint64_t end = HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
+    header h = {.version = VERSION,
+                .size = (uint32_t)w->size,
+                .images = w->images,
+                .classes = w->classes,
+                .counts = {w->lists[0].count, w->lists[1].count},
+                .tail_offset = (end + 7) / 8 * 8};
+    char sum[65];
+    uint8_t *tail = make_tail(w, &tail_bytes, err);
+    if (!tail || !put(w, zeros, h.tail_offset - end, err) || !put(w, tail, tail_bytes, err)) goto done;
+    if (fflush(w->file.stream) != 0) {
+        error_set(err, ERROR_RUN, "cannot write %s: %s", w->file.path, strerror(errno));
+        goto done;
+    }
+    if (!file_map_open(&map, w->file.temporary, err)) goto done;
+    memcpy(h.magic, magic, sizeof magic);
+    memcpy(h.source, source, HEX);
+    h.file_bytes = h.tail_offset + tail_bytes;
+    moments(&h, map.data + HEADER_BYTES, &w->lists[PACK_TRAIN]);
+    const uint32_t *slots = (const uint32_t *)tail;
+    if (!content_sum(map.data + HEADER_BYTES, w->size, slots, slots + samples, (uint32_t)samples,
+                     (const char *)(slots + 2 * samples), tail_bytes - 8 * samples, sum, err))
+        goto done;
+    memcpy(h.content, sum, HEX);
+    file_sha256(tail, tail_bytes, sum);
+    memcpy(h.tail, sum, HEX);
+    header_sum(&h, sum);
+    memcpy(h.header, sum, HEX);
+    if (fseek(w->file.stream, 0, SEEK_SET) != 0) {
+        error_set(err, ERROR_RUN, "cannot write %s: %s", w->file.path, strerror(errno));
+        goto done;
+    }
+    done = put(w, &h, sizeof h, err) && file_commit(&w->file, err);
+done:
+    file_map_close(&map);
+    free(tail);
+    pack_abandon(w);
+    return done;
+}
+
+void pack_abandon(pack_writer *w) {
+    file_abandon(&w->file);
+    for (uint32_t c = 0; c < w->classes; c++) free(w->class_names[c]);
+    free(w->class_names);
+    for (int s = 0; s < PACK_SPLITS; s++) free(w->lists[s].slots), free(w->lists[s].labels);
+    *w = (pack_writer){0};
+}

@@ -2,6 +2,7 @@
 
 #include <check.h>
 #include <ftw.h>
+#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,10 @@ static char cache[] = "/tmp/mews-loader-XXXXXX";
 static dataset *set;
 static augment_options asymmetric;
 
-/* Once for the whole suite, before Check forks: the built-in data set is drawn only here. */
+/*
+ * Once for the whole suite, before Check forks: the built-in data set is drawn only here, and by one thread, because a
+ * team of threads would not come along into the forks.
+ */
 static void open_shapes(void) {
     data_options options;
     error err = {0};
@@ -22,7 +26,10 @@ static void open_shapes(void) {
     ck_assert(field_parse(&data_fields, fields_find(&data_fields, "name"), &options, "shapes", &err));
     options.limit = COUNT, options.validation = 0;
     snprintf(options.cache, sizeof options.cache, "%s", cache);
+    int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
     set = dataset_open(&options, NULL, NULL, NULL, &err);
+    omp_set_num_threads(threads);
     ck_assert_msg(set != NULL, "%s", err.text);
     ck_assert_uint_eq(dataset_count(set, SPLIT_TRAIN), COUNT);
     augment_apply_preset(&asymmetric);

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { SAMPLES = 3, MAX_BLOTS = 3 };
+enum { SAMPLES = 3, MAX_BLOTS = 2 };
 
 const char *const shapes_class_names[SHAPES_CLASSES] = {"stripes",   "grid",   "checks", "dots",    "rings",
                                                         "triangles", "bricks", "zigzag", "crosses", "honeycomb"};
@@ -85,7 +85,7 @@ static double luminance(const colour *c) { return 0.299 * c->rgb[0] + 0.587 * c-
 static colour random_colour(rng *r) {
     colour c;
     double grey = rng_between(r, 0.1, 0.9);
-    for (int k = 0; k < 3; k++) c.rgb[k] = grey + rng_between(r, -0.1, 0.1);
+    for (int k = 0; k < 3; k++) c.rgb[k] = grey + rng_between(r, -0.05, 0.05);
     return c;
 }
 
@@ -93,22 +93,23 @@ static scene compose(int split, uint32_t index) {
     rng r = rng_stream(SHAPES_VERSION, RNG_SHAPES, (uint32_t)split, index, 0);
     scene s = {.label = shapes_label(index), .width = rng_uniform(&r)};
     const double turn = 6.283185307179586;
-    double period = 5.0 * pow(2.2, rng_uniform(&r)), angle = turn * rng_uniform(&r), shear = rng_between(&r, -0.2, 0.2);
-    double aspect = pow(1.35, rng_between(&r, -0.5, 0.5)), c = cos(angle), n = sin(angle);
+    double period = 6 * pow(1.6, rng_uniform(&r)), angle = rng_between(&r, -0.7, 0.7),
+           shear = rng_between(&r, -0.15, 0.15);
+    double aspect = pow(1.25, rng_between(&r, -0.5, 0.5)), c = cos(angle), n = sin(angle);
     s.a[0][0] = c * aspect / period, s.a[0][1] = -n * aspect / period;
     s.a[1][0] = (n + shear * c) / aspect / period, s.a[1][1] = (c - shear * n) / aspect / period;
     for (int k = 0; k < 2; k++) s.origin[k] = 10 * rng_uniform(&r);
-    s.bend = 1.5 * rng_uniform(&r), angle = turn * rng_uniform(&r);
+    s.bend = 1.2 * rng_uniform(&r), angle = turn * rng_uniform(&r);
     s.bend_along[0] = cos(angle), s.bend_along[1] = sin(angle);
     s.bend_phase = turn * rng_uniform(&r), s.bend_rate = turn / rng_between(&r, 20, 50);
 
     /* Ink and paper must differ in luminance: some views are greyscale. */
-    double contrast = rng_between(&r, 0.18, 0.6);
+    double contrast = rng_between(&r, 0.3, 0.6);
     do s.paper = random_colour(&r), s.ink = random_colour(&r);
     while (fabs(luminance(&s.paper) - luminance(&s.ink)) < contrast);
     for (int k = 0; k < 2; k++)
         for (int j = 0; j < 3; j++) s.slope[k].rgb[j] = rng_between(&r, -0.15, 0.15);
-    s.noise = rng_between(&r, 0.02, 0.10);
+    s.noise = rng_between(&r, 0.02, 0.06);
 
     s.blots = (int)rng_below(&r, MAX_BLOTS + 1);
     for (int i = 0; i < s.blots; i++) {
@@ -132,33 +133,58 @@ static bool covers(const blot *b, double x, double y) {
     return b->round ? u * u + v * v < 1 : fabs(u) < 1 && fabs(v) < 1;
 }
 
-static colour look(const scene *s, double x, double y) {
-    double wave = s->bend * sin(s->bend_rate * (x * s->bend_along[0] + y * s->bend_along[1]) + s->bend_phase);
+/* The wave at a point is the sine of a sum: a table along each axis spares a sine for every point. */
+enum { POINTS = SHAPES_SIZE * SAMPLES };
+
+typedef struct waves {
+    double sine[2][POINTS], cosine[2][POINTS];
+} waves;
+
+static double place(int i) { return (i + 0.5) / SAMPLES; }
+
+static void waves_fill(waves *w, const scene *s) {
+    for (int axis = 0; axis < 2; axis++)
+        for (int i = 0; i < POINTS; i++) {
+            double phase = s->bend_rate * s->bend_along[axis] * place(i) + (axis ? s->bend_phase : 0);
+            w->sine[axis][i] = sin(phase), w->cosine[axis][i] = cos(phase);
+        }
+}
+
+static colour look(const scene *s, const waves *w, int i, int j) {
+    double x = place(i), y = place(j);
+    double wave = s->bend * (w->sine[0][i] * w->cosine[1][j] + w->cosine[0][i] * w->sine[1][j]);
     double px = x - wave * s->bend_along[1], py = y + wave * s->bend_along[0];
     double u = s->a[0][0] * px + s->a[0][1] * py + s->origin[0], v = s->a[1][0] * px + s->a[1][1] * py + s->origin[1];
     colour c = inked(s->label, u, v, s->width) ? s->ink : s->paper;
-    double across = x / SHAPES_SIZE - 0.5, down = y / SHAPES_SIZE - 0.5;
-    for (int k = 0; k < 3; k++) c.rgb[k] += across * s->slope[0].rgb[k] + down * s->slope[1].rgb[k];
-    for (int i = 0; i < s->blots; i++)
-        if (covers(&s->blot[i], x, y))
-            for (int k = 0; k < 3; k++) c.rgb[k] = mix(c.rgb[k], s->blot[i].paint.rgb[k], s->blot[i].opacity);
+    for (int b = 0; b < s->blots; b++)
+        if (covers(&s->blot[b], x, y))
+            for (int k = 0; k < 3; k++) c.rgb[k] = mix(c.rgb[k], s->blot[b].paint.rgb[k], s->blot[b].opacity);
     return c;
+}
+
+/* Triangular, with standard deviation 1: the sum of two uniform numbers cut from one word. */
+static double grain(rng *r) {
+    uint32_t bits = rng_bits(r);
+    return ((double)(bits >> 16) + (double)(bits & 0xFFFF) - 65535) * (2.449489742783178 / 65536);
 }
 
 void shapes_draw(int split, uint32_t index, uint8_t *pixels) {
     scene s = compose(split, index);
+    waves w;
+    waves_fill(&w, &s);
     rng noise = rng_stream(SHAPES_VERSION, RNG_SHAPES, (uint32_t)split, index, 1);
     for (int y = 0; y < SHAPES_SIZE; y++)
         for (int x = 0; x < SHAPES_SIZE; x++, pixels += 3) {
             colour sum = {{0}};
-            for (int j = 0; j < SAMPLES; j++)
-                for (int i = 0; i < SAMPLES; i++) {
-                    colour c = look(&s, x + (i + 0.5) / SAMPLES, y + (j + 0.5) / SAMPLES);
+            for (int j = y * SAMPLES; j < (y + 1) * SAMPLES; j++)
+                for (int i = x * SAMPLES; i < (x + 1) * SAMPLES; i++) {
+                    colour c = look(&s, &w, i, j);
                     for (int k = 0; k < 3; k++) sum.rgb[k] += c.rgb[k];
                 }
+            double across = (x + 0.5) / SHAPES_SIZE - 0.5, down = (y + 0.5) / SHAPES_SIZE - 0.5;
             for (int k = 0; k < 3; k++) {
-                double grain = rng_between(&noise, -1, 1) * 1.7320508075688772; /* standard deviation 1 */
-                double value = 255 * (sum.rgb[k] / (SAMPLES * SAMPLES) + s.noise * grain);
+                double light = across * s.slope[0].rgb[k] + down * s.slope[1].rgb[k];
+                double value = 255 * (sum.rgb[k] / (SAMPLES * SAMPLES) + light + s.noise * grain(&noise));
                 pixels[k] = (uint8_t)(value < 0 ? 0 : value > 255 ? 255 : value + 0.5);
             }
         }

@@ -83,12 +83,15 @@ static bool add_bounds(const study *s, const char *axis, plot_panel *panel) {
         plot_put(bound, panel->ticks[t].at, limit, limit, limit);
     }
     if (!ends_with(axis, "codes") && !ends_with(axis, "prototypes")) return true;
-    plot_line *equal = plot_add_line(panel, PLOT_REFERENCE, "rank = codes", panel->tick_count);
+    enum { STEPS = 24 }; /* the line is straight only where both axes are logarithmic */
+    double start = panel->ticks[0].at, end = panel->ticks[panel->tick_count - 1].at;
+    if (highest > 0) end = fmin(end, highest);
+    if (!(start > 0 && end > start)) return true;
+    plot_line *equal = plot_add_line(panel, PLOT_REFERENCE, "rank = codes", STEPS + 1);
     if (!equal) return false;
-    for (size_t t = 0; t < panel->tick_count; t++) {
-        double codes = panel->ticks[t].at;
-        double shown = highest == 0 || codes <= highest ? codes : (double)NAN;
-        plot_put(equal, codes, shown, shown, shown);
+    for (int i = 0; i <= STEPS; i++) {
+        double codes = start * pow(end / start, (double)i / STEPS);
+        plot_put(equal, codes, codes, codes, codes);
     }
     return true;
 }
@@ -156,9 +159,7 @@ static const struct {
 } quality_panels[] = {
     {"Classes found by the codes",
      "NMI, AMI",
-     {{"prototype_nmi", "NMI", false},
-      {"prototype_nmi_chance", "chance", true},
-      {"prototype_ami", "AMI", false}}},
+     {{"prototype_nmi", "NMI", false}, {"prototype_nmi_chance", "chance", true}, {"prototype_ami", "AMI", false}}},
     {"Classes found by k-means",
      "NMI, AMI",
      {{"kmeans_nmi", "NMI", false}, {"kmeans_nmi_chance", "chance", true}, {"kmeans_ami", "AMI", false}}},

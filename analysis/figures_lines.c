@@ -75,6 +75,26 @@ static bool read_spectrum(const study_point *point, const char *name, curve *c, 
     return true;
 }
 
+/* What noise of the same n and d would look like, when all settings have the same. */
+static bool add_noise(const study_series *series, plot_panel *panel, error *err) {
+    curve c = {0};
+    double d = study_measure(&series->points[0], "d").mean, n = study_measure(&series->points[0], "n").mean;
+    for (size_t i = 1; i < series->count; i++)
+        if (study_measure(&series->points[i], "d").mean != d || study_measure(&series->points[i], "n").mean != n)
+            return true;
+    bool ok = read_spectrum(&series->points[series->count - 1], "singular_values_noise", &c, err);
+    if (ok && c.seeds) {
+        plot_line *line = plot_add_line(panel, PLOT_REFERENCE, "noise", c.count);
+        for (size_t rank = 1; line && rank <= c.count; rank = next_rank(rank)) {
+            double mean = c.mean[rank - 1] / (double)c.seeds;
+            plot_put(line, (double)rank, mean >= panel->y_floor ? mean : (double)NAN, mean, mean);
+        }
+        ok = line || error_memory(err, c.count * sizeof d, "a figure");
+    }
+    curve_free(&c);
+    return ok;
+}
+
 static bool spectrum_panel(figure_subject subject, const char *array, const char *title, plot *p, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
     plot_panel *panel = NULL;
@@ -96,7 +116,7 @@ static bool spectrum_panel(figure_subject subject, const char *array, const char
         curve_free(&c);
         if (!line) return error_memory(err, sizeof *line, "a figure");
     }
-    return true;
+    return !panel || strcmp(array, "singular_values_centred") != 0 || add_noise(subject.series, panel, err);
 }
 
 bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
@@ -107,7 +127,8 @@ bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
     snprintf(f->caption, sizeof f->caption,
              "Each line is one setting: its singular values, largest first, over the largest. A line that stays high "
              "uses its dimensions evenly; one that falls off a cliff at rank r lives in r dimensions (dimensional "
-             "collapse). Left about the mean, right as they are, where the first value also holds the mean; values "
+             "collapse). Dotted: noise of the same size. Left about the mean, right as they are, where the first value "
+             "also holds the mean; values "
              "under 10⁻⁶ are not drawn. %s%s",
              figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
     return spectrum_panel(subject, "singular_values_centred", "Centred embeddings", p, err) &&
@@ -150,7 +171,7 @@ static bool usage_totals(figure_subject subject, plot *p, error *err) {
     panel->zero = true;
     for (size_t i = 0; i < series->count; i++) {
         const study_point *point = &series->points[i];
-        study_figure figure = study_measure(point, "used"), chance = study_measure(point, "used_expected");
+        study_figure figure = study_measure(point, "codes_used"), chance = study_measure(point, "codes_used_expected");
         plot_put(used, point->x, figure.mean, figure.min, figure.max);
         plot_put(expected, point->x, chance.mean, chance.mean, chance.mean);
         if (!plot_add_tick(panel, point->x, point->label)) return error_memory(err, sizeof *panel, "a figure");

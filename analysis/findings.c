@@ -76,19 +76,17 @@ static bool add_bound(const scene *at) {
         if (rank / p->x > share) share = rank / p->x, closest = p;
     }
     if (!few) return true;
-    words_say(
-        &w,
-        "RankMe is at most the number of codes at %zu of the %zu settings with fewer codes than dimensions; it comes ",
-        within, few);
-    words_say(&w, "%s at ", share > 1 ? "out highest beside it" : "nearest to it");
+    words_say(&w, "RankMe is at most the number of codes at %zu of the %zu setting%s with fewer codes than dimensions",
+              within, few, few == 1 ? "" : "s");
+    words_say(&w, "; %s ", few == 1 ? "that is" : share > 1 ? "it exceeds it most at" : "it comes nearest to it at");
     words_setting(&w, at, closest);
     words_say(&w, " (");
     words_number(&w, "rankme", study_measure(closest, "rankme").mean);
-    words_say(&w, ", %.0f %% of the codes).", 100 * share);
+    words_say(&w, ", %.0f %% of the codes). ", 100 * share);
     if (within == few)
-        words_say(&w, " So few codes do bound the rank here.");
+        words_say(&w, "So few codes do bound the rank here.");
     else
-        words_say(&w, " So the codes are no strict bound here: the embeddings do not sit on them.");
+        words_say(&w, "So the codes are no strict bound here: the embeddings do not sit on them.");
     return words_add(at, false, &w);
 }
 

@@ -13,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STYLES = 7, MOST_LABELS = 24, LABEL_CHARACTERS = 24, MARKS = 5 };
+enum { STYLES = 7, MOST_LABELS = 24, MARKS = 5 };
+#define WIDEST_LABELS 0.45 /* of a panel's width */
 
 static const char *const named_colours[STYLES] = {"#0072B2", "#D55E00", "#009E73", "#000000",
                                                   "#CC79A7", "#56B4E9", "#E69F00"};
@@ -55,16 +56,29 @@ static double screen_y(const layout *l, double y) { return 1 - (l->frame.top + y
 
 static double text_width(const char *text) { return 0.58 * PLOT_FONT_SIZE * (double)plot_text_length(text); }
 
-/* At most LABEL_CHARACTERS of a label, the end giving way to an ellipsis. */
-static void shorten(const char *text, char *out, size_t size) {
-    size_t length = 0, used = 0;
-    bool cut = plot_text_length(text) > LABEL_CHARACTERS;
-    for (; *text && used + 4 < size; text++) {
-        length += ((unsigned char)*text & 0xC0) != 0x80;
-        if (cut && length >= LABEL_CHARACTERS) break;
-        out[used++] = *text;
+/* Characters that a label beside a panel of this width may have. */
+static size_t label_limit(const plot_frame *frame) {
+    double room = (WIDEST_LABELS * frame->width - 53) / (0.58 * PLOT_FONT_SIZE);
+    return room > 6 ? (size_t)room : 6;
+}
+
+/* Bytes of the first `characters` of UTF-8 text. */
+static size_t prefix_bytes(const char *text, size_t characters) {
+    size_t bytes = 0;
+    for (; text[bytes]; bytes++)
+        if (((unsigned char)text[bytes] & 0xC0) != 0x80 && characters-- == 0) break;
+    return bytes;
+}
+
+/* A label of at most `limit` characters: the middle gives way, since names that are alike differ at their ends. */
+static void shorten(const char *text, size_t limit, char *out, size_t size) {
+    size_t length = plot_text_length(text);
+    if (length <= limit) {
+        snprintf(out, size, "%s", text);
+        return;
     }
-    snprintf(out + used, size - used, "%s", cut ? "…" : "");
+    size_t head = limit / 2, tail = limit - head - 1;
+    snprintf(out, size, "%.*s…%s", (int)prefix_bytes(text, head), text, text + prefix_bytes(text, length - tail));
 }
 
 static void put_text(FILE *out, const layout *l, const char *text, double x, double y, const char *how) {
@@ -206,13 +220,13 @@ static void put_labels(FILE *out, const plot_panel *panel, const layout *l, cons
     double start = l->right + 10, sample = 30;
     char colour[8], label[160];
     if (panel->listed && *panel->list_title) {
-        shorten(panel->list_title, label, sizeof label);
+        shorten(panel->list_title, label_limit(&l->frame), label, sizeof label);
         put_text(out, l, label, start, l->top + PLOT_FONT_SIZE * 0.7, "left");
     }
     for (size_t i = 0; i < count; i++) {
         const plot_line *line = places[i].line;
         colour_of(line, colour);
-        shorten(line->label, label, sizeof label);
+        shorten(line->label, label_limit(&l->frame), label, sizeof label);
         fprintf(out,
                 "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lc rgb '%s' lw 2 dt %s\n",
                 screen_x(l, start), screen_y(l, places[i].y), screen_x(l, start + sample), screen_y(l, places[i].y),
@@ -224,16 +238,16 @@ static void put_labels(FILE *out, const plot_panel *panel, const layout *l, cons
     }
 }
 
-static double label_column(const plot_panel *panel) {
+static double label_column(const plot_panel *panel, const plot_frame *frame) {
     double widest = 0;
     char label[160];
     for (size_t i = 0; i < panel->count; i++) {
         if (!*panel->lines[i].label) continue;
-        shorten(panel->lines[i].label, label, sizeof label);
+        shorten(panel->lines[i].label, label_limit(frame), label, sizeof label);
         widest = fmax(widest, text_width(label) + 35);
     }
     if (panel->listed) {
-        shorten(panel->list_title, label, sizeof label);
+        shorten(panel->list_title, label_limit(frame), label, sizeof label);
         widest = fmax(widest, text_width(label));
     }
     return widest > 0 ? widest + 18 : 18;
@@ -304,7 +318,7 @@ void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
     double widest = 0;
     for (size_t t = 0; t < y.count; t++) widest = fmax(widest, text_width(y.ticks[t].label));
     l.left = PLOT_FONT_SIZE * 1.7 + widest + 16;
-    l.right = frame.width - fmin(label_column(panel), 0.45 * frame.width);
+    l.right = frame.width - fmin(label_column(panel, &frame), WIDEST_LABELS * frame.width);
     l.top = put_title(out, &l, panel->title, 6) + 15;
     l.bottom = frame.height - PLOT_FONT_SIZE * 4;
     plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);

@@ -1,0 +1,353 @@
+/*
+ * A report made from a synthetic sweep: FALCON over three numbers of codes with two seeds, one of whose runs failed,
+ * and names that are as hostile as a user can type.
+ */
+#include "analysis/npy.h"
+#include "analysis/report.h"
+
+#include <check.h>
+#include <ctype.h>
+#include <dirent.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HOSTILE "s<b>\"&'%d{x}_1`id`"
+
+enum { N = 60, D = 8 };
+static const int codes[] = {4, 16, 64};
+
+static void save(const char *folder, const char *name, json_t *json) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    ck_assert_int_eq(json_dump_file(json, path, 0), 0);
+    json_decref(json);
+}
+
+static void save_arrays(const char *folder, int used) {
+    float embeddings[N * D];
+    int32_t labels[N], assigned[N];
+    char path[600];
+    error err = {0};
+    for (int i = 0; i < N; i++) {
+        labels[i] = i % 3, assigned[i] = i % used;
+        for (int j = 0; j < D; j++) embeddings[i * D + j] = (float)sin(1.7 * i * (j + 1) + labels[i]);
+    }
+    snprintf(path, sizeof path, "%s/embeddings.npy", folder);
+    ck_assert(npy_write(path, NPY_F32, N, D, embeddings, &err));
+    snprintf(path, sizeof path, "%s/labels.npy", folder);
+    ck_assert(npy_write(path, NPY_I32, N, 0, labels, &err));
+    snprintf(path, sizeof path, "%s/assignments.npy", folder);
+    ck_assert(npy_write(path, NPY_I32, N, 0, assigned, &err));
+}
+
+static void save_history(const char *folder) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+    FILE *file = fopen(path, "w");
+    for (int step = 1; step <= 30; step++)
+        fprintf(file,
+                "{\"step\": %d, \"epoch\": 0, \"loss\": %g, \"prior\": %g, \"lr\": 0.001, \"time\": {\"step\": 1}}\n",
+                step, 5 - 0.1 * step, 2.0);
+    fputs("{\"step\": 31, \"lo", file); /* killed while writing */
+    fclose(file);
+}
+
+static json_t *verdict(const char *name, double statistic) {
+    return json_pack("{s:s, s:f, s:s}", "verdict", name, "statistic", statistic, "sentence", "It <says> so.");
+}
+
+/* Rank and accuracy rise with the codes, NMI as much as chance does, AMI not at all. */
+static void save_run(const char *sweep, int k, int seed) {
+    char folder[512], id[64];
+    snprintf(id, sizeof id, "run-codes=%d-seed=%d", codes[k], seed);
+    snprintf(folder, sizeof folder, "%.400s/%s", sweep, id);
+    ck_assert_int_eq(mkdir(folder, 0777), 0);
+    double wobble = seed * 0.002;
+    json_t *swept = json_pack("{s:i, s:i}", "method.codes", codes[k], "train.seed", seed);
+    json_t *spec = json_pack("{s:s, s:i, s:i, s:s, s:s, s:i}", "method.name", "falcon", "method.codes", codes[k],
+                             "train.seed", seed, "data.name", HOSTILE, "backbone.name", "resnet8", "train.epochs", 5);
+    json_t *final =
+        json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "rankme", 2 + 2.0 * k + wobble, "rankme_noise_share",
+                  0.25 + 0.25 * k + wobble, "linear", 0.5 + 0.1 * k + wobble, "prototype_nmi", 0.2 + 0.15 * k + wobble,
+                  "prototype_nmi_chance", 0.05 + 0.15 * k + wobble, "prototype_ami", 0.2 + wobble, "my_own_metric",
+                  12.5, "kmeans_ami", 0.3 + wobble);
+    if (k == 1) json_object_set_new(final, "kmeans_ami", json_null());
+    save(folder, "run.json",
+         json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:{s:s}, s:s, s:o, s:o, s:o, s:{s:f, s:f}}", "id", id, "name", "toy",
+                   "block", HOSTILE, "status", "finished", "version", "1", "threads", 2, "machine", "processor",
+                   "cpu <1>", "method", "falcon", "swept", swept, "spec", spec, "final", final, "seconds", "train",
+                   10.0, "eval", 1.0));
+    json_t *sigma = json_array(), *usage = json_array();
+    for (int i = 0; i < D; i++) json_array_append_new(sigma, json_real(exp(-i * (3.0 - k))));
+    for (int i = 0; i < codes[k] && i < N; i++) json_array_append_new(usage, json_integer(N / codes[k]));
+    save(folder, "diagnosis.json",
+         json_pack("{s:i, s:i, s:O, s:o, s:o, s:i, s:f, s:{s:o, s:o, s:o, s:o}}", "n", N, "d", D, "singular_values",
+                   sigma, "singular_values_centred", sigma, "code_usage", usage, "codes_used", codes[k],
+                   "codes_used_expected", 0.9 * codes[k], "verdicts", "representation", verdict("healthy", 0.9),
+                   "dimensional", k ? verdict("healthy", 0.8) : verdict("collapsed", 0.1), "cluster",
+                   verdict("healthy", 1), "intracluster", verdict("unknown", 0)));
+    save_arrays(folder, codes[k]);
+    save_history(folder);
+}
+
+static void save_failed(const char *sweep) {
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/run-failed", sweep);
+    ck_assert_int_eq(mkdir(folder, 0777), 0);
+    save(folder, "run.json",
+         json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:i}, s:{}, s:{}}", "id", "run-failed", "block", HOSTILE, "status",
+                   "failed", "reason", "step 7: the loss is <NaN> & more", "method", "falcon", "swept", "method.codes",
+                   256, "final", "seconds"));
+}
+
+static char sweep[64];
+
+static void make_sweep(void) {
+    snprintf(sweep, sizeof sweep, "/tmp/mews-report-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(sweep));
+}
+
+static void fill_sweep(void) {
+    for (int k = 0; k < 3; k++)
+        for (int seed = 0; seed < 2; seed++) save_run(sweep, k, seed);
+    save_failed(sweep);
+}
+
+/* Drawn once for the tests that only read it. */
+static void make_report(void) {
+    error err = {0};
+    make_sweep();
+    fill_sweep();
+    ck_assert_msg(report_write(sweep, NULL, NULL, NULL, &err), "%s", err.text);
+}
+
+static void remove_tree(const char *path) {
+    DIR *directory = opendir(path);
+    char inner[1024];
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        if (unlink(inner)) remove_tree(inner);
+    }
+    if (directory) closedir(directory);
+    rmdir(path);
+}
+
+static void remove_sweep(void) { remove_tree(sweep); }
+
+static char *read_text(const char *path) {
+    FILE *file = fopen(path, "rb");
+    ck_assert_msg(file != NULL, "%s is missing", path);
+    fseek(file, 0, SEEK_END);
+    size_t size = (size_t)ftell(file);
+    char *text = calloc(size + 1, 1);
+    rewind(file);
+    ck_assert_uint_eq(fread(text, 1, size, file), size);
+    fclose(file);
+    return text;
+}
+
+/* XML as far as it matters: tags nest, attributes are quoted, no bare & or <. Returns what is wrong, or NULL. */
+static const char *xml_fault(const char *at) {
+    char stack[32][32];
+    int depth = 0;
+    if (strncmp(at, "<?xml", 5) == 0) at = strstr(at, "?>") + 2;
+    for (; *at; at++) {
+        if (*at == '&') {
+            const char *end = strchr(at, ';');
+            if (!end || end - at > 8) return at;
+        }
+        if (*at != '<') continue;
+        bool closing = at[1] == '/';
+        const char *name = at + 1 + closing;
+        size_t length = strcspn(name, " \t\n/>");
+        if (!isalpha((unsigned char)*name) || length >= sizeof *stack) return at;
+        for (at = name + length; *at && *at != '>'; at++) {
+            if (*at == '<') return at;
+            if (*at != '=') continue;
+            const char *start = at + 1 + strspn(at + 1, " ");
+            if (*start != '"' && *start != '\'') return at;
+            at = strchr(start + 1, *start);
+            if (!at) return name;
+        }
+        if (!*at) return name;
+        if (at[-1] == '/') continue;
+        if (!closing) {
+            if (depth == 32) return name;
+            snprintf(stack[depth++], sizeof *stack, "%.*s", (int)length, name);
+        } else if (depth == 0 || strlen(stack[--depth]) != length || strncmp(stack[depth], name, length) != 0) {
+            return name;
+        }
+    }
+    return depth ? "a tag is not closed" : NULL;
+}
+
+static void assert_figure(const char *name) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/figures/%s.svg", sweep, name);
+    char *svg = read_text(path);
+    const char *fault = xml_fault(svg);
+    ck_assert_msg(!fault, "%s is malformed at: %.80s", path, fault ? fault : "");
+    ck_assert_msg(strstr(svg, "<path") || strstr(svg, "<image"), "%s is empty", path);
+    free(svg);
+    snprintf(path, sizeof path, "%s/figures/%s.png", sweep, name);
+    char *png = read_text(path);
+    ck_assert_mem_eq(png, "\x89PNG", 4);
+    free(png);
+}
+
+static void assert_says(const char *text, const char *words) {
+    ck_assert_msg(strstr(text, words) != NULL, "nowhere: %s", words);
+}
+
+START_TEST(test_a_sweep_becomes_a_page_that_says_what_was_found) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    assert_says(page, "RankMe rises from 2.0 at 4 codes to 6.0 at 64 codes");
+    assert_says(page, "Linear accuracy rises from 0.501 at 4 codes to 0.701 at 64 codes");
+    assert_says(page, "AMI of the codes shows no clear trend");
+    assert_says(page, "NMI of the codes goes from 0.201 to 0.501");
+    assert_says(page, "which is more than the whole rise");
+    assert_says(
+        page, "clustering improves with the number of codes (it measures NMI, which chance raises too; AMI is compared "
+              "here). These runs neither show nor refute it");
+    assert_says(page, "RankMe is at most the number of codes at 1 of the 1 setting with fewer codes than dimensions");
+    assert_says(page, "Dimensional collapse: collapsed at 4 codes; healthy at 16 and 64 codes.");
+    assert_says(page, "2 seeds a setting");
+    assert_says(page, "my_own_metric");
+    assert_says(page, "0.501 <span class=\"sd\">± 0.001</span>");
+    assert_says(page, "<td class=\"n\">–</td>"); /* the figure that 16 codes lack */
+    assert_says(page, "It &lt;says&gt; so.");
+    free(page);
+}
+END_TEST
+
+START_TEST(test_every_figure_is_drawn_and_well_formed) {
+    static const char *const stems[] = {"quality", "spectra", "usage", "heatmaps", "loss"};
+    assert_figure("rank");
+    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s-s-b-----d-x--1-id-", stems[i]);
+        assert_figure(name);
+    }
+}
+END_TEST
+
+START_TEST(test_hostile_names_stay_text_and_failed_runs_are_listed) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    ck_assert_ptr_null(strstr(page, "s<b>"));
+    assert_says(page, "s&lt;b&gt;&quot;&amp;&#39;%d{x}_1`id`");
+    ck_assert_ptr_null(strstr(page, "uid=")); /* what `id` would have printed */
+    assert_says(page, "1 run did not finish");
+    assert_says(page, "step 7: the loss is &lt;NaN&gt; &amp; more");
+    ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "src=\"http"));
+    free(page);
+}
+END_TEST
+
+START_TEST(test_one_run_by_itself_has_a_page) {
+    char folder[512], path[600];
+    error err = {0};
+    save_run(sweep, 1, 0);
+    snprintf(folder, sizeof folder, "%s/run-codes=16-seed=0/", sweep);
+    snprintf(path, sizeof path, "%s/elsewhere.html", sweep);
+    ck_assert_msg(report_write(folder, path, NULL, NULL, &err), "%s", err.text);
+    char *page = read_text(path);
+    assert_says(page, "1 run of falcon");
+    assert_says(page, "One seed a setting");
+    assert_says(page, "run-codes=16-seed=0/figures/spectra-"); /* links reach the figures from where the page is */
+    free(page);
+}
+END_TEST
+
+START_TEST(test_a_folder_without_runs_gets_one_clear_line) {
+    error err = {0};
+    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    ck_assert_int_eq(err.code, ERROR_USAGE);
+    assert_says(err.text, sweep);
+    assert_says(err.text, "holds no runs");
+    err = (error){0};
+    ck_assert(!report_write("/nowhere/at/all", NULL, NULL, NULL, &err));
+    assert_says(err.text, "/nowhere/at/all: no such results directory");
+}
+END_TEST
+
+START_TEST(test_only_failed_runs_still_make_a_page) {
+    char path[600];
+    error err = {0};
+    save_failed(sweep);
+    ck_assert_msg(report_write(sweep, NULL, NULL, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    assert_says(page, "no run has finished");
+    free(page);
+}
+END_TEST
+
+START_TEST(test_without_gnuplot_the_package_is_named) {
+    error err = {0};
+    fill_sweep();
+    setenv("PATH", "/nowhere", 1);
+    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    assert_says(err.text, "gnuplot-nox");
+}
+END_TEST
+
+START_TEST(test_the_table_is_aligned_text) {
+    char *text = NULL;
+    size_t size;
+    error err = {0};
+    fill_sweep();
+    FILE *out = open_memstream(&text, &size);
+    ck_assert_msg(report_print_table(sweep, out, &err), "%s", err.text);
+    fclose(out);
+    assert_says(text, "  codes        linear           AMI           NMI        chance      AMI k-m.    RankMe      of "
+                      "noise  R D C I\n"
+                      "      4  0.501 ±0.001  0.201 ±0.001  0.201 ±0.001  0.051 ±0.001  0.301 ±0.001  2.0 ±0.0  0.251 "
+                      "±0.001  H C H –\n"
+                      "     16  0.601 ±0.001  0.201 ±0.001  0.351 ±0.001  0.201 ±0.001             –  4.0 ±0.0");
+    assert_says(text, "run-failed: failed: step 7");
+    free(text);
+}
+END_TEST
+
+START_TEST(test_arrays_that_do_not_fit_are_named) {
+    char path[600];
+    const int32_t few[3] = {0, 1, 2};
+    error err = {0};
+    save_run(sweep, 1, 0);
+    snprintf(path, sizeof path, "%s/run-codes=16-seed=0/labels.npy", sweep);
+    ck_assert(npy_write(path, NPY_I32, 3, 0, few, &err));
+    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    assert_says(err.text, "labels.npy: holds 3 × 1 numbers; one for each of 60 embeddings is expected");
+}
+END_TEST
+
+Suite *suite_report(void) {
+    Suite *s = suite_create("report");
+    TCase *page = tcase_create("page"), *t = tcase_create("report");
+    tcase_set_timeout(page, 120); /* gnuplot draws several figures, perhaps on a busy machine */
+    tcase_add_unchecked_fixture(page, make_report, remove_sweep);
+    tcase_add_test(page, test_a_sweep_becomes_a_page_that_says_what_was_found);
+    tcase_add_test(page, test_every_figure_is_drawn_and_well_formed);
+    tcase_add_test(page, test_hostile_names_stay_text_and_failed_runs_are_listed);
+    suite_add_tcase(s, page);
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, make_sweep, remove_sweep);
+    tcase_add_test(t, test_one_run_by_itself_has_a_page);
+    tcase_add_test(t, test_a_folder_without_runs_gets_one_clear_line);
+    tcase_add_test(t, test_only_failed_runs_still_make_a_page);
+    tcase_add_test(t, test_without_gnuplot_the_package_is_named);
+    tcase_add_test(t, test_the_table_is_aligned_text);
+    tcase_add_test(t, test_arrays_that_do_not_fit_are_named);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -124,15 +124,18 @@ bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
     snprintf(f->name, sizeof f->name, "spectra");
     snprintf(f->title, sizeof f->title, "Singular values of the embeddings: %.180s",
              figure_name_series(subject, name, sizeof name));
+    if (!spectrum_panel(subject, "singular_values_centred", "Centred embeddings", p, err) ||
+        !spectrum_panel(subject, "singular_values", "Embeddings as they are", p, err))
+        return false;
+    bool noise = p->count && p->panels[0].count && p->panels[0].lines[p->panels[0].count - 1].look == PLOT_REFERENCE;
     snprintf(f->caption, sizeof f->caption,
              "Each line is one setting: its singular values, largest first, over the largest. A line that stays high "
              "uses its dimensions evenly; one that falls off a cliff at rank r lives in r dimensions (dimensional "
-             "collapse). Dotted: noise of the same size. Left about the mean, right as they are, where the first value "
-             "also holds the mean; values "
+             "collapse). %sLeft about the mean, right as they are, where the first value also holds the mean; values "
              "under 10⁻⁶ are not drawn. %s%s",
-             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
-    return spectrum_panel(subject, "singular_values_centred", "Centred embeddings", p, err) &&
-           spectrum_panel(subject, "singular_values", "Embeddings as they are", p, err);
+             noise ? "Dotted: isotropic noise of the same size. " : "", figure_seeds(subject, seeds, sizeof seeds),
+             thinned_note(subject));
+    return true;
 }
 
 /* ---- codes in use ----------------------------------------------------------------------------------------------- */
@@ -167,15 +170,18 @@ static bool usage_totals(figure_subject subject, plot *p, error *err) {
     plot_line *expected = used ? plot_add_line(panel, PLOT_REFERENCE, "equal draws", series->count) : NULL;
     if (!expected) return error_memory(err, sizeof *panel, "a figure");
     used = &panel->lines[0]; /* the lines may have moved */
-    panel->x_log = panel->y_log = subject.block->log;
+    double low = INFINITY, high = 0;
+    panel->x_log = subject.block->log;
     panel->zero = true;
     for (size_t i = 0; i < series->count; i++) {
         const study_point *point = &series->points[i];
         study_figure figure = study_measure(point, "codes_used"), chance = study_measure(point, "codes_used_expected");
         plot_put(used, point->x, figure.mean, figure.min, figure.max);
+        low = fmin(low, figure.min), high = fmax(high, fmax(figure.max, chance.max));
         plot_put(expected, point->x, chance.mean, chance.mean, chance.mean);
         if (!plot_add_tick(panel, point->x, point->label)) return error_memory(err, sizeof *panel, "a figure");
     }
+    panel->y_log = low > 0 && high >= 8 * low;
     return true;
 }
 

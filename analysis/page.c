@@ -65,7 +65,8 @@ static const char style[] =
     "@media "
     "print{:root{--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--line:#999;--tint:#f3f3f3;--link:#000;--good:#fff;"
     "--warn:#fff;--bad:#eee}body{font-size:10pt;max-width:none;padding:0}figure,table,.paper{break-inside:avoid}"
-    "h2,h3,h4{break-after:avoid}.scroll,.heat{overflow:visible}.panels{grid-template-columns:repeat(2,1fr)}"
+    "h2,h3,h4{break-after:avoid}.scroll,.heat{overflow:visible}.panels{grid-template-columns:repeat(3,1fr)}.pairs{grid-"
+    "template-columns:repeat(2,1fr)}"
     ".pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}\n"
     ".heat{grid-template-columns:repeat(var(--columns),1fr)}table{font-size:8pt}th,td{padding:.15rem .35rem}"
     "thead th{min-width:0}}\n";
@@ -209,9 +210,9 @@ static void write_findings(FILE *out, const study *s, const findings *found) {
 
 static void write_figure(FILE *out, const figure *f, size_t number, const char *figures_at) {
     fprintf(out, "<figure id=\"figure-%zu\">\n<div class=\"panels%s\"", number,
-            f->heat           ? " heat"
-            : f->columns == 2 ? " pairs"
-                              : "");
+            f->heat                           ? " heat"
+            : f->columns == 2 || f->count < 3 ? " pairs"
+                                              : "");
     if (f->heat) fprintf(out, " style=\"--columns:%d\" tabindex=\"0\"", f->columns);
     fputs(">\n", out);
     for (size_t i = 0; i < f->count; i++) fputs(f->svgs[i], out); /* made by plot.c, escaped there */

@@ -44,10 +44,14 @@ static void decade_label(int exponent, int mantissa, char *out, size_t size) {
 }
 
 static void ticks_log(plot_axis *axis) {
-    static const int every[] = {1}, some[] = {1, 3}, many[] = {1, 2, 5};
+    static const int every[] = {1}, some[] = {1, 3}, many[] = {1, 2, 5}, dense[] = {1, 2, 3, 4, 5, 7};
     double decades = log10(axis->high / axis->low);
-    const int *mantissas = decades > 3 ? every : decades > 1.6 ? some : many;
-    int per_decade = decades > 3 ? 1 : decades > 1.6 ? 2 : 3, stride = decades > 7 ? (int)ceil(decades / 6) : 1;
+    const int *mantissas = decades > 3 ? every : decades > 1.6 ? some : decades > 0.8 ? many : dense;
+    int per_decade = decades > 3     ? 1
+                     : decades > 1.6 ? 2
+                     : decades > 0.8 ? 3
+                                     : 6,
+        stride = decades > 7 ? (int)ceil(decades / 6) : 1;
     char label[32];
     for (int e = (int)floor(log10(axis->low)); e <= (int)ceil(log10(axis->high)); e++) {
         if (stride > 1 && ((e % stride) + stride) % stride) continue;

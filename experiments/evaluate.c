@@ -66,7 +66,7 @@ static bool represent(evaluation *e, dataset_split split, uint32_t limit, repres
         loader_plain(e->data, split, first, n, pixels);
         tape_reset(m->tape);
         model_represent(m, pixels, (int)n, size, out->values + first * d);
-        for (uint32_t i = 0; i < n; i++) out->labels[i] = dataset_label(e->data, split, first + i);
+        for (uint32_t i = 0; i < n; i++) out->labels[first + i] = dataset_label(e->data, split, first + i);
         e->done += n;
         tell(e, "representations");
     }
@@ -217,7 +217,8 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
     bool needs_train = e.options->metrics & (EVAL_LINEAR | EVAL_KNN), ok;
     e.total = dataset_count(data, held_out) + (needs_train ? dataset_count(data, SPLIT_TRAIN) : 0);
     ok = represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
-         (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err)) && embed(&e, err) && write_arrays(&e, err);
+         (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err));
+    if (ok && !stopped(&e)) ok = embed(&e, err) && write_arrays(&e, err);
     for (size_t i = 0; ok && i < sizeof figures / sizeof *figures && !stopped(&e); i++) {
         if (!(e.options->metrics & figures[i].metric)) continue;
         tell(&e, figures[i].what);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
 
@@ -81,7 +82,18 @@ static int run_command(int argc, char **argv, error *err) {
     return err->code;
 }
 
+/*
+ * A thread that waits has to sleep. OpenMP's threads spin by default, and where loader threads or other runs share the
+ * cores, spinning takes the time from those who work: a step on two busy cores took five times as long. The OpenMP
+ * runtime reads its policy only as it is loaded, so the program sets it and starts itself again, once.
+ */
+static void let_waiting_threads_sleep(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    if (setenv("OMP_WAIT_POLICY", "passive", 0) == 0) execv("/proc/self/exe", argv);
+}
+
 int main(int argc, char **argv) {
+    let_waiting_threads_sleep(argv);
     error err = {0};
     if (argc < 2) {
         print_usage(stderr);

@@ -83,8 +83,10 @@ static bool step(training *t, error *err) {
     parameters_clear_grad(m->parameters);
     for (int i = 0; i < batches; i++) {
         loader_batch batch;
-        if (!loader_next(t->loader, &batch, err)) return false;
-        waited += batch.waited;
+        do { /* batches at an epoch's end that do not fill a step are passed over */
+            if (!loader_next(t->loader, &batch, err)) return false;
+            waited += batch.waited;
+        } while (batch.index >= t->steps_per_epoch * (uint64_t)batches);
         tape_reset(m->tape);
         context.parts = 0;
         loss += model_loss(m, batch.pixels, t->size, &context) / batches;
@@ -148,7 +150,6 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     if (t.at.step >= t.steps) return found || save(&t, err);
     if (found) run_log(r, "going on from step %llu", (unsigned long long)t.at.step);
 
-    /* Batches are counted through an epoch; what does not fill an optimiser step at its end is not used. */
     uint64_t epoch = t.at.step / t.steps_per_epoch, in_epoch = t.at.step % t.steps_per_epoch;
     t.loader = loader_open(data, SPLIT_TRAIN, &s->augment, AUGMENT_VIEWS, (int)s->train.batch, (uint64_t)s->train.seed,
                            (uint32_t)epoch, (uint32_t)(in_epoch * (uint64_t)s->train.accumulate),

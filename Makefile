@@ -66,6 +66,11 @@ $(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
+# The engine's half of a comparison with PyTorch that needs Python and real images; see tests/reference.
+$(BUILD)/falcon-replay: $(BUILD)/tests/reference/falcon_replay.o $(BUILD)/libmews.a
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 test: all $(BUILD)/run-tests
 	@$(MAKE) --no-print-directory KIND=double build/double/run-gradients
 	build/double/run-gradients

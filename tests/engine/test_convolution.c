@@ -125,7 +125,12 @@ static void check(const conv_case *c, int frozen, int times) {
     tensor w = lasting(b, 4, (int64_t[]){c->out, c->in, c->window, c->window}, v.w);
     tensor bias = lasting(b, 2, (int64_t[]){1, c->out}, v.bias);
     tensor *operands[] = {x, &w, &bias};
-    for (int i = 0; i < 3; i++) operands[i]->requires_grad = i != frozen && (i < 2 || c->bias);
+    for (int i = 0; i < 3; i++) {
+        operands[i]->requires_grad = i != frozen && (i < 2 || c->bias);
+        if (operands[i]->requires_grad || i == 0) continue;
+        b->release(b, operands[i]->grad); /* what is frozen has no memory for a gradient */
+        operands[i]->grad = NULL;
+    }
     tensor *loss = NULL;
     float *y = malloc((size_t)v.y_count * sizeof *y);
     for (int k = 0; k < times; k++) {

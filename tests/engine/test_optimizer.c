@@ -67,6 +67,8 @@ static const struct {
     {"clip_sgd", "name sgd weight_decay 1e-2 clip 2", 1},
     {"accumulated", "name sgd weight_decay 1e-2", 0.25},
     {"accumulated_clip", "name sgd weight_decay 1e-2 clip 0.5", 0.25},
+    {"accumulated_below_clip", "name sgd weight_decay 1e-2 clip 2", 0.25},
+    {"accumulated_lars", "name lars weight_decay 1e-2", 0.25},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

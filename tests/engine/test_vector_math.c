@@ -1,0 +1,56 @@
+/*
+ * The vectorised exp and tanh beside the C library's in double precision, value by value.
+ */
+#include "engine/cpu/vector_math.h"
+
+#include <check.h>
+
+/* Largest relative error of `mine` over [from, to]. */
+static double worst(float (*mine)(float), double (*exact)(double), double from, double to) {
+    enum { POINTS = 400000 };
+    double most = 0;
+    for (int i = 0; i <= POINTS; i++) {
+        float x = (float)(from + (to - from) * i / POINTS);
+        double expected = exact((double)x), error = expected ? fabs((double)mine(x) / expected - 1) : 0;
+        most = error > most ? error : most;
+    }
+    return most;
+}
+
+static float my_exp(float x) { return fast_exp(x); }
+static float my_tanh(float x) { return fast_tanh(x); }
+
+START_TEST(test_exp_is_within_two_units_in_the_last_place) {
+    ck_assert_double_lt(worst(my_exp, exp, -87, 88.2), 2.4e-7);
+    ck_assert_double_lt(worst(my_exp, exp, -1, 1), 1.2e-7);
+}
+END_TEST
+
+START_TEST(test_exp_has_its_limits) {
+    ck_assert_float_eq(fast_exp(0), 1);
+    ck_assert_float_eq(fast_exp(-INFINITY), 0);
+    ck_assert_float_eq(fast_exp(-100), 0);
+    ck_assert(isinf(fast_exp(INFINITY)) && isinf(fast_exp(100)));
+    ck_assert(isnan(fast_exp(NAN)));
+}
+END_TEST
+
+START_TEST(test_tanh_is_within_a_few_units_in_the_last_place) {
+    ck_assert_double_lt(worst(my_tanh, tanh, -20, 20), 1e-6);
+    ck_assert_double_lt(worst(my_tanh, tanh, -0.2, 0.2), 2e-7);
+    ck_assert_float_eq(fast_tanh(INFINITY), 1);
+    ck_assert_float_eq(fast_tanh(-INFINITY), -1);
+    ck_assert_float_eq(fast_tanh(0), 0);
+    ck_assert(isnan(fast_tanh(NAN)));
+}
+END_TEST
+
+Suite *suite_vector_math(void) {
+    Suite *s = suite_create("vector_math");
+    TCase *t = tcase_create("C library");
+    tcase_add_test(t, test_exp_is_within_two_units_in_the_last_place);
+    tcase_add_test(t, test_exp_has_its_limits);
+    tcase_add_test(t, test_tanh_is_within_a_few_units_in_the_last_place);
+    suite_add_tcase(s, t);
+    return s;
+}

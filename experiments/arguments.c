@@ -75,7 +75,8 @@ bool arguments_parse(arguments *a, const char *command, const argument_rules *ru
         }
     }
     if (a->word_count < rules->min_words)
-        return error_set(err, ERROR_USAGE, "too little said; `mews %s --help` shows how it is used", command);
+        return error_set(err, ERROR_USAGE, "`mews %s` takes %s; `mews %s --help` tells more", command, rules->words,
+                         command);
     return true;
 }
 

@@ -33,6 +33,7 @@ typedef struct argument_rules {
     const option *options; /* ends with a row without name */
     const field_table *fields;
     size_t min_words, max_words;
+    const char *words; /* what the words are: "SPEC" */
 } argument_rules;
 
 /* Parses argv[0 … argc). ERROR_USAGE on unknown options, missing values, too few or too many words. */

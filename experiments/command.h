@@ -18,7 +18,6 @@ typedef struct command_context {
 
 typedef struct command {
     const char *name;
-    const char *words;   /* "SPEC", "[PREFIX]" */
     const char *summary; /* one line, for the list of commands */
     const char *details; /* more, for its own --help; may be NULL */
     argument_rules rules;

@@ -158,18 +158,26 @@ static const option none[] = {{0}};
 
 const command command_keys = {
     .name = "keys",
-    .words = "[PREFIX]",
-    .rules = {.max_words = 1, .options = none},
+    .rules = {.words = "[PREFIX]", .max_words = 1, .options = none},
     .summary = "every key of a spec, with its default and what it takes",
     .details = "PREFIX is a section (train), a method (falcon) or the beginning of a key (method.co).\n",
     .run = run_keys,
 };
-const command command_methods = {.name = "methods",
-                                 .words = "",
-                                 .summary = "the methods, in a line each",
-                                 .rules = {.options = none},
-                                 .run = run_methods};
+const command command_methods = {
+    .name = "methods",
+    .rules = {.words = "", .options = none},
+    .summary = "the methods, in a line each",
+    .run = run_methods,
+};
 const command command_backbones = {
-    .name = "backbones", .words = "", .summary = "the backbones", .rules = {.options = none}, .run = run_backbones};
+    .name = "backbones",
+    .rules = {.words = "", .options = none},
+    .summary = "the backbones",
+    .run = run_backbones,
+};
 const command command_datasets = {
-    .name = "datasets", .words = "", .summary = "the data sets", .rules = {.options = none}, .run = run_datasets};
+    .name = "datasets",
+    .rules = {.words = "", .options = none},
+    .summary = "the data sets",
+    .run = run_datasets,
+};

@@ -4,6 +4,7 @@
  */
 #include "experiments/command.h"
 #include "experiments/scheduler.h"
+#include "experiments/watch.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,17 +47,6 @@ static void print_json(const queue *q, const char *results) {
     json_decref(all);
 }
 
-static void on_progress(void *context, const experiment_progress *now) {
-    terminal *t = context;
-    if (now->total)
-        terminal_status(t, false, "%s: %s %llu/%llu", now->phase, now->what ? now->what : "",
-                        (unsigned long long)now->done, (unsigned long long)now->total);
-    else
-        terminal_status(t, false, "%s: %s", now->phase, now->what ? now->what : "");
-}
-
-static void on_warning(void *context, const char *line) { terminal_line(context, "mews: warning: %s", line); }
-
 static void say_beginning(terminal *t, const queue *q, int jobs) {
     size_t finished = 0, n = q->sweep.count;
     for (size_t i = 0; i < n; i++) finished += q->items[i].status == RUN_FINISHED;
@@ -83,8 +73,7 @@ static bool run_queue(const command_context *context, const arguments *args, con
 
 static bool run_sweep(const command_context *context, const arguments *args, error *err) {
     terminal t = terminal_open(stderr);
-    experiment_hooks hooks = {
-        .context = &t, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
     const char *results = arguments_value(args, "--out", "results");
     long jobs;
     queue q;
@@ -113,8 +102,7 @@ static const option options[] = {
 
 const command command_sweep = {
     .name = "sweep",
-    .words = "SPEC",
-    .rules = {.min_words = 1, .max_words = 1, .options = options},
+    .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
     .summary = "every run of a spec's `sweep:`; finished runs are skipped",
     .details =
         "Runs that fail are noted and the rest goes on; the exit code is 1 then. Stopped with Ctrl-C, a sweep goes\n"

@@ -5,44 +5,16 @@
 #include "analysis/report.h"
 #include "experiments/bench.h"
 #include "experiments/command.h"
-#include "experiments/experiment.h"
-#include "experiments/terminal.h"
+#include "experiments/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- What all of them show ---- */
-
-static void on_progress(void *context, const experiment_progress *now) {
-    terminal *t = context;
-    char part[48] = "";
-    if (now->total)
-        snprintf(part, sizeof part, " %llu/%llu", (unsigned long long)now->done, (unsigned long long)now->total);
-    terminal_status(t, false, "%s%s%s%s", now->phase, now->what ? ": " : "", now->what ? now->what : "", part);
-}
-
-static void on_warning(void *context, const char *line) { terminal_line(context, "mews: warning: %s", line); }
-
 /* ---- eval ---- */
-
-static void print_final(const run_outcome *out, bool json) {
-    const char *metric;
-    json_t *value;
-    if (json) {
-        json_t *object = json_pack("{s:s, s:s, s:O?}", "id", out->id, "folder", out->folder, "final", out->final);
-        json_dumpf(object, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(object);
-        return;
-    }
-    printf("%s\n", out->folder);
-    json_object_foreach(out->final, metric, value) printf("  %-24s %.6g\n", metric, json_number_value(value));
-}
 
 static bool run_eval(const command_context *context, const arguments *args, error *err) {
     terminal t = terminal_open(stderr);
-    experiment_hooks hooks = {
-        .context = &t, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
     spec_file overrides = {0};
     run_outcome out = {0};
     const char *set;
@@ -52,8 +24,10 @@ static bool run_eval(const command_context *context, const arguments *args, erro
     terminal_clear(&t);
     if (done && out.end == RUN_END_INTERRUPTED)
         done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to begin again");
+    else if (done && arguments_has(args, "--json"))
+        watch_print_json(watch_outcome_json(&out, err));
     else if (done)
-        print_final(&out, arguments_has(args, "--json"));
+        watch_print_outcome(&out);
     json_decref(out.final);
     spec_file_free(&overrides);
     return done;
@@ -66,8 +40,7 @@ static const option eval_options_table[] = {
 };
 const command command_eval = {
     .name = "eval",
-    .words = "RUN",
-    .rules = {.min_words = 1, .max_words = 1, .options = eval_options_table},
+    .rules = {.words = "RUN", .min_words = 1, .max_words = 1, .options = eval_options_table},
     .summary = "probes and clusters on a finished run",
     .details = "RUN is a run's folder, as in results/ablation-dims/ablation-dims_codes-64_1f3a92bc.\n",
     .run = run_eval,
@@ -91,17 +64,23 @@ static const option report_options[] = {
 };
 const command command_report = {
     .name = "report",
-    .words = "DIR",
-    .rules = {.min_words = 1, .max_words = 1, .options = report_options},
+    .rules = {.words = "DIR", .min_words = 1, .max_words = 1, .options = report_options},
     .summary = "tables, plots and one HTML page for a sweep or a run",
     .run = run_report,
 };
 
 /* ---- data ---- */
 
+/* What an import tells, shown as an experiment's. */
 static void on_import(void *context, const char *what, uint64_t done, uint64_t total) {
+    const experiment_hooks *hooks = context;
     experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total};
-    on_progress(context, &now);
+    hooks->progress(hooks->context, &now);
+}
+
+static void on_import_warning(void *context, const char *line) {
+    const experiment_hooks *hooks = context;
+    hooks->warn(hooks->context, line);
 }
 
 /* CIFAR-10's binary files are known by their names; everything else is a folder of images, packed or not. */
@@ -119,7 +98,6 @@ static bool set_option(data_options *o, const char *key, const char *value, erro
 }
 
 static bool run_data(const command_context *context, const arguments *args, error *err) {
-    (void)context;
     static const char *const verbs[] = {"import", NULL};
     if (strcmp(args->words[0], "import") != 0) {
         const char *near = error_nearest(args->words[0], verbs);
@@ -129,13 +107,14 @@ static bool run_data(const command_context *context, const arguments *args, erro
     if (args->word_count < 2) return error_set(err, ERROR_USAGE, "`mews data import` takes a folder or an archive");
     const char *source = args->words[1];
     terminal t = terminal_open(stderr);
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
     data_options o;
     fields_defaults(&data_fields, &o);
     if (!set_option(&o, "name", arguments_value(args, "--kind", guess_kind(source)), err) ||
         !set_option(&o, "path", source, err) || !set_option(&o, "size", arguments_value(args, "--size", NULL), err) ||
         !set_option(&o, "cache", arguments_value(args, "--out", NULL), err))
         return false;
-    dataset *set = dataset_open(&o, on_import, on_warning, &t, err);
+    dataset *set = dataset_open(&o, on_import, on_import_warning, &hooks, err);
     terminal_clear(&t);
     if (!set) return false;
     printf("%s: %u training and %u test images of %dx%d in %d classes, checksum %.16s\n", source,
@@ -153,8 +132,7 @@ static const option data_options_table[] = {
 };
 const command command_data = {
     .name = "data",
-    .words = "import SRC",
-    .rules = {.min_words = 1, .max_words = 2, .options = data_options_table},
+    .rules = {.words = "import SRC", .min_words = 1, .max_words = 2, .options = data_options_table},
     .summary = "read a folder or an archive of images once, pack and check it",
     .details =
         "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
@@ -182,11 +160,10 @@ static bool run_bench(const command_context *context, const arguments *args, err
     json_t *figures = bench_run(args->words[0], &o, err);
     if (!figures) return false;
     if (arguments_has(args, "--json")) {
-        json_dumpf(figures, stdout, JSON_COMPACT);
-        putchar('\n');
-    } else {
-        print_figures(figures);
+        watch_print_json(figures);
+        return true;
     }
+    print_figures(figures);
     json_decref(figures);
     return true;
 }
@@ -197,8 +174,7 @@ static const option bench_options_table[] = {
 };
 const command command_bench = {
     .name = "bench",
-    .words = "NAME",
-    .rules = {.min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
+    .rules = {.words = "NAME", .min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
     .summary = "the yardsticks: step, loss, augment, spectrum",
     .details =
         "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second)\n"

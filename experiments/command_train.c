@@ -4,7 +4,7 @@
  */
 #include "experiments/command.h"
 #include "experiments/queue.h"
-#include "experiments/terminal.h"
+#include "experiments/watch.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,20 +20,14 @@ typedef struct watcher {
     double started;  /* when it did */
 } watcher;
 
-static void print_json(json_t *object) {
-    json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    fflush(stdout);
-    json_decref(object);
-}
-
 static void tell_event(watcher *w, const experiment_progress *now, bool new_phase) {
     double at = terminal_now();
     if (!new_phase && at - w->event_at < 0.2) return;
     w->event_at = at;
-    print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase, "what",
-                         now->what, "done", (json_int_t)now->done, "total", (json_int_t)now->total, "epoch",
-                         (int)now->epoch, "epochs", (int)now->epochs, "loss", run_json_number(now->loss)));
+    watch_print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase,
+                               "what", now->what, "done", (json_int_t)now->done, "total", (json_int_t)now->total,
+                               "epoch", (int)now->epoch, "epochs", (int)now->epochs, "loss",
+                               run_json_number(now->loss)));
 }
 
 static void tell_training(watcher *w, const experiment_progress *now) {
@@ -62,48 +56,20 @@ static void on_progress(void *context, const experiment_progress *now) {
         tell_event(w, now, new_phase);
     } else if (strcmp(now->phase, "train") == 0) {
         tell_training(w, now);
-    } else if (w->terminal.live) {
-        char part[48] = "";
-        if (now->total)
-            snprintf(part, sizeof part, " %llu/%llu", (unsigned long long)now->done, (unsigned long long)now->total);
-        terminal_status(&w->terminal, new_phase, "%s%s%s%s", now->phase, now->what ? ": " : "",
-                        now->what ? now->what : "", part);
-    } else if (new_phase) {
-        terminal_line(&w->terminal, "%s%s%s", now->phase, now->what ? ": " : "", now->what ? now->what : "");
+    } else {
+        char text[256];
+        watch_text(now, text, sizeof text);
+        terminal_status(&w->terminal, new_phase, "%s", text);
+        if (new_phase && !w->terminal.live) terminal_line(&w->terminal, "%s", text);
     }
 }
 
 static void on_warning(void *context, const char *line) {
     watcher *w = context;
     if (w->events)
-        print_json(json_pack("{s:s, s:s}", "event", "warning", "text", line));
+        watch_print_json(json_pack("{s:s, s:s}", "event", "warning", "text", line));
     else
         terminal_line(&w->terminal, "mews: warning: %s", line);
-}
-
-static const char *end_name(run_end end) {
-    return end == RUN_END_FINISHED ? "finished" : end == RUN_END_FOUND ? "found" : "interrupted";
-}
-
-/* {event, status, reason, id, folder, final}: the outcome for programs. */
-static void print_outcome_json(const watcher *w, const run_outcome *out, const error *failure) {
-    json_t *object =
-        json_pack("{s:s, s:s?, s:s, s:s, s:O?}", "status", failure->code ? "failed" : end_name(out->end), "reason",
-                  failure->code ? failure->text : NULL, "id", out->id, "folder", out->folder, "final", out->final);
-    if (w->events) json_object_set_new(object, "event", json_string("end"));
-    print_json(object);
-}
-
-static void print_outcome(const run_outcome *out) {
-    const char *metric;
-    json_t *value;
-    printf("%s%s\n", out->folder, out->end == RUN_END_FOUND ? " was finished already" : "");
-    json_object_foreach(out->final, metric, value) {
-        if (json_is_number(value))
-            printf("  %-24s %.6g\n", metric, json_number_value(value));
-        else
-            printf("  %-24s not known\n", metric);
-    }
 }
 
 /* The run that is meant: the only one, or the one --only names. */
@@ -134,10 +100,13 @@ static bool run_train(const command_context *context, const arguments *args, err
         queue_close(&q);
     }
     terminal_clear(&w.terminal);
-    if (w.events || (done && arguments_has(args, "--json")))
-        print_outcome_json(&w, &out, err);
-    else if (done)
-        print_outcome(&out);
+    if (w.events || (done && arguments_has(args, "--json"))) {
+        json_t *outcome = watch_outcome_json(&out, err);
+        if (w.events) json_object_set_new(outcome, "event", json_string("end"));
+        watch_print_json(outcome);
+    } else if (done) {
+        watch_print_outcome(&out);
+    }
     json_decref(out.final);
     if (done && out.end == RUN_END_INTERRUPTED)
         return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
@@ -155,8 +124,7 @@ static const option options[] = {
 
 const command command_train = {
     .name = "train",
-    .words = "SPEC",
-    .rules = {.min_words = 1, .max_words = 1, .options = options},
+    .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
     .summary = "train and evaluate one run; goes on where it stopped",
     .details = "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
                "finished, it only prints the figures; interrupted, it goes on from the last checkpoint.\n",

@@ -36,7 +36,7 @@ static void print_usage(FILE *stream) {
             "mews: non-contrastive self-supervised learning and its collapses\n\nusage: mews COMMAND [...]\n\n");
     for (int i = 0; i < COMMAND_COUNT; i++) {
         char left[64];
-        snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->words);
+        snprintf(left, sizeof left, "%s %s", commands[i]->name, commands[i]->rules.words);
         fprintf(stream, "  %-22s %s\n", left, commands[i]->summary);
     }
     fprintf(stream, "\n`mews COMMAND --help` tells more; `mews --version` which one this is.\n"
@@ -45,8 +45,8 @@ static void print_usage(FILE *stream) {
 
 static void print_help(const command *c) {
     bool optional = c->rules.options->name || c->rules.fields;
-    printf("usage: mews %s%s%s%s\n\n%s\n", c->name, *c->words ? " " : "", c->words, optional ? " [OPTION]..." : "",
-           c->summary);
+    printf("usage: mews %s%s%s%s\n\n%s\n", c->name, *c->rules.words ? " " : "", c->rules.words,
+           optional ? " [OPTION]..." : "", c->summary);
     if (c->details) printf("\n%s", c->details);
     if (!optional) return;
     printf("\noptions:\n");

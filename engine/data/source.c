@@ -24,17 +24,15 @@
 enum { MAX_DEPTH = 8, READ_BLOCK = 1 << 18 };
 
 typedef struct listing {
-    char **names; /* relative paths, sorted */
+    char **names; /* relative paths, sorted; folders end in a slash */
     size_t count, capacity;
 } listing;
 
 struct source {
     char *path;
-    source_warn warn;
-    void *context;
     struct archive *archive; /* NULL for a directory */
     listing files;
-    size_t next;
+    size_t next; /* items given out */
 };
 
 static const char too_large[] = "larger than 256 MiB";
@@ -84,9 +82,10 @@ static bool list_below(listing *l, const char *root, const char *prefix, int dep
             error_memory(err, PATH_MAX, "a file's name");
             goto done;
         }
-        if (folder_too ? !list_below(l, root, name, depth + 1, err) : !listing_add(l, name, err)) goto done;
-        if (folder_too) free(name);
+        if (!listing_add(l, name, err)) goto done;
+        const char *added = name;
         name = NULL;
+        if (folder_too && !list_below(l, root, added, depth + 1, err)) goto done;
     }
     done = true;
 done:
@@ -102,19 +101,22 @@ static bool list_directory(listing *l, const char *root, error *err) {
     return true;
 }
 
-static bool next_in_directory(source *s, bool (*wanted)(const char *name), source_file *file, error *err) {
+static bool next_in_directory(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
     if (s->next == s->files.count) return false;
     const char *name = s->files.names[s->next++];
     char *path = NULL;
-    if (!(file->name = strdup(name)) || asprintf(&path, "%s/%s", s->path, name) < 0)
+    if (!(item->name = strdup(name)) || asprintf(&path, "%s/%s", s->path, name) < 0)
         return error_memory(err, PATH_MAX, "a file's name");
     struct stat status;
     error unread = {0};
-    if (!wanted(name)) goto done;
-    if (stat(path, &status) == 0 && status.st_size > SOURCE_MAX_BYTES)
-        file->problem = too_large;
-    else if (!(file->data = (uint8_t *)file_read(path, &file->size, &unread)))
-        file->problem = "cannot be read";
+    if (name[strlen(name) - 1] == '/')
+        item->kind = SOURCE_FOLDER;
+    else if (!wanted(name))
+        goto done;
+    else if (stat(path, &status) == 0 && status.st_size > SOURCE_MAX_BYTES)
+        item->problem = too_large;
+    else if (!(item->data = (uint8_t *)file_read(path, &item->size, &unread)))
+        item->problem = "cannot be read";
 done:
     free(path);
     return true;
@@ -149,83 +151,85 @@ static bool stays_inside(const char *name) {
     return true;
 }
 
-static void pass_over(source *s, const char *name, const char *why) {
-    char line[PATH_MAX + 256];
-    snprintf(line, sizeof line, "%s: skipping %s: %s", s->path, name, why);
-    if (s->warn) s->warn(s->context, line);
-}
-
-/* Reads the member whose header was read last; what is too large or damaged becomes the file's problem. */
-static bool read_member(source *s, struct archive_entry *entry, source_file *file, error *err) {
+/* Reads the member whose header was read last; what is too large or damaged becomes the item's problem. */
+static bool read_member(source *s, struct archive_entry *entry, source_item *item, error *err) {
     bool sized = archive_entry_size_is_set(entry);
     int64_t size = sized ? archive_entry_size(entry) : 0;
     if (size < 0 || size > SOURCE_MAX_BYTES) {
-        file->problem = too_large;
+        item->problem = too_large;
         return true;
     }
     size_t capacity = sized ? (size_t)size + 1 : READ_BLOCK;
-    if (!(file->data = malloc(capacity))) return error_memory(err, capacity, file->name);
+    if (!(item->data = malloc(capacity))) return error_memory(err, capacity, item->name);
     for (;;) {
-        if (file->size == capacity) {
+        if (item->size == capacity) {
             if (capacity > SOURCE_MAX_BYTES) {
-                file->problem = too_large;
+                item->problem = too_large;
                 break;
             }
-            uint8_t *larger = realloc(file->data, 2 * capacity);
-            if (!larger) return error_memory(err, 2 * capacity, file->name);
-            file->data = larger, capacity *= 2;
+            uint8_t *larger = realloc(item->data, 2 * capacity);
+            if (!larger) return error_memory(err, 2 * capacity, item->name);
+            item->data = larger, capacity *= 2;
         }
-        la_ssize_t n = archive_read_data(s->archive, file->data + file->size, capacity - file->size);
+        la_ssize_t n = archive_read_data(s->archive, item->data + item->size, capacity - item->size);
         if (n == 0) return true;
         if (n < 0) {
             if (n == ARCHIVE_FATAL)
-                return error_set(err, ERROR_RUN, "%s is damaged at %s: %s", s->path, file->name,
+                return error_set(err, ERROR_RUN, "%s is damaged at %s: %s", s->path, item->name,
                                  archive_error_string(s->archive));
-            file->problem = "damaged in the archive";
+            item->problem = "damaged in the archive";
             break;
         }
-        file->size += (size_t)n;
+        item->size += (size_t)n;
     }
-    free(file->data);
-    file->data = NULL, file->size = 0;
+    free(item->data);
+    item->data = NULL, item->size = 0;
     return true;
 }
 
-static bool next_in_archive(source *s, bool (*wanted)(const char *name), source_file *file, error *err) {
-    for (;;) {
-        struct archive_entry *entry;
-        int status = archive_read_next_header(s->archive, &entry);
+static bool next_in_archive(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
+    struct archive_entry *entry;
+    const char *name;
+    int status;
+    do {
+        status = archive_read_next_header(s->archive, &entry);
         if (status == ARCHIVE_EOF) return false;
-        if (status == ARCHIVE_RETRY) continue;
-        if (status != ARCHIVE_OK && status != ARCHIVE_WARN)
-            return error_set(err, ERROR_RUN, "%s is damaged: %s", s->path, archive_error_string(s->archive));
-        const char *name = archive_entry_pathname(entry);
+        if (status == ARCHIVE_FATAL || status == ARCHIVE_FAILED) {
+            const char *why = archive_error_string(s->archive);
+            if (s->next > 0) return error_set(err, ERROR_RUN, "%s is damaged: %s", s->path, why);
+            return error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip): %s", s->path, why);
+        }
+        s->next++;
+        name = archive_entry_pathname(entry);
         if (!name) name = "(a name that cannot be read)";
         while (strncmp(name, "./", 2) == 0) name += 2;
-        if (archive_entry_filetype(entry) == AE_IFDIR) continue;
-        if (archive_entry_hardlink(entry) || archive_entry_symlink(entry))
-            pass_over(s, name, "a link");
-        else if (archive_entry_filetype(entry) != AE_IFREG)
-            pass_over(s, name, "not a regular file");
-        else if (!stays_inside(name))
-            pass_over(s, name, "its name leads out of the archive");
-        else {
-            if (!(file->name = strdup(name))) return error_memory(err, strlen(name), "a file's name");
-            return !wanted(name) || read_member(s, entry, file, err);
-        }
+    } while (status == ARCHIVE_RETRY || !*name); /* "./" is the archive itself */
+    bool folder = archive_entry_filetype(entry) == AE_IFDIR, slash = name[strlen(name) - 1] == '/';
+    if (asprintf(&item->name, "%s%s", name, folder && !slash ? "/" : "") < 0) {
+        item->name = NULL;
+        return error_memory(err, PATH_MAX, "a file's name");
     }
+    item->kind = SOURCE_SKIPPED;
+    if (archive_entry_hardlink(entry) || archive_entry_symlink(entry))
+        item->problem = "a link";
+    else if (!folder && archive_entry_filetype(entry) != AE_IFREG)
+        item->problem = "not a regular file";
+    else if (!folder && !stays_inside(name))
+        item->problem = "its name leads out of the archive";
+    else
+        item->kind = folder ? SOURCE_FOLDER : SOURCE_FILE;
+    return item->kind != SOURCE_FILE || !wanted(name) || read_member(s, entry, item, err);
 }
 
 /* ---- Either ---- */
 
-source *source_open(const char *path, source_warn warn, void *context, error *err) {
+source *source_open(const char *path, error *err) {
     struct stat status;
     source *s = calloc(1, sizeof *s);
     if (!s || !(s->path = strdup(path))) {
         error_memory(err, sizeof *s, "a source of files");
         goto failed;
     }
-    s->warn = warn, s->context = context;
     if (stat(path, &status) != 0) {
         error_set(err, ERROR_USAGE, "cannot read %s: %s", path, strerror(errno));
         goto failed;
@@ -253,17 +257,17 @@ void source_close(source *s) {
 
 uint64_t source_count(const source *s) { return s->archive ? 0 : s->files.count; }
 
-bool source_next(source *s, bool (*wanted)(const char *name), source_file *file, error *err) {
-    *file = (source_file){0};
-    bool got = s->archive ? next_in_archive(s, wanted, file, err) : next_in_directory(s, wanted, file, err);
-    if (!got) source_file_free(file);
+bool source_next(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
+    *item = (source_item){0};
+    bool got = s->archive ? next_in_archive(s, wanted, item, err) : next_in_directory(s, wanted, item, err);
+    if (!got) source_item_free(item);
     return got;
 }
 
-void source_file_free(source_file *file) {
-    free(file->name);
-    free(file->data);
-    *file = (source_file){0};
+void source_item_free(source_item *item) {
+    free(item->name);
+    free(item->data);
+    *item = (source_item){0};
 }
 
 static void fold(char sum[65], const char *name, const struct stat *status) {

@@ -14,29 +14,33 @@ enum { SOURCE_MAX_BYTES = 256 << 20 }; /* of one file */
 
 typedef struct source source;
 
-/* What the source has to say on the way, a line each. */
-typedef void (*source_warn)(void *context, const char *line);
-
 /* ERROR_USAGE when there is nothing at `path`, or neither a directory nor an archive. */
-source *source_open(const char *path, source_warn warn, void *context, error *err);
+source *source_open(const char *path, error *err);
 void source_close(source *s);
 
-/* Files in all, or 0 when that is not known before the end (archives). */
+/* Files and folders in all, or 0 when that is not known before the end (archives). */
 uint64_t source_count(const source *s);
 
-typedef struct source_file {
-    char *name;    /* relative to the source, without "./" in front; free() */
-    uint8_t *data; /* free(); NULL when the file was not wanted, too large or unreadable */
+typedef enum source_kind {
+    SOURCE_FILE,
+    SOURCE_FOLDER,  /* name ends in a slash */
+    SOURCE_SKIPPED, /* not touched: `problem` says why */
+} source_kind;
+
+typedef struct source_item {
+    source_kind kind;
+    char *name;    /* relative to the source, without "./" in front */
+    uint8_t *data; /* NULL when the file was not wanted, too large or unreadable */
     size_t size;
     const char *problem; /* why a wanted file has no data: a string that lives on; NULL otherwise */
-} source_file;
+} source_item;
 
 /*
- * The next regular file. `wanted` decides by name whether its bytes are read. false at the end, and on an error that
+ * What comes next. `wanted` decides by name whether a file's bytes are read. false at the end, and on an error that
  * ends the reading (a damaged archive), which leaves its message in err.
  */
-bool source_next(source *s, bool (*wanted)(const char *name), source_file *file, error *err);
-void source_file_free(source_file *file);
+bool source_next(source *s, bool (*wanted)(const char *name), source_item *item, error *err);
+void source_item_free(source_item *item);
 
 /*
  * SHA-256 of what tells one state of the source from another without reading it: for an archive its size and time of

@@ -30,7 +30,7 @@ static const study_series *make(made *m, const char *metric, const double *value
 }
 
 static trend measure(const char *metric, const double *values, size_t settings, size_t seeds) {
-    made m;
+    static made m; /* the trend points into it */
     trend t = trend_measure(make(&m, metric, values, settings, seeds), metric);
     for (size_t i = 0; i < settings * seeds; i++) json_decref(m.records[i].run);
     return t;

@@ -34,12 +34,13 @@ static void tell_training(watcher *w, const experiment_progress *now) {
     char left[32];
     double done = (double)(now->done - w->first), rate = (terminal_now() - w->started) / done;
     terminal_duration(done > 0 ? rate * (double)(now->total - now->done) : -1, left);
+    unsigned epoch = now->epoch < now->epochs ? now->epoch + 1 : now->epochs; /* people count from 1 */
     if (w->terminal.live) {
-        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s left", now->epoch,
-                        now->epochs, (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
-    } else if (now->epoch != w->epoch) {
-        w->epoch = now->epoch;
-        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s left", now->epoch, now->epochs,
+        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s left", epoch, now->epochs,
+                        (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+    } else if (epoch != w->epoch) {
+        w->epoch = epoch;
+        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s left", epoch, now->epochs,
                       (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
     }
 }

@@ -14,8 +14,8 @@ typedef struct experiment_progress {
     const char *phase;    /* "data", "train", "eval" */
     const char *what;     /* what just now, for people: "k-means"; may be NULL */
     uint64_t done, total; /* steps of the training, images of an import, parts of an evaluation; total 0 = not known */
-    uint32_t epoch, epochs;
-    double loss; /* of the last step, NaN outside training */
+    uint32_t epoch, epochs; /* the epoch under way, from 0 */
+    double loss;            /* of the last step, NaN outside training */
 } experiment_progress;
 
 typedef struct experiment_hooks {

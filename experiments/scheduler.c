@@ -225,7 +225,8 @@ static void show(scheduler *s) {
     terminal_duration(time_left(s, now), left);
     snprintf(doing, sizeof doing, "%s", first->doing);
     if (!*first->doing)
-        snprintf(doing, sizeof doing, "epoch %u/%u   loss %.4f", first->epoch, first->epochs, first->loss);
+        snprintf(doing, sizeof doing, "epoch %u/%u   loss %.4f",
+                 first->epoch < first->epochs ? first->epoch + 1 : first->epochs, first->epochs, first->loss);
     if (running > 1) snprintf(more, sizeof more, "   (and %d more)", running - 1);
     snprintf(line, sizeof line, "[%zu/%zu] %s   %s%s   %s", first->run + 1, s->queue->sweep.count, label, doing, more,
              s->stopping ? "stopping at the next step" : left);

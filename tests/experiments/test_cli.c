@@ -1,0 +1,198 @@
+/* The program as a user meets it: $MEWS (or ./mews) is run, its exit code and what it prints are looked at. */
+#include "engine/file.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char folder[64], program[1100];
+
+static void setup(void) {
+    const char *given = getenv("MEWS");
+    char here[1024];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    snprintf(program, sizeof program, "%s%s%s", given ? "" : here, given ? "" : "/", given ? given : "mews");
+    ck_assert_msg(access(program, X_OK) == 0, "%s is not there: run `make test`", program);
+    strcpy(folder, "/tmp/mews-cli-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void teardown(void) {
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+typedef struct said {
+    int code;
+    char out[32768], err[4096]; /* beginnings of stdout and stderr */
+} said;
+
+static void read_start(const char *name, char *out, size_t size) {
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    out[fread(out, 1, size - 1, file)] = '\0';
+    fclose(file);
+}
+
+/* Runs the program in the test's folder with these words (as a shell reads them). */
+static const said *mews(const char *words) {
+    static said s;
+    char command[2048];
+    snprintf(command, sizeof command, "cd %s && '%s' %s >out 2>err </dev/null", folder, program, words);
+    int status = system(command);
+    ck_assert(WIFEXITED(status));
+    s.code = WEXITSTATUS(status);
+    read_start("out", s.out, sizeof s.out);
+    read_start("err", s.err, sizeof s.err);
+    return &s;
+}
+
+static void write_spec(const char *text) {
+    char path[128];
+    error err = {0};
+    snprintf(path, sizeof path, "%s/a.yaml", folder);
+    ck_assert(file_write(path, text, strlen(text), &err));
+}
+
+/* Exit code 2, nothing on stdout, and exactly this line on stderr. */
+static void refused(const char *words, const char *line) {
+    const said *s = mews(words);
+    char expected[1024];
+    snprintf(expected, sizeof expected, "mews: %s\n", line);
+    ck_assert_str_eq(s->err, expected);
+    ck_assert_str_eq(s->out, "");
+    ck_assert_int_eq(s->code, 2);
+}
+
+START_TEST(test_help_is_no_error_and_goes_to_stdout) {
+    static const char *const asks[] = {"--help",          "help",         "train --help",     "sweep --help",
+                                       "eval -h",         "data --help",  "report --help",    "keys --help",
+                                       "datasets --help", "bench --help", "backbones --help", "methods --help"};
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+        const said *s = mews(asks[i]);
+        ck_assert_msg(s->code == 0 && !*s->err && strstr(s->out, "usage: mews"), "%s", asks[i]);
+    }
+    ck_assert_int_eq(strncmp(mews("--version")->out, "mews ", 5), 0);
+}
+END_TEST
+
+START_TEST(test_no_command_is_a_bad_command) {
+    const said *s = mews("");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_ptr_nonnull(strstr(s->err, "usage: mews"));
+}
+END_TEST
+
+START_TEST(test_slips_get_one_line_with_the_nearest_name) {
+    write_spec("method: falcon\nmethdo: {codes: 3}\n");
+    refused("trian", "unknown command `trian`; did you mean `train`?");
+    refused("frobnicate", "unknown command `frobnicate`; `mews --help` lists them");
+    refused("train --ste x", "unknown option `--ste` of `mews train`; did you mean `--set`?");
+    refused("train", "`mews train` takes SPEC; `mews train --help` tells more");
+    refused("train a b", "`b` is one word too many for `mews train`");
+    refused("train a.yaml --set", "`--set` takes a value: KEY=VALUE");
+    refused("sweep a.yaml -j lots", "`--jobs` takes an integer from 1 to 64, not `lots`");
+    refused("sweep a.yaml --dry-run=3", "`--dry-run` takes no value");
+    refused("train a.yaml", "unknown key `methdo` in a.yaml:2; did you mean `method`?");
+    refused("sweep none.yaml", "cannot read none.yaml: No such file or directory");
+    refused("keys trian", "no key begins with `trian`; did you mean `train`?");
+    refused("bench step --backbon x", "unknown option `--backbon` of `mews bench`; did you mean `--backbone`?");
+}
+END_TEST
+
+START_TEST(test_a_key_that_is_set_wrong_is_named) {
+    write_spec("method: falcon\n");
+    refused("train a.yaml --set method.code=3",
+            "unknown key `method.code` in --set method.code=3; did you mean `method.codes`?");
+    refused("train a.yaml --set train.epochs=soon",
+            "--set train.epochs=soon: `train.epochs` takes an integer from 0 to 1000000, not `soon`");
+    write_spec("method: falcon\nsweep: {train.seed: []}\n");
+    refused("sweep a.yaml", "a.yaml:2: `train.seed` has nothing to sweep: its list is empty");
+}
+END_TEST
+
+START_TEST(test_keys_come_from_the_tables) {
+    const said *s = mews("keys");
+    ck_assert_int_eq(s->code, 0);
+    static const char *const some[] = {"data.path",    "augment.flip", "backbone.width", "method.codes",
+                                       "optimizer.lr", "train.epochs", "eval.metrics"};
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) ck_assert_msg(strstr(s->out, some[i]), "%s", some[i]);
+    s = mews("keys train.e");
+    ck_assert_ptr_nonnull(strstr(s->out, "train.epochs"));
+    ck_assert_ptr_null(strstr(s->out, "train.batch"));
+    s = mews("keys barlow_twins");
+    ck_assert_ptr_nonnull(strstr(s->out, "method.lambda"));
+    ck_assert_ptr_null(strstr(s->out, "method.codes"));
+}
+END_TEST
+
+START_TEST(test_lists_name_what_there_is) {
+    ck_assert_ptr_nonnull(strstr(mews("methods")->out, "falcon"));
+    ck_assert_ptr_nonnull(strstr(mews("backbones")->out, "resnet18"));
+    ck_assert_ptr_nonnull(strstr(mews("datasets")->out, "shapes"));
+}
+END_TEST
+
+/* The whole road on a very small run: sweep, found again, one run of it, its figures, and what `train` says to it. */
+START_TEST(test_a_sweep_runs_and_is_found_finished) {
+    write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
+               "method: {name: falcon, features: 16}\ntrain: {epochs: 1, batch: 32, threads: 1}\n"
+               "eval: {metrics: [knn], sample: 100}\nsweep: {method.codes: [16, 32]}\n");
+    const said *s = mews("sweep a.yaml");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    ck_assert_str_eq(s->out, "2 of 2 runs finished, in results/tiny\n`mews report results/tiny` draws them\n");
+    ck_assert_ptr_nonnull(strstr(s->err, "2 runs to do, 1 at a time\n"));
+    ck_assert_ptr_nonnull(strstr(s->err, "[1/2] codes-16: finished in "));
+    s = mews("sweep a.yaml");
+    ck_assert_str_eq(s->err, "2 of 2 runs finished already\n");
+    s = mews("sweep a.yaml --dry-run --set 'sweep.method.codes=[32, 64]'");
+    ck_assert_ptr_nonnull(strstr(s->out, "   1  finished     tiny_codes-32_"));
+    ck_assert_ptr_nonnull(strstr(s->out, "   2  new          tiny_codes-64_"));
+    refused("train a.yaml", "a.yaml stands for 2 runs: `mews sweep` does them all, --only ID one of them");
+    s = mews("train a.yaml --only \"$(ls results/tiny | head -1)\" --json");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "{\"status\":\"found\"") == s->out, "%s%s", s->out, s->err);
+    ck_assert_ptr_nonnull(strstr(s->out, "\"knn\":"));
+    s = mews("eval results/tiny/$(ls results/tiny | head -1) --set eval.knn_k=5");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "  knn "), "%s%s", s->out, s->err);
+}
+END_TEST
+
+START_TEST(test_a_failed_run_is_recorded_and_the_rest_goes_on) {
+    write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
+               "method: {name: falcon, features: 16, codes: 16}\ntrain: {epochs: 1, threads: 1}\n"
+               "eval: {metrics: [knn], sample: 100}\nsweep: {train.batch: [128, 32]}\n"); /* 128 pairs of 64 images */
+    const said *s = mews("sweep a.yaml -j 2");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_ptr_nonnull(strstr(s->err, "[1/2] batch-128: failed: "));
+    ck_assert_ptr_nonnull(strstr(s->err, "[2/2] batch-32: finished in "));
+    ck_assert_ptr_nonnull(strstr(s->err, "mews: 1 of 2 runs failed; their run.json says why\n"));
+    char path[128], text[4096];
+    snprintf(path, sizeof path, "cd %s && cat results/tiny/*batch-128*/run.json > record", folder);
+    ck_assert_int_eq(system(path), 0);
+    read_start("record", text, sizeof text);
+    ck_assert_ptr_nonnull(strstr(text, "\"status\": \"failed\""));
+}
+END_TEST
+
+Suite *suite_cli(void) {
+    Suite *suite = suite_create("cli");
+    TCase *tests = tcase_create("cli");
+    tcase_set_timeout(tests, 120);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, test_help_is_no_error_and_goes_to_stdout);
+    tcase_add_test(tests, test_no_command_is_a_bad_command);
+    tcase_add_test(tests, test_slips_get_one_line_with_the_nearest_name);
+    tcase_add_test(tests, test_a_key_that_is_set_wrong_is_named);
+    tcase_add_test(tests, test_keys_come_from_the_tables);
+    tcase_add_test(tests, test_lists_name_what_there_is);
+    tcase_add_test(tests, test_a_sweep_runs_and_is_found_finished);
+    tcase_add_test(tests, test_a_failed_run_is_recorded_and_the_rest_goes_on);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -61,14 +61,14 @@ static const struct {
     {"adam_excluded", "name adam weight_decay 1e-2 exclude yes", 1},
     {"adam_betas", "name adam weight_decay 0 beta1 0.8 beta2 0.95 eps 1e-3", 1},
     {"adamw", "name adamw weight_decay 0.1", 1},
-    {"lars", "name lars weight_decay 1e-2", 1},
+    {"lars", "name lars weight_decay 1e-2 trust 1e-3", 1},
     {"lars_unclipped", "name lars weight_decay 1e-2 exclude no trust_clip false", 1},
     {"clip", "name adam weight_decay 1e-2 clip 2", 1},
     {"clip_sgd", "name sgd weight_decay 1e-2 clip 2", 1},
     {"accumulated", "name sgd weight_decay 1e-2", 0.25},
     {"accumulated_clip", "name sgd weight_decay 1e-2 clip 0.5", 0.25},
     {"accumulated_below_clip", "name sgd weight_decay 1e-2 clip 2", 0.25},
-    {"accumulated_lars", "name lars weight_decay 1e-2", 0.25},
+    {"accumulated_lars", "name lars weight_decay 1e-2 trust 1e-3", 0.25},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

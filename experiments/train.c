@@ -147,7 +147,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
     ok = checkpoint_load(r->folder, m->parameters, &m->optimizer, &t.at, &found, hooks->warn, hooks->context, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
-    if (t.at.step >= t.steps) return found || save(&t, err);
+    if (t.at.step >= t.steps) return run_set_seconds(r, "train", t.at.seconds, err) && (found || save(&t, err));
     if (found) run_log(r, "going on from step %llu", (unsigned long long)t.at.step);
 
     uint64_t epoch = t.at.step / t.steps_per_epoch, in_epoch = t.at.step % t.steps_per_epoch;

@@ -146,6 +146,15 @@ START_TEST(test_a_changed_eval_asks_for_measuring_again_and_not_for_training) {
     r = opened();
     ck_assert_str_eq(r.id, id);
     ck_assert_int_eq(r.status, RUN_TRAINED);
+    ck_assert(run_fail(&r, "k-means ran out of memory", &err));
+    ck_assert(run_finish(&r, &plans.runs[0].spec, &err)); /* measured by the new spec now */
+    ck_assert_ptr_null(json_object_get(r.record, "reason"));
+    run_close(&r);
+    ck_assert_int_eq(peeked(), RUN_FINISHED);
+    plan_of("eval: [knn, linear]\n");
+    ck_assert_int_eq(peeked(), RUN_TRAINED);
+    r = opened();
+    ck_assert(run_finish(&r, &plans.runs[0].spec, &err));
     run_close(&r);
     plan_of("eval: [knn, kmeans]\n");
     ck_assert_int_eq(peeked(), RUN_TRAINED);

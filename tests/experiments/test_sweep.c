@@ -79,6 +79,12 @@ START_TEST(test_blocks_stand_side_by_side_and_the_top_sweep_inside_each) {
 }
 END_TEST
 
+START_TEST(test_a_blocks_own_values_of_a_key_stand_for_the_top_ones) {
+    runs_are("method: falcon\nsweep: {train.seed: [0, 1]}\nsweeps: {a: {sweep: {train.seed: [7]}}, b: {}}\n", NULL,
+             "a train.seed=7\nb train.seed=0\nb train.seed=1\n");
+}
+END_TEST
+
 START_TEST(test_a_block_lays_its_sections_over_the_files) {
     sweep sw;
     error err;
@@ -169,6 +175,7 @@ Suite *suite_sweep(void) {
     tcase_add_test(tests, test_a_spec_without_sweep_is_one_run);
     tcase_add_test(tests, test_a_grid_holds_every_combination_in_order);
     tcase_add_test(tests, test_blocks_stand_side_by_side_and_the_top_sweep_inside_each);
+    tcase_add_test(tests, test_a_blocks_own_values_of_a_key_stand_for_the_top_ones);
     tcase_add_test(tests, test_a_block_lays_its_sections_over_the_files);
     tcase_add_test(tests, test_set_fixes_a_swept_key_and_can_sweep_another);
     tcase_add_test(tests, test_sections_and_sets_can_be_swept);

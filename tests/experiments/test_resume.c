@@ -1,0 +1,217 @@
+/*
+ * Whole runs of $MEWS (or ./mews) on few and small images: the same spec gives the same bits twice, a run that was
+ * killed ends with the bits of one that was not, a run that diverges says so and keeps its checkpoint.
+ */
+#include "engine/error.h"
+#include "engine/file.h"
+#include "engine/rng.h"
+
+#include <check.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { IMAGES = 200, EPOCHS = 12, BATCH = 50, SIDE = 16 };
+enum { STEPS = EPOCHS * (IMAGES / BATCH) };
+
+static char folder[64], program[1100];
+
+/* Random pixels in the six files of CIFAR-10, the quickest source to import. */
+static void write_cifar(void) {
+    static unsigned char record[3073];
+    rng r = rng_stream(0, RNG_TEST, 0, 0, 0);
+    for (int file = 0; file < 6; file++) {
+        char path[160];
+        snprintf(path, sizeof path, file < 5 ? "%s/data/data_batch_%d.bin" : "%s/data/test_batch.bin", folder,
+                 file + 1);
+        FILE *f = fopen(path, "wb");
+        ck_assert_ptr_nonnull(f);
+        for (int i = 0; i < IMAGES / 5; i++) {
+            record[0] = (unsigned char)(i % 10);
+            for (size_t k = 1; k < sizeof record; k++) record[k] = (unsigned char)rng_bits(&r);
+            ck_assert_uint_eq(fwrite(record, 1, sizeof record, f), sizeof record);
+        }
+        fclose(f);
+    }
+}
+
+static void setup(void) {
+    const char *given = getenv("MEWS");
+    char here[1024], path[160];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    snprintf(program, sizeof program, "%s%s%s", given ? "" : here, given ? "" : "/", given ? given : "mews");
+    strcpy(folder, "/tmp/mews-resume-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    error err = {0};
+    snprintf(path, sizeof path, "%s/data", folder);
+    ck_assert(file_make_folders(path, &err));
+    write_cifar();
+    char spec[1024];
+    int length = snprintf(spec, sizeof spec,
+                          "name: run\n"
+                          "data: {name: cifar10, path: %s/data, size: %d, cache: %s/cache}\n"
+                          "backbone: {name: resnet8, width: 4}\n"
+                          "method: {name: falcon, features: 16, codes: 64}\n"
+                          "train: {epochs: %d, batch: %d, threads: 2, loader_threads: 2, log_every: 1}\n"
+                          "eval: [knn, collapse]\n",
+                          folder, SIDE, folder, EPOCHS, BATCH);
+    snprintf(path, sizeof path, "%s/run.yaml", folder);
+    ck_assert(file_write(path, spec, (size_t)length, &err));
+}
+
+static void teardown(void) {
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+/* Starts `mews train run.yaml --out results`, with three --set if given; its process. */
+static pid_t start(const char *results, const char *const *changes) {
+    char spec[160], out[160], log[160];
+    snprintf(spec, sizeof spec, "%s/run.yaml", folder);
+    snprintf(out, sizeof out, "%s/%s", folder, results);
+    snprintf(log, sizeof log, "%s/err", folder);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        if (!freopen("/dev/null", "w", stdout) || !freopen(log, "w", stderr)) _exit(126);
+        execl(program, "mews", "train", spec, "--out", out, changes ? "--set" : NULL, changes ? changes[0] : NULL,
+              "--set", changes ? changes[1] : NULL, "--set", changes ? changes[2] : NULL, NULL);
+        _exit(127);
+    }
+    return child;
+}
+
+static int finish(pid_t child) {
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* The one path that the shell finds for results/run/<id>/name. */
+static char *find(const char *results, const char *name) {
+    static char path[1024];
+    char command[512];
+    snprintf(command, sizeof command, "ls %s/%s/run/*/%s 2>/dev/null", folder, results, name);
+    FILE *list = popen(command, "r");
+    ck_assert_ptr_nonnull(list);
+    if (!fgets(path, sizeof path, list)) path[0] = '\0';
+    pclose(list);
+    path[strcspn(path, "\n")] = '\0';
+    return path;
+}
+
+static void assert_same_file(const char *a, const char *b, const char *name) {
+    error err = {0};
+    size_t size_a, size_b;
+    char *bytes_a = file_read(find(a, name), &size_a, &err), *bytes_b = file_read(find(b, name), &size_b, &err);
+    ck_assert_msg(bytes_a && bytes_b, "%s", err.text);
+    ck_assert_msg(size_a == size_b && memcmp(bytes_a, bytes_b, size_a) == 0, "%s differs between %s and %s", name, a,
+                  b);
+    free(bytes_a);
+    free(bytes_b);
+}
+
+/* Every step once, in order, with the same figures; times may differ. */
+static void assert_same_history(const char *a, const char *b) {
+    char path[1024], line_a[4096], line_b[4096];
+    snprintf(path, sizeof path, "%s", find(a, "metrics.jsonl"));
+    FILE *fa = fopen(path, "r"), *fb = fopen(find(b, "metrics.jsonl"), "r");
+    ck_assert(fa && fb);
+    for (int step = 1; step <= STEPS; step++) {
+        ck_assert(fgets(line_a, sizeof line_a, fa) && fgets(line_b, sizeof line_b, fb));
+        json_t *ja = json_loads(line_a, 0, NULL), *jb = json_loads(line_b, 0, NULL);
+        ck_assert_int_eq(json_integer_value(json_object_get(ja, "step")), step);
+        json_object_del(ja, "time");
+        json_object_del(jb, "time");
+        ck_assert_msg(json_equal(ja, jb), "step %d differs between %s and %s", step, a, b);
+        json_decref(ja);
+        json_decref(jb);
+    }
+    ck_assert(!fgets(line_a, sizeof line_a, fa) && !fgets(line_b, sizeof line_b, fb));
+    fclose(fa);
+    fclose(fb);
+}
+
+/* The weights compared are the last checkpoint's, whose metadata holds seconds: compare what was computed from them. */
+static void assert_same_run(const char *a, const char *b) {
+    assert_same_history(a, b);
+    assert_same_file(a, b, "embeddings.npy");
+    assert_same_file(a, b, "assignments.npy");
+    assert_same_file(a, b, "diagnosis.json");
+}
+
+static void pause_ms(long ms) {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+START_TEST(test_the_same_spec_gives_the_same_bits_twice) {
+    ck_assert_int_eq(finish(start("a", NULL)), 0);
+    ck_assert_int_eq(finish(start("b", NULL)), 0);
+    assert_same_run("a", "b");
+}
+END_TEST
+
+START_TEST(test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not) {
+    ck_assert_int_eq(finish(start("whole", NULL)), 0);
+    rng r = rng_stream((uint64_t)getpid(), RNG_TEST, 0, 0, 0);
+    int killed = 0, code = -SIGKILL;
+    for (int sitting = 0; sitting < 8 && code == -SIGKILL; sitting++) {
+        pid_t child = start("killed", NULL);
+        pause_ms(40 + (long)rng_below(&r, 400));
+        kill(child, SIGKILL);
+        code = finish(child);
+        killed += code == -SIGKILL;
+    }
+    ck_assert_msg(killed > 0, "the run ended before it could be killed");
+    if (code == -SIGKILL) code = finish(start("killed", NULL));
+    ck_assert_int_eq(code, 0);
+    assert_same_run("whole", "killed");
+}
+END_TEST
+
+START_TEST(test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it) {
+    ck_assert_int_eq(finish(start("whole", NULL)), 0);
+    pid_t child = start("stopped", NULL);
+    for (int i = 0; i < 400 && !*find("stopped", "checkpoint-*"); i++) pause_ms(5);
+    kill(child, SIGTERM);
+    int code = finish(child);
+    ck_assert_msg(code == 130 || code == 0, "code %d", code);
+    ck_assert_int_eq(finish(start("stopped", NULL)), 0);
+    assert_same_run("whole", "stopped");
+}
+END_TEST
+
+START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
+    /* Decay of a million times each weight a step: single precision is left behind within a few steps. */
+    static const char *const mad[] = {"optimizer.name=sgd", "optimizer.lr=1000", "optimizer.weight_decay=1000"};
+    ck_assert_int_eq(finish(start("mad", mad)), 1);
+    error err = {0};
+    char path[160];
+    size_t size;
+    snprintf(path, sizeof path, "%s/err", folder);
+    char *said = file_read(path, &size, &err);
+    ck_assert_ptr_nonnull(said);
+    ck_assert_msg(strstr(said, "training diverged at step") && strstr(said, "largest gradient"), "%s", said);
+    free(said);
+}
+END_TEST
+
+Suite *suite_resume(void) {
+    Suite *s = suite_create("resume");
+    TCase *t = tcase_create("whole runs");
+    tcase_set_timeout(t, 120);
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_the_same_spec_gives_the_same_bits_twice);
+    tcase_add_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not);
+    tcase_add_test(t, test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it);
+    tcase_add_test(t, test_a_run_that_diverges_says_where_and_keeps_its_checkpoint);
+    suite_add_tcase(s, t);
+    return s;
+}

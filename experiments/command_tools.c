@@ -53,9 +53,12 @@ static void on_report_line(void *context, const char *line) { terminal_line(cont
 static bool run_report(const command_context *context, const arguments *args, error *err) {
     (void)context;
     terminal t = terminal_open(stderr);
-    const char *dir = args->words[0];
-    return report_write(dir, arguments_value(args, "--html", NULL), on_report_line, &t, err) &&
-           report_print_table(dir, stdout, err);
+    const char *dir = args->words[0], *html = arguments_value(args, "--html", NULL);
+    if (!report_write(dir, html, on_report_line, &t, err) || !report_print_table(dir, stdout, err)) return false;
+    size_t length = strlen(dir);
+    bool slash = length && dir[length - 1] == '/';
+    printf("\nopen %s%s%s\n", html ? html : dir, html || slash ? "" : "/", html ? "" : "index.html");
+    return true;
 }
 
 static const option report_options[] = {

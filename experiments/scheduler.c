@@ -198,9 +198,10 @@ static void finish(scheduler *s, job *j) {
         s->fates[j->run] = FAILED;
         s->outcome->failed++;
         if (!j->ended) {
-            char end[128];
+            char end[128], why[sizeof j->reason] = "";
             child_end(status, end, sizeof end);
-            snprintf(j->reason, sizeof j->reason, "%s%s%s", end, *j->last_words ? ": " : "", j->last_words);
+            snprintf(why, sizeof why, "%s%s%s", end, *j->last_words ? ": " : "", j->last_words);
+            memcpy(j->reason, why, sizeof why);
             record_death(item, j->reason);
         }
         terminal_line(s->terminal, "[%zu/%zu] %s: failed: %s", j->run + 1, s->queue->sweep.count, label, j->reason);

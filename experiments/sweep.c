@@ -150,7 +150,8 @@ void sweep_free(sweep *sw) {
 /* A key's short name: its last part, or the section when that part is what the bare section stands for. */
 static void short_key(const char *key, char out[SPEC_KEY_SIZE]) {
     char section[SPEC_KEY_SIZE];
-    snprintf(section, sizeof section, "%.*s", (int)strcspn(key, "."), key);
+    snprintf(section, sizeof section, "%s", key);
+    section[strcspn(section, ".")] = '\0';
     const char *part = strchr(key, '.') ? strchr(key, '.') + 1 : key, *shorthand = spec_shorthand(section);
     bool bare = shorthand && strcmp(shorthand, part) == 0;
     snprintf(out, SPEC_KEY_SIZE, "%s", bare ? section : part);

@@ -47,7 +47,6 @@ static void give_gradients(parameters *p, const safetensors *file, int step) {
         gradient.data = t->grad;
         p->backend->write(p->backend, &gradient, all.values + step * all.shape[1]);
         t->grad_ready = true;
-        free(all.values);
     }
 }
 

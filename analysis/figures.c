@@ -64,28 +64,62 @@ static bool ends_with(const char *text, const char *end) {
     return length >= tail && strcmp(text + length - tail, end) == 0;
 }
 
-/* The most a run could score, min(n, d), along a panel's ticks; and, over codes, the line rank = codes. */
-static bool add_bounds(const study *s, const char *axis, plot_panel *panel) {
-    plot_line *bound = plot_add_line(panel, PLOT_REFERENCE, "min(n, d)", panel->tick_count);
-    if (!bound) return false;
-    double highest = 0;
-    for (size_t t = 0; t < panel->tick_count; t++) {
-        double limit = (double)NAN;
-        for (size_t b = 0; b < s->count; b++)
-            for (size_t k = 0; strcmp(s->blocks[b].axis, axis) == 0 && k < s->blocks[b].count; k++)
-                for (size_t i = 0; i < s->blocks[b].series[k].count; i++) {
-                    const study_point *point = &s->blocks[b].series[k].points[i];
-                    if (point->x != panel->ticks[t].at) continue;
-                    double d = study_measure(point, "d").mean, n = study_measure(point, "n").mean;
-                    if (isfinite(d) && isfinite(n)) limit = fmax(isnan(limit) ? 0 : limit, fmin(n, d));
-                }
-        if (isfinite(limit)) highest = fmax(highest, limit);
-        plot_put(bound, panel->ticks[t].at, limit, limit, limit);
-    }
-    if (!ends_with(axis, "codes") && !ends_with(axis, "prototypes")) return true;
+static double limit_of(const study_point *p) {
+    double d = study_measure(p, "d").mean, n = study_measure(p, "n").mean;
+    return isfinite(d) && isfinite(n) ? fmin(n, d) : (double)NAN;
+}
+
+/* Adds a series' limits, min(n, d), to a line that has one place for each tick; false where they contradict it. */
+static bool merge_limits(const plot_panel *panel, const study_series *series, plot_line *bound) {
+    bool agree = true;
+    for (size_t t = 0; t < panel->tick_count; t++)
+        for (size_t i = 0; i < series->count; i++) {
+            double limit = limit_of(&series->points[i]);
+            if (series->points[i].x != panel->ticks[t].at || !isfinite(limit)) continue;
+            agree = agree && (isnan(bound->y[t]) || bound->y[t] == limit);
+            bound->y[t] = bound->low[t] = bound->high[t] = limit;
+        }
+    return agree;
+}
+
+static plot_line *add_bound(plot_panel *panel, const char *label) {
+    plot_line *bound = plot_add_line(panel, PLOT_REFERENCE, label, panel->tick_count);
+    for (size_t t = 0; bound && t < panel->tick_count; t++)
+        plot_put(bound, panel->ticks[t].at, (double)NAN, (double)NAN, (double)NAN);
+    return bound;
+}
+
+/* The most that runs over `axis` could score: one line when their sizes agree, else one for each series. */
+static bool add_limits(const study *s, const char *axis, plot_panel *panel) {
+    plot_line *bound = add_bound(panel, "min(n, d)");
+    bool agree = bound != NULL;
+    char name[300], label[160];
+    for (size_t b = 0; agree && b < s->count; b++)
+        for (size_t k = 0; strcmp(s->blocks[b].axis, axis) == 0 && k < s->blocks[b].count; k++)
+            agree = merge_limits(panel, &s->blocks[b].series[k], bound) && agree;
+    if (agree || !bound) return bound != NULL;
+    bound->n = 0;
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t k = 0; strcmp(s->blocks[b].axis, axis) == 0 && k < s->blocks[b].count; k++) {
+            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k]};
+            snprintf(label, sizeof label, "d, %.140s", figure_name_series(subject, name, sizeof name));
+            if (!(bound = add_bound(panel, label))) return false;
+            merge_limits(panel, subject.series, bound);
+            size_t kept = 0; /* a tick that is another series' is no gap in this one */
+            for (size_t t = 0; t < bound->n; t++)
+                if (isfinite(bound->y[t]))
+                    bound->x[kept] = bound->x[t], bound->y[kept] = bound->low[kept] = bound->high[kept] = bound->y[t],
+                    kept++;
+            bound->n = kept;
+        }
+    return true;
+}
+
+/* Over codes, the line rank = codes, as far as there are data beside it. */
+static bool add_equality(const char *axis, plot_panel *panel, double highest) {
     enum { STEPS = 24 }; /* the line is straight only where both axes are logarithmic */
-    double start = panel->ticks[0].at, end = panel->ticks[panel->tick_count - 1].at;
-    if (highest > 0) end = fmin(end, highest);
+    if (!ends_with(axis, "codes") && !ends_with(axis, "prototypes")) return true;
+    double start = panel->ticks[0].at, end = fmin(panel->ticks[panel->tick_count - 1].at, highest);
     if (!(start > 0 && end > start)) return true;
     plot_line *equal = plot_add_line(panel, PLOT_REFERENCE, "rank = codes", STEPS + 1);
     if (!equal) return false;
@@ -111,13 +145,15 @@ static bool rank_panel(const study *s, const study_block *like, const char *metr
             figure_name_series(subject, label, sizeof label);
             if (!add_metric(panel, style++, label, subject.series, metric, PLOT_NAMED)) return false;
         }
+    panel->zero = true;
+    if (!bounds) return true;
+    if (!add_limits(s, like->axis, panel)) return false;
     double low = INFINITY, high = 0;
     for (size_t l = 0; l < panel->count; l++)
         for (size_t i = 0; i < panel->lines[l].n; i++)
             low = fmin(low, panel->lines[l].y[i]), high = fmax(high, panel->lines[l].y[i]);
-    panel->y_log = bounds && low > 0 && high >= 6 * low;
-    panel->zero = true;
-    return !bounds || add_bounds(s, like->axis, panel);
+    panel->y_log = low > 0 && high >= 6 * low;
+    return add_equality(like->axis, panel, high);
 }
 
 bool figure_rank(figure_subject subject, plot *p, figure *f, error *err) {
@@ -128,7 +164,8 @@ bool figure_rank(figure_subject subject, plot *p, figure *f, error *err) {
     snprintf(f->title, sizeof f->title, "How many dimensions the embeddings use");
     snprintf(
         f->caption, sizeof f->caption,
-        "Left: RankMe, the effective number of directions among the embeddings. Dotted: the most it can be, and "
+        "Left: RankMe, the effective number of directions among the embeddings. Dotted: the most it can be (the "
+        "smaller of samples n and dimensions d), and "
         "(over codes) as many directions as there are codes, which bounds it when the embeddings sit on the codes. "
         "Right: the same as a share of what isotropic noise of this size scores; 1 means that no direction is "
         "lost. A low share is dimensional collapse. %s",
@@ -191,6 +228,7 @@ bool figure_quality(figure_subject subject, plot *p, figure *f, error *err) {
                 if (!panel) return error_memory(err, sizeof *panel, "a figure");
                 panel->x_log = subject.block->log;
                 panel->zero = strcmp(quality_panels[q].y_label, "NMI, AMI") == 0;
+                panel->least_span = 0.06; /* smaller differences are not to look large */
             }
             if (!add_metric(panel, style, line->label, subject.series, line->metric,
                             line->reference ? PLOT_REFERENCE : PLOT_NAMED))

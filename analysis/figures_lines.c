@@ -132,7 +132,7 @@ bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
              "Each line is one setting: its singular values, largest first, over the largest. A line that stays high "
              "uses its dimensions evenly; one that falls off a cliff at rank r lives in r dimensions (dimensional "
              "collapse). %sLeft about the mean, right as they are, where the first value also holds the mean; values "
-             "under 10⁻⁶ are not drawn. %s%s",
+             "under 10⁻⁶ are not drawn, so that a line which ends early has no more directions. %s%s",
              noise ? "Dotted: isotropic noise of the same size. " : "", figure_seeds(subject, seeds, sizeof seeds),
              thinned_note(subject));
     return true;
@@ -277,7 +277,7 @@ bool figure_losses(figure_subject subject, plot *p, figure *f, error *err) {
              "Losses of different settings are not on one scale (their optimum moves with the number of codes or "
              "features): read the shape, whether it still falls, not the height. %s%s",
              figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
-    p->columns = count > 1 ? 3 : 2;
+    p->columns = count == 2 ? 3 : 2;
     bool ok = loss_panel(subject, "loss", p, err);
     for (size_t i = 0; i < count && ok; i++) ok = loss_panel(subject, parts[i], p, err);
     return ok;

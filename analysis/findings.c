@@ -90,6 +90,30 @@ static bool add_bound(const scene *at) {
     return words_add(at, false, &w);
 }
 
+/* The directions that the embeddings have at all, when they are fewer than their dimensions. */
+static bool add_directions(const scene *at) {
+    double most = 0, dimensions = 0;
+    words w = {""};
+    for (size_t i = 0; i < at->series->count; i++) {
+        study_figure rank = study_measure(&at->series->points[i], "numerical_rank");
+        study_figure d = study_measure(&at->series->points[i], "d"), n = study_measure(&at->series->points[i], "n");
+        if (!rank.n || !d.n || !n.n || rank.max >= fmin(n.mean - 1, d.mean)) continue;
+        most = fmax(most, rank.max), dimensions = fmax(dimensions, d.max);
+    }
+    if (!(most > 0)) return true;
+    words_say(
+        &w,
+        "Where the embeddings do not fill their dimensions, they have at most %.0f independent directions (numerical "
+        "rank), of up to %.0f dimensions",
+        most, dimensions);
+    if (strncmp(at->block->methods, "falcon", 6) == 0)
+        words_say(&w,
+                  ": FALCON's projector is linear, so there can be no more directions than the backbone has features, "
+                  "however many codes or dimensions follow");
+    words_say(&w, ".");
+    return words_add(at, false, &w);
+}
+
 /* NMI beside its chance level, and what AMI leaves of it. */
 static bool add_chance(const scene *at, const char *prefix, const char *what) {
     char nmi[64], chance[64], ami[64];
@@ -245,7 +269,7 @@ static bool describe(const scene *at) {
     bool ok = true;
     for (const char *const *metric = metrics; *metric && ok; metric++) {
         ok = add_metric(at, *metric);
-        if (ok && strcmp(*metric, "rankme_noise_share") == 0) ok = add_bound(at);
+        if (ok && strcmp(*metric, "rankme_noise_share") == 0) ok = add_directions(at) && add_bound(at);
         if (ok && strcmp(*metric, "prototype_ami") == 0) ok = add_chance(at, "prototype", "the codes");
     }
     return ok && summarise(at) && add_verdicts(at) && findings_add_claims(at);

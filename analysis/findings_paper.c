@@ -27,11 +27,11 @@ static bool add_scale(const scene *at) {
     record_text(r, "backbone.name", backbone, sizeof backbone);
     record_text(r, "data.name", data, sizeof data);
     if (!*epochs || !*backbone || !*data) return true;
-    words_say(
-        &w,
-        "The scale here: %s epochs of %s on %s. Where the paper trains longer, or on other data, a difference may come "
-        "from that.",
-        epochs, backbone, data);
+    words_say(&w,
+              "The scale here: %s epoch%s of %s on %s. Where the paper trains longer, or on other data, a difference "
+              "may come "
+              "from that.",
+              epochs, strcmp(epochs, "1") == 0 ? "" : "s", backbone, data);
     return words_add(at, true, &w);
 }
 
@@ -47,7 +47,7 @@ bool findings_add_claims(const scene *at) {
         if (t.shape == claim->expected)
             words_say(&w, "These runs agree: ");
         else if (t.shape == TREND_NONE)
-            words_say(&w, "These runs neither show nor refute it: ");
+            words_say(&w, "These runs do not show it: ");
         else if (t.turn)
             words_say(&w, "These runs agree only in part: ");
         else

@@ -143,14 +143,16 @@ static void write_lede(FILE *out, const study *s) {
     write_part(out, " on ", page_values(s, "data.name", text, sizeof text), "");
     write_part(out, ", backbone ", page_values(s, "backbone.name", text, sizeof text), "");
     write_part(out, " of width ", page_values(s, "backbone.width", text, sizeof text), "");
-    write_part(out, ", ", page_values(s, "train.epochs", text, sizeof text), " epochs");
+    page_values(s, "train.epochs", text, sizeof text);
+    write_part(out, ", ", text, strcmp(text, "1") == 0 ? " epoch" : " epochs");
     if (s->seeds_min == s->seeds_max)
         fprintf(out, ", %zu seed%s a setting", s->seeds_max, s->seeds_max == 1 ? "" : "s");
     else
         fprintf(out, ", %zu to %zu seeds a setting", s->seeds_min, s->seeds_max);
     describe_machine(s, text, sizeof text);
     write_part(out, ". ", text, "");
-    write_part(out, ", ", page_values(s, "threads", text, sizeof text), " threads a run");
+    page_values(s, "threads", text, sizeof text);
+    write_part(out, ", ", text, strcmp(text, "1") == 0 ? " thread a run" : " threads a run");
     fputs("; ", out);
     write_duration(out, total_seconds(s));
     fputs(" of computing in all.", out);

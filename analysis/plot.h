@@ -36,6 +36,7 @@ typedef struct plot_tick {
 typedef struct plot_panel {
     char title[200], x_label[120], y_label[120];
     bool x_log, y_log, zero; /* zero: the y axis starts at 0 when it is linear */
+    double least_span;       /* of a linear y axis, in its unit; 0 for none */
     double y_floor;          /* of a logarithmic y axis: nothing below is shown; 0 for none */
     plot_tick *ticks;        /* of x; none: chosen */
     size_t tick_count;

@@ -126,6 +126,11 @@ plot_axis plot_axis_y(const plot_panel *panel) {
             stretch(&axis, panel->lines[l].high[i]);
         }
     if (axis.log && panel->y_floor > 0 && axis.high > panel->y_floor) axis.low = fmax(axis.low, panel->y_floor);
+    double lacking = panel->least_span - (axis.high - axis.low);
+    if (!axis.log && axis.low <= axis.high && lacking > 0) {
+        axis.high += panel->zero ? lacking : lacking / 2;
+        if (!panel->zero) axis.low -= lacking / 2;
+    }
     settle(&axis, 0.06, panel->zero);
     if (axis.log)
         ticks_log(&axis);

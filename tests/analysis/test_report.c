@@ -220,7 +220,7 @@ START_TEST(test_a_sweep_becomes_a_page_that_says_what_was_found) {
     assert_says(page, "which is more than the whole rise");
     assert_says(
         page, "clustering improves with the number of codes (it measures NMI, which chance raises too; AMI is compared "
-              "here). These runs neither show nor refute it");
+              "here). These runs do not show it");
     assert_says(page, "RankMe is at most the number of codes at 1 of the 1 setting with fewer codes than dimensions");
     assert_says(page, "Dimensional collapse: collapsed at 4 codes; healthy at 16 and 64 codes.");
     assert_says(page, "2 seeds a setting");

@@ -23,6 +23,7 @@ static void catch_signals(void) {
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* a file over the user's limit is then an error of write(), like a full disk */
 }
 
 static const command *const commands[] = {

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -203,6 +204,29 @@ START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
 }
 END_TEST
 
+/* A limit on the size of a file stands in for a disk that fills up while the first checkpoint is written. */
+START_TEST(test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written) {
+    struct rlimit before, tight = {.rlim_cur = 20 << 10, .rlim_max = RLIM_INFINITY};
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    tight.rlim_max = before.rlim_max;
+    ck_assert_int_eq(finish(start("warm-up", NULL)), 0); /* imports the data set, which is larger than the limit */
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    pid_t child = start("full", NULL);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
+    ck_assert_int_eq(finish(child), 1);
+    error err = {0};
+    char path[160];
+    size_t size;
+    snprintf(path, sizeof path, "%s/err", folder);
+    char *said = file_read(path, &size, &err), *line = said ? strstr(said, "mews: cannot write ") : NULL;
+    ck_assert_msg(line && strchr(line, '\n') == line + strlen(line) - 1, "%s", said);
+    free(said);
+    ck_assert_str_eq(find("full", "checkpoint-*"), "");
+    ck_assert_int_eq(finish(start("full", NULL)), 0); /* with room again, it goes on */
+    assert_same_run("warm-up", "full");
+}
+END_TEST
+
 Suite *suite_resume(void) {
     Suite *s = suite_create("resume");
     TCase *t = tcase_create("whole runs");
@@ -212,6 +236,7 @@ Suite *suite_resume(void) {
     tcase_add_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not);
     tcase_add_test(t, test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it);
     tcase_add_test(t, test_a_run_that_diverges_says_where_and_keeps_its_checkpoint);
+    tcase_add_test(t, test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written);
     suite_add_tcase(s, t);
     return s;
 }

@@ -253,6 +253,8 @@ START_TEST(test_hostile_names_stay_text_and_failed_runs_are_listed) {
     assert_says(page, "1 run did not finish");
     assert_says(page, "step 7: the loss is &lt;NaN&gt; &amp; more");
     ck_assert_ptr_null(strstr(page, "<script"));
+    ck_assert_ptr_null(strstr(page, "id='gpPt")); /* ids of many figures in one page carry their figure's name */
+    ck_assert_ptr_nonnull(strstr(page, "id='rank-1-gpPt"));
     ck_assert_ptr_null(strstr(page, "src=\"http"));
     free(page);
 }

@@ -1,4 +1,5 @@
 #include "experiments/bench.h"
+#include "engine/clock.h"
 #include "analysis/spectrum.h"
 #include "engine/backbone.h"
 #include "engine/data/augment.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static const char *const dictionaries[] = {"rademacher", NULL};
 
@@ -40,12 +40,6 @@ typedef struct timing {
     double median, least, most;
 } timing;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int ascending(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -56,9 +50,9 @@ static bool measure(bench_body body, void *context, int64_t repeats, timing *out
     if (!seconds) return error_memory(err, (size_t)repeats * sizeof *seconds, "the timings");
     bool ok = body(context, err);
     for (int64_t i = 0; ok && i < repeats; i++) {
-        double before = now();
+        double before = clock_seconds();
         ok = body(context, err);
-        seconds[i] = now() - before;
+        seconds[i] = clock_seconds() - before;
     }
     if (ok) {
         qsort(seconds, (size_t)repeats, sizeof *seconds, ascending);
@@ -77,9 +71,9 @@ static double peak_gflops(void) {
     if (a && b && c) {
         for (size_t i = 0; i < count; i++) a[i] = (float)(i % 7) - 3, b[i] = (float)(i % 5) - 2;
         for (int k = 0; k < TRIES; k++) {
-            double before = now();
+            double before = clock_seconds();
             cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1, a, SIDE, b, SIDE, 0, c, SIDE);
-            double rate = 2e-9 * SIDE * SIDE * SIDE / (now() - before);
+            double rate = 2e-9 * SIDE * SIDE * SIDE / (clock_seconds() - before);
             if (rate > best) best = rate;
         }
     }

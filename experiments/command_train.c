@@ -3,6 +3,7 @@
  * outcome to stdout; with --events both go to stdout as JSON lines, which is how `mews sweep` watches its children.
  */
 #include "experiments/command.h"
+#include "engine/clock.h"
 #include "experiments/queue.h"
 #include "experiments/watch.h"
 
@@ -21,7 +22,7 @@ typedef struct watcher {
 } watcher;
 
 static void tell_event(watcher *w, const experiment_progress *now, bool new_phase) {
-    double at = terminal_now();
+    double at = clock_seconds();
     if (!new_phase && at - w->event_at < 0.2) return;
     w->event_at = at;
     watch_print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase,
@@ -32,7 +33,7 @@ static void tell_event(watcher *w, const experiment_progress *now, bool new_phas
 
 static void tell_training(watcher *w, const experiment_progress *now) {
     char left[32];
-    double done = (double)(now->done - w->first), rate = (terminal_now() - w->started) / done;
+    double done = (double)(now->done - w->first), rate = (clock_seconds() - w->started) / done;
     terminal_duration(done > 0 ? rate * (double)(now->total - now->done) : -1, left);
     unsigned epoch = now->epoch < now->epochs ? now->epoch + 1 : now->epochs; /* people count from 1 */
     if (w->terminal.live) {
@@ -51,7 +52,7 @@ static void on_progress(void *context, const experiment_progress *now) {
     if (new_phase) {
         snprintf(w->phase, sizeof w->phase, "%s", now->phase);
         w->first = now->done;
-        w->started = terminal_now();
+        w->started = clock_seconds();
     }
     if (w->events) {
         tell_event(w, now, new_phase);

@@ -1,4 +1,5 @@
 #include "experiments/experiment.h"
+#include "engine/clock.h"
 #include "engine/checkpoint.h"
 #include "experiments/evaluate.h"
 #include "experiments/train.h"
@@ -6,7 +7,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* The data set's progress, told as the run's. */
 static void data_progress(void *context, const char *what, uint64_t done, uint64_t total) {
@@ -20,12 +20,6 @@ static void data_warn(void *context, const char *line) {
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static void note_outcome(run_outcome *out, const run *r, run_end end) {
     out->end = end;
     snprintf(out->id, sizeof out->id, "%s", r->id);
@@ -36,10 +30,10 @@ static void note_outcome(run_outcome *out, const run *r, run_end end) {
 static bool evaluate_and_finish(model *m, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,
                                 error *err) {
     bool interrupted;
-    double before = now();
+    double before = clock_seconds();
     if (!evaluate_model(m, data, r, hooks, &interrupted, err)) return false;
     *end = interrupted ? RUN_END_INTERRUPTED : RUN_END_FINISHED;
-    return interrupted || (run_set_seconds(r, "eval", now() - before, err) && run_finish(r, m->spec, err));
+    return interrupted || (run_set_seconds(r, "eval", clock_seconds() - before, err) && run_finish(r, m->spec, err));
 }
 
 static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,

@@ -4,6 +4,7 @@
  * from what an image has cost in the runs already done.
  */
 #include "experiments/scheduler.h"
+#include "engine/clock.h"
 #include "experiments/child.h"
 #include "experiments/command.h"
 
@@ -89,7 +90,7 @@ static double number(const json_t *event, const char *key) {
 static void note_progress(job *j, const json_t *event) {
     const char *phase = json_string_value(json_object_get(event, "phase"));
     const char *what = json_string_value(json_object_get(event, "what"));
-    double now = terminal_now(), done = number(event, "done"), total = number(event, "total");
+    double now = clock_seconds(), done = number(event, "done"), total = number(event, "total");
     if (!phase) return;
     if (strcmp(phase, "train") != 0) {
         snprintf(j->doing, sizeof j->doing, "%s%s%s", phase, what ? ": " : "", what ? what : "");
@@ -146,7 +147,7 @@ static bool start(scheduler *s, job *j, size_t run, error *err) {
         snprintf(threads, sizeof threads, "train.threads=%d", share > 0 ? share : 1);
         argv[n++] = "--set", argv[n++] = threads;
     }
-    *j = (job){.run = run, .started = terminal_now(), .loss = NAN};
+    *j = (job){.run = run, .started = clock_seconds(), .loss = NAN};
     snprintf(j->doing, sizeof j->doing, "starting");
     s->fates[run] = RUNNING;
     return child_start(&j->child, argv, err);
@@ -177,7 +178,7 @@ static void record_death(const queue_item *item, const char *reason) {
 static void finish(scheduler *s, job *j) {
     const queue_item *item = &s->queue->items[j->run];
     char label[RUN_ID_SIZE], took[32], figures[256];
-    double now = terminal_now(), seconds = now - j->started;
+    double now = clock_seconds(), seconds = now - j->started;
     int status = child_wait(&j->child);
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     queue_label(item, label);
@@ -214,7 +215,7 @@ static void finish(scheduler *s, job *j) {
 
 /* "[14/16] codes-256 seed-0   epoch 3/20   loss 7.91   12 min left in all" */
 static void show(scheduler *s) {
-    double now = terminal_now();
+    double now = clock_seconds();
     if (!s->terminal->live && now - s->said < 60) return;
     const job *first = NULL;
     int running = 0;
@@ -288,7 +289,7 @@ static void skip_finished(scheduler *s) {
 
 bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
     *out = (schedule_outcome){0};
-    scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = terminal_now()};
+    scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = clock_seconds()};
     s.fates = calloc(q->sweep.count, sizeof *s.fates);
     if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
     skip_finished(&s);

@@ -3,6 +3,7 @@
  * letters (UTF-8), which is right for the plain words printed here.
  */
 #include "experiments/terminal.h"
+#include "engine/clock.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -15,12 +16,6 @@
 terminal terminal_open(FILE *stream) {
     const char *kind = getenv("TERM");
     return (terminal){.stream = stream, .live = isatty(fileno(stream)) && kind && strcmp(kind, "dumb") != 0};
-}
-
-double terminal_now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* Bytes of the first `letters` letters of a text. */
@@ -38,7 +33,7 @@ void terminal_clear(terminal *t) {
 }
 
 void terminal_status(terminal *t, bool force, const char *format, ...) {
-    double now = terminal_now();
+    double now = clock_seconds();
     if (!t->live || (!force && now - t->shown < 0.1)) return;
     char text[512];
     struct winsize window;

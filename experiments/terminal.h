@@ -17,8 +17,6 @@ typedef struct terminal {
 
 terminal terminal_open(FILE *stream);
 
-/* Seconds of a clock that never jumps. */
-double terminal_now(void);
 
 /* Rewrites the status line, at most ten times a second unless `force`; nothing where lines cannot be rewritten. */
 void terminal_status(terminal *t, bool force, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -1,9 +1,9 @@
 #include "experiments/train.h"
+#include "engine/clock.h"
 #include "engine/checkpoint.h"
 #include "engine/data/loader.h"
 
 #include <math.h>
-#include <time.h>
 
 typedef struct training {
     model *model;
@@ -18,15 +18,9 @@ typedef struct training {
     double epoch_loss;
 } training;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static bool save(training *t, error *err) {
     checkpoint_position at = t->at;
-    at.seconds += now() - t->started;
+    at.seconds += clock_seconds() - t->started;
     return run_metrics_sync(t->run, &at.metrics_offset, err) &&
            checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
 }
@@ -75,7 +69,7 @@ static bool log_step(training *t, const method_context *context, double loss, do
 static bool step(training *t, error *err) {
     model *m = t->model;
     int batches = (int)t->spec->train.accumulate;
-    double before = now(), waited = 0, loss = 0;
+    double before = clock_seconds(), waited = 0, loss = 0;
     method_context context = {.step = t->at.step,
                               .steps = t->steps,
                               .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
@@ -101,7 +95,7 @@ static bool step(training *t, error *err) {
     t->epoch_loss = loss;
     t->waited += waited;
     if (t->at.step % (uint64_t)t->spec->train.log_every == 0 || t->at.step == 1 || t->at.step == t->steps)
-        return log_step(t, &context, loss, lr, norm, now() - before, waited, err);
+        return log_step(t, &context, loss, lr, norm, clock_seconds() - before, waited, err);
     return true;
 }
 
@@ -137,7 +131,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
     bool found, ok;
     *interrupted = false;
-    t.started = now();
+    t.started = clock_seconds();
     if (images < per_step)
         return error_set(err, ERROR_USAGE,
                          "train.batch %lld x train.accumulate %lld is more than the %u training images; take a smaller "
@@ -156,7 +150,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
                            (int)s->train.loader_threads, err);
     if (!t.loader) return false;
     ok = loop(&t, interrupted, err);
-    double spent = now() - t.started;
+    double spent = clock_seconds() - t.started;
     loader_close(t.loader);
     if (ok && spent > 0)
         run_log(r, "trained to step %llu in %.1f s, %.2f %% of it waiting for data", (unsigned long long)t.at.step,

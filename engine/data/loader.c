@@ -7,11 +7,11 @@
  * shuffled orders, found by epoch modulo BUFFERS, are enough.
  */
 #include "engine/data/loader.h"
+#include "engine/clock.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     BUFFERS = 3,
@@ -178,15 +178,9 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
 
 uint32_t loader_batches(const loader *l) { return l->batches; }
 
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 bool loader_next(loader *l, loader_batch *batch, error *err) {
     (void)err;
-    double before = seconds();
+    double before = clock_seconds();
     pthread_mutex_lock(&l->mutex);
     uint64_t number = l->delivered;
     if (number > l->released) {
@@ -206,7 +200,7 @@ bool loader_next(loader *l, loader_batch *batch, error *err) {
         .pixels = b->pixels,
         .labels = b->labels,
         .samples = b->samples,
-        .waited = seconds() - before,
+        .waited = clock_seconds() - before,
     };
     return true;
 }

@@ -17,7 +17,6 @@ typedef struct terminal {
 
 terminal terminal_open(FILE *stream);
 
-
 /* Rewrites the status line, at most ten times a second unless `force`; nothing where lines cannot be rewritten. */
 void terminal_status(terminal *t, bool force, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

@@ -21,7 +21,7 @@ CPPFLAGS += -I. -I/usr/include/$(MULTIARCH)/openblas-openmp $(shell pkg-config -
 LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
-SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c) \
+SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/main.c,$(wildcard experiments/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))

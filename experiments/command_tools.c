@@ -2,7 +2,7 @@
  * The commands that work on what is there: eval (a finished run again), report (a results folder), data (imports),
  * bench (the yardsticks). Each is a thin door to the part that does the work.
  */
-#include "analysis/report.h"
+#include "analysis/report/report.h"
 #include "experiments/bench.h"
 #include "experiments/command.h"
 #include "experiments/watch.h"

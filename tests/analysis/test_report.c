@@ -3,7 +3,7 @@
  * and names that are as hostile as a user can type.
  */
 #include "analysis/npy.h"
-#include "analysis/report.h"
+#include "analysis/report/report.h"
 
 #include <check.h>
 #include <ctype.h>

@@ -175,6 +175,56 @@ START_TEST(test_shared_and_stopped_values_outlive_their_other_uses) {
 }
 END_TEST
 
+/* Work ------------------------------------------------------------------------------------------------------------ */
+
+START_TEST(test_work_is_counted_forward_and_for_each_gradient) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    tape *t = tape_create(b, &err);
+    float x[2 * 4 * 4 * 3] = {0};
+    parameters *p = parameters_create(b, 0, &err);
+    tensor *w = parameters_add(p, "w", ROLE_WEIGHT, 4, (int64_t[]){16, 3, 3, 3}, INIT_UNIFORM, 1, &err);
+    tensor *images = tape_images(t, x, 2, 4, 4, 3);
+    tensor *features = op_global_pool(t, op_conv2d(t, images, w, NULL, 1, 1));
+    const double conv = 2.0 * 2 * 4 * 4 * 16 * 3 * 9, product = 2.0 * 2 * 2 * 16; /* a multiplication and an addition */
+    ck_assert_double_eq(tape_flops(t), conv);
+    tensor *similarity = op_matmul(t, features, false, features, true, 1);
+    ck_assert_double_eq(tape_flops(t), conv + product);
+    tape_backward(t, op_sum_squares(t, similarity)); /* images take no gradient, both factors do */
+    ck_assert_double_eq(tape_flops(t), 2 * conv + 3 * product);
+    tape_reset(t);
+    ck_assert_double_eq(tape_flops(t), 0);
+    tape_set_recording(t, false);
+    op_conv2d(t, tape_images(t, x, 2, 4, 4, 3), w, NULL, 1, 1);
+    ck_assert_double_eq(tape_flops(t), conv);
+    ck_assert(tape_check(t, &err));
+    tape_destroy(t);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
+START_TEST(test_backward_runs_once_between_resets) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    tape *t = tape_create(b, &err);
+    float x[4] = {1, 2, 3, 4};
+    for (int step = 0; step < 2; step++) {
+        tape_reset(t);
+        tensor *a = tape_matrix(t, x, 2, 2);
+        tape_require_grad(a);
+        tensor *loss = op_sum_squares(t, a);
+        tape_backward(t, loss);
+        ck_assert(tape_check(t, &err));
+        if (step) tape_backward(t, loss);
+    }
+    ck_assert(!tape_check(t, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "once between resets"));
+    tape_destroy(t);
+    b->destroy(b);
+}
+END_TEST
+
 /* Training -------------------------------------------------------------------------------------------------------- */
 
 typedef struct trainer {
@@ -338,6 +388,8 @@ Suite *suite_tape(void) {
     tcase_add_test(t, test_shapes_that_do_not_fit_are_refused);
     tcase_add_test(t, test_a_value_lives_to_the_reset_when_it_is_kept_and_else_reading_it_is_an_error);
     tcase_add_test(t, test_shared_and_stopped_values_outlive_their_other_uses);
+    tcase_add_test(t, test_work_is_counted_forward_and_for_each_gradient);
+    tcase_add_test(t, test_backward_runs_once_between_resets);
     tcase_add_test(t, test_activations_and_pooling_let_nan_through);
     suite_add_tcase(s, t);
     TCase *training = tcase_create("training");

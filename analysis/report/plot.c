@@ -2,10 +2,10 @@
  * Building figures and writing them. The SVG of a figure is put together from its panels' (each also stands alone in
  * the page, where panels flow to the width there is); the PNG is one canvas, at twice the pixels for print.
  */
-#include "analysis/plot.h"
+#include "analysis/report/plot.h"
 
-#include "analysis/gnuplot.h"
-#include "analysis/plot_script.h"
+#include "analysis/report/gnuplot.h"
+#include "analysis/report/plot_script.h"
 #include "engine/file.h"
 
 #include <math.h>

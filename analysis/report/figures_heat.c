@@ -3,7 +3,7 @@
  * samples sorted by class and by code. A picture of at most 160 × 160 cells shows every k-th dimension or sample with
  * its true value; averaging cells would wash out exactly the off-diagonal that the reader looks for.
  */
-#include "analysis/figures.h"
+#include "analysis/report/figures.h"
 #include "analysis/matrix.h"
 #include "analysis/npy.h"
 

@@ -2,7 +2,7 @@
  * The page from top to bottom: what was run, what was found in words, verdicts, figures, tables, settings, and the runs
  * that did not finish. Words come first; a reader who stops there has read the result.
  */
-#include "analysis/page.h"
+#include "analysis/report/page.h"
 
 #include <math.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Tuytelaars' (arXiv 2410.04959, theorems and figures on the number of codes); the comparison follows trend.h's rules
  * and takes AMI where the paper takes NMI.
  */
-#include "analysis/words.h"
+#include "analysis/report/words.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Reading run directories. Nothing here knows a metric's name or a method's: a record is JSON with a few fields looked
  * up, so that a run written by a later version, with figures this one has not met, still reads.
  */
-#include "analysis/records.h"
+#include "analysis/report/records.h"
 
 #include "engine/file.h"
 

@@ -5,8 +5,8 @@
 #ifndef MEWS_FIGURES_H
 #define MEWS_FIGURES_H
 
-#include "analysis/plot.h"
-#include "analysis/study.h"
+#include "analysis/report/plot.h"
+#include "analysis/report/study.h"
 
 typedef struct figure {
     char name[160]; /* of its files in figures/ */

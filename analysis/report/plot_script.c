@@ -4,10 +4,10 @@
  * any colour. Labels stand to the right of the plot, each with a sample of its line, at the height where the line ends,
  * pushed apart where they would touch.
  */
-#include "analysis/plot_script.h"
+#include "analysis/report/plot_script.h"
 
-#include "analysis/gnuplot.h"
-#include "analysis/plot_axes.h"
+#include "analysis/report/gnuplot.h"
+#include "analysis/report/plot_axes.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * The list of figures, and those that show a figure of merit against what was varied: rank, and quality.
  */
-#include "analysis/figures.h"
+#include "analysis/report/figures.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /*
  * Figures with one line a setting: singular spectra, the use of the codes, losses over training.
  */
-#include "analysis/figures.h"
+#include "analysis/report/figures.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * The page's tables: verdicts as a grid, final figures by setting, every run, and the settings. Means stand with their
  * standard deviation over seeds where there are several; a figure that a run does not have is a dash.
  */
-#include "analysis/page.h"
+#include "analysis/report/page.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /*
  * Puts the report together. The page is written whole or not at all, after its figures.
  */
-#include "analysis/report.h"
+#include "analysis/report/report.h"
 
-#include "analysis/page.h"
-#include "analysis/plot_axes.h"
+#include "analysis/report/page.h"
+#include "analysis/report/plot_axes.h"
 #include "engine/file.h"
 
 #include <errno.h>

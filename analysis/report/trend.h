@@ -6,7 +6,7 @@
 #ifndef MEWS_TREND_H
 #define MEWS_TREND_H
 
-#include "analysis/study.h"
+#include "analysis/report/study.h"
 
 typedef enum trend_shape {
     TREND_UNKNOWN, /* fewer than two settings have the figure */

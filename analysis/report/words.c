@@ -1,7 +1,7 @@
 /*
  * Building sentences. Everything here is about language and none of it about judgement, which is findings.c's.
  */
-#include "analysis/words.h"
+#include "analysis/report/words.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

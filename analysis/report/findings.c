@@ -3,9 +3,9 @@
  * find no trend it says so rather than describe noise. NMI is never judged by itself, because labels drawn at random
  * score more of it the more clusters there are: AMI decides, with the chance level beside it.
  */
-#include "analysis/findings.h"
+#include "analysis/report/findings.h"
 
-#include "analysis/words.h"
+#include "analysis/report/words.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 #ifndef MEWS_STUDY_H
 #define MEWS_STUDY_H
 
-#include "analysis/records.h"
+#include "analysis/report/records.h"
 
 typedef struct study_point {
     double x;               /* the axis value; its rank among the values when they are not numbers */

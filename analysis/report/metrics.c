@@ -2,7 +2,7 @@
  * The names of final figures: their order in a table, what a reader calls them, and how many digits they deserve.
  * Metrics this table does not know are listed after those it does, under their own names.
  */
-#include "analysis/study.h"
+#include "analysis/report/study.h"
 
 #include <math.h>
 #include <stdlib.h>

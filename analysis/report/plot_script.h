@@ -4,7 +4,7 @@
 #ifndef MEWS_PLOT_SCRIPT_H
 #define MEWS_PLOT_SCRIPT_H
 
-#include "analysis/plot.h"
+#include "analysis/report/plot.h"
 
 typedef struct plot_frame {
     double canvas_width, canvas_height; /* px */

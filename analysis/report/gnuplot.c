@@ -2,7 +2,7 @@
  * The child process and its pictures. The script stands in a temporary file that the child reads as stdin, so parent
  * and child never wait for each other; stderr goes to another one, whose first line becomes the error's text.
  */
-#include "analysis/gnuplot.h"
+#include "analysis/report/gnuplot.h"
 
 #include <ctype.h>
 #include <errno.h>

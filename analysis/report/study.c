@@ -3,7 +3,7 @@
  * (failing that, the most distinct values); the other swept keys that vary name the series. When nothing was declared
  * as swept, the resolved specs are compared instead, so a folder of single runs works as well.
  */
-#include "analysis/study.h"
+#include "analysis/report/study.h"
 
 #include <ctype.h>
 #include <math.h>

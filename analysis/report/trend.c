@@ -3,7 +3,7 @@
  * ends and an extreme between them) larger than chance makes it, and does the order of the means follow the order of
  * the settings. Only when both say yes is a direction named.
  */
-#include "analysis/trend.h"
+#include "analysis/report/trend.h"
 
 #include <math.h>
 #include <stdint.h>

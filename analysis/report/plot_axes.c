@@ -2,7 +2,7 @@
  * Ranges and ticks are chosen here rather than by gnuplot, because labels beside the lines need to know where a value
  * ends up on the page.
  */
-#include "analysis/plot_axes.h"
+#include "analysis/report/plot_axes.h"
 
 #include <math.h>
 #include <string.h>

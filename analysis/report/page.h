@@ -4,8 +4,8 @@
 #ifndef MEWS_PAGE_H
 #define MEWS_PAGE_H
 
-#include "analysis/figures.h"
-#include "analysis/findings.h"
+#include "analysis/report/figures.h"
+#include "analysis/report/findings.h"
 
 /* Writes the page. `folder` is the results folder as the user named it, for the commands on the page; `figures_at`
  * where the figures' files are, seen from the page. */

@@ -5,8 +5,8 @@
 #ifndef MEWS_WORDS_H
 #define MEWS_WORDS_H
 
-#include "analysis/findings.h"
-#include "analysis/trend.h"
+#include "analysis/report/findings.h"
+#include "analysis/report/trend.h"
 
 /* A sentence under construction; what does not fit is cut. */
 typedef struct words {

@@ -4,7 +4,7 @@
 #ifndef MEWS_PLOT_AXES_H
 #define MEWS_PLOT_AXES_H
 
-#include "analysis/plot.h"
+#include "analysis/report/plot.h"
 
 enum { PLOT_MOST_TICKS = 24 };
 

@@ -6,7 +6,7 @@
 #ifndef MEWS_FINDINGS_H
 #define MEWS_FINDINGS_H
 
-#include "analysis/study.h"
+#include "analysis/report/study.h"
 
 typedef struct finding {
     char *summary;    /* a sentence or two: rank, clusters, accuracy, collapses */

@@ -93,8 +93,7 @@ static scene compose(int split, uint32_t index) {
     rng r = rng_stream(SHAPES_VERSION, RNG_SHAPES, (uint32_t)split, index, 0);
     scene s = {.label = shapes_label(index), .width = rng_uniform(&r)};
     const double turn = 6.283185307179586;
-    double period = 6 * pow(1.6, rng_uniform(&r)), angle = rng_between(&r, -0.7, 0.7),
-           shear = rng_between(&r, -0.15, 0.15);
+    double period = 6 * pow(1.8, rng_uniform(&r)), angle = turn * rng_uniform(&r), shear = rng_between(&r, -0.15, 0.15);
     double aspect = pow(1.25, rng_between(&r, -0.5, 0.5)), c = cos(angle), n = sin(angle);
     s.a[0][0] = c * aspect / period, s.a[0][1] = -n * aspect / period;
     s.a[1][0] = (n + shear * c) / aspect / period, s.a[1][1] = (c - shear * n) / aspect / period;
@@ -104,25 +103,26 @@ static scene compose(int split, uint32_t index) {
     s.bend_phase = turn * rng_uniform(&r), s.bend_rate = turn / rng_between(&r, 20, 50);
 
     /* Ink and paper must differ in luminance: some views are greyscale. */
-    double contrast = rng_between(&r, 0.3, 0.6);
+    double contrast = rng_between(&r, 0.25, 0.6);
     do s.paper = random_colour(&r), s.ink = random_colour(&r);
     while (fabs(luminance(&s.paper) - luminance(&s.ink)) < contrast);
     for (int k = 0; k < 2; k++)
         for (int j = 0; j < 3; j++) s.slope[k].rgb[j] = rng_between(&r, -0.15, 0.15);
-    s.noise = rng_between(&r, 0.02, 0.06);
+    s.noise = rng_between(&r, 0.02, 0.08);
 
     s.blots = (int)rng_below(&r, MAX_BLOTS + 1);
     for (int i = 0; i < s.blots; i++) {
-        double tilt = turn * rng_uniform(&r);
-        s.blot[i] = (blot){.round = rng_below(&r, 2),
-                           .x = rng_between(&r, 0, SHAPES_SIZE),
-                           .y = rng_between(&r, 0, SHAPES_SIZE),
-                           .cosine = cos(tilt),
-                           .sine = sin(tilt),
-                           .width = rng_between(&r, 2, 7),
-                           .height = rng_between(&r, 2, 7),
-                           .opacity = rng_between(&r, 0.5, 1),
-                           .paint = random_colour(&r)};
+        blot *b =
+            &s.blot[i]; /* filled line by line: an initialiser would leave the order of the draws to the compiler */
+        b->round = rng_below(&r, 2);
+        angle = turn * rng_uniform(&r);
+        b->cosine = cos(angle), b->sine = sin(angle);
+        b->x = rng_between(&r, 0, SHAPES_SIZE);
+        b->y = rng_between(&r, 0, SHAPES_SIZE);
+        b->width = rng_between(&r, 2, 7);
+        b->height = rng_between(&r, 2, 7);
+        b->opacity = rng_between(&r, 0.5, 1);
+        b->paint = random_colour(&r);
     }
     return s;
 }

@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-enum { SHAPES_SIZE = 32, SHAPES_CLASSES = 10, SHAPES_TRAIN = 12800, SHAPES_TEST = 4000, SHAPES_VERSION = 1 };
+enum { SHAPES_SIZE = 32, SHAPES_CLASSES = 10, SHAPES_TRAIN = 12800, SHAPES_TEST = 4000, SHAPES_VERSION = 3 };
 
 extern const char *const shapes_class_names[SHAPES_CLASSES];
 

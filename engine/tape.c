@@ -44,7 +44,7 @@ static void arena_free(arena *a) {
 struct tape {
     backend *backend;
     arena nodes, tensors;
-    bool recording;
+    bool recording, walked; /* walked: backward has run since the last reset */
     double flops;
     error failed;
     const char *file;
@@ -82,6 +82,7 @@ void tape_reset(tape *t) {
     }
     t->nodes.count = t->tensors.count = 0;
     t->flops = 0;
+    t->walked = false;
 }
 
 void tape_destroy(tape *t) {
@@ -271,6 +272,7 @@ tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *co
         return NULL;
     }
     tensor *out = n->out;
+    if (op_rules[op]->flops) t->flops += op_rules[op]->flops(n);
     for (int i = 0; i < inputs; i++) out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
     out->requires_grad &= t->recording;
     if (out->requires_grad)
@@ -313,7 +315,14 @@ void tape_backward(tape *t, tensor *loss) {
         error_set(&t->failed, ERROR_RUN, "backward needs a 1x1 loss, not %lld values", (long long)tensor_count(loss));
         return;
     }
+    if (t->walked) {
+        error_set(&t->failed, ERROR_RUN,
+                  "backward runs once between resets, since it releases what it has read: add "
+                  "the losses up first");
+        return;
+    }
     if (!loss->requires_grad || !reserve_grad(t, loss)) return;
+    t->walked = true;
     t->backend->fill(t->backend, loss->grad, 1, 1);
     loss->grad_ready = true;
 

@@ -22,7 +22,8 @@ tensor *tape_images(tape *t, const float *pixels, int64_t n, int64_t h, int64_t 
 tensor *tape_matrix(tape *t, const float *values, int64_t rows, int64_t cols);
 void tape_require_grad(tensor *x);
 
-/* d loss / d everything that requires a gradient; loss is 1×1. Adds to gradients of parameters that hold one. */
+/* d loss / d everything that requires a gradient; loss is 1×1. Adds to gradients of parameters that hold one.
+   Once between resets. */
 void tape_backward(tape *t, tensor *loss);
 
 /* While off, ops run but are not recorded. Returns what it was. */

@@ -22,8 +22,9 @@ typedef struct graph {
     const void *with; /* the loss' own */
 } graph;
 
-backend *counting_backend(int threads); /* the CPU backend; notes which ops' backward ran */
-const char *op_never_seen(void);        /* an op whose backward never ran, or NULL */
+backend *
+counting_backend(void); /* the CPU backend on one thread, which small sizes like; notes which ops' backward ran */
+const char *op_never_seen(void); /* an op whose backward never ran, or NULL */
 
 /* A lasting tensor of normal numbers; `key` decides which. */
 void leaf_create(backend *b, tensor *t, tensor_kind kind, const int64_t *shape, int rank, int key);

@@ -26,7 +26,7 @@ static void add_parameters(graph *g, const parameters *p) {
 
 static void check_method(const char *name, const char *settings) {
     enum { N = 6, D = 5 };
-    backend *b = counting_backend(1);
+    backend *b = counting_backend();
     error err = {0};
     const method *m = method_find(name);
     void *options = calloc(1, m->fields.size);
@@ -87,7 +87,7 @@ static tensor *backbone_loss(const graph *g) {
 
 START_TEST(test_gradient_of_backbones_matches_finite_differences) {
     static const backbone_options options[] = {{0, 5, 1}, {1, 2, 2}, {2, 3, 1}};
-    backend *b = counting_backend(1);
+    backend *b = counting_backend();
     error err = {0};
     parameters *p = parameters_create(b, 3, &err);
     backbone *net = backbone_create(&options[_i / 2], p, "backbone", &err);

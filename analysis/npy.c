@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC_SIZE = 6, LONGEST_HEADER = 1 << 16, MAX_DIMS = 2 };
+enum { MAGIC_SIZE = 6, LONGEST_HEADER = NPY_LONGEST_START - 12, MAX_DIMS = 2 };
 static const char magic[MAGIC_SIZE + 1] = "\x93NUMPY";
 
 static const struct {
@@ -139,7 +139,9 @@ static bool parse_header(npy *array, cursor c, const char *name, error *err) {
                                    : "shape");
 }
 
-bool npy_parse(npy *array, const uint8_t *bytes, size_t size, const char *name, error *err) {
+/* Where the data begins, and how many bytes it has to have. */
+static bool measure(npy *array, const uint8_t *bytes, size_t size, const char *name, uint64_t *begin, uint64_t *needed,
+                    error *err) {
     *array = (npy){0};
     if (size < MAGIC_SIZE + 4 || memcmp(bytes, magic, MAGIC_SIZE) != 0)
         return error_set(err, ERROR_RUN, "%s: is not an .npy file (its first bytes are not \\x93NUMPY)", name);
@@ -157,19 +159,33 @@ bool npy_parse(npy *array, const uint8_t *bytes, size_t size, const char *name, 
     if (header > size - start) return error_set(err, ERROR_RUN, "%s: ends inside its header", name);
     const char *text = (const char *)bytes + start;
     if (!parse_header(array, (cursor){text, text + header}, name, err)) return false;
-    uint64_t element = npy_dtype_size(array->dtype), present = size - start - header, needed = 0;
-    if (array->rows && array->cols) {
-        if (array->rows > UINT64_MAX / element / array->cols)
-            return error_set(err, ERROR_RUN, "%s: claims a shape that overflows (%" PRIu64 " × %" PRIu64 ")", name,
-                             array->rows, array->cols);
-        needed = array->rows * array->cols * element;
-    }
+    uint64_t element = npy_dtype_size(array->dtype);
+    *begin = start + header, *needed = 0;
+    if (!array->rows || !array->cols) return true;
+    if (array->rows > (UINT64_MAX - *begin) / element / array->cols)
+        return error_set(err, ERROR_RUN, "%s: claims a shape that overflows (%" PRIu64 " × %" PRIu64 ")", name,
+                         array->rows, array->cols);
+    *needed = array->rows * array->cols * element;
+    return true;
+}
+
+bool npy_parse_header(npy *array, const uint8_t *bytes, size_t size, const char *name, uint64_t *total, error *err) {
+    uint64_t begin = 0, needed = 0;
+    if (!measure(array, bytes, size, name, &begin, &needed, err)) return false;
+    *total = begin + needed;
+    return true;
+}
+
+bool npy_parse(npy *array, const uint8_t *bytes, size_t size, const char *name, error *err) {
+    uint64_t begin = 0, needed = 0;
+    if (!measure(array, bytes, size, name, &begin, &needed, err)) return false;
+    uint64_t present = size - begin;
     if (present != needed)
         return error_set(err, ERROR_RUN,
                          "%s: %s: %" PRIu64 " × %" PRIu64 " %s need %" PRIu64 " bytes, the file holds %" PRIu64, name,
                          present < needed ? "is cut short" : "has bytes after its array", array->rows, array->cols,
                          dtypes[array->dtype].code, needed, present);
-    array->data = bytes + start + header;
+    array->data = bytes + begin;
     return true;
 }
 

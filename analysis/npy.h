@@ -40,6 +40,13 @@ void npy_close(npy *array);
 /* The same on bytes in memory that outlive `array`; `name` is for messages. Needs no npy_close. */
 bool npy_parse(npy *array, const uint8_t *bytes, size_t size, const char *name, error *err);
 
+/*
+ * The header alone, from the first bytes of a file (65,548 hold any header): everything of `array` but its data, and in
+ * *total the bytes that the whole file has to have.
+ */
+bool npy_parse_header(npy *array, const uint8_t *bytes, size_t size, const char *name, uint64_t *total, error *err);
+enum { NPY_LONGEST_START = 12 + (1 << 16) };
+
 /* Rows [first, first + count) as row-major (count, cols). The rows must exist. */
 void npy_read_float(const npy *array, uint64_t first, uint64_t count, float *out);
 void npy_read_double(const npy *array, uint64_t first, uint64_t count, double *out);

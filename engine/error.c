@@ -11,6 +11,9 @@ bool error_set(error *err, int code, const char *format, ...) {
     va_start(args, format);
     vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
+    /* A name out of somebody's file may hold anything; a message stays one line that moves no cursor. */
+    for (char *c = err->text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7F) *c = '?';
     return false;
 }
 

@@ -26,7 +26,8 @@ static const struct {
 enum { DTYPE_COUNT = sizeof dtypes / sizeof *dtypes };
 
 struct safetensors {
-    file_map map;
+    file_map map; /* or somebody else's bytes */
+    bool mapped;
     json_t *header; /* owns the entries' names and the metadata */
     safetensors_entry *entries;
     size_t count;
@@ -139,13 +140,25 @@ static bool read_header(safetensors *st, error *err) {
 
 /* ---- Reading ---- */
 
-safetensors *safetensors_open(const char *path, error *err) {
+static safetensors *new_file(const char *name, error *err) {
     safetensors *st = calloc(1, sizeof *st);
-    if (!st || !(st->path = strdup(path))) {
-        error_memory(err, sizeof *st + strlen(path), "a safetensors file");
-    } else if (file_map_open(&st->map, path, err) && read_header(st, err)) {
-        return st;
-    }
+    if (st && (st->path = strdup(name))) return st;
+    free(st);
+    error_memory(err, sizeof *st + strlen(name), "a safetensors file");
+    return NULL;
+}
+
+safetensors *safetensors_open(const char *path, error *err) {
+    safetensors *st = new_file(path, err);
+    if (st && (st->mapped = file_map_open(&st->map, path, err)) && read_header(st, err)) return st;
+    safetensors_close(st);
+    return NULL;
+}
+
+safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, error *err) {
+    safetensors *st = new_file(name, err);
+    if (st) st->map = (file_map){.data = bytes, .size = size};
+    if (st && read_header(st, err)) return st;
     safetensors_close(st);
     return NULL;
 }
@@ -153,7 +166,7 @@ safetensors *safetensors_open(const char *path, error *err) {
 void safetensors_close(safetensors *st) {
     if (!st) return;
     json_decref(st->header);
-    file_map_close(&st->map);
+    if (st->mapped) file_map_close(&st->map);
     free(st->entries);
     free(st->path);
     free(st);
@@ -223,6 +236,10 @@ static double element(const safetensors_entry *e, uint64_t i) {
     return NAN;
 }
 
+void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out) {
+    for (uint64_t i = 0; i < count; i++) out[i] = element(entry, first + i);
+}
+
 /* The entry if it is there and holds `count` elements. */
 static const safetensors_entry *require(const safetensors *st, const char *name, uint64_t count, error *err) {
     const safetensors_entry *e = safetensors_find(st, name);
@@ -249,7 +266,7 @@ bool safetensors_read_float(const safetensors *st, const char *name, float *out,
 bool safetensors_read_double(const safetensors *st, const char *name, double *out, uint64_t count, error *err) {
     const safetensors_entry *e = require(st, name, count, err);
     if (!e) return false;
-    for (uint64_t i = 0; i < count; i++) out[i] = element(e, i);
+    safetensors_entry_double(e, 0, count, out);
     return true;
 }
 

@@ -29,6 +29,8 @@ typedef struct safetensors safetensors;
 
 /* Maps `path` and checks it whole. ERROR_RUN with the file's name and what is wrong with it. */
 safetensors *safetensors_open(const char *path, error *err);
+/* The same on bytes in memory that outlive the result; `name` is for messages. */
+safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, error *err);
 void safetensors_close(safetensors *st);
 size_t safetensors_count(const safetensors *st);
 const safetensors_entry *safetensors_at(const safetensors *st, size_t i); /* in order of name */
@@ -36,6 +38,9 @@ const safetensors_entry *safetensors_find(const safetensors *st, const char *nam
 /* A value of the header's __metadata__ (strings only), or NULL. */
 const char *safetensors_metadata(const safetensors *st, const char *key);
 size_t safetensors_dtype_size(safetensors_dtype dtype);
+
+/* Elements [first, first + count) of an entry, which must exist, converted from any dtype. */
+void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out);
 
 /* Reads entry `name` of `count` elements into floats or doubles, converting from any dtype; an error if absent. */
 bool safetensors_read_float(const safetensors *st, const char *name, float *out, uint64_t count, error *err);

@@ -24,7 +24,7 @@ typedef struct command {
     bool (*run)(const command_context *context, const arguments *args, error *err);
 } command;
 
-extern const command command_train, command_sweep, command_eval, command_report, command_keys, command_methods,
-    command_backbones, command_datasets, command_data, command_bench;
+extern const command command_train, command_sweep, command_eval, command_diagnose, command_report, command_keys,
+    command_methods, command_backbones, command_datasets, command_data, command_bench;
 
 #endif

@@ -4,47 +4,10 @@
  */
 #include "experiments/command.h"
 #include "experiments/spec.h"
+#include "experiments/terminal.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-/* Columns of the terminal; a fixed width elsewhere, so that files look the same everywhere. */
-static int line_width(void) {
-    struct winsize window;
-    bool known = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60;
-    return known ? window.ws_col : 120;
-}
-
-/* Letters of a UTF-8 text. */
-static int letters(const char *text) {
-    int n = 0;
-    for (; *text; text++) n += (*text & 0xC0) != 0x80;
-    return n;
-}
-
-/* Prints words from column `indent` on, breaking lines between words; the cursor stands at `column`. */
-static void print_wrapped(const char *text, int column, int indent, int width) {
-    bool first = true;
-    while (*text) {
-        size_t bytes = strcspn(text, " ");
-        char word[256];
-        snprintf(word, sizeof word, "%.*s", (int)bytes, text);
-        if (!first && column + 1 + letters(word) > width) {
-            printf("\n%*s", indent, "");
-            column = indent;
-        } else if (!first) {
-            putchar(' ');
-            column++;
-        }
-        fputs(word, stdout);
-        column += letters(word);
-        first = false;
-        text += bytes + strspn(text + bytes, " ");
-    }
-    putchar('\n');
-}
 
 /* ---- keys ---- */
 
@@ -63,12 +26,13 @@ static void print_row(const field_table *table, const field *row) {
         snprintf(text, sizeof text, "%s (%s)", row->help, domain);
     printf("  %-*s ", KEY, key);
     int column = 2 + KEY + 1, indent = column + VALUE + 1;
-    if (letters(key) > KEY || letters(fallback) > VALUE) { /* too wide for its column: the words start a new line */
+    if (terminal_letters(key) > KEY ||
+        terminal_letters(fallback) > VALUE) { /* too wide for its column: the words start a new line */
         printf("%s\n%*s", fallback, indent, "");
     } else {
         printf("%-*s ", VALUE, fallback);
     }
-    print_wrapped(text, indent, indent, line_width());
+    terminal_wrap(stdout, text, indent, indent, terminal_width(stdout));
 }
 
 /* Prints a table's rows that are wanted, below a headline. */
@@ -123,14 +87,14 @@ static bool run_keys(const command_context *context, const arguments *args, erro
 
 static void print_entry(const char *name, int width, const char *text) {
     printf("%-*s  ", width, name);
-    print_wrapped(text, width + 2, width + 2, line_width());
+    terminal_wrap(stdout, text, width + 2, width + 2, terminal_width(stdout));
 }
 
 static bool run_methods(const command_context *context, const arguments *args, error *err) {
     (void)context, (void)args, (void)err;
     int width = 0;
     for (int m = 0; method_names[m]; m++)
-        if (letters(method_names[m]) > width) width = letters(method_names[m]);
+        if (terminal_letters(method_names[m]) > width) width = terminal_letters(method_names[m]);
     for (int m = 0; method_names[m]; m++) {
         print_entry(method_names[m], width, method_at(m)->summary);
         print_entry("", width, method_at(m)->reference);
@@ -150,7 +114,7 @@ static bool run_datasets(const command_context *context, const arguments *args, 
     if (!name) return false;
     for (int i = 0; name->choices[i]; i++) printf("%s\n", name->choices[i]);
     printf("\n`data.name`: ");
-    print_wrapped(name->help, 13, 13, line_width());
+    terminal_wrap(stdout, name->help, 13, 13, terminal_width(stdout));
     return true;
 }
 

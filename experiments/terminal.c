@@ -58,6 +58,40 @@ void terminal_line(terminal *t, const char *format, ...) {
     fflush(t->stream);
 }
 
+int terminal_width(FILE *stream) {
+    struct winsize window;
+    int file = fileno(stream);
+    bool known = isatty(file) && ioctl(file, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60;
+    return known ? window.ws_col : 120;
+}
+
+int terminal_letters(const char *text) {
+    int n = 0;
+    for (; *text; text++) n += (*text & 0xC0) != 0x80;
+    return n;
+}
+
+void terminal_wrap(FILE *stream, const char *text, int column, int indent, int width) {
+    bool first = true;
+    while (*text) {
+        size_t bytes = strcspn(text, " ");
+        char word[256];
+        snprintf(word, sizeof word, "%.*s", (int)bytes, text);
+        if (!first && column + 1 + terminal_letters(word) > width) {
+            fprintf(stream, "\n%*s", indent, "");
+            column = indent;
+        } else if (!first) {
+            putc(' ', stream);
+            column++;
+        }
+        fputs(word, stream);
+        column += terminal_letters(word);
+        first = false;
+        text += bytes + strspn(text + bytes, " ");
+    }
+    putc('\n', stream);
+}
+
 char *terminal_duration(double seconds, char out[32]) {
     long s = isfinite(seconds) && seconds >= 0 && seconds < 1e9 ? lround(seconds) : -1;
     if (s < 0)

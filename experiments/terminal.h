@@ -26,6 +26,15 @@ void terminal_line(terminal *t, const char *format, ...) __attribute__((format(p
 /* Takes the status line away. */
 void terminal_clear(terminal *t);
 
+/* Columns of the terminal behind `stream`; a fixed width elsewhere, so that files look the same everywhere. */
+int terminal_width(FILE *stream);
+
+/* Letters of a UTF-8 text. */
+int terminal_letters(const char *text);
+
+/* Prints words from column `indent` on, breaking lines between words, and a newline; the cursor stands at `column`. */
+void terminal_wrap(FILE *stream, const char *text, int column, int indent, int width);
+
 /* "48 s", "12 min", "3 h 05 min"; "?" when not known (negative or not finite). Returns `out`. */
 char *terminal_duration(double seconds, char out[32]);
 

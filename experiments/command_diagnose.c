@@ -1,0 +1,211 @@
+/*
+ * `mews diagnose`: the four collapse verdicts and every figure behind them, for embeddings out of any file. On stdout
+ * either words for people or one JSON object; --fail-on turns a verdict into exit code 3, for pipelines.
+ */
+#include "experiments/command.h"
+#include "experiments/diagnose.h"
+#include "experiments/watch.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+
+/* ---- words ------------------------------------------------------------------------------------------------------- */
+
+/* A statistic's name as words: effective_rank_noise_share → effective rank noise share. */
+static void print_name(const char *name) {
+    for (; *name; name++) putchar(*name == '_' ? ' ' : *name);
+}
+
+static void print_verdict(const char *mode, const collapse_verdict *v, int width) {
+    enum { INDENT = 18 };
+    printf("\n%-*s%s", INDENT, mode, verdict_name(v->verdict));
+    if (isfinite(v->statistic)) {
+        printf("   ");
+        print_name(v->statistic_name);
+        printf(" %.4g", v->statistic);
+        if (isfinite(v->low)) printf(" (95 %% interval %.4g to %.4g)", v->low, v->high);
+        printf(", null %.4g; collapsed below %.3g", v->expected, v->threshold_collapsed);
+    }
+    printf("\n%*s", INDENT, "");
+    terminal_wrap(stdout, v->sentence, INDENT, INDENT, width);
+}
+
+__attribute__((format(printf, 3, 4))) static void print_figure(const char *name, double value, const char *format,
+                                                               ...) {
+    va_list args;
+    va_start(args, format);
+    printf("  %-22s ", name);
+    if (isnan(value)) {
+        printf("unknown");
+    } else {
+        printf("%-10.5g  ", value);
+        vprintf(format, args);
+    }
+    va_end(args);
+    putchar('\n');
+}
+
+static void print_rank(const char *name, const rank_figure *r) {
+    print_figure(name, r->value, "%.4g of the most possible, %.4g of what noise scores (%.4g)", r->share,
+                 r->noise_share, r->noise);
+}
+
+static void print_spectrum(const spectrum *s) {
+    print_rank("RankMe", &s->rankme);
+    print_rank("effective rank", &s->effective_rank);
+    print_rank("participation ratio", &s->participation_ratio);
+    print_rank("numerical rank", &s->numerical_rank);
+    print_figure("alpha-ReQ", s->alpha, "ranks %zu to %zu, R² %.3f", s->alpha_first, s->alpha_last, s->alpha_r2);
+    print_figure("condition number", s->condition_number, "largest over smallest, centred");
+    print_figure("mean |correlation|", s->correlation_off_diagonal, "between columns");
+    print_figure("constant columns", (double)s->constant_columns, "of %zu", s->d);
+}
+
+static void print_codes(const usage_figures *f) {
+    print_figure("codes used", f->used, "of %zu; %zu rows of equally likely codes would use %.1f", f->codes, f->n,
+                 f->used_expected);
+    print_figure("perplexity of codes", f->perplexity, "by argmax %.4g, of equally likely codes %.4g",
+                 f->hard_perplexity, f->hard_perplexity_expected);
+    print_figure("information", f->information, "nats between row and code, %.4g of the most possible",
+                 f->information_share);
+}
+
+static void print_text(const diagnosis *d, const subject *s) {
+    const collapse *c = &d->collapse;
+    int width = terminal_width(stdout);
+    printf("%s: %zu rows, %zu columns", s->name, c->spectrum.n, c->spectrum.d);
+    if (s->rows_given > c->spectrum.n) printf(", of %llu rows", (unsigned long long)s->rows_given);
+    if (s->dropped) printf(" (%zu dropped: NaN or infinity)", s->dropped);
+    putchar('\n');
+    for (int mode = 0; mode < COLLAPSE_MODES; mode++)
+        print_verdict(collapse_mode_name((collapse_mode)mode), &c->verdicts[mode], width < 120 ? width : 120);
+    printf("\nfigures\n");
+    print_spectrum(&c->spectrum);
+    print_figure("spread", c->spread, "1 in all directions, 0 in one point");
+    print_figure("uniformity", d->uniformity.value, "evenly over the sphere: %.4g", d->uniformity.expected);
+    if (d->has_alignment) {
+        print_figure("alignment", d->alignment.value, "of unrelated rows %.4g", d->alignment.chance);
+        print_figure("invariance", d->alignment.invariance, "1 when views agree, 0 at chance");
+    }
+    if (c->has_usage) print_codes(&c->usage);
+    print_figure("variance in clusters", c->within_share, "of all rows', %zu clusters%s", c->clusters_used,
+                 c->clusters_by_kmeans ? " by k-means" : "");
+    if (d->has_neural_collapse) {
+        print_figure("variance in classes", c->class_within_share, "of all rows', %zu classes",
+                     d->neural_collapse.classes);
+        print_figure("NC1", d->neural_collapse.nc1, "of permuted labels %.4g", d->neural_collapse.chance);
+    }
+    if (d->has_agreement) {
+        print_figure("AMI", d->agreement.ami, "of labels and assignments, 0 at chance");
+        print_figure("NMI", d->agreement.nmi, "of permuted labels %.4g", d->agreement.nmi_chance);
+    }
+}
+
+/* ---- --fail-on --------------------------------------------------------------------------------------------------- */
+
+/* "dimensional,cluster" as a set of bits. */
+static bool parse_modes(const char *text, unsigned *modes, error *err) {
+    *modes = 0;
+    while (text) {
+        char name[64];
+        collapse_mode mode;
+        size_t length = strcspn(text, ",");
+        snprintf(name, sizeof name, "%.*s", (int)(length < 63 ? length : 63), text);
+        if (!collapse_mode_parse(name, &mode, err)) return error_prefix(err, "--fail-on");
+        *modes |= 1u << mode;
+        text = text[length] ? text + length + 1 : NULL;
+    }
+    return true;
+}
+
+/* Exit code 3 naming the collapses that were asked about; a mode that could not be judged is told, not failed. */
+static bool judge_modes(const collapse *c, const char *name, unsigned modes, terminal *t, error *err) {
+    char found[128] = "";
+    for (int mode = 0; mode < COLLAPSE_MODES; mode++) {
+        const char *word = collapse_mode_name((collapse_mode)mode);
+        size_t length = strlen(found);
+        if (!(modes >> mode & 1)) continue;
+        if (c->verdicts[mode].verdict == VERDICT_COLLAPSED)
+            snprintf(found + length, sizeof found - length, "%s%s", length ? ", " : "", word);
+        if (c->verdicts[mode].verdict == VERDICT_UNKNOWN)
+            terminal_line(t, "mews: warning: %s: %s collapse: unknown: %s", name, word, c->verdicts[mode].sentence);
+    }
+    return !*found || error_set(err, ERROR_VERDICT, "%s: collapsed: %s", name, found);
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static bool check_pipe(const diagnose_options *o, error *err) {
+    const char *const files[] = {o->source, o->labels, o->assignments, o->second};
+    int piped = 0;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) piped += files[i] && strcmp(files[i], "-") == 0;
+    return piped <= 1 || error_set(err, ERROR_USAGE, "standard input (`-`) can be only one of the files");
+}
+
+static bool read_options(const arguments *args, diagnose_options *o, unsigned *modes, error *err) {
+    long sample, codes, seed;
+    *o = (diagnose_options){.source = args->words[0],
+                            .tensor = arguments_value(args, "--tensor", NULL),
+                            .labels = arguments_value(args, "--labels", NULL),
+                            .assignments = arguments_value(args, "--assignments", NULL),
+                            .second = arguments_value(args, "--second", NULL),
+                            .drop_nonfinite = arguments_has(args, "--drop-nonfinite")};
+    if (!arguments_number(args, "--sample", 1, 4294967295, 0, &sample, err) ||
+        !arguments_number(args, "--codes", 1, DIAGNOSE_CODES, 0, &codes, err) ||
+        !arguments_number(args, "--seed", 0, 4294967295, 0, &seed, err))
+        return false;
+    o->sample = (size_t)sample, o->codes = (size_t)codes, o->seed = (uint64_t)seed;
+    return parse_modes(arguments_value(args, "--fail-on", NULL), modes, err) && check_pipe(o, err);
+}
+
+static bool run_diagnose(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    terminal t = terminal_open(stderr);
+    diagnose_options o;
+    subject s = {0};
+    diagnosis d = {0};
+    unsigned modes;
+    if (!read_options(args, &o, &modes, err)) return false;
+    terminal_status(&t, true, "reading %s", o.source);
+    bool ok = subject_load(&s, &o, err);
+    if (ok) {
+        terminal_status(&t, true, "diagnosing %zu rows of %zu columns", s.embeddings.rows, s.embeddings.cols);
+        ok = diagnosis_make(&d, &s, o.seed, err);
+    }
+    terminal_clear(&t);
+    if (ok) {
+        if (arguments_has(args, "--json"))
+            watch_print_json(diagnosis_json(&d, &s));
+        else
+            print_text(&d, &s);
+        ok = judge_modes(&d.collapse, s.name, modes, &t, err);
+        diagnosis_free(&d);
+    }
+    subject_free(&s);
+    return ok;
+}
+
+static const option options[] = {
+    {"--labels", "-l", "FILE", "a class for each row: any integers"},
+    {"--assignments", "-a", "FILE", "a code for each row, or logits or probabilities with a column a code"},
+    {"--second", NULL, "FILE", "embeddings of the other view of each row's input"},
+    {"--tensor", "-t", "NAME", "which array, where a file holds several"},
+    {"--codes", NULL, "N", "how many codes there are (default: the largest assignment + 1)"},
+    {"--sample", NULL, "N", "look at N rows only, drawn by the seed"},
+    {"--seed", NULL, "N", "of the sample, of k-means and of permuted labels (default: 0)"},
+    {"--drop-nonfinite", NULL, NULL, "leave out rows that hold NaN or infinity"},
+    {"--fail-on", NULL, "MODE,...", "exit with 3 when one of these has collapsed"},
+    {"--json", NULL, NULL, "print one JSON object on stdout and nothing else"},
+    {0},
+};
+
+const command command_diagnose = {
+    .name = "diagnose",
+    .rules = {.words = "FILE|RUN", .min_words = 1, .max_words = 1, .options = options},
+    .summary = "has it collapsed? verdicts for embeddings from anywhere",
+    .details = "FILE holds a matrix, a row an embedding: .npy, .npz or .safetensors, `-` for any of them from a pipe.\n"
+               "RUN is a run's folder. Modes: representation (all to one point), dimensional (a subspace), cluster\n"
+               "(codes unused), intracluster (nothing left inside clusters).\n",
+    .run = run_diagnose,
+};

@@ -1,0 +1,362 @@
+/*
+ * Loading what is to be diagnosed. Shapes are compared and memory is reckoned before any array is read. Where the file
+ * holds plain float32 and every row is wanted, the matrix is the mapped file itself; otherwise rows are copied as
+ * float32, the precision that embeddings are trained in (sums over them are taken in double).
+ */
+#include "engine/rng.h"
+#include "experiments/diagnose.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
+/* Outside of this the squares of float32 leave its range. A matrix whose largest value is there has diverged or is in
+ * odd units; verdicts do not depend on the scale, so it may as well be brought back. */
+static const float SMALLEST = 1e-15f, LARGEST = 1e15f;
+/* What rows of half-precision probabilities may miss 1 by. */
+static const double SUM_SLACK = 0.02;
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* The matrix, its copies sorted by cluster and converted, and a dozen squares of the shorter side (Gram matrices, QR).
+ */
+static double bytes_needed(double n, double d) { return 12 * n * d + 96 * fmin(n, d) * fmin(n, d) + 64 * n; }
+
+static bool check_size(const array_file *a, uint64_t sample, error *err) {
+    double limit = 0.75 * (double)array_memory(), d = (double)a->cols;
+    uint64_t n = sample && sample < a->rows ? sample : a->rows, fitting = UINT32_MAX;
+    if (a->rows == 0 || a->cols == 0)
+        return error_set(err, ERROR_RUN, "%s: %" PRIu64 " × %" PRIu64 " leaves nothing to diagnose", a->name, a->rows,
+                         a->cols);
+    if (a->cols > COLUMNS_MOST)
+        return error_set(err, ERROR_RUN, "%s: has %" PRIu64 " columns; at most %d make embeddings", a->name, a->cols,
+                         COLUMNS_MOST);
+    if (n <= UINT32_MAX && bytes_needed((double)n, d) <= limit) return true;
+    while (fitting > 0 && bytes_needed((double)fitting, d) > limit) fitting /= 2;
+    return error_set(err, ERROR_USAGE,
+                     "%s: %" PRIu64 " × %" PRIu64 " needs %.1f GiB of memory, where this machine has room for %.1f; "
+                     "--sample %" PRIu64 " fits",
+                     a->name, n, a->cols, bytes_needed((double)n, d) / (1 << 30), limit / (1 << 30), fitting);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* All rows, or `sample` of them in their order (selection sampling, Knuth 3.4.2 S). */
+static bool choose_rows(subject *s, const diagnose_options *o, size_t *count, error *err) {
+    uint64_t n = s->file.rows, wanted = o->sample && o->sample < n ? o->sample : n, taken = 0;
+    s->rows_given = n;
+    s->rows = malloc(wanted * sizeof *s->rows);
+    if (!s->rows) return error_memory(err, wanted * sizeof *s->rows, "row numbers");
+    rng r = rng_stream(o->seed, RNG_SUBSET, 0, 0, 0);
+    for (uint64_t i = 0; taken < wanted; i++)
+        if (wanted == n || rng_uniform(&r) * (double)(n - i) < (double)(wanted - taken)) s->rows[taken++] = i;
+    *count = wanted;
+    return true;
+}
+
+/* How many of rows[i …] follow each other, `most` at the most. */
+static size_t run_length(const uint64_t *rows, size_t i, size_t count, size_t most) {
+    size_t length = 1;
+    while (length < most && i + length < count && rows[i + length] == rows[i] + length) length++;
+    return length;
+}
+
+static void read_rows(const array_file *a, const uint64_t *rows, size_t count, float *out) {
+    for (size_t i = 0, run; i < count; i += run) {
+        run = run_length(rows, i, count, count);
+        array_read_float(a, rows[i], run, out + i * a->cols);
+    }
+}
+
+/* The chosen rows as a matrix: the mapped file itself or a copy in *own. */
+static bool load_matrix(const array_file *a, const uint64_t *rows, size_t count, matrix *m, float **own, error *err) {
+    *m = (matrix){a->floats, count, a->cols};
+    if (a->floats && count == a->rows) return true;
+    *own = malloc(count * a->cols * sizeof **own);
+    if (!*own) return error_memory(err, count * a->cols * sizeof **own, a->name);
+    read_rows(a, rows, count, *own);
+    m->data = *own;
+    return true;
+}
+
+/* ---- values -------------------------------------------------------------------------------------------- */
+
+/* Marks rows with a value that is not finite (or, from float64, beyond float32): bad (m.rows). Refuses them unless they
+ * may be dropped. */
+static bool mark_bad(const array_file *a, matrix m, const uint64_t *rows, bool may_drop, bool *bad, error *err) {
+    size_t count = 0, first = 0;
+    for (size_t i = 0; i < m.rows; i++) {
+        float poison = 0; /* x·0 is NaN for NaN and infinity, and NaN stays */
+#pragma omp simd reduction(+ : poison)
+        for (size_t j = 0; j < m.cols; j++) poison += m.data[i * m.cols + j] * 0.0f;
+        if (poison == 0) continue;
+        if (count++ == 0) first = i;
+        bad[i] = true;
+    }
+    if (count == 0 || may_drop) return true;
+    return error_set(err, ERROR_RUN,
+                     "%s: %zu of %zu rows hold NaN or infinity%s, the first is row %" PRIu64
+                     " (from 0); --drop-nonfinite leaves them out",
+                     a->name, count, m.rows, a->wide ? " (as float32)" : "", rows[first]);
+}
+
+/* Takes the marked rows out of a matrix; *own is made when the matrix was the file itself. */
+static bool drop_rows(matrix *m, float **own, const bool *bad, size_t kept, error *err) {
+    if (!*own && !(*own = malloc(kept * m->cols * sizeof **own)))
+        return error_memory(err, kept * m->cols * sizeof **own, "the rows that are left");
+    for (size_t i = 0, to = 0; i < m->rows; i++)
+        if (!bad[i]) memmove(*own + to++ * m->cols, m->data + i * m->cols, m->cols * sizeof **own);
+    *m = (matrix){*own, kept, m->cols};
+    return true;
+}
+
+/* All zero is a constant matrix, unless float64 was cut to zero on its way. */
+static bool vanished(const array_file *a, const uint64_t *rows, size_t count) {
+    bool found = false;
+    double *row = a->wide ? malloc(a->cols * sizeof *row) : NULL;
+    for (size_t i = 0; row && i < count && !found; i++) {
+        array_read_double(a, rows[i], 1, row);
+        for (size_t j = 0; j < a->cols; j++) found |= row[j] != 0;
+    }
+    free(row);
+    return found;
+}
+
+static bool check_scale(const array_file *a, matrix m, const uint64_t *rows, error *err) {
+    float largest = 0;
+    for (size_t i = 0; i < m.rows * m.cols; i++) largest = fmaxf(largest, fabsf(m.data[i]));
+    bool zero = largest == 0 && !vanished(a, rows, m.rows);
+    if (zero || (largest >= SMALLEST && largest <= LARGEST)) return true;
+    return error_set(err, ERROR_RUN, "%s: its largest value is %.2g; scale the matrix to between %.0g and %.0g",
+                     a->name, (double)largest, (double)SMALLEST, (double)LARGEST);
+}
+
+static bool check_values(subject *s, bool may_drop, error *err) {
+    size_t n = s->embeddings.rows, kept = 0;
+    bool *bad = calloc(n, sizeof *bad);
+    bool ok = (bad || error_memory(err, n, "row marks")) &&
+              mark_bad(&s->file, s->embeddings, s->rows, may_drop, bad, err) &&
+              (!s->second.data || mark_bad(&s->other, s->second, s->rows, may_drop, bad, err));
+    for (size_t i = 0; ok && i < n; i++)
+        if (!bad[i]) s->rows[kept++] = s->rows[i];
+    if (ok) s->dropped = n - kept;
+    if (ok && kept == 0) ok = error_set(err, ERROR_RUN, "%s: every row holds NaN or infinity", s->name);
+    if (ok && s->dropped)
+        ok = drop_rows(&s->embeddings, &s->own, bad, kept, err) &&
+             (!s->second.data || drop_rows(&s->second, &s->own_second, bad, kept, err));
+    free(bad);
+    return ok && check_scale(&s->file, s->embeddings, s->rows, err) &&
+           (!s->second.data || check_scale(&s->other, s->second, s->rows, err));
+}
+
+/* ---- labels and assignments -------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* One integer a row, of the rows that are looked at. free() it. */
+static int64_t *read_ints(const subject *s, const array_file *a, error *err) {
+    size_t n = s->embeddings.rows;
+    int64_t *values = malloc(n * sizeof *values);
+    bool ok = values || error_memory(err, n * sizeof *values, a->name);
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, n);
+        ok = array_read_int(a, s->rows[i], run, values + i, err);
+    }
+    if (ok) return values;
+    free(values);
+    return NULL;
+}
+
+static bool check_length(const subject *s, const array_file *a, const char *what, error *err) {
+    return a->rows == s->rows_given || error_set(err, ERROR_RUN, "%s: %" PRIu64 " %s, but %s has %" PRIu64 " rows",
+                                                 a->name, a->rows, what, s->name, s->rows_given);
+}
+
+/* Any integers will do for labels: their distinct values become 0 … classes − 1. */
+static bool number_labels(subject *s, const array_file *a, error *err) {
+    size_t n = s->embeddings.rows, distinct = 0;
+    if (a->cols != 1)
+        return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; labels are one integer a row", a->name,
+                         a->rows, a->cols);
+    int64_t *values = read_ints(s, a, err), *sorted = values ? malloc(n * sizeof *sorted) : NULL;
+    s->labels = malloc(n * sizeof *s->labels);
+    bool ok = values && ((sorted && s->labels) || error_memory(err, n * sizeof *sorted, "labels"));
+    if (ok) {
+        memcpy(sorted, values, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, ascending);
+        for (size_t i = 0; i < n; i++)
+            if (i == 0 || sorted[i] != sorted[i - 1]) sorted[distinct++] = sorted[i];
+        for (size_t i = 0; i < n; i++) {
+            int64_t *found = bsearch(&values[i], sorted, distinct, sizeof *sorted, ascending);
+            s->labels[i] = (int32_t)(found - sorted);
+        }
+        s->classes = (int)distinct;
+    }
+    free(values);
+    free(sorted);
+    return ok;
+}
+
+static bool hard_assignments(subject *s, const array_file *a, size_t codes, error *err) {
+    size_t n = s->embeddings.rows, most = codes ? codes : DIAGNOSE_CODES, largest = 0;
+    int64_t *values = read_ints(s, a, err);
+    bool ok = values != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (values[i] < 0 || (uint64_t)values[i] >= most)
+            ok = error_set(err, ERROR_RUN, "%s: row %" PRIu64 " is assigned to code %" PRId64 "; codes are 0 to %zu",
+                           a->name, s->rows[i], values[i], most - 1);
+        else if ((size_t)values[i] > largest)
+            largest = (size_t)values[i];
+    }
+    if (ok && !(s->assignment = malloc(n * sizeof *s->assignment)))
+        ok = error_memory(err, n * sizeof *s->assignment, "assignments");
+    for (size_t i = 0; ok && i < n; i++) s->assignment[i] = (int32_t)values[i];
+    free(values);
+    return ok && (s->usage = usage_new(codes ? codes : largest + 1, err)) &&
+           usage_add_hard(s->usage, s->assignment, n, err);
+}
+
+/* Rows of probabilities: none below 0, each row's sum 1. Logits are hardly ever so. */
+static bool is_simplex(const float *row, size_t codes) {
+    double sum = 0;
+    for (size_t j = 0; j < codes; j++) {
+        if (row[j] < 0) return false;
+        sum += row[j];
+    }
+    return fabs(sum - 1) <= SUM_SLACK;
+}
+
+/* Walks over the rows in blocks: first to see whether all are probabilities, then to add them up. */
+static bool soft_assignments(subject *s, const array_file *a, error *err) {
+    size_t n = s->embeddings.rows, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1;
+    float *block = malloc(height * codes * sizeof *block);
+    bool simplex = true, ok = (block || error_memory(err, height * codes * sizeof *block, "assignments"));
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, height);
+        array_read_float(a, s->rows[i], run, block);
+        for (size_t r = 0; ok && r < run; r++) {
+            simplex = simplex && is_simplex(block + r * codes, codes);
+            for (size_t j = 0; ok && j < codes; j++)
+                ok = isfinite(block[r * codes + j]) ||
+                     error_set(err, ERROR_RUN, "%s: row %" PRIu64 " holds NaN or infinity", a->name, s->rows[i + r]);
+        }
+    }
+    s->assignment = malloc(n * sizeof *s->assignment);
+    ok = ok && (s->assignment || error_memory(err, n * sizeof *s->assignment, "assignments")) &&
+         (s->usage = usage_new(codes, err));
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, height);
+        array_read_float(a, s->rows[i], run, block);
+        for (size_t k = 0; simplex && k < run * codes; k++) block[k] = logf(fmaxf(block[k], 1e-37f));
+        ok = usage_add(s->usage, block, run, s->assignment + i, err);
+    }
+    free(block);
+    return ok;
+}
+
+static bool take_assignments(subject *s, const array_file *a, size_t codes, error *err) {
+    if (a->integers && a->cols == 1) return hard_assignments(s, a, codes, err);
+    if (a->cols < 2)
+        return error_set(err, ERROR_RUN,
+                         "%s: is %" PRIu64 " × %" PRIu64
+                         " floats; assignments are integers, or logits or probabilities with a column a code",
+                         a->name, a->rows, a->cols);
+    if (a->cols > DIAGNOSE_CODES)
+        return error_set(err, ERROR_RUN, "%s: has %" PRIu64 " codes; at most %d can be counted", a->name, a->cols,
+                         DIAGNOSE_CODES);
+    if (codes && codes != a->cols)
+        return error_set(err, ERROR_USAGE, "%s: has %" PRIu64 " codes, not %zu", a->name, a->cols, codes);
+    return soft_assignments(s, a, err);
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+/* What stands in a run's folder, where the options do not say otherwise. */
+typedef struct run_files {
+    char embeddings[1100], labels[1100], assignments[1100], diagnosis[1100];
+} run_files;
+
+static bool use_run(diagnose_options *o, run_files *f, error *err) {
+    struct stat status;
+    if (strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode)) return true;
+    snprintf(f->embeddings, sizeof f->embeddings, "%.1000s/embeddings.npy", o->source);
+    snprintf(f->labels, sizeof f->labels, "%.1000s/labels.npy", o->source);
+    snprintf(f->assignments, sizeof f->assignments, "%.1000s/assignments.npy", o->source);
+    snprintf(f->diagnosis, sizeof f->diagnosis, "%.1000s/diagnosis.json", o->source);
+    if (access(f->embeddings, F_OK) != 0)
+        return error_set(err, ERROR_RUN, "%.500s: holds no embeddings.npy; a run's folder does once it is evaluated",
+                         o->source);
+    o->source = f->embeddings;
+    if (!o->labels && access(f->labels, F_OK) == 0) o->labels = f->labels;
+    if (o->assignments || access(f->assignments, F_OK) != 0) return true;
+    o->assignments = f->assignments;
+    json_t *known = json_load_file(f->diagnosis, 0, NULL);
+    json_int_t codes = json_integer_value(json_object_get(known, "codes"));
+    if (!o->codes && codes > 0 && codes <= DIAGNOSE_CODES) o->codes = (size_t)codes;
+    json_decref(known);
+    return true;
+}
+
+static bool open_second(subject *s, const diagnose_options *o, size_t count, error *err) {
+    array_request request = {.tensor = o->tensor, .dims = 2, .option = "--tensor"};
+    size_t length = strlen(o->second);
+    if (length > 4 && strcmp(o->second + length - 4, ".npy") == 0)
+        request.tensor = NULL; /* it was for the first file */
+    if (!array_open(&s->other, o->second, &request, err)) return false;
+    if (s->other.rows != s->file.rows || s->other.cols != s->file.cols)
+        return error_set(err, ERROR_RUN,
+                         "%s: is %" PRIu64 " × %" PRIu64 ", but %s is %" PRIu64 " × %" PRIu64
+                         "; two views have one shape",
+                         s->other.name, s->other.rows, s->other.cols, s->name, s->file.rows, s->file.cols);
+    return load_matrix(&s->other, s->rows, count, &s->second, &s->own_second, err);
+}
+
+bool subject_load(subject *s, const diagnose_options *options, error *err) {
+    static const array_request for_labels = {.usual = "labels", .dims = 1};
+    static const array_request for_assignments = {.usual = "assignments", .dims = 1};
+    diagnose_options o = *options;
+    array_request request = {.tensor = o.tensor, .dims = 2, .option = "--tensor"};
+    array_file labels = {0}, assignments = {0};
+    run_files files;
+    size_t count = 0;
+    *s = (subject){0};
+    bool ok = use_run(&o, &files, err) && array_open(&s->file, o.source, &request, err);
+    if (ok && !(s->name = strdup(s->file.name))) ok = error_memory(err, strlen(s->file.name), "a name");
+    if (ok && s->file.dims != 2)
+        ok = error_set(err, ERROR_RUN, "%s: is a vector of %" PRIu64 "; embeddings are a matrix (n × d)", s->name,
+                       s->file.rows);
+    ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, &count, err);
+    /* Everything is opened and compared before anything is read: a slip should not cost minutes. */
+    ok = ok &&
+         (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
+    ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
+                                   check_length(s, &assignments, "assignments", err)));
+    ok = ok && load_matrix(&s->file, s->rows, count, &s->embeddings, &s->own, err) &&
+         (!o.second || open_second(s, &o, count, err)) && check_values(s, o.drop_nonfinite, err) &&
+         (!o.labels || number_labels(s, &labels, err)) &&
+         (!o.assignments || take_assignments(s, &assignments, o.codes, err));
+    array_close(&labels);
+    array_close(&assignments);
+    if (!ok) subject_free(s);
+    return ok;
+}
+
+void subject_free(subject *s) {
+    usage_free(s->usage);
+    free(s->assignment);
+    free(s->labels);
+    free(s->rows);
+    free(s->own);
+    free(s->own_second);
+    free(s->name);
+    array_close(&s->file);
+    array_close(&s->other);
+    *s = (subject){0};
+}

@@ -59,7 +59,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     return op_scale(t, op_add(t, invariance, op_scale(t, redundancy, o->lambda)), o->scale);
 }
 
-/* Collapse is measured on the projector's output before its last layer's standardisation. */
+/* Collapse is measured on the projector before its last layer: `hidden` columns, whatever `features` is. */
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
     const barlow *s = m->state;
     return hidden(s, t, representations, 1, training);

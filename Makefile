@@ -11,6 +11,7 @@ PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive
 
 CFLAGS_release  := -O3 -march=native
 CFLAGS_sanitize := -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz     := -O1 -g -march=native -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CFLAGS_double   := -O2 -march=native -DMEWS_DOUBLE
 CFLAGS ?= $(CFLAGS_$(KIND))
 # clang also warns where it could not vectorise a loop that was marked for it: a fact about speed, not a fault.
@@ -25,7 +26,8 @@ SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c a
                    $(filter-out experiments/main.c,$(wildcard experiments/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
-TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(BUILD)/tests/main.o
+FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o) $(BUILD)/tests/main.o
 
 # Where the programs and headers come from, and what a fresh machine lacks of it.
 DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libyaml-dev libjansson-dev \
@@ -83,6 +85,27 @@ check: deps
 sanitize: deps
 	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 test
 
+# Each reader of files gets random bytes that grow out of tests/fuzz/corpus, under sanitizers; needs clang.
+FUZZ_SECONDS ?= 60
+fuzz: deps
+	@if command -v clang >/dev/null; then $(MAKE) --no-print-directory KIND=fuzz CC=clang run-fuzzers; else \
+	    echo "make fuzz needs clang (libFuzzer), which is not here: apt-get install clang libomp-dev"; fi
+
+run-fuzzers: $(FUZZERS:%=$(BUILD)/fuzz-%)
+	@for f in $(FUZZERS); do \
+	    echo "the reader of $$f, for $(FUZZ_SECONDS) s" && mkdir -p $(BUILD)/corpus/$$f && \
+	    OMP_NUM_THREADS=1 $(BUILD)/fuzz-$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=20 \
+	        -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix=$(BUILD)/$$f- \
+	        $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f >$(BUILD)/$$f.log 2>&1 || { tail -40 $(BUILD)/$$f.log; exit 1; }; \
+	    sed -n 's/stat::number_of_executed_units: */  inputs without a finding: /p' $(BUILD)/$$f.log; done
+
+$(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libmews.a tests/fuzz/driver.c
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) $(CPPFLAGS) -DFUZZ=fuzz_$* -fsanitize=fuzzer $(LDFLAGS) tests/fuzz/driver.c $< $(BUILD)/libmews.a \
+	    $(LDLIBS) -o $@
+
+.SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o)
+
 # ---- Experiments: make NAME [DATA=PATH] [EPOCHS=N] [SEEDS=N] [JOBS=N] ----
 JOBS  ?= 1
 empty :=
@@ -131,10 +154,11 @@ help:
 	@echo "                     DATA=PATH (image folder, archive or CIFAR-10)  EPOCHS=N  SEEDS=N  JOBS=N"
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
+	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum"
 	@echo "make all             builds ./mews only"
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: all test check sanitize ablation-dims bench deps install clean help
+.PHONY: all test check sanitize fuzz run-fuzzers ablation-dims bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,57 +1,6 @@
 /* The program as a user meets it: $MEWS (or ./mews) is run, its exit code and what it prints are looked at. */
 #include "engine/file.h"
-
-#include <check.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-static char folder[64], program[1100];
-
-static void setup(void) {
-    const char *given = getenv("MEWS");
-    char here[1024];
-    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
-    snprintf(program, sizeof program, "%s%s%s", given ? "" : here, given ? "" : "/", given ? given : "mews");
-    ck_assert_msg(access(program, X_OK) == 0, "%s is not there: run `make test`", program);
-    strcpy(folder, "/tmp/mews-cli-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
-
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
-
-typedef struct said {
-    int code;
-    char out[32768], err[4096]; /* beginnings of stdout and stderr */
-} said;
-
-static void read_start(const char *name, char *out, size_t size) {
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *file = fopen(path, "r");
-    ck_assert_ptr_nonnull(file);
-    out[fread(out, 1, size - 1, file)] = '\0';
-    fclose(file);
-}
-
-/* Runs the program in the test's folder with these words (as a shell reads them). */
-static const said *mews(const char *words) {
-    static said s;
-    char command[2048];
-    snprintf(command, sizeof command, "cd %s && '%s' %s >out 2>err </dev/null", folder, program, words);
-    int status = system(command);
-    ck_assert(WIFEXITED(status));
-    s.code = WEXITSTATUS(status);
-    read_start("out", s.out, sizeof s.out);
-    read_start("err", s.err, sizeof s.err);
-    return &s;
-}
+#include "tests/experiments/program.h"
 
 static void write_spec(const char *text) {
     char path[128];
@@ -60,20 +9,11 @@ static void write_spec(const char *text) {
     ck_assert(file_write(path, text, strlen(text), &err));
 }
 
-/* Exit code 2, nothing on stdout, and exactly this line on stderr. */
-static void refused(const char *words, const char *line) {
-    const said *s = mews(words);
-    char expected[1024];
-    snprintf(expected, sizeof expected, "mews: %s\n", line);
-    ck_assert_str_eq(s->err, expected);
-    ck_assert_str_eq(s->out, "");
-    ck_assert_int_eq(s->code, 2);
-}
-
 START_TEST(test_help_is_no_error_and_goes_to_stdout) {
-    static const char *const asks[] = {"--help",          "help",         "train --help",     "sweep --help",
-                                       "eval -h",         "data --help",  "report --help",    "keys --help",
-                                       "datasets --help", "bench --help", "backbones --help", "methods --help"};
+    static const char *const asks[] = {
+        "--help",        "help",        "train --help",    "sweep --help",    "eval -h",      "data --help",
+        "report --help", "keys --help", "datasets --help", "diagnose --help", "bench --help", "backbones --help",
+        "methods --help"};
     for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
         const said *s = mews(asks[i]);
         ck_assert_msg(s->code == 0 && !*s->err && strstr(s->out, "usage: mews"), "%s", asks[i]);
@@ -184,7 +124,7 @@ Suite *suite_cli(void) {
     Suite *suite = suite_create("cli");
     TCase *tests = tcase_create("cli");
     tcase_set_timeout(tests, 120);
-    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_checked_fixture(tests, program_setup, program_teardown);
     tcase_add_test(tests, test_help_is_no_error_and_goes_to_stdout);
     tcase_add_test(tests, test_no_command_is_a_bad_command);
     tcase_add_test(tests, test_slips_get_one_line_with_the_nearest_name);

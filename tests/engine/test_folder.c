@@ -212,6 +212,7 @@ START_TEST(test_hostile_archive_members_are_passed_over_with_a_warning) {
     bench_member_image(a, "train/ant/0.png", 1);
     bench_member_image(a, "train/../../train/ant/1.png", 2);
     bench_member_image(a, outside, 3);
+    bench_member(a, "train/ant/..", AE_IFREG, "x", 1);
     bench_member(a, "train/ant/2.png", AE_IFLNK, "/etc/passwd", 0);
     bench_member(a, "train/ant/3.png", AE_IFCHR, NULL, 0);
     bench_member_image(a, "train/ant/4..png", 4); /* two dots in a name are harmless */
@@ -221,6 +222,7 @@ START_TEST(test_hostile_archive_members_are_passed_over_with_a_warning) {
     ck_assert_uint_eq(dataset_count(set, SPLIT_TRAIN), 2);
     ck_assert_ptr_nonnull(strstr(b.said, "skipping train/../../train/ant/1.png: its name leads out of the archive"));
     ck_assert_ptr_nonnull(strstr(b.said, "/9.png: its name leads out of the archive"));
+    ck_assert_ptr_nonnull(strstr(b.said, "skipping train/ant/..: its name leads out of the archive"));
     ck_assert_ptr_nonnull(strstr(b.said, "skipping train/ant/2.png: a link"));
     ck_assert_ptr_nonnull(strstr(b.said, "skipping train/ant/3.png: not a regular file"));
     ck_assert_int_ne(access(outside, F_OK), 0);

@@ -62,7 +62,8 @@ add('png_rgb_16', png(wide, 2))
 add('png_grey_16', png(wide[:, :, 0], 0), np.repeat((wide[:, :, :1] >> 8).astype(np.uint8), 3, 2))
 add('png_interlaced', png(scene, 2, True))
 
-for i, (picture, side) in enumerate([(image, 16), (image.transpose(Image.TRANSPOSE), 16), (image.crop((0, 0, 8, 25)), 10)]):
+for i, (picture, side) in enumerate([(image, 16), (image.transpose(Image.TRANSPOSE), 16), (image.crop((0, 0, 8, 25)), 10),
+                                    (image.crop((0, 0, 25, 8)), 10)]):
     arrays[f'fit_{i}.source'] = np.asarray(picture)
     arrays[f'fit_{i}.target'] = np.asarray(T.CenterCrop(side)(T.Resize(side, T.InterpolationMode.BICUBIC)(picture)))
 save('images', arrays)

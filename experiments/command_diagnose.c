@@ -47,6 +47,10 @@ __attribute__((format(printf, 3, 4))) static void print_figure(const char *name,
 }
 
 static void print_rank(const char *name, const rank_figure *r) {
+    if (isnan(r->share) || isnan(r->noise_share)) {
+        print_figure(name, r->value, "too few rows for more");
+        return;
+    }
     print_figure(name, r->value, "%.4g of the most possible, %.4g of what noise scores (%.4g)", r->share,
                  r->noise_share, r->noise);
 }

@@ -16,7 +16,9 @@
 enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
 /* Outside of this the squares of float32 leave its range. A matrix whose largest value is there has diverged or is in
  * odd units; verdicts do not depend on the scale, so it may as well be brought back. */
-static const float SMALLEST = 1e-15f, LARGEST = 1e15f;
+static const double SMALLEST = 1e-15, LARGEST = 1e15;
+/* Rounding to float32 may make up this share of the variance: a hundredth of the differences. */
+static const double ROUNDING_MOST = 1e-4;
 /* What rows of half-precision probabilities may miss 1 by. */
 static const double SUM_SLACK = 0.02;
 
@@ -114,25 +116,54 @@ static bool drop_rows(matrix *m, float **own, const bool *bad, size_t kept, erro
     return true;
 }
 
-/* All zero is a constant matrix, unless float64 was cut to zero on its way. */
-static bool vanished(const array_file *a, const uint64_t *rows, size_t count) {
-    bool found = false;
-    double *row = a->wide ? malloc(a->cols * sizeof *row) : NULL;
-    for (size_t i = 0; row && i < count && !found; i++) {
-        array_read_double(a, rows[i], 1, row);
-        for (size_t j = 0; j < a->cols; j++) found |= row[j] != 0;
+/* The largest |x|, in the precision of the file; row (cols) is scratch. */
+static double largest_value(const array_file *a, matrix m, const uint64_t *rows, double *row) {
+    double largest = 0;
+    for (size_t i = 0; i < m.rows; i++) {
+        if (a->wide) array_read_double(a, rows[i], 1, row);
+        for (size_t j = 0; j < m.cols; j++)
+            largest = fmax(largest, fabs(a->wide ? row[j] : (double)m.data[i * m.cols + j]));
     }
-    free(row);
-    return found;
+    return largest;
+}
+
+/*
+ * Whether a float64 matrix lost to float32 what its rows differ by, as small differences on a large offset do: the
+ * variance of the rounding errors against that of the values, each about its column's mean. Differences of 1e-12 and
+ * less are float64's own noise; work (4, cols) is scratch.
+ */
+static bool loses_differences(const array_file *a, matrix m, const uint64_t *rows, double *work) {
+    size_t d = m.cols;
+    double *row = work, *first = row + d, *sums = first + d, *errors = sums + d;
+    double squares = 0, error_squares = 0, size = 0, n = (double)m.rows;
+    memset(sums, 0, 2 * d * sizeof *sums);
+    array_read_double(a, rows[0], 1, first);
+    for (size_t i = 0; i < m.rows; i++) {
+        array_read_double(a, rows[i], 1, row);
+        for (size_t j = 0; j < d; j++) {
+            double x = row[j] - first[j], e = row[j] - (double)m.data[i * d + j];
+            sums[j] += x, errors[j] += e;
+            squares += x * x, error_squares += e * e, size += row[j] * row[j];
+        }
+    }
+    for (size_t j = 0; j < d; j++) squares -= sums[j] * sums[j] / n, error_squares -= errors[j] * errors[j] / n;
+    return squares > 1e-24 * size && error_squares > ROUNDING_MOST * squares;
 }
 
 static bool check_scale(const array_file *a, matrix m, const uint64_t *rows, error *err) {
-    float largest = 0;
-    for (size_t i = 0; i < m.rows * m.cols; i++) largest = fmaxf(largest, fabsf(m.data[i]));
-    bool zero = largest == 0 && !vanished(a, rows, m.rows);
-    if (zero || (largest >= SMALLEST && largest <= LARGEST)) return true;
-    return error_set(err, ERROR_RUN, "%s: its largest value is %.2g; scale the matrix to between %.0g and %.0g",
-                     a->name, (double)largest, (double)SMALLEST, (double)LARGEST);
+    double *work = malloc(4 * m.cols * sizeof *work);
+    if (!work) return error_memory(err, 4 * m.cols * sizeof *work, a->name);
+    double largest = largest_value(a, m, rows, work);
+    bool lost = a->wide && largest >= SMALLEST && largest <= LARGEST && loses_differences(a, m, rows, work);
+    free(work);
+    if (lost)
+        return error_set(err, ERROR_RUN,
+                         "%s: its rows differ by less than float32 can tell beside its offset; subtract the column "
+                         "means first",
+                         a->name);
+    return largest == 0 || (largest >= SMALLEST && largest <= LARGEST) ||
+           error_set(err, ERROR_RUN, "%s: its largest value is %.2g; scale the matrix to between %.0g and %.0g",
+                     a->name, largest, SMALLEST, LARGEST);
 }
 
 static bool check_values(subject *s, bool may_drop, error *err) {

@@ -339,6 +339,27 @@ START_TEST(test_rows_that_are_not_finite_are_counted_named_and_dropped_on_reques
 }
 END_TEST
 
+START_TEST(test_float64_beyond_float32_is_told_instead_of_called_collapsed) {
+    float *x = noise(N, D, D);
+    double y[N * D];
+    for (int i = 0; i < N * D; i++) y[i] = 1e9 + x[i];
+    write_array("offset.npy", NPY_F64, N, D, y);
+    for (int i = 0; i < N * D; i++) y[i] = 1e-300 * x[i];
+    write_array("tiny.npy", NPY_F64, N, D, y);
+    for (int i = 0; i < N * D; i++) y[i] = 0.7;
+    write_array("constant.npy", NPY_F64, N, D, y);
+    free(x);
+    refused_with(1, "diagnose offset.npy",
+                 "offset.npy: its rows differ by less than float32 can tell beside its offset; "
+                 "subtract the column means first");
+    refused_with(1, "diagnose tiny.npy",
+                 "tiny.npy: its largest value is 3.7e-300; scale the matrix to between 1e-15 and 1e+15");
+    json_t *d = diagnosis("constant.npy");
+    ck_assert_str_eq(verdict_of(d, "representation"), "collapsed");
+    json_decref(d);
+}
+END_TEST
+
 /* A file of the size its header claims, with a hole where the data would be. */
 START_TEST(test_a_hostile_size_is_refused_before_memory_is_touched) {
     static const char header[] = "{'descr': '<f4', 'fortran_order': False, 'shape': (400000000, 5000), }";
@@ -391,6 +412,7 @@ Suite *suite_diagnose(void) {
     tcase_add_test(tests, test_broken_files_get_one_line_and_exit_code_1);
     tcase_add_test(tests, test_shapes_that_do_not_belong_together_are_refused);
     tcase_add_test(tests, test_rows_that_are_not_finite_are_counted_named_and_dropped_on_request);
+    tcase_add_test(tests, test_float64_beyond_float32_is_told_instead_of_called_collapsed);
     tcase_add_test(tests, test_a_hostile_size_is_refused_before_memory_is_touched);
     tcase_add_test(tests, test_bad_commands_are_told_before_anything_is_read);
     suite_add_tcase(suite, tests);

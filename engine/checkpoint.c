@@ -1,3 +1,8 @@
+/*
+ * A checkpoint is a safetensors file of every weight, buffer and optimiser state, with the position in its metadata:
+ * all that does not follow from the spec. It is written beside its name and renamed, and the one before it is kept, so
+ * a crash at any moment leaves a sound one; loading takes the newest that passes its checks and says what it skipped.
+ */
 #include "engine/checkpoint.h"
 #include "engine/safetensors.h"
 

@@ -1,3 +1,8 @@
+/*
+ * Messages for people. An error travels up as a value and keeps the first thing that went wrong: what fails later fails
+ * because of it. Functions here return false, so that a caller can report and leave in one line. Whoever knows more of
+ * the context (the file, the run) puts it in front with error_prefix. error_nearest is behind every "did you mean".
+ */
 #include "engine/error.h"
 
 #include <stdarg.h>

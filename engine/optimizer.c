@@ -1,3 +1,9 @@
+/*
+ * Optimisers, as PyTorch defines them; the formulas stand in the header, the passes over memory in the backend. Here is
+ * what is decided once a step: the learning rate, the clipping factor, Adam's bias corrections and LARS' trust ratios.
+ * One clipping factor serves all parameters, and it comes with the factor that averages accumulated gradients, so that
+ * gradients are read once.
+ */
 #include "engine/optimizer.h"
 
 #include <math.h>

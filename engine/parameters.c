@@ -1,3 +1,9 @@
+/*
+ * Parameters outlive the tape: their memory is taken from the backend once and given back at the end, and the tape
+ * leaves them alone because they are marked `lasting`. Each is drawn from a random stream of its own, numbered by its
+ * place in the set, so adding one at the end changes no earlier one. Constants (the dictionary) are redrawn from the
+ * seed rather than saved.
+ */
 #include "engine/parameters.h"
 
 #include <math.h>

@@ -1,3 +1,8 @@
+/*
+ * Philox 4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011). There is no state to carry
+ * from step to step: a draw is a hash of its key and its position, so any thread can compute any draw, in any order,
+ * and a resumed run needs nothing but the numbers of its epoch and sample to go on with the same bits.
+ */
 #include "engine/rng.h"
 
 #include <math.h>

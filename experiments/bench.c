@@ -1,3 +1,8 @@
+/*
+ * The yardsticks. Each repeats one piece of real work (the code that runs use, not a copy of it), drops the first
+ * repetition, which fills caches and pools, and reports median, least and most: on a busy machine the least is what the
+ * code can do and the median what one gets.
+ */
 #include "experiments/bench.h"
 #include "engine/clock.h"
 #include "analysis/spectrum.h"

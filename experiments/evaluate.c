@@ -1,3 +1,9 @@
+/*
+ * What is measured on a trained run. The images pass the network once, without augmentation, and everything else works
+ * on those rows: probes fit on the training split and are judged on the test split (the validation split, where one is
+ * held out); clusters and collapse are the latter's alone. Its embeddings, codes and labels stay in the run's folder,
+ * so that the report and `mews diagnose` need no network.
+ */
 #include "experiments/evaluate.h"
 #include "analysis/agreement.h"
 #include "analysis/collapse.h"

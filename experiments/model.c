@@ -1,3 +1,8 @@
+/*
+ * A spec made flesh: backend, parameters, backbone, method and optimiser, and the passes that training and evaluation
+ * run through them. The order of making them is part of a run's bits, since parameters are drawn in that order. Passes
+ * for evaluation record nothing and return host copies; errors wait on the tape for the caller's tape_check.
+ */
 #include "experiments/model.h"
 
 #include <stdlib.h>

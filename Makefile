@@ -107,20 +107,30 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libmews.a tests/fuzz/driv
 .SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o)
 
 # ---- Experiments: make NAME [DATA=PATH] [EPOCHS=N] [SEEDS=N] [JOBS=N] ----
-JOBS  ?= 1
-empty :=
-space := $(empty) $(empty)
-comma := ,
-seeds  = $(subst $(space),$(comma),$(shell seq 0 $$(($(SEEDS) - 1))))
-kind   = $(if $(wildcard $(DATA)/data_batch_1.bin $(DATA)/cifar-10-batches-bin)$(findstring cifar-10-binary,$(DATA)),cifar10,folder)
-suffix = $(if $(DATA),-$(firstword $(subst ., ,$(notdir $(patsubst %/,%,$(DATA))))))$(if $(EPOCHS),-$(EPOCHS)-epochs)
-set    = --set name=$(1)$(suffix) $(if $(DATA),--set data.name=$(kind) --set "data.path=$(abspath $(DATA))") \
-         $(if $(EPOCHS),--set train.epochs=$(EPOCHS)) $(if $(SEEDS),--set "sweep.train.seed=[$(seeds)]")
+# All of it in the shell, which make hands these variables: make itself would take a path with a space for two.
+# Results are named after the experiment, the data's base name and the epochs, so that other settings are other folders.
+define experiment
+	@set -e; set --; suffix=; \
+	for n in "EPOCHS=$$EPOCHS" "SEEDS=$$SEEDS" "JOBS=$$JOBS"; do case $${n#*=} in \
+	    '') ;; 0*|*[!0-9]*) echo "make $@: $${n%%=*} takes a number from 1, not \`$${n#*=}\`" >&2; exit 2;; esac; done; \
+	if test -n "$$DATA"; then \
+	    test -e "$$DATA" || { echo "make $@: DATA: there is no file or folder $$DATA" >&2; exit 2; }; \
+	    path=$$(realpath -s "$$DATA"); base=$$(basename "$$path"); base=$${base%%.*}; \
+	    suffix=-$$(printf %s "$${base:-data}" | LC_ALL=C tr -c A-Za-z0-9_- _ | cut -c -32); kind=folder; \
+	    case $$(basename "$$path") in *cifar-10-binary*) kind=cifar10;; esac; \
+	    if test -e "$$path/data_batch_1.bin" || test -e "$$path/cifar-10-batches-bin"; then kind=cifar10; fi; \
+	    set -- "$$@" --set data.name=$$kind --set "data.path=$$path"; fi; \
+	if test -n "$$EPOCHS"; then suffix=$$suffix-$$EPOCHS-epochs; set -- "$$@" --set train.epochs=$$EPOCHS; fi; \
+	if test -n "$$SEEDS"; then \
+	    set -- "$$@" --set "sweep.train.seed=[$$(seq -s, 0 $$((SEEDS - 1)))]"; fi; \
+	./mews sweep experiments/$@.yaml --set name=$@$$suffix "$$@" -j "$${JOBS:-1}"; \
+	./mews report results/$@$$suffix
+endef
+export DATA EPOCHS SEEDS JOBS
 
 ablation-dims: deps
 	@$(MAKE) --no-print-directory all
-	@./mews sweep experiments/$@.yaml $(call set,$@) -j $(JOBS)
-	@./mews report results/$@$(suffix)
+	$(experiment)
 
 bench: deps
 	@$(MAKE) --no-print-directory all

@@ -1,3 +1,8 @@
+/*
+ * Opening goes in three steps: get the bytes mapped (a file, or standard input spooled into one), tell the kind by the
+ * first of them, and choose one array of those the file offers. Whatever a name in the file may be, choosing happens on
+ * shapes and names alone; no element is read before a caller asks for rows.
+ */
 #include "analysis/array_file.h"
 #include "analysis/npz.h"
 

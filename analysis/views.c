@@ -1,3 +1,8 @@
+/*
+ * Pairs of rows are looked at in square blocks, distances by a matrix product in double. A block's sums have one owner
+ * a row and are added in order, so the thread count decides no bit. Alignment's chance level needs no pairs at all: it
+ * follows from the sums of both views.
+ */
 #include "analysis/views.h"
 #include "engine/rng.h"
 

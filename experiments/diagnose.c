@@ -1,3 +1,7 @@
+/*
+ * The figures of one subject: the verdicts of collapse.h, and what a second view or labels allow beyond them. Keys that
+ * a run's records hold already (prototype_nmi, …) keep their names here.
+ */
 #include "experiments/diagnose.h"
 
 #include <math.h>

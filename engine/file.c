@@ -82,7 +82,7 @@ bool file_write(const char *path, const void *data, size_t size, error *err) {
 
 /* Opens a regular file and tells its size; −1 with a message otherwise. */
 static int open_regular(const char *path, size_t *size, error *err) {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would keep us waiting for its writer */
     struct stat status;
     if (file < 0 || fstat(file, &status) != 0) {
         error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));

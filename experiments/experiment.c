@@ -1,3 +1,8 @@
+/*
+ * One run from spec to figures: open the data, open the run's folder, train, evaluate, and write how it ended. A run
+ * that fails keeps its reason in run.json; only "finished" lets a sweep skip it. `mews eval` enters halfway: the same
+ * spec with another `eval:`, measured on the weights that are there.
+ */
 #include "experiments/experiment.h"
 #include "engine/clock.h"
 #include "engine/checkpoint.h"
@@ -18,6 +23,15 @@ static void data_progress(void *context, const char *what, uint64_t done, uint64
 static void data_warn(void *context, const char *line) {
     const experiment_hooks *hooks = context;
     if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+/* Told before the training rather than after it. */
+static bool can_be_measured(const spec *s, const dataset *data, error *err) {
+    if (!s->eval.metrics || dataset_count(data, SPLIT_TEST) || dataset_count(data, SPLIT_VALIDATION)) return true;
+    return error_set(err, ERROR_USAGE,
+                     "%s holds no test images to measure on: add test/<class>/ beside train/<class>/, or name the "
+                     "classes' folders alone and a tenth is set apart",
+                     s->data.path);
 }
 
 static void note_outcome(run_outcome *out, const run *r, run_end end) {
@@ -55,7 +69,8 @@ bool experiment_run(const run_plan *plan, const char *results, const experiment_
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     if (!data) return false;
     run r;
-    if (!run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), err)) {
+    if (!can_be_measured(s, data, err) ||
+        !run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), err)) {
         dataset_close(data);
         return false;
     }

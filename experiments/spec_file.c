@@ -269,6 +269,8 @@ static void name_from_path(const char *path, char out[SPEC_NAME_SIZE]) {
     if (!name_is_safe(out)) strcpy(out, "run");
 }
 
+enum { LARGEST = 1 << 16 }; /* bytes; the YAML library's time grows with the square of unclosed brackets */
+
 bool spec_file_read(spec_file *file, const char *path, error *err) {
     *file = (spec_file){.path = strdup(path)};
     reader r = {.path = path, .err = err};
@@ -277,6 +279,10 @@ bool spec_file_read(spec_file *file, const char *path, error *err) {
     size_t size = 0;
     error reading = {0};
     char *text = file_read(path, &size, &reading);
+    if (size > LARGEST) {
+        error_set(err, ERROR_USAGE, "%s: is too large for a spec (%zu bytes; at most %d)", path, size, LARGEST);
+        goto done;
+    }
     if (!text || !file->path) {
         error_set(err, ERROR_USAGE, "%s", text ? "out of memory" : reading.text);
         goto done;

@@ -1,3 +1,9 @@
+/*
+ * The training loop. What it must keep: a run that was killed and started again ends with the bits of one that was not.
+ * So everything that a step depends on is its number (batches, augmentations, learning rate) or in the checkpoint, and
+ * metrics.jsonl is on the disk before the checkpoint that names its length. A loss or gradient that is no number stops
+ * the run before it reaches the weights.
+ */
 #include "experiments/train.h"
 #include "engine/clock.h"
 #include "engine/checkpoint.h"
@@ -25,7 +31,8 @@ static bool save(training *t, error *err) {
            checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
 }
 
-/* Names the parameter with the largest gradient, or the first whose gradient is not a number. */
+/* Names the parameter with the largest gradient, or the first whose gradient is not finite. Steps and epochs count from
+ * 1 here, as in progress and metrics. */
 static bool diverged(training *t, double loss, error *err) {
     const parameters *p = t->model->parameters;
     const char *name = "none";
@@ -44,7 +51,8 @@ static bool diverged(training *t, double loss, error *err) {
         "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s; the last "
         "checkpoint before it is kept. A smaller optimizer.lr, a longer optimizer.warmup or optimizer.clip "
         "may help",
-        (unsigned long long)t->at.step, (unsigned long long)(t->at.step / t->steps_per_epoch), loss, most, name);
+        (unsigned long long)(t->at.step + 1), (unsigned long long)(t->at.step / t->steps_per_epoch + 1),
+        isnan(loss) ? (double)NAN : loss, isnan(most) ? (double)NAN : most, name); /* no "-nan" */
 }
 
 static bool log_step(training *t, const method_context *context, double loss, double lr, double norm, double seconds,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { HEADER = 64, HUGE_PAGE = 2 << 20 };
 
@@ -20,11 +21,13 @@ typedef struct block {
 struct pool {
     block *idle;
     backend_memory memory;
-    uint64_t in_use;
+    uint64_t in_use, most; /* most: what the machine has */
 };
 
 struct pool *pool_create(void) {
-    return calloc(1, sizeof(struct pool));
+    struct pool *p = calloc(1, sizeof *p);
+    if (p) p->most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
+    return p;
 }
 
 void pool_destroy(struct pool *p) {
@@ -63,6 +66,8 @@ static block *take_idle(struct pool *p, size_t bytes) {
 static block *take_new(struct pool *p, size_t bytes) {
     extent e = extent_of(bytes);
     void *base = NULL;
+    /* Linux promises memory that it does not have and kills whoever touches it: better to say so while we can. */
+    if (e.total < bytes || e.total > p->most - p->memory.bytes_held) return NULL;
     if (posix_memalign(&base, e.align, e.total) != 0) return NULL;
     if (e.align == HUGE_PAGE) madvise(base, e.total, MADV_HUGEPAGE);
     block *b = (block *)((char *)base + e.lead - HEADER);

@@ -34,8 +34,6 @@ struct safetensors {
     char *path;
 };
 
-size_t safetensors_dtype_size(safetensors_dtype dtype) { return dtypes[dtype].size; }
-
 /* ---- Checking ---- */
 
 /* A JSON number that is a whole number in [0, 2^63). */

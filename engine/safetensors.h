@@ -37,7 +37,6 @@ const safetensors_entry *safetensors_at(const safetensors *st, size_t i); /* in 
 const safetensors_entry *safetensors_find(const safetensors *st, const char *name);
 /* A value of the header's __metadata__ (strings only), or NULL. */
 const char *safetensors_metadata(const safetensors *st, const char *key);
-size_t safetensors_dtype_size(safetensors_dtype dtype);
 
 /* Elements [first, first + count) of an entry, which must exist, converted from any dtype. */
 void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out);

@@ -59,10 +59,8 @@ void cpu_update_adamw(backend *b, const update *u);
 
 #ifdef MEWS_DOUBLE
 #define cblas_rgemm cblas_dgemm
-#define cblas_rgemv cblas_dgemv
 #else
 #define cblas_rgemm cblas_sgemm
-#define cblas_rgemv cblas_sgemv
 #endif
 
 #endif

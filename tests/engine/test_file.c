@@ -121,6 +121,15 @@ START_TEST(test_unreadable_and_unwritable_paths_are_named) {
 }
 END_TEST
 
+/* Opening a FIFO for reading waits for a writer, who may never come. */
+START_TEST(test_a_pipe_is_no_file_and_nobody_waits_for_it) {
+    error err = {0};
+    ck_assert_int_eq(mkfifo(in_folder("pipe"), 0600), 0);
+    ck_assert_ptr_null(file_read(in_folder("pipe"), NULL, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "not a file"));
+}
+END_TEST
+
 START_TEST(test_a_map_holds_the_files_bytes) {
     error err = {0};
     file_map m;
@@ -160,6 +169,7 @@ Suite *suite_file(void) {
     tcase_add_test(tests, test_a_written_file_has_the_rights_open_would_give);
     tcase_add_test(tests, test_a_full_disk_is_told);
     tcase_add_test(tests, test_unreadable_and_unwritable_paths_are_named);
+    tcase_add_test(tests, test_a_pipe_is_no_file_and_nobody_waits_for_it);
     tcase_add_test(tests, test_a_map_holds_the_files_bytes);
     tcase_add_test(tests, test_folders_are_made_all_the_way_down);
     suite_add_tcase(suite, tests);

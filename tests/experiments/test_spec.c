@@ -162,6 +162,13 @@ START_TEST(test_what_is_not_a_spec_is_refused) {
 }
 END_TEST
 
+START_TEST(test_a_file_too_large_for_a_spec_is_not_parsed) {
+    static char brackets[100001];
+    memset(brackets, '[', sizeof brackets - 1);
+    refused(brackets, NULL, "a.yaml: is too large for a spec (100000 bytes; at most 65536)");
+}
+END_TEST
+
 START_TEST(test_a_resolved_spec_reads_back_to_itself) {
     run_plan plan = resolved("name: x\nmethod: {name: falcon, beta: 0.1}\naugment: {preset: symmetric, hue: 0.3}\n"
                              "optimizer: {lr: 3.3e-4}\neval: [knn]\ndata: {path: \"a \\\"b\\\" \\\\ \\t#c: d\"}\n",
@@ -220,6 +227,7 @@ Suite *suite_spec(void) {
     tcase_add_test(tests, test_unknown_names_get_the_nearest_one);
     tcase_add_test(tests, test_values_that_do_not_fit_are_refused_with_their_line);
     tcase_add_test(tests, test_what_is_not_a_spec_is_refused);
+    tcase_add_test(tests, test_a_file_too_large_for_a_spec_is_not_parsed);
     tcase_add_test(tests, test_a_resolved_spec_reads_back_to_itself);
     tcase_add_test(tests, test_identity_is_what_decides_the_result);
     suite_add_tcase(suite, tests);

@@ -47,10 +47,10 @@ static bool sync_folder_of(const char *path) {
 }
 
 bool file_commit(file_writer *w, error *err) {
-    errno = 0;
-    bool written = !ferror(w->stream);
-    written &= fflush(w->stream) == 0 && fsync(fileno(w->stream)) == 0;
+    bool written = !ferror(w->stream); /* if not, errno still tells why the last write failed */
+    if (written) errno = 0;
     int reason = errno;
+    if (written && (fflush(w->stream) != 0 || fsync(fileno(w->stream)) != 0)) written = false, reason = errno;
     if (fclose(w->stream) != 0 && written) written = false, reason = errno;
     w->stream = NULL;
     if (written && (rename(w->temporary, w->path) != 0 || !sync_folder_of(w->path))) written = false, reason = errno;

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The data set's progress, told as the run's. */
 static void data_progress(void *context, const char *what, uint64_t done, uint64_t total) {
@@ -102,6 +103,8 @@ static bool only_eval(const settings *overrides, error *err) {
 static bool read_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
     char path[1200];
     snprintf(path, sizeof path, "%s/spec.yaml", folder);
+    if (access(path, F_OK) != 0)
+        return error_set(err, ERROR_USAGE, "%s is no run's folder: it holds no spec.yaml", folder);
     if (!only_eval(overrides, err) || !spec_file_read(file, path, err)) return false;
     for (size_t i = 0; i < overrides->count; i++) {
         const setting *o = &overrides->items[i];

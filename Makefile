@@ -34,7 +34,7 @@ DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapack
                 libjpeg62-turbo-dev libpng-dev libarchive-dev check gnuplot-nox fonts-dejavu-core
 
 all: $(BUILD)/mews
-	@ln -sf $(BUILD)/mews mews
+	@test $(KIND) != release || ln -sf $(BUILD)/mews mews # other kinds are for tests
 
 $(BUILD)/libmews.a: $(OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
@@ -83,7 +83,7 @@ check: deps
 	@$(MAKE) --no-print-directory test
 
 sanitize: deps
-	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 test
+	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=print_suppressions=0 test
 
 # Each reader of files gets random bytes that grow out of tests/fuzz/corpus, under sanitizers; needs clang.
 FUZZ_SECONDS ?= 60

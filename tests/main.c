@@ -20,6 +20,13 @@ static const struct {
 #undef SUITE
 };
 
+/*
+ * For the leak sanitizer: tests of the analysis leave their matrices and results to their process, which ends with the
+ * test. Whether the analysis itself frees what it takes is seen where the program runs it: suites cli, resume, diagnose.
+ */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:tests/analysis/\n"; }
+
 static int wanted(const char *name, int argc, char **argv) {
     for (int i = 1; i < argc; i++)
         if (strcmp(argv[i], name) == 0) return 1;

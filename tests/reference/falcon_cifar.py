@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""FALCON on CIFAR-10 as a PyTorch user would write it: the yardstick for `make check-reference`.
+"""FALCON on CIFAR-10 as a PyTorch user would write it: what falcon_cifar.yaml is compared with.
 
   falcon_cifar.py ARCHIVE SEED [EPOCHS [IMAGES]]     ARCHIVE: train/<class>/*.jpg and test/<class>/*.jpg
 

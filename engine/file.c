@@ -7,6 +7,7 @@
  */
 #include "engine/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -31,6 +32,17 @@ bool file_begin(file_writer *w, const char *path, error *err) {
     if (file >= 0) close(file);
     file_abandon(w);
     return false;
+}
+
+void file_remove_leftovers(const char *folder) {
+    DIR *d = opendir(folder);
+    if (!d) return;
+    for (struct dirent *e; (e = readdir(d));) {
+        const char *mark = strstr(e->d_name, ".tmp-");
+        size_t digits = mark ? strspn(mark + 5, "0123456789") : 0;
+        if (digits && !mark[5 + digits]) unlinkat(dirfd(d), e->d_name, 0);
+    }
+    closedir(d);
 }
 
 static bool sync_folder_of(const char *path) {

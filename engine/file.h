@@ -19,6 +19,9 @@ bool file_begin(file_writer *w, const char *path, error *err);
 bool file_commit(file_writer *w, error *err);  /* flush, fsync, rename, fsync of the folder; frees w */
 void file_abandon(file_writer *w);             /* removes the temporary file; frees w; harmless after commit */
 
+/* Removes what writers that were killed left in a folder; for who knows that nobody is writing there now. */
+void file_remove_leftovers(const char *folder);
+
 /* Writes `size` bytes to `path` by the same road. */
 bool file_write(const char *path, const void *data, size_t size, error *err);
 

@@ -169,6 +169,7 @@ bool run_open(run *r, const char *results, const run_plan *plan, const char *dat
     char path[1200];
     if (!name_folder(r, results, plan, data_checksum, err)) return false;
     if (!file_make_folders(r->folder, err) || !take_lock(r, err) || !read_record(r, err)) goto failed;
+    file_remove_leftovers(r->folder); /* the lock is ours: a killed process wrote them */
     open_log(r);
     r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
     if (r->status == RUN_FINISHED || r->status == RUN_TRAINED) return true;

@@ -88,7 +88,7 @@ static void *read_ahead(void *argument) {
 /* ---- The decoding threads ---- */
 
 /* Fits every image of the batch into its place in `pixels` and frees the file's bytes. */
-static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2]) {
+static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], uint32_t *refitted) {
     size_t each = (size_t)side * (size_t)side * 3;
 #pragma omp parallel
     {
@@ -107,10 +107,15 @@ static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2]) {
                 image_fit(r, &decoded, side, pixels + (size_t)i * each, &err);
             if (err.code)
                 snprintf(b->problems[i], sizeof b->problems[i], "%.190s", err.text);
-            else if (decoded.width < side || decoded.height < side)
-#pragma omp critical(decode_smallest)
-                if (!smallest[0] || (int64_t)decoded.width * decoded.height < (int64_t)smallest[0] * smallest[1])
+            else if (decoded.width != side || decoded.height != side)
+#pragma omp critical(decode_sizes)
+            {
+                bool small = decoded.width < side || decoded.height < side;
+                int64_t pixels_of_least = (int64_t)smallest[0] * smallest[1];
+                if (small && (!smallest[0] || (int64_t)decoded.width * decoded.height < pixels_of_least))
                     smallest[0] = decoded.width, smallest[1] = decoded.height;
+                ++*refitted;
+            }
             image_free(&decoded);
             free(item->data);
             item->data = NULL;
@@ -166,7 +171,7 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
         pthread_mutex_lock(&r->lock);
         while (!b->full) pthread_cond_wait(&r->turned, &r->lock);
         pthread_mutex_unlock(&r->lock);
-        decode_batch(b, im->size, pixels, smallest);
+        decode_batch(b, im->size, pixels, smallest, &out->refitted);
         if (smallest[0]) import_warn_enlarged(im, smallest[0], smallest[1]);
         if (!keep_batch(im, b, pixels, out, err)) return false;
         import_progress(im, "importing images", out->count, source_count(r->from));
@@ -206,6 +211,9 @@ bool decode_source(importer *im, source *from, found *out, error *err) {
     if (done && (uint64_t)out->broken * 100 > (uint64_t)out->count + out->broken)
         done = error_set(err, ERROR_RUN, "%s: %u of %u images cannot be read; more than 1 %% is too many to skip",
                          im->path, out->broken, out->count + out->broken);
+    if (done && out->refitted)
+        import_warn(im, "%s: %u of %u images are not %dx%d: their short side was resized to that and the middle kept",
+                    im->path, out->refitted, out->count, im->size, im->size);
     if (done && out->broken)
         import_warn(im, "%s: skipped %u of %u images that cannot be read", im->path, out->broken,
                     out->count + out->broken);

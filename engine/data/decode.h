@@ -19,7 +19,8 @@ typedef struct found {
     uint32_t count, capacity;
     char **folders; /* each ends in a slash */
     uint32_t folder_count, folder_capacity;
-    uint32_t broken; /* images that could not be read, each warned of */
+    uint32_t broken;   /* images that could not be read, each warned of */
+    uint32_t refitted; /* images of another size than data.size */
 } found;
 
 /* Does the name end as an image's does? Hidden files and the resource forks that macOS adds to archives do not count.

@@ -1,8 +1,8 @@
 /*
- * The networks, layer by layer in the order in which an image passes them: first what they are made of (parameters, with
- * torchvision's names for the ResNets, so that weights can be told apart and compared), then the forward passes, which are meant to be read as the
- * architecture. A layer is a convolution and, but for falcon8, the BatchNorm behind it, whose kernel also adds the
- * shortcut and applies the ReLU.
+ * The networks, layer by layer in the order in which an image passes them: first what they are made of (parameters,
+ * with torchvision's names for the ResNets, so that weights can be told apart and compared), then the forward passes,
+ * which are meant to be read as the architecture. A layer is a convolution and, but for falcon8, the BatchNorm behind
+ * it, whose kernel also adds the shortcut and applies the ReLU.
  */
 #include "engine/backbone.h"
 

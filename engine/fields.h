@@ -19,7 +19,7 @@ enum { FIELD_TEXT_SIZE = 1024 };
 typedef enum field_type { FIELD_BOOL, FIELD_INT, FIELD_REAL, FIELD_CHOICE, FIELD_SET, FIELD_TEXT } field_type;
 
 typedef struct field {
-    const char *key;            /* as in the spec, without its section: "codes" */
+    const char *key; /* as in the spec, without its section: "codes" */
     field_type type;
     size_t offset;              /* of the option in its section's struct */
     const char *fallback;       /* default, as it would stand in YAML */
@@ -33,7 +33,7 @@ typedef struct field_table {
     const char *section; /* "method" */
     const field *rows;
     size_t count;
-    size_t size;         /* sizeof the section's struct */
+    size_t size; /* sizeof the section's struct */
 } field_table;
 
 /* Fills `options` (table->size bytes) with every row's default. A default that does not parse is a bug: aborts. */

@@ -11,13 +11,13 @@
 
 /* A file being written beside its final place: nobody sees it before file_commit. */
 typedef struct file_writer {
-    FILE *stream;      /* write here; errors are caught by file_commit */
+    FILE *stream; /* write here; errors are caught by file_commit */
     char *path, *temporary;
 } file_writer;
 
 bool file_begin(file_writer *w, const char *path, error *err);
-bool file_commit(file_writer *w, error *err);  /* flush, fsync, rename, fsync of the folder; frees w */
-void file_abandon(file_writer *w);             /* removes the temporary file; frees w; harmless after commit */
+bool file_commit(file_writer *w, error *err); /* flush, fsync, rename, fsync of the folder; frees w */
+void file_abandon(file_writer *w);            /* removes the temporary file; frees w; harmless after commit */
 
 /* Removes what writers that were killed left in a folder; for who knows that nobody is writing there now. */
 void file_remove_leftovers(const char *folder);

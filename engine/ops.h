@@ -12,9 +12,9 @@
 /* w (out, in, k, k), bias (1, out) or NULL → (N, H', W', out), H' = (H + 2·padding − k)/stride + 1. */
 tensor *op_conv2d(tape *t, tensor *x, tensor *w, tensor *bias, int stride, int padding);
 
-tensor *op_avg_pool(tape *t, tensor *x, int size);                           /* windows of size×size, side by side */
+tensor *op_avg_pool(tape *t, tensor *x, int size); /* windows of size×size, side by side */
 tensor *op_max_pool(tape *t, tensor *x, int size, int stride, int padding);
-tensor *op_global_pool(tape *t, tensor *x);                                  /* mean over pixels → matrix (N, C) */
+tensor *op_global_pool(tape *t, tensor *x); /* mean over pixels → matrix (N, C) */
 
 /* Images or matrices ---------------------------------------------------------------------------------------------- */
 
@@ -33,41 +33,42 @@ tensor *op_batchnorm(tape *t, tensor *x, const batchnorm *bn, tensor *residual, 
 tensor *op_relu(tape *t, tensor *x);
 tensor *op_leaky_relu(tape *t, tensor *x, double slope);
 tensor *op_tanh(tape *t, tensor *x);
-tensor *op_gelu(tape *t, tensor *x);                                         /* x·Φ(x), exact */
+tensor *op_gelu(tape *t, tensor *x); /* x·Φ(x), exact */
 tensor *op_add(tape *t, tensor *a, tensor *b);
 
 /* Matrices (rows, cols) ------------------------------------------------------------------------------------------- */
 
-tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias);              /* x (n,in) · w (out,in)ᵀ + bias (1,out) */
+tensor *op_linear(tape *t, tensor *x, tensor *w, tensor *bias); /* x (n,in) · w (out,in)ᵀ + bias (1,out) */
 tensor *op_matmul(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpose_b, double alpha); /* α·A·B */
 tensor *op_sub(tape *t, tensor *a, tensor *b);
-tensor *op_mul(tape *t, tensor *a, tensor *b);                               /* elementwise */
+tensor *op_mul(tape *t, tensor *a, tensor *b); /* elementwise */
 tensor *op_div(tape *t, tensor *a, tensor *b);
-tensor *op_affine(tape *t, tensor *x, double scale, double shift);           /* scale·x + shift */
+tensor *op_affine(tape *t, tensor *x, double scale, double shift); /* scale·x + shift */
 tensor *op_scale(tape *t, tensor *x, double scale);
 tensor *op_exp(tape *t, tensor *x);
 tensor *op_log(tape *t, tensor *x);
 tensor *op_sqrt(tape *t, tensor *x);
-tensor *op_l2_normalize(tape *t, tensor *x);                                 /* rows / max(‖row‖, 1e-12) */
-tensor *op_softmax(tape *t, tensor *x);                                      /* over each row */
+tensor *op_l2_normalize(tape *t, tensor *x); /* rows / max(‖row‖, 1e-12) */
+tensor *op_softmax(tape *t, tensor *x);      /* over each row */
 tensor *op_log_softmax(tape *t, tensor *x);
-tensor *op_logsumexp(tape *t, tensor *x, op_axis axis);                      /* AXIS_ROWS → (1,c), AXIS_COLS → (n,1) */
+tensor *op_logsumexp(tape *t, tensor *x, op_axis axis); /* AXIS_ROWS → (1,c), AXIS_COLS → (n,1) */
 tensor *op_sum(tape *t, tensor *x, op_axis axis);
 tensor *op_mean(tape *t, tensor *x, op_axis axis);
-tensor *op_sum_squares(tape *t, tensor *x);                                  /* Σ x² → 1×1 */
-tensor *op_diagonal(tape *t, tensor *x);                                     /* (c,c) → (1,c) */
+tensor *op_sum_squares(tape *t, tensor *x); /* Σ x² → 1×1 */
+tensor *op_diagonal(tape *t, tensor *x);    /* (c,c) → (1,c) */
 tensor *op_slice_rows(tape *t, tensor *x, int64_t first, int64_t count);
 tensor *op_concat_rows(tape *t, tensor *a, tensor *b);
 
 /* −(1/n) Σ_i Σ_j exp(log_p_ij)·log_q_ij → 1×1; both (n,c) hold log-probabilities and both receive gradients. */
 tensor *op_soft_cross_entropy(tape *t, tensor *log_p, tensor *log_q);
 
-/* Statistics of the batch: names of their own, so that training on several processes makes collectives of them. ----- */
-int64_t batch_size(const tensor *x);                                         /* samples in the whole batch */
-tensor *op_batch_sum(tape *t, tensor *x);                                    /* (n,c) → (1,c) */
+/* Statistics of the batch: names of their own, so that training on several processes makes collectives of them. -----
+ */
+int64_t batch_size(const tensor *x);      /* samples in the whole batch */
+tensor *op_batch_sum(tape *t, tensor *x); /* (n,c) → (1,c) */
 tensor *op_batch_mean(tape *t, tensor *x);
-tensor *op_batch_logmeanexp(tape *t, tensor *x);                             /* log (1/n) Σ_i exp x_ij → (1,c) */
-tensor *op_batch_gather(tape *t, tensor *x);                                 /* every process's rows → (n,c) */
+tensor *op_batch_logmeanexp(tape *t, tensor *x); /* log (1/n) Σ_i exp x_ij → (1,c) */
+tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,c) */
 
 #define MEWS_AT(t) tape_at(t, __FILE__, __LINE__)
 #define op_conv2d(t, ...) op_conv2d(MEWS_AT(t), __VA_ARGS__)

@@ -24,8 +24,8 @@ typedef enum rng_purpose {
 
 typedef struct rng {
     uint32_t key[2], counter[4], block[4];
-    unsigned used;      /* words of `block` already given out */
-    double spare;       /* second normal of a Box-Muller pair */
+    unsigned used; /* words of `block` already given out */
+    double spare;  /* second normal of a Box-Muller pair */
     int has_spare;
 } rng;
 

@@ -12,7 +12,19 @@
 enum { SAFETENSORS_MAX_DIMS = 8 };
 
 typedef enum safetensors_dtype {
-    ST_BOOL, ST_U8, ST_I8, ST_U16, ST_I16, ST_F16, ST_BF16, ST_U32, ST_I32, ST_F32, ST_U64, ST_I64, ST_F64
+    ST_BOOL,
+    ST_U8,
+    ST_I8,
+    ST_U16,
+    ST_I16,
+    ST_F16,
+    ST_BF16,
+    ST_U32,
+    ST_I32,
+    ST_F32,
+    ST_U64,
+    ST_I64,
+    ST_F64
 } safetensors_dtype;
 
 typedef struct safetensors_entry {
@@ -20,9 +32,9 @@ typedef struct safetensors_entry {
     safetensors_dtype dtype;
     int dims;
     uint64_t shape[SAFETENSORS_MAX_DIMS];
-    uint64_t count;    /* elements */
+    uint64_t count; /* elements */
     uint64_t bytes;
-    const void *data;  /* inside the mapped file; not aligned in general: memcpy from it */
+    const void *data; /* inside the mapped file; not aligned in general: memcpy from it */
 } safetensors_entry;
 
 typedef struct safetensors safetensors;

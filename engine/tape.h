@@ -13,7 +13,7 @@ typedef struct tape tape;
 
 tape *tape_create(backend *b, error *err);
 void tape_destroy(tape *t);
-void tape_reset(tape *t); /* forgets every op and tensor of the last step */
+void tape_reset(tape *t);         /* forgets every op and tensor of the last step */
 double tape_flops(const tape *t); /* operations in convolutions and products since the last reset */
 
 /* Values from the host: pixels (n,h,w,c), or a matrix (rows, cols). No gradient flows into them unless asked. */

@@ -42,7 +42,7 @@ static inline int method_groups(const method_model *m) { return m->joint_batchno
 
 typedef struct method {
     const char *name, *summary, *reference;
-    field_table fields;   /* section "method" */
+    field_table fields;    /* section "method" */
     bool batch_statistics; /* the loss depends on the batch as a whole: gradient accumulation would change it */
 
     /* Refuses settings that cannot work (ERROR_USAGE, naming the keys), adds parameters, sets state. */
@@ -65,8 +65,8 @@ typedef struct method {
     int (*codes)(const method_model *m); /* c; NULL where assign is */
 } method;
 
-const method *method_find(const char *name);      /* NULL when there is none */
-extern const char *const *const method_names;     /* NULL-terminated */
-const method *method_at(int index);               /* in the order of method_names */
+const method *method_find(const char *name);  /* NULL when there is none */
+extern const char *const *const method_names; /* NULL-terminated */
+const method *method_at(int index);           /* in the order of method_names */
 
 #endif

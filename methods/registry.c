@@ -21,7 +21,7 @@ static const char *const names[] = {
 #define X(name) #name,
     METHODS(X)
 #undef X
-    NULL};
+        NULL};
 const char *const *const method_names = names;
 
 const method *method_at(int index) { return all[index]; }

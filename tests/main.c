@@ -22,7 +22,8 @@ static const struct {
 
 /*
  * For the leak sanitizer: tests of the analysis leave their matrices and results to their process, which ends with the
- * test. Whether the analysis itself frees what it takes is seen where the program runs it: suites cli, resume, diagnose.
+ * test. Whether the analysis itself frees what it takes is seen where the program runs it: suites cli, resume,
+ * diagnose.
  */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void) { return "leak:tests/analysis/\n"; }

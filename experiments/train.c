@@ -22,13 +22,15 @@ typedef struct training {
     checkpoint_position at;
     double started, waited; /* clock at the start of this process's part; seconds waiting for data */
     double epoch_loss;
+    bool saved; /* a checkpoint stands */
 } training;
 
 static bool save(training *t, error *err) {
     checkpoint_position at = t->at;
     at.seconds += clock_seconds() - t->started;
-    return run_metrics_sync(t->run, &at.metrics_offset, err) &&
-           checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
+    t->saved = run_metrics_sync(t->run, &at.metrics_offset, err) &&
+               checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
+    return t->saved;
 }
 
 /* Names the parameter with the largest gradient, or the first whose gradient is not finite. Steps and epochs count from
@@ -46,13 +48,12 @@ static bool diverged(training *t, double loss, error *err) {
         name = p->items[i]->name;
         if (!isfinite(norm)) break;
     }
-    return error_set(
-        err, ERROR_RUN,
-        "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s; the last "
-        "checkpoint before it is kept. A smaller optimizer.lr, a longer optimizer.warmup or optimizer.clip "
-        "may help",
-        (unsigned long long)(t->at.step + 1), (unsigned long long)(t->at.step / t->steps_per_epoch + 1),
-        isnan(loss) ? (double)NAN : loss, isnan(most) ? (double)NAN : most, name); /* no "-nan" */
+    return error_set(err, ERROR_RUN,
+                     "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s%s. A smaller "
+                     "optimizer.lr, a longer optimizer.warmup or optimizer.clip may help",
+                     (unsigned long long)(t->at.step + 1), (unsigned long long)(t->at.step / t->steps_per_epoch + 1),
+                     isnan(loss) ? (double)NAN : loss, isnan(most) ? (double)NAN : most, name, /* no "-nan" */
+                     t->saved ? "; the last checkpoint before it is kept" : "");
 }
 
 static bool log_step(training *t, const method_context *context, double loss, double lr, double norm, double seconds,
@@ -150,6 +151,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     ok = checkpoint_load(r->folder, m->parameters, &m->optimizer, &t.at, &found, hooks->warn, hooks->context, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
     if (t.at.step >= t.steps) return run_set_seconds(r, "train", t.at.seconds, err) && (found || save(&t, err));
+    t.saved = found;
     if (found) run_log(r, "going on from step %llu", (unsigned long long)t.at.step);
 
     uint64_t epoch = t.at.step / t.steps_per_epoch, in_epoch = t.at.step % t.steps_per_epoch;

@@ -30,6 +30,11 @@ static double row_sum_exp(const real *x, int64_t n, real most) {
     return total;
 }
 
+static real row_logsumexp(const real *x, int64_t n) {
+    real most = row_max(x, n);
+    return (real)((double)most + log(row_sum_exp(x, n, most)));
+}
+
 /* log p = x − log Σ exp x; dx = g − p·Σg. */
 static bool log_softmax_forward(backend *b, node *n) {
     (void)b;
@@ -37,8 +42,8 @@ static bool log_softmax_forward(backend *b, node *n) {
 #pragma omp parallel for schedule(static) if (rows * cols > PARALLEL_FROM)
     for (int64_t r = 0; r < rows; r++) {
         const real *x = n->in[0]->data + r * cols;
-        real *y = n->out->data + r * cols, most = row_max(x, cols);
-        const real shift = (real)((double)most + log(row_sum_exp(x, cols, most)));
+        real *y = n->out->data + r * cols;
+        const real shift = row_logsumexp(x, cols);
 #pragma omp simd
         for (int64_t c = 0; c < cols; c++) y[c] = x[c] - shift;
     }
@@ -134,10 +139,7 @@ static bool logsumexp_forward(backend *b, node *n) {
         return true;
     }
 #pragma omp parallel for schedule(static) if (rows * cols > PARALLEL_FROM)
-    for (int64_t r = 0; r < rows; r++) {
-        real most = row_max(x->data + r * cols, cols);
-        n->out->data[r] = (real)((double)most + log(row_sum_exp(x->data + r * cols, cols, most)));
-    }
+    for (int64_t r = 0; r < rows; r++) n->out->data[r] = row_logsumexp(x->data + r * cols, cols);
     return true;
 }
 

@@ -5,22 +5,15 @@
 #include "engine/error.h"
 #include "engine/file.h"
 #include "engine/rng.h"
+#include "tests/experiments/program.h"
 
-#include <check.h>
 #include <jansson.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { IMAGES = 200, EPOCHS = 12, BATCH = 50, SIDE = 16 };
 enum { STEPS = EPOCHS * (IMAGES / BATCH) };
-
-static char folder[64], program[1100];
 
 /* Random pixels in the six files of CIFAR-10, the quickest source to import. */
 static void write_cifar(void) {
@@ -42,12 +35,8 @@ static void write_cifar(void) {
 }
 
 static void setup(void) {
-    const char *given = getenv("MEWS");
-    char here[1024], path[160];
-    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
-    snprintf(program, sizeof program, "%s%s%s", given ? "" : here, given ? "" : "/", given ? given : "mews");
-    strcpy(folder, "/tmp/mews-resume-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char path[160];
+    program_setup();
     error err = {0};
     snprintf(path, sizeof path, "%s/data", folder);
     ck_assert(file_make_folders(path, &err));
@@ -65,24 +54,24 @@ static void setup(void) {
     ck_assert(file_write(path, spec, (size_t)length, &err));
 }
 
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+enum { MAX_CHANGES = 4 };
 
-/* Starts `mews train run.yaml --out results`, with three --set if given; its process. */
+/* Starts `mews train run.yaml --out results`, with a --set for each of `changes` (NULL-terminated, or NULL). */
 static pid_t start(const char *results, const char *const *changes) {
     char spec[160], out[160], log[160];
     snprintf(spec, sizeof spec, "%s/run.yaml", folder);
     snprintf(out, sizeof out, "%s/%s", folder, results);
     snprintf(log, sizeof log, "%s/err", folder);
+    char *words[5 + 2 * MAX_CHANGES + 1] = {"mews", "train", spec, "--out", out};
+    for (int i = 0, at = 5; changes && changes[i] && i < MAX_CHANGES; i++) {
+        words[at++] = "--set";
+        words[at++] = (char *)changes[i];
+    }
     pid_t child = fork();
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         if (!freopen("/dev/null", "w", stdout) || !freopen(log, "w", stderr)) _exit(126);
-        execl(program, "mews", "train", spec, "--out", out, changes ? "--set" : NULL, changes ? changes[0] : NULL,
-              "--set", changes ? changes[1] : NULL, "--set", changes ? changes[2] : NULL, NULL);
+        execv(program, words);
         _exit(127);
     }
     return child;
@@ -199,16 +188,30 @@ START_TEST(test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it) {
 END_TEST
 
 START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
-    /* Decay of a million times each weight a step: single precision is left behind within a few steps. */
-    static const char *const mad[] = {"optimizer.name=sgd", "optimizer.lr=1000", "optimizer.weight_decay=1000"};
+    /* The rate climbs for ten epochs: after the first few steps, decay throws weights further than they were. */
+    static const char *const mad[] = {"optimizer.name=sgd", "optimizer.lr=0.02", "optimizer.weight_decay=1000",
+                                      "optimizer.warmup=10", NULL};
     ck_assert_int_eq(finish(start("mad", mad)), 1);
+    ck_assert_str_ne(find("mad", "checkpoint-*"), "");
     error err = {0};
     char path[160];
     size_t size;
     snprintf(path, sizeof path, "%s/err", folder);
     char *said = file_read(path, &size, &err);
     ck_assert_ptr_nonnull(said);
-    ck_assert_msg(strstr(said, "training diverged at step") && strstr(said, "largest gradient"), "%s", said);
+    ck_assert_msg(strstr(said, "training diverged at step") && strstr(said, "largest gradient") &&
+                      strstr(said, "the last checkpoint before it is kept"),
+                  "%s", said);
+    free(said);
+
+    /* From the first step on: there is no checkpoint to speak of. */
+    static const char *const madder[] = {"optimizer.name=sgd", "optimizer.lr=1000", "optimizer.weight_decay=1000",
+                                         NULL};
+    ck_assert_int_eq(finish(start("madder", madder)), 1);
+    said = file_read(path, &size, &err);
+    ck_assert_ptr_nonnull(said);
+    ck_assert_msg(strstr(said, "training diverged at step") && !strstr(said, "is kept"), "%s", said);
+    ck_assert_str_eq(find("madder", "checkpoint-*"), "");
     free(said);
 }
 END_TEST
@@ -240,7 +243,7 @@ Suite *suite_resume(void) {
     Suite *s = suite_create("resume");
     TCase *t = tcase_create("whole runs");
     tcase_set_timeout(t, 120);
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, setup, program_teardown);
     tcase_add_test(t, test_the_same_spec_gives_the_same_bits_twice);
     tcase_add_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not);
     tcase_add_test(t, test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it);

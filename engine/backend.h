@@ -51,6 +51,9 @@ struct backend {
     void (*write_real)(backend *b, real *to, const real *host, int64_t count);
     void (*read_real)(backend *b, real *host, const real *from, int64_t count);
     void (*fill)(backend *b, real *to, double value, int64_t count);
+    void (*copy)(backend *b, real *to, const real *from, int64_t count);
+    /* to ← keep·to + (1 − keep)·from: a teacher's step */
+    void (*average)(backend *b, real *to, const real *from, double keep, int64_t count);
 
     double (*sum_squares)(backend *b, const real *x, int64_t count);
     void (*update_sgd)(backend *b, const update *u);

@@ -15,6 +15,7 @@
 
 enum { NAME_SIZE = 160, KEPT = 2, SLOTS = 3 };
 static const char *const slot_prefix[SLOTS] = {"", "optimizer.first.", "optimizer.second."};
+static const char steps_prefix[] = "optimizer.steps.";
 
 /* What a parameter has to save: its value, and the optimiser's two moments when there are any. */
 static real *slot(const parameter *one, int k) { return k == 0 ? one->value.data : k == 1 ? one->first : one->second; }
@@ -53,15 +54,30 @@ static bool bundle_add(bundle *b, const parameters *p, const parameter *one, int
     return true;
 }
 
-static bool bundle_fill(bundle *b, const parameters *p, error *err) {
-    b->items = calloc(p->count * SLOTS, sizeof *b->items);
-    b->names = calloc(p->count * SLOTS, sizeof *b->names);
-    b->values = calloc(p->count * SLOTS, sizeof *b->values);
-    if (!b->items || !b->names || !b->values) return error_memory(err, p->count * SLOTS * NAME_SIZE, "a checkpoint");
+/* How often the optimiser moved a parameter, where that is not every time: it was frozen for a while. */
+static bool bundle_add_steps(bundle *b, const parameter *one, error *err) {
+    float *steps = malloc(sizeof *steps);
+    if (!steps) return error_memory(err, sizeof *steps, "a checkpoint");
+    *steps = (float)one->steps;
+    snprintf(b->names[b->count], NAME_SIZE, "%s%s", steps_prefix, one->name);
+    b->items[b->count] =
+        (safetensors_item){.name = b->names[b->count], .dtype = ST_F32, .dims = 1, .shape = {1}, .data = steps};
+    b->values[b->count++] = steps;
+    return true;
+}
+
+static bool bundle_fill(bundle *b, const parameters *p, const optimizer *o, error *err) {
+    size_t most = p->count * (SLOTS + 1);
+    b->items = calloc(most, sizeof *b->items);
+    b->names = calloc(most, sizeof *b->names);
+    b->values = calloc(most, sizeof *b->values);
+    if (!b->items || !b->names || !b->values) return error_memory(err, most * NAME_SIZE, "a checkpoint");
     for (size_t i = 0; i < p->count; i++) {
         if (p->items[i]->role == ROLE_CONSTANT) continue;
         for (int k = 0; k < SLOTS; k++)
             if (slot(p->items[i], k) && !bundle_add(b, p, p->items[i], k, err)) return false;
+        if (p->items[i]->first && p->items[i]->steps != o->steps && !bundle_add_steps(b, p->items[i], err))
+            return false;
     }
     return true;
 }
@@ -114,7 +130,7 @@ bool checkpoint_save(const char *folder, const parameters *p, const optimizer *o
     const char *metadata[] = {"step", step,      "optimizer_steps", taken, "metrics_offset",
                               offset, "seconds", seconds,           NULL};
     step_path(folder, at->step, path, sizeof path);
-    bool ok = bundle_fill(&b, p, err) && safetensors_write(path, b.items, b.count, metadata, err);
+    bool ok = bundle_fill(&b, p, o, err) && safetensors_write(path, b.items, b.count, metadata, err);
     bundle_free(&b);
     if (ok) remove_old(folder);
     return ok;
@@ -136,6 +152,15 @@ static bool load_slot(const safetensors *st, parameters *p, parameter *one, int 
     return ok;
 }
 
+static bool load_steps(const safetensors *st, parameter *one, uint64_t all, error *err) {
+    char name[NAME_SIZE];
+    float steps = (float)all;
+    snprintf(name, sizeof name, "%s%s", steps_prefix, one->name);
+    if (safetensors_find(st, name) && !safetensors_read_float(st, name, &steps, 1, err)) return false;
+    one->steps = safetensors_find(st, name) ? (uint64_t)steps : all;
+    return true;
+}
+
 static uint64_t number(const safetensors *st, const char *key) {
     const char *text = safetensors_metadata(st, key);
     return text ? strtoull(text, NULL, 10) : 0;
@@ -150,7 +175,10 @@ static bool load_all(const safetensors *st, parameters *p, optimizer *o, checkpo
     at->step = number(st, "step");
     at->metrics_offset = number(st, "metrics_offset");
     at->seconds = safetensors_metadata(st, "seconds") ? strtod(safetensors_metadata(st, "seconds"), NULL) : 0;
-    if (o) o->steps = number(st, "optimizer_steps");
+    if (!o) return true;
+    o->steps = number(st, "optimizer_steps");
+    for (size_t i = 0; i < p->count; i++)
+        if (!load_steps(st, p->items[i], o->steps, err)) return false;
     return true;
 }
 

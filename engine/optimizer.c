@@ -5,6 +5,7 @@
  * gradients are read once.
  */
 #include "engine/optimizer.h"
+#include "engine/schedule.h"
 
 #include <math.h>
 
@@ -30,17 +31,21 @@ static const field rows[] = {
     {"exclude", FIELD_CHOICE, OFFSET(exclude), "auto", 0, 0, excludes, true,
      "leave biases and norms out of weight decay and trust scaling; auto: lars only"},
     {"clip", FIELD_REAL, OFFSET(clip), "0", 0, 1e9, NULL, true, "largest norm of the whole gradient; 0 = no clipping"},
+    {"clip_each", FIELD_REAL, OFFSET(clip_each), "0", 0, 1e9, NULL, true,
+     "largest norm of each parameter's gradient by itself, as DINO clips; 0 = no clipping"},
     {"schedule", FIELD_CHOICE, OFFSET(schedule), "cosine", 0, 0, schedules, true,
      "learning rate after warm-up, stepped per batch"},
     {"warmup", FIELD_REAL, OFFSET(warmup), "0", 0, 1e6, NULL, true, "epochs of linear warm-up"},
     {"warmup_start", FIELD_REAL, OFFSET(warmup_start), "3e-5", 0, 1e3, NULL, true,
      "learning rate at the first step of warm-up"},
     {"final_lr", FIELD_REAL, OFFSET(final_lr), "0", 0, 1e3, NULL, true, "where the cosine ends"},
+    {"final_weight_decay", FIELD_REAL, OFFSET(final_weight_decay), "-1", -1, 1e3, NULL, true,
+     "where a cosine takes the weight decay in the course of training; -1 = it stays"},
 };
 const field_table optimizer_fields = {"optimizer", rows, sizeof rows / sizeof *rows, sizeof(optimizer_options)};
 
 bool optimizer_create(optimizer *o, const optimizer_options *options, parameters *p, error *err) {
-    *o = (optimizer){options, p, 0};
+    *o = (optimizer){options, p, 0, options->weight_decay};
     bool adam = options->name == OPTIMIZER_ADAM || options->name == OPTIMIZER_ADAMW;
     for (size_t i = 0; i < p->count; i++) {
         parameter *one = p->items[i];
@@ -64,6 +69,11 @@ double optimizer_rate(const optimizer_options *o, uint64_t step, uint64_t steps,
     return o->final_lr + (o->lr - o->final_lr) * 0.5 * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1)));
 }
 
+double optimizer_decay(const optimizer_options *o, uint64_t step, uint64_t steps) {
+    return o->final_weight_decay < 0 ? o->weight_decay
+                                     : schedule_cosine(o->weight_decay, o->final_weight_decay, step, steps);
+}
+
 double optimizer_gradient_norm(const parameters *p) {
     double sum = 0;
     for (size_t i = 0; i < p->count; i++) {
@@ -81,7 +91,7 @@ static void scale_by_trust(const optimizer_options *o, backend *b, const tensor 
         u->weight_decay = 0;
         return;
     }
-    u->trust = o->trust * w / (g + o->weight_decay * w + 1e-8);
+    u->trust = o->trust * w / (g + u->weight_decay * w + 1e-8);
     if (o->trust_clip && u->lr > 0) u->trust = fmin(u->trust / u->lr, 1);
 }
 
@@ -90,15 +100,19 @@ static bool excluded(const optimizer_options *o, const parameter *one) {
     return exclude && one->role == ROLE_BIAS;
 }
 
+/* The factor that a gradient of this norm is scaled by (PyTorch's clip_grad_norm_). */
+static double clipping(double most, double norm) { return most > 0 && norm > most ? most / (norm + 1e-6) : 1; }
+
 void optimizer_step(optimizer *o, double lr, double grad_scale, double norm) {
     const optimizer_options *with = o->options;
     backend *b = o->parameters->backend;
     o->steps++;
-    if (with->clip > 0 && norm * grad_scale > with->clip) grad_scale *= with->clip / (norm * grad_scale + 1e-6);
+    grad_scale *= clipping(with->clip, norm * grad_scale);
     for (size_t i = 0; i < o->parameters->count; i++) {
         parameter *one = o->parameters->items[i];
         tensor *x = &one->value;
         if (!x->requires_grad || !x->grad_ready) continue;
+        one->steps++;
         update u = {.value = x->data,
                     .grad = x->grad,
                     .first = one->first,
@@ -111,9 +125,11 @@ void optimizer_step(optimizer *o, double lr, double grad_scale, double norm) {
                     .eps = with->eps,
                     .trust = 1,
                     .grad_scale = grad_scale,
-                    .weight_decay = excluded(with, one) ? 0 : with->weight_decay};
-        u.correction1 = 1 - pow(with->beta1, (double)o->steps);
-        u.correction2 = sqrt(1 - pow(with->beta2, (double)o->steps));
+                    .weight_decay = excluded(with, one) ? 0 : o->weight_decay};
+        if (with->clip_each > 0)
+            u.grad_scale *= clipping(with->clip_each, grad_scale * sqrt(b->sum_squares(b, x->grad, u.count)));
+        u.correction1 = 1 - pow(with->beta1, (double)one->steps);
+        u.correction2 = sqrt(1 - pow(with->beta2, (double)one->steps));
         if (with->name == OPTIMIZER_LARS && !excluded(with, one)) scale_by_trust(with, b, x, &u);
         if (with->name == OPTIMIZER_ADAM)
             b->update_adam(b, &u);

@@ -64,6 +64,16 @@ static bool initialise(parameters *p, parameter *one, init_law law, double amoun
     return ok;
 }
 
+static const char teacher_prefix[] = "teacher.";
+
+bool parameters_is_teacher(const parameter *one) {
+    return strncmp(one->name, teacher_prefix, sizeof teacher_prefix - 1) == 0;
+}
+
+const parameter *parameters_student(const parameters *p, const parameter *one) {
+    return parameters_is_teacher(one) ? parameters_find(p, one->name + sizeof teacher_prefix - 1) : NULL;
+}
+
 tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
                        init_law law, double amount, error *err) {
     if (parameters_find(p, name)) {
@@ -78,9 +88,10 @@ tensor *parameters_add(parameters *p, const char *name, parameter_role role, int
         return NULL;
     }
     snprintf(one->name, sizeof one->name, "%s", name);
+    bool trained = role == ROLE_WEIGHT || role == ROLE_BIAS;
+    if (trained && parameters_is_teacher(one)) role = ROLE_BUFFER, trained = false;
     one->role = role;
-    one->value = (tensor){
-        .kind = TENSOR_PLAIN, .rank = rank, .lasting = true, .requires_grad = role == ROLE_WEIGHT || role == ROLE_BIAS};
+    one->value = (tensor){.kind = TENSOR_PLAIN, .rank = rank, .lasting = true, .requires_grad = trained};
     memcpy(one->value.shape, shape, (size_t)rank * sizeof *shape);
     if (!initialise(p, one, law, amount, err)) {
         parameter_destroy(p->backend, one);
@@ -106,6 +117,8 @@ int64_t parameters_trained(const parameters *p) {
 void parameters_clear_grad(parameters *p) {
     for (size_t i = 0; i < p->count; i++) p->items[i]->value.grad_ready = false;
 }
+
+void parameters_hold(tensor *value) { value->grad_ready = false; }
 
 static tensor *add_part(parameters *p, const char *name, const char *part, parameter_role role, int64_t rows,
                         int64_t cols, init_law law, double amount, error *err) {

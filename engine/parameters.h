@@ -2,7 +2,8 @@
  * Parameters: named tensors that last from step to step, in the order in which they were added (which also keys their
  * initial random numbers). Names are PyTorch's: "backbone.layer1.0.conv1.weight". Besides what is trained there are
  * buffers (BatchNorm's running statistics, saved with the rest) and constants (a frozen dictionary, drawn again from
- * the seed rather than saved).
+ * the seed rather than saved). What is called "teacher.X" is the teacher's X: a buffer, whatever role it was added in
+ * (engine/teacher.h).
  */
 #ifndef MEWS_PARAMETERS_H
 #define MEWS_PARAMETERS_H
@@ -22,6 +23,7 @@ typedef struct parameter {
     parameter_role role;
     tensor value;
     real *first, *second; /* the optimiser's */
+    uint64_t steps;       /* that the optimiser took with it: fewer than all when it was frozen at first */
 } parameter;
 
 typedef struct parameters {
@@ -47,8 +49,14 @@ tensor *parameters_add(parameters *p, const char *name, parameter_role role, int
                        init_law law, double amount, error *err);
 
 const parameter *parameters_find(const parameters *p, const char *name);
-int64_t parameters_trained(const parameters *p); /* values that the optimiser moves */
+bool parameters_is_teacher(const parameter *one);
+const parameter *parameters_student(const parameters *p, const parameter *one); /* X of "teacher.X", or NULL */
+int64_t parameters_trained(const parameters *p);                                /* values that the optimiser moves */
 void parameters_clear_grad(parameters *p);
+
+/* Leaves a parameter out of the update that comes, gradient, decay, momentum and all: a layer frozen for a while.
+   Between the backward pass and the update. */
+void parameters_hold(tensor *value);
 
 /*
  * A linear layer "name.weight" (out, in), "name.bias" (1, out) or none, with PyTorch's default start: uniform in

@@ -20,6 +20,7 @@ typedef enum rng_purpose {
     RNG_PERMUTATION, /* chance levels */
     RNG_NULL,        /* noise that statistics are held against */
     RNG_TEST,
+    RNG_METHOD, /* a method's own draws; sample = step */
 } rng_purpose;
 
 typedef struct rng {

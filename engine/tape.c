@@ -174,6 +174,27 @@ tensor *tape_stop_gradient(tape *t, tensor *x) {
     return view;
 }
 
+void tape_assign(tape *t, tensor *lasting, const tensor *value) {
+    if (failed(t) || !lasting || !value) return;
+    int64_t count = tensor_count(lasting);
+    if (!lasting->lasting || lasting->kind != TENSOR_PLAIN || value->kind != TENSOR_PLAIN ||
+        tensor_count(value) != count || !value->data) {
+        error_set(&t->failed, ERROR_RUN, "%lld values cannot be assigned to a tensor of %lld",
+                  (long long)tensor_count(value), (long long)count);
+        return;
+    }
+    t->backend->copy(t->backend, lasting->data, value->data, count);
+}
+
+size_t tape_mark(const tape *t) { return t->tensors.count; }
+
+void tape_release(tape *t, size_t mark, const tensor *keep) {
+    for (size_t i = mark; i < t->tensors.count; i++) {
+        tensor *x = arena_at(&t->tensors, i);
+        if (x != keep && !x->lasting && !x->uses && !x->requires_grad) give_back(t, &x->data);
+    }
+}
+
 void tape_read(tape *t, const tensor *x, float *host) {
     if (failed(t) || !x) return;
     if (!x->data) {

@@ -31,6 +31,14 @@ bool tape_set_recording(tape *t, bool on);
 /* The same values, through which no gradient flows. */
 tensor *tape_stop_gradient(tape *t, tensor *x);
 
+/* Writes a value over a buffer or parameter of the same shape, outside the record: a queue, a centre, normalised
+   weights. Backward passes that still want the old values would read the new ones: assign before they are used. */
+void tape_assign(tape *t, tensor *lasting, const tensor *value);
+
+/* Gives back what unrecorded ops have made since tape_mark, all but `keep`: a teacher's activations. */
+size_t tape_mark(const tape *t);
+void tape_release(tape *t, size_t mark, const tensor *keep);
+
 /* Keeps a value (not its gradient) until tape_reset, past its last backward use. */
 void tape_keep(tensor *x);
 

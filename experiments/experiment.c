@@ -55,7 +55,7 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
                                error *err) {
     model m;
     bool interrupted = false;
-    if (!model_create(&m, s, run_threads(s), err)) return false;
+    if (!model_create(&m, s, dataset_classes(data), run_threads(s), err)) return false;
     bool ok = train_model(&m, data, r, hooks, &interrupted, err);
     *end = RUN_END_INTERRUPTED;
     if (ok && !interrupted) ok = evaluate_and_finish(&m, data, r, hooks, end, err);
@@ -128,7 +128,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     run_end end = RUN_END_INTERRUPTED;
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
-    bool made = opened && model_create(&m, s, run_threads(s), err);
+    bool made = opened && model_create(&m, s, dataset_classes(data), run_threads(s), err);
     bool ok = made && restore(&m, folder, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {
         note_outcome(out, &r, end);

@@ -5,17 +5,48 @@
  */
 #include "experiments/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool check(const spec *s, error *err) {
+/* "swav, dino, …", for messages. */
+static const char *methods_with_local_views(char *out, size_t size) {
+    out[0] = '\0';
+    for (int i = 0; method_names[i]; i++) {
+        size_t used = strlen(out);
+        if (method_at(i)->local_views) snprintf(out + used, size - used, "%s%s", used ? ", " : "", method_names[i]);
+    }
+    return out;
+}
+
+static bool check_views(const spec *s, error *err) {
+    char names[256];
+    if (s->augment.local_crops && !s->method->local_views)
+        return error_set(err, ERROR_USAGE,
+                         "augment.local_crops %lld: %s compares global views only; methods that take local ones: %s",
+                         (long long)s->augment.local_crops, s->method->name,
+                         methods_with_local_views(names, sizeof names));
+    if (s->augment.global_crops < AUGMENT_VIEWS && !s->method->labels)
+        return error_set(err, ERROR_USAGE,
+                         "augment.global_crops %lld: %s compares two views of each image; set it to 2",
+                         (long long)s->augment.global_crops, s->method->name);
+    return augment_check(&s->augment, err);
+}
+
+static bool check_labels(const spec *s, int classes, error *err) {
+    if (!s->method->labels || classes >= 2) return true;
+    return error_set(err, ERROR_USAGE, "method %s learns from labels, and this data set (data.name) has %d class%s",
+                     s->method->name, classes, classes == 1 ? "" : "es");
+}
+
+static bool check(const spec *s, int classes, error *err) {
     if (s->train.accumulate > 1 && s->method->batch_statistics)
         return error_set(
             err, ERROR_USAGE,
             "train.accumulate %lld would change what %s computes, since its loss depends on the batch as a "
             "whole; raise train.batch instead",
             (long long)s->train.accumulate, s->method->name);
-    return true;
+    return check_views(s, err) && check_labels(s, classes, err);
 }
 
 /* A method need not say how wide its embeddings are: one row is embedded to see. */
@@ -32,26 +63,34 @@ static bool measure_width(model *m, error *err) {
     return ok;
 }
 
-bool model_create(model *m, const spec *s, int threads, error *err) {
+static bool create_parts(model *m, int classes, error *err) {
+    const spec *s = m->spec;
+    m->head = (method_model){.parameters = m->parameters,
+                             .features = backbone_features(m->backbone),
+                             .pairs = (int)s->train.batch,
+                             .views = (int)s->augment.global_crops,
+                             .locals = (int)s->augment.local_crops,
+                             .classes = s->method->labels ? classes : 0,
+                             .joint_batchnorm = s->train.joint_batchnorm};
+    size_t one_hot = (size_t)m->head.pairs * (size_t)m->head.classes;
+    if (one_hot && !(m->one_hot = malloc(one_hot * sizeof *m->one_hot)))
+        return error_memory(err, one_hot * sizeof *m->one_hot, "a batch's labels");
+    m->head.options = s->method_options;
+    if (!m->method->build(&m->head, err)) return false;
+    if (m->method->teacher && !(m->teacher = backbone_create(&s->backbone, m->parameters, "teacher.backbone", err)))
+        return false;
+    return teacher_copy(m->parameters, err) && optimizer_create(&m->optimizer, &s->optimizer, m->parameters, err) &&
+           measure_width(m, err);
+}
+
+bool model_create(model *m, const spec *s, int classes, int threads, error *err) {
     *m = (model){.spec = s, .method = s->method};
-    if (!check(s, err)) return false;
+    if (!check(s, classes, err)) return false;
     m->backend = backend_cpu(threads, err);
     if (m->backend) m->parameters = parameters_create(m->backend, (uint64_t)s->train.seed, err);
     if (m->parameters) m->backbone = backbone_create(&s->backbone, m->parameters, "backbone", err);
     if (m->backbone) m->tape = tape_create(m->backend, err);
-    if (!m->tape) {
-        model_destroy(m);
-        return false;
-    }
-    m->head = (method_model){.options = s->method_options,
-                             .parameters = m->parameters,
-                             .features = backbone_features(m->backbone),
-                             .pairs = (int)s->train.batch,
-                             .views = AUGMENT_VIEWS,
-                             .joint_batchnorm = s->train.joint_batchnorm};
-    if (m->method->build(&m->head, err) && optimizer_create(&m->optimizer, &s->optimizer, m->parameters, err) &&
-        measure_width(m, err))
-        return true;
+    if (m->tape && create_parts(m, classes, err)) return true;
     model_destroy(m);
     return false;
 }
@@ -59,21 +98,61 @@ bool model_create(model *m, const spec *s, int threads, error *err) {
 void model_destroy(model *m) {
     if (m->method && m->method->destroy && m->head.options) m->method->destroy(&m->head);
     tape_destroy(m->tape);
+    backbone_destroy(m->teacher);
     backbone_destroy(m->backbone);
     parameters_destroy(m->parameters);
     if (m->backend) m->backend->destroy(m->backend);
+    free(m->one_hot);
     *m = (model){0};
 }
 
-double model_loss(model *m, const float *pixels, int size, method_context *context) {
+/* Training ----------------------------------------------------------------------------------------------------------
+ */
+
+/* The teacher sees the global views, its BatchNorm in training mode; its activations go before the student's come. */
+static tensor *teach(model *m, tensor *images) {
+    bool was = tape_set_recording(m->tape, false);
+    size_t mark = tape_mark(m->tape);
+    tensor *z = backbone_forward(m->teacher, m->tape, images, method_groups(&m->head), true);
+    tape_release(m->tape, mark, z);
+    tape_set_recording(m->tape, was);
+    return z;
+}
+
+static tensor *one_hot(model *m, const int *labels) {
+    int n = m->head.pairs, classes = m->head.classes;
+    memset(m->one_hot, 0, (size_t)n * (size_t)classes * sizeof *m->one_hot);
+    for (int i = 0; i < n; i++)
+        if (labels[i] >= 0 && labels[i] < classes) m->one_hot[(size_t)i * (size_t)classes + (size_t)labels[i]] = 1;
+    return tape_matrix(m->tape, m->one_hot, n, classes);
+}
+
+double model_loss(model *m, const loader_batch *batch, int size, method_context *context) {
     tape *t = m->tape;
-    int64_t images = (int64_t)m->head.pairs * m->head.views;
-    tensor *x = tape_images(t, pixels, images, size, size, 3);
+    const method *method = m->method;
+    int n = batch->pairs, locals = batch->locals, side = batch->local_size;
+    method_call(method->before_forward, &m->head, context, t);
+    tensor *x = tape_images(t, batch->pixels, (int64_t)n * batch->views, size, size, 3);
+    context->teacher = m->teacher ? teach(m, x) : NULL;
+    context->labels = method->labels ? one_hot(m, batch->labels) : NULL;
     tensor *z = backbone_forward(m->backbone, t, x, method_groups(&m->head), true);
-    tensor *loss = m->method->loss(&m->head, context, t, z);
+    context->local = NULL;
+    if (locals) {
+        x = tape_images(t, batch->local, (int64_t)n * locals, side, side, 3);
+        context->local = backbone_forward(m->backbone, t, x, method_local_groups(&m->head), true);
+    }
+    tensor *loss = method->loss(&m->head, context, t, z);
     tape_backward(t, loss);
+    method_call(method->after_backward, &m->head, context, t);
     return tape_scalar(t, loss);
 }
+
+void model_after_step(model *m, method_context *context) {
+    method_call(m->method->after_step, &m->head, context, m->tape);
+}
+
+/* Evaluation --------------------------------------------------------------------------------------------------------
+ */
 
 /* eval.batchnorm: batch is the authors' protocol: their scripts never leave training mode. */
 static bool batch_statistics(const model *m) { return m->spec->eval.batchnorm == EVAL_BATCHNORM_BATCH; }

@@ -5,6 +5,7 @@
 #define MEWS_MODEL_H
 
 #include "engine/backbone.h"
+#include "engine/data/loader.h"
 #include "engine/optimizer.h"
 #include "experiments/spec.h"
 #include "methods/method.h"
@@ -13,23 +14,28 @@ typedef struct model {
     const spec *spec;
     backend *backend;
     parameters *parameters;
-    backbone *backbone;
+    backbone *backbone, *teacher; /* teacher: NULL unless the method has one */
     const method *method;
     method_model head;
     optimizer optimizer;
     tape *tape;
-    int width; /* columns of the method's embeddings */
+    int width;      /* columns of the method's embeddings */
+    float *one_hot; /* (pairs, classes): the batch's labels, for a method that takes them */
 } model;
 
-/* threads: compute threads. ERROR_USAGE for settings that cannot work together, with their keys. */
-bool model_create(model *m, const spec *s, int threads, error *err);
+/* threads: compute threads. classes: of the data's labels. ERROR_USAGE for settings that cannot work together, with
+   their keys. */
+bool model_create(model *m, const spec *s, int classes, int threads, error *err);
 void model_destroy(model *m);
 
 /*
- * One training step's loss on `pairs` samples of `views` views each: pixels (views·pairs, size, size, 3), view by view.
- * The gradients are in the parameters afterwards, added to those that stood there.
+ * One training batch forward and backward, hooks around it, and its loss. size: side of the global views. The gradients
+ * are in the parameters afterwards, added to those that stood there.
  */
-double model_loss(model *m, const float *pixels, int size, method_context *context);
+double model_loss(model *m, const loader_batch *batch, int size, method_context *context);
+
+/* What the method does once the optimiser has moved the parameters. */
+void model_after_step(model *m, method_context *context);
 
 /* Representations, in evaluation, of pixels (n, size, size, 3) → out (n, d). */
 void model_represent(model *m, const float *pixels, int n, int size, float *out);

@@ -82,7 +82,8 @@ static bool step(training *t, error *err) {
     method_context context = {.step = t->at.step,
                               .steps = t->steps,
                               .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
-                              .epochs = (uint32_t)t->spec->train.epochs};
+                              .epochs = (uint32_t)t->spec->train.epochs,
+                              .seed = (uint64_t)t->spec->train.seed};
     parameters_clear_grad(m->parameters);
     for (int i = 0; i < batches; i++) {
         loader_batch batch;
@@ -92,14 +93,17 @@ static bool step(training *t, error *err) {
         } while (batch.index >= t->steps_per_epoch * (uint64_t)batches);
         tape_reset(m->tape);
         context.parts = 0;
-        loss += model_loss(m, batch.pixels, t->size, &context) / batches;
+        loss += model_loss(m, &batch, t->size, &context) / batches;
         if (!tape_check(m->tape, err)) return false;
     }
     double norm = optimizer_gradient_norm(m->parameters) / batches;
     if (!isfinite(loss) || !isfinite(norm)) return diverged(t, loss, err);
     double lr = optimizer_rate(&t->spec->optimizer, t->at.step, t->steps,
                                t->spec->optimizer.warmup * (double)t->steps_per_epoch);
+    m->optimizer.weight_decay = optimizer_decay(&t->spec->optimizer, t->at.step, t->steps);
     optimizer_step(&m->optimizer, lr, 1.0 / batches, norm * batches);
+    model_after_step(m, &context);
+    if (!tape_check(m->tape, err)) return false;
     t->at.step++;
     t->epoch_loss = loss;
     t->waited += waited;
@@ -155,7 +159,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     if (found) run_log(r, "going on from step %llu", (unsigned long long)t.at.step);
 
     uint64_t epoch = t.at.step / t.steps_per_epoch, in_epoch = t.at.step % t.steps_per_epoch;
-    t.loader = loader_open(data, SPLIT_TRAIN, &s->augment, AUGMENT_VIEWS, (int)s->train.batch, (uint64_t)s->train.seed,
+    t.loader = loader_open(data, SPLIT_TRAIN, &s->augment, m->head.views, (int)s->train.batch, (uint64_t)s->train.seed,
                            (uint32_t)epoch, (uint32_t)(in_epoch * (uint64_t)s->train.accumulate),
                            (int)s->train.loader_threads, err);
     if (!t.loader) return false;

@@ -2,6 +2,10 @@
  * A method is a projector and a loss, in one file that reads like its paper. It sees representations (the backbone's
  * output, one row a sample, views below each other) and builds everything else from engine ops. What it does not fill
  * in (NULL) it does not need. One line in registry.c makes it known to every command.
+ *
+ * One step of training: before_forward; the teacher's and the student's backbones; loss and its backward pass;
+ * after_backward; the optimiser; after_step. State that lasts from step to step (a queue, a centre) is a parameter of
+ * ROLE_BUFFER, written with tape_assign: so it is in the checkpoint, and a resumed run goes on with the same bits.
  */
 #ifndef MEWS_METHOD_H
 #define MEWS_METHOD_H
@@ -9,6 +13,7 @@
 #include "engine/fields.h"
 #include "engine/ops.h"
 #include "engine/parameters.h"
+#include "engine/teacher.h"
 
 /* A method at work: its options, its parameters, and what it knows of the run. */
 typedef struct method_model {
@@ -16,17 +21,24 @@ typedef struct method_model {
     parameters *parameters; /* call them "head.…" */
     int features;           /* d: columns of the representations */
     int pairs;              /* n: samples in a training batch */
-    int views;              /* views of each sample */
+    int views;              /* global views of each sample */
+    int locals;             /* local views of each sample, 0 unless the method takes them */
+    int classes;            /* of the labels; 0 unless the method takes them */
     bool joint_batchnorm;   /* one group for all views instead of one each */
     void *state;            /* the method's own; free it in destroy */
 } method_model;
 
 enum { METHOD_PARTS = 6 };
 
-/* Where training stands, and room for the parts of the loss that the history shows. */
+/* Where training stands, what a step sees beside the student's global views, and room for the parts of the loss that
+   the history shows. */
 typedef struct method_context {
-    uint64_t step, steps;
+    uint64_t step, steps; /* step counts from 0 and has not changed in after_step */
     uint32_t epoch, epochs;
+    uint64_t seed;   /* a method's own draws: rng_stream(seed, RNG_METHOD, epoch, step, …) */
+    tensor *local;   /* the student's representations of the local views (locals·n, d), view by view; or NULL */
+    tensor *teacher; /* the teacher's of the global views (views·n, d), no gradient; NULL unless method.teacher */
+    tensor *labels;  /* (n, classes), one 1 in each row; NULL unless method.labels */
     int parts;
     struct {
         const char *name;
@@ -39,11 +51,15 @@ void method_report(method_context *context, const char *name, const tensor *valu
 
 /* Groups of BatchNorm statistics in a training batch. */
 static inline int method_groups(const method_model *m) { return m->joint_batchnorm ? 1 : m->views; }
+static inline int method_local_groups(const method_model *m) { return m->joint_batchnorm ? 1 : m->locals; }
 
 typedef struct method {
     const char *name, *summary, *reference;
     field_table fields;    /* section "method" */
     bool batch_statistics; /* the loss depends on the batch as a whole: gradient accumulation would change it */
+    bool teacher;          /* has one: the model adds its backbone, `build` the rest as "teacher.head.…" */
+    bool local_views;      /* takes local views beside the global ones */
+    bool labels;           /* takes labels; one view will do */
 
     /* Refuses settings that cannot work (ERROR_USAGE, naming the keys), adds parameters, sets state. */
     bool (*build)(method_model *m, error *err);
@@ -51,6 +67,11 @@ typedef struct method {
 
     /* representations (views·n, d), view by view → the loss, 1×1. */
     tensor *(*loss)(method_model *m, method_context *context, tape *t, tensor *representations);
+
+    /* Around the loss; ops in them are not recorded. after_backward is the place for parameters_hold. */
+    void (*before_forward)(method_model *m, method_context *context, tape *t);
+    void (*after_backward)(method_model *m, method_context *context, tape *t);
+    void (*after_step)(method_model *m, method_context *context, tape *t);
 
     /* The part of `loss` behind the projector, from embeddings (views·n, width) as `embed` gives them, so that its cost
        can be measured alone; NULL where the loss needs more than these. */
@@ -64,6 +85,10 @@ typedef struct method {
     tensor *(*assign)(method_model *m, tape *t, tensor *embeddings);
     int (*codes)(const method_model *m); /* c; NULL where assign is */
 } method;
+
+/* Runs a hook, or nothing where there is none. */
+typedef void (*method_hook)(method_model *m, method_context *context, tape *t);
+void method_call(method_hook hook, method_model *m, method_context *context, tape *t);
 
 const method *method_find(const char *name);  /* NULL when there is none */
 extern const char *const *const method_names; /* NULL-terminated */

@@ -32,6 +32,13 @@ const method *method_find(const char *name) {
     return NULL;
 }
 
+void method_call(method_hook hook, method_model *m, method_context *context, tape *t) {
+    if (!hook) return;
+    bool was = tape_set_recording(t, false);
+    hook(m, context, t);
+    tape_set_recording(t, was);
+}
+
 void method_report(method_context *context, const char *name, const tensor *value) {
     if (!context || context->parts == METHOD_PARTS) return;
     context->part[context->parts].name = name;

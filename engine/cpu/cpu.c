@@ -133,6 +133,8 @@ backend *backend_cpu(int threads, error *err) {
         .write_real = cpu_copy,
         .read_real = cpu_copy,
         .fill = cpu_fill,
+        .copy = cpu_copy,
+        .average = cpu_average,
         .sum_squares = cpu_sum_squares,
         .update_sgd = cpu_update_sgd,
         .update_adam = cpu_update_adam,

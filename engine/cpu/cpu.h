@@ -53,6 +53,7 @@ void conv_plans_destroy(struct conv_plans *plans);
 
 /* update.c */
 double cpu_sum_squares(backend *b, const real *x, int64_t count);
+void cpu_average(backend *b, real *to, const real *from, double keep, int64_t count);
 void cpu_update_sgd(backend *b, const update *u);
 void cpu_update_adam(backend *b, const update *u);
 void cpu_update_adamw(backend *b, const update *u);

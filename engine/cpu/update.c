@@ -26,6 +26,13 @@ double cpu_sum_squares(backend *b, const real *x, int64_t count) {
     return sum;
 }
 
+void cpu_average(backend *b, real *to, const real *from, double keep, int64_t count) {
+    (void)b;
+    real old = (real)keep, new = (real)(1 - keep);
+#pragma omp parallel for simd schedule(static) if (count > SUM_CHUNK)
+    for (int64_t i = 0; i < count; i++) to[i] = old * to[i] + new *from[i];
+}
+
 void cpu_update_sgd(backend *b, const update *u) {
     (void)b;
     real scale = (real)u->grad_scale, decay = (real)u->weight_decay, momentum = (real)u->momentum;

@@ -50,6 +50,14 @@ static const field rows[] = {
     REAL(solarize_second, "0.2", 0, 1, "probability of inverting bright values, second view"),
     {"solarize_threshold", FIELD_INT, offsetof(augment_options, solarize_threshold), "128", 0, 256, NULL, true,
      "solarize inverts values of 0 to 255 from this one on"},
+    {"global_crops", FIELD_INT, offsetof(augment_options, global_crops), "2", 1, AUGMENT_VIEWS, NULL, true,
+     "whole-size views of each image: 2, or 1 for a method that compares none (supervised)"},
+    {"local_crops", FIELD_INT, offsetof(augment_options, local_crops), "0", 0, AUGMENT_MAX_LOCAL, NULL, true,
+     "small views of each image beside the global ones (multi-crop), coloured as the first view is"},
+    {"local_size", FIELD_INT, offsetof(augment_options, local_size), "0", 0, 1024, NULL, true,
+     "side of the small views in pixels; 0 = not defined, so that there are none"},
+    REAL(local_min, "0.05", 1e-4, 1, "smallest area of a small view's crop, share of the image"),
+    REAL(local_max, "0.4", 1e-4, 1, "largest area of a small view's crop, share of the image"),
 };
 
 const field_table augment_fields = {
@@ -74,6 +82,9 @@ void augment_apply_preset(augment_options *options) {
         .blur_min = 0.1,
         .blur_max = 2,
         .solarize_threshold = 128,
+        .global_crops = AUGMENT_VIEWS,
+        .local_min = 0.05,
+        .local_max = 0.4,
     };
     if (preset == ASYMMETRIC) o.solarize_second = 0.2;
     if (preset == SYMMETRIC) o.brightness = o.contrast = o.saturation = 0.8, o.hue = 0.2, o.blur = 0.5;
@@ -88,9 +99,18 @@ static bool ordered(const char *name, double low, double high, error *err) {
                      high);
 }
 
+static bool locals_defined(const augment_options *o, error *err) {
+    if (!o->local_crops || o->local_size) return true;
+    return error_set(err, ERROR_USAGE,
+                     "augment.local_crops asks for %lld small views, but augment.local_size defines none: set it to "
+                     "their side in pixels, about half of the image's",
+                     (long long)o->local_crops);
+}
+
 bool augment_check(const augment_options *o, error *err) {
     return ordered("crop", o->crop_min, o->crop_max, err) && ordered("ratio", o->ratio_min, o->ratio_max, err) &&
-           ordered("blur", o->blur_min, o->blur_max, err);
+           ordered("blur", o->blur_min, o->blur_max, err) && ordered("local", o->local_min, o->local_max, err) &&
+           locals_defined(o, err);
 }
 
 /* ---- what is drawn ---------------------------------------------------------------------------------------------- */
@@ -99,10 +119,11 @@ bool augment_check(const augment_options *o, error *err) {
  * torchvision's RandomResizedCrop: ten tries at an area (uniform) and a ratio (log-uniform) whose box fits, else the
  * largest central box whose ratio is allowed.
  */
-static void sample_crop(const augment_options *o, int size, rng *random, augment_draw *draw) {
+static void sample_crop(const augment_options *o, int size, bool local, rng *random, augment_draw *draw) {
+    double least = local ? o->local_min : o->crop_min, most = local ? o->local_max : o->crop_max;
     double low = log(o->ratio_min), high = log(o->ratio_max);
     for (int attempt = 0; attempt < 10; attempt++) {
-        double area = (double)size * size * rng_between(random, o->crop_min, o->crop_max);
+        double area = (double)size * size * rng_between(random, least, most);
         double ratio = exp(rng_between(random, low, high));
         double width = rint(sqrt(area * ratio)), height = rint(sqrt(area / ratio));
         if (width < 1 || width > size || height < 1 || height > size) continue;
@@ -130,7 +151,8 @@ augment_draw augment_sample(const augment_options *o, int size, int view, rng *r
     draw.jitter = rng_uniform(random) < o->jitter;
     draw.greyscale = rng_uniform(random) < o->greyscale;
     draw.blur = rng_uniform(random) < o->blur;
-    draw.solarize = rng_uniform(random) < (view == 0 ? o->solarize : o->solarize_second);
+    bool local = view >= AUGMENT_VIEWS;
+    draw.solarize = rng_uniform(random) < (view == 0 || local ? o->solarize : o->solarize_second);
     for (int i = 3; i > 0; i--) {
         int j = (int)(rng_uniform(random) * (i + 1)), swap = draw.order[i];
         draw.order[i] = draw.order[j];
@@ -141,7 +163,7 @@ augment_draw augment_sample(const augment_options *o, int size, int view, rng *r
     draw.saturation = sample_factor(random, o->saturation);
     draw.hue = rng_between(random, -o->hue, o->hue);
     draw.sigma = rng_between(random, o->blur_min, o->blur_max);
-    sample_crop(o, size, random, &draw);
+    sample_crop(o, size, local, random, &draw);
     return draw;
 }
 

@@ -13,7 +13,9 @@
 
 #include <stdint.h>
 
-enum { AUGMENT_VIEWS = 2 }; /* global views; the second may differ (solarise) */
+/* Views 0 and 1 are global (the second may differ: solarise), those from AUGMENT_VIEWS on are local: small crops of a
+   size of their own. */
+enum { AUGMENT_VIEWS = 2, AUGMENT_MAX_LOCAL = 64 };
 
 typedef struct augment_options {
     int preset; /* choice: asymmetric, symmetric, symmetric_weak, none, custom; sets every row the spec does not */
@@ -25,6 +27,9 @@ typedef struct augment_options {
     double blur, blur_min, blur_max;  /* probability; sigma in pixels */
     double solarize, solarize_second; /* probability on the first and on the second view */
     int64_t solarize_threshold;
+    int64_t global_crops, local_crops; /* views of each kind */
+    int64_t local_size;                /* side of a local view, pixels */
+    double local_min, local_max;       /* area of its crop as a share of the image */
 } augment_options;
 
 extern const field_table augment_fields;
@@ -32,7 +37,7 @@ extern const field_table augment_fields;
 /* Overwrites every row but `preset` with the preset's values; the spec's own keys are then set on top. */
 void augment_apply_preset(augment_options *options);
 
-/* ERROR_USAGE when a lower bound stands above its upper one, which no single row can see. */
+/* ERROR_USAGE for what no single row can see: a lower bound above its upper one, local views without a size. */
 bool augment_check(const augment_options *options, error *err);
 
 /* What is drawn for one view, exposed so that tests and tools can hold every step against the reference. */

@@ -19,7 +19,7 @@ enum {
 };
 
 typedef struct buffer {
-    float *pixels;
+    float *pixels, *local;
     int *labels;
     uint32_t *samples;
     uint32_t done; /* slices */
@@ -32,8 +32,8 @@ typedef struct order {
 
 typedef struct worker {
     loader *loader;
-    augmenter *augmenter;
-    uint8_t *view; /* one view as bytes */
+    augmenter *augmenter, *local; /* local: NULL when there are no local views */
+    uint8_t *view;                /* one view as bytes */
     pthread_t thread;
 } worker;
 
@@ -41,7 +41,7 @@ struct loader {
     const dataset *set;
     dataset_split split;
     augment_options augment;
-    int views, pairs, size;
+    int views, pairs, size, locals, local_size;
     uint64_t seed, start; /* start: batches before the first one, counted from epoch 0 */
     uint32_t count, batches, slices;
     worker *workers;
@@ -69,19 +69,27 @@ static const uint32_t *order_of(loader *l, uint32_t epoch) {
     return o->samples;
 }
 
+static void make_view(worker *w, augmenter *with, const uint8_t *image, uint32_t epoch, uint32_t sample, int view,
+                      int size, float *out) {
+    const loader *l = w->loader;
+    rng random = rng_stream(l->seed, RNG_AUGMENT, epoch, sample, (uint32_t)view);
+    augment_draw draw = augment_sample(&l->augment, l->size, view, &random);
+    augment_image(with, &l->augment, &draw, image, w->view);
+    augment_normalize(w->view, size * size, dataset_mean(l->set), dataset_std(l->set), out);
+}
+
 static void make_sample(worker *w, buffer *out, uint32_t epoch, uint32_t sample, int place) {
     const loader *l = w->loader;
     const uint8_t *image = dataset_image(l->set, l->split, sample);
-    int pixels = l->size * l->size;
+    size_t pixels = (size_t)l->size * l->size, local_pixels = (size_t)l->local_size * l->local_size;
     out->samples[place] = sample;
     out->labels[place] = dataset_label(l->set, l->split, sample);
-    for (int view = 0; view < l->views; view++) {
-        rng random = rng_stream(l->seed, RNG_AUGMENT, epoch, sample, (uint32_t)view);
-        augment_draw draw = augment_sample(&l->augment, l->size, view, &random);
-        augment_image(w->augmenter, &l->augment, &draw, image, w->view);
-        augment_normalize(w->view, pixels, dataset_mean(l->set), dataset_std(l->set),
-                          out->pixels + ((size_t)view * l->pairs + place) * pixels * 3);
-    }
+    for (int view = 0; view < l->views; view++)
+        make_view(w, w->augmenter, image, epoch, sample, view, l->size,
+                  out->pixels + ((size_t)view * l->pairs + place) * pixels * 3);
+    for (int i = 0; i < l->locals; i++)
+        make_view(w, w->local, image, epoch, sample, AUGMENT_VIEWS + i, l->local_size,
+                  out->local + ((size_t)i * l->pairs + place) * local_pixels * 3);
 }
 
 static void *work(void *argument) {
@@ -124,22 +132,25 @@ static bool start_workers(loader *l, error *err) {
 static bool allocate(loader *l, error *err) {
     size_t image = 3 * (size_t)l->size * l->size;
     size_t values = (size_t)l->views * l->pairs * image;
+    size_t local = 3 * (size_t)l->local_size * l->local_size, local_values = (size_t)l->locals * l->pairs * local;
     for (int i = 0; i < BUFFERS; i++) {
         buffer *b = &l->buffers[i];
         b->pixels = aligned_alloc(64, (values * sizeof(float) + 63) / 64 * 64);
+        if (l->locals) b->local = aligned_alloc(64, (local_values * sizeof(float) + 63) / 64 * 64);
         b->labels = malloc((size_t)l->pairs * sizeof *b->labels);
         b->samples = malloc((size_t)l->pairs * sizeof *b->samples);
         l->orders[i].samples = malloc(l->count * sizeof(uint32_t));
-        if (!b->pixels || !b->labels || !b->samples || !l->orders[i].samples)
-            return error_memory(err, BUFFERS * values * sizeof(float), "batches of augmented images");
+        if (!b->pixels || (l->locals && !b->local) || !b->labels || !b->samples || !l->orders[i].samples)
+            return error_memory(err, BUFFERS * (values + local_values) * sizeof(float), "batches of augmented images");
     }
     if (!(l->workers = calloc((size_t)l->threads, sizeof *l->workers)))
         return error_memory(err, (size_t)l->threads * sizeof *l->workers, "loader threads");
     for (int i = 0; i < l->threads; i++) {
         worker *w = &l->workers[i];
         w->loader = l;
-        if (!(w->view = malloc(image))) return error_memory(err, image, "a view");
+        if (!(w->view = malloc(image > local ? image : local))) return error_memory(err, image, "a view");
         if (!(w->augmenter = augmenter_create(l->size, l->size, err))) return false;
+        if (l->locals && !(w->local = augmenter_create(l->size, l->local_size, err))) return false;
     }
     return true;
 }
@@ -158,6 +169,11 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
         return NULL;
     }
     if (!augment_check(augment, err)) return NULL;
+    if (augment->local_crops && augment->local_size > dataset_size(set)) {
+        error_set(err, ERROR_USAGE, "augment.local_size %lld is larger than the images, whose side is %d (data.size)",
+                  (long long)augment->local_size, dataset_size(set));
+        return NULL;
+    }
     loader *l = calloc(1, sizeof *l);
     if (!l) {
         error_memory(err, sizeof *l, "a loader");
@@ -165,6 +181,7 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
     }
     l->set = set, l->split = split, l->augment = *augment;
     l->views = views, l->pairs = pairs, l->size = dataset_size(set), l->threads = threads;
+    if ((l->locals = (int)augment->local_crops)) l->local_size = (int)augment->local_size;
     l->seed = seed, l->count = count, l->batches = count / (uint32_t)pairs;
     l->slices = ((uint32_t)pairs + SLICE - 1) / SLICE;
     l->start = (uint64_t)epoch * l->batches + index;
@@ -197,7 +214,10 @@ bool loader_next(loader *l, loader_batch *batch, error *err) {
         .index = (uint32_t)((l->start + number) % l->batches),
         .pairs = l->pairs,
         .views = l->views,
+        .locals = l->locals,
+        .local_size = l->local_size,
         .pixels = b->pixels,
+        .local = b->local,
         .labels = b->labels,
         .samples = b->samples,
         .waited = clock_seconds() - before,
@@ -214,11 +234,13 @@ void loader_close(loader *l) {
     for (int i = 0; i < l->started; i++) pthread_join(l->workers[i].thread, NULL);
     for (int i = 0; l->workers && i < l->threads; i++) {
         augmenter_destroy(l->workers[i].augmenter);
+        augmenter_destroy(l->workers[i].local);
         free(l->workers[i].view);
     }
     free(l->workers);
     for (int i = 0; i < BUFFERS; i++) {
         free(l->buffers[i].pixels);
+        free(l->buffers[i].local);
         free(l->buffers[i].labels);
         free(l->buffers[i].samples);
         free(l->orders[i].samples);

@@ -12,18 +12,21 @@ typedef struct loader loader;
 
 typedef struct loader_batch {
     uint32_t epoch, index;   /* which batch of which epoch this is */
-    int pairs, views;        /* n, and views per sample */
+    int pairs, views;        /* n, and global views per sample */
+    int locals, local_size;  /* local views per sample, and their side; 0 when there are none */
     const float *pixels;     /* (views·n, size, size, 3), normalised by the data set's mean and std; view by view:
                                 all first views, then all second ones */
+    const float *local;      /* (locals·n, local_size, local_size, 3), view by view; NULL when there are none */
     const int *labels;       /* n */
     const uint32_t *samples; /* n indices into the split */
     double waited;           /* seconds the caller was kept waiting */
 } loader_batch;
 
 /*
- * Batches of `pairs` samples of `split`, the last incomplete one of an epoch dropped; order reshuffled each epoch by
- * (seed, epoch). Starts at batch `index` of `epoch` and goes on for ever. threads ≥ 1; they take no signals and start
- * no OpenMP teams. ERROR_USAGE when the split holds fewer than `pairs` samples. `set` must outlive the loader.
+ * Batches of `pairs` samples of `split` in `views` global views and augment->local_crops local ones, the last
+ * incomplete one of an epoch dropped; order reshuffled each epoch by (seed, epoch). Starts at batch `index` of `epoch`
+ * and goes on for ever. threads ≥ 1; they take no signals and start no OpenMP teams. ERROR_USAGE when the split holds
+ * fewer than `pairs` samples or local views are larger than the images. `set` must outlive the loader.
  */
 loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);

@@ -1,0 +1,40 @@
+/*
+ * The perceptrons that projectors, predictors and heads are made of: Linear, BatchNorm, ReLU (or GELU), …, Linear.
+ * Parameters take the names that PyTorch's Sequential gives them: with BatchNorm "name.0.weight", "name.1.weight",
+ * "name.3.weight", …; without it "name.0.weight", "name.2.weight", ….
+ */
+#ifndef MEWS_MLP_H
+#define MEWS_MLP_H
+
+#include "engine/ops.h"
+#include "engine/parameters.h"
+
+enum { MLP_LAYERS = 4 };
+
+typedef enum mlp_last { MLP_LINEAR, MLP_NORM, MLP_PLAIN_NORM } mlp_last; /* plain: without scale and shift */
+
+typedef struct mlp_shape {
+    int layers; /* linear ones, at most MLP_LAYERS */
+    int64_t in, hidden, out;
+    bool without_norm; /* no BatchNorm between the layers */
+    bool gelu;         /* GELU in place of ReLU */
+    bool without_bias, without_last_bias;
+    mlp_last last;    /* what follows the last layer */
+    double deviation; /* weights normal with this deviation, biases 0; 0: PyTorch's uniform start */
+} mlp_shape;
+
+typedef struct mlp {
+    mlp_shape shape;
+    tensor *weight[MLP_LAYERS], *bias[MLP_LAYERS];
+    batchnorm norm[MLP_LAYERS];
+} mlp;
+
+bool mlp_create(mlp *m, parameters *p, const char *name, mlp_shape shape, error *err);
+
+/* x (n, in) → (n, out); BatchNorm over each of `groups` runs of rows, as op_batchnorm has it. */
+tensor *mlp_forward(const mlp *m, tape *t, tensor *x, int groups, bool training);
+
+/* The same up to the last linear layer: (n, hidden). */
+tensor *mlp_hidden(const mlp *m, tape *t, tensor *x, int groups, bool training);
+
+#endif

@@ -6,7 +6,7 @@
  */
 #include "experiments/evaluate.h"
 #include "analysis/agreement.h"
-#include "analysis/collapse.h"
+#include "analysis/collapse_history.h"
 #include "analysis/kmeans.h"
 #include "analysis/knn.h"
 #include "analysis/npy.h"
@@ -173,6 +173,16 @@ static bool write_diagnosis(evaluation *e, const collapse *c, error *err) {
     return ok;
 }
 
+/* Where the training's own looks saw a collapse begin. */
+static bool note_onsets(evaluation *e, collapse *c, error *err) {
+    char path[1200];
+    collapse_history h;
+    if (!collapse_history_read(&h, run_path(e->run, "metrics.jsonl", path, sizeof path), err)) return false;
+    collapse_history_note(&h, c);
+    collapse_history_free(&h);
+    return true;
+}
+
 static bool collapses(evaluation *e, error *err) {
     collapse_input with = {.embeddings = {e->embeddings, e->test.n, (size_t)e->model->width},
                            .assignment = e->codes,
@@ -187,6 +197,7 @@ static bool collapses(evaluation *e, error *err) {
     bool ok = set(e, "rankme_backbone", backbone.rankme.value, err);
     spectrum_free(&backbone);
     if (!ok || !collapse_compute(&with, &c, err)) return false;
+    if (!note_onsets(e, &c, err)) return collapse_free(&c), false;
     const spectrum *s = &c.spectrum;
     ok = set(e, "rankme", s->rankme.value, err) && set(e, "rankme_share", s->rankme.share, err) &&
          set(e, "rankme_noise_share", s->rankme.noise_share, err) &&

@@ -39,6 +39,8 @@ static void note_outcome(run_outcome *out, const run *r, run_end end) {
     out->end = end;
     snprintf(out->id, sizeof out->id, "%s", r->id);
     snprintf(out->folder, sizeof out->folder, "%s", r->folder);
+    const char *stopped = json_string_value(json_object_get(r->record, "stopped"));
+    snprintf(out->stopped, sizeof out->stopped, "%s", stopped ? stopped : "");
     if (end == RUN_END_FINISHED || end == RUN_END_FOUND) out->final = json_incref(json_object_get(r->record, "final"));
 }
 

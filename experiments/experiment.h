@@ -35,7 +35,8 @@ typedef struct run_outcome {
     run_end end;
     char id[RUN_ID_SIZE];
     char folder[1024];
-    json_t *final; /* {metric: value}; the caller's to json_decref; NULL unless finished or found */
+    char stopped[160]; /* why the training ended early, by train.stop_on_collapse; "" when it did not */
+    json_t *final;     /* {metric: value}; the caller's to json_decref; NULL unless finished or found */
 } run_outcome;
 
 /*

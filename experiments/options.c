@@ -10,6 +10,9 @@
 #define ROW(key, type, fallback, min, max, choices, identity, help)                                                    \
     { #key, type, offsetof(OPTIONS, key), fallback, min, max, choices, identity, help }
 
+/* In the order of collapse_mode, whose bits they are. */
+static const char *const collapse_names[] = {"representation", "dimensional", "cluster", "intracluster", NULL};
+
 #define OPTIONS train_options
 static const field train_rows[] = {
     ROW(epochs, FIELD_INT, "20", 0, 1000000, NULL, true,
@@ -22,6 +25,10 @@ static const field train_rows[] = {
     ROW(accumulate, FIELD_INT, "1", 1, 4096, NULL, true, "batches whose gradients make one step"),
     ROW(checkpoint_every, FIELD_INT, "1", 1, 1000000, NULL, false, "epochs between checkpoints"),
     ROW(log_every, FIELD_INT, "10", 1, 1000000, NULL, false, "steps between lines of metrics.jsonl"),
+    ROW(stop_on_collapse, FIELD_SET, "[]", 0, 0, collapse_names, true,
+        "collapses that end the training early, seen on held-out images after each epoch"),
+    ROW(stop_patience, FIELD_INT, "5", 1, 1000000, NULL, true,
+        "epochs in a row that such a collapse has to last; early epochs often look collapsed"),
 };
 #undef OPTIONS
 const field_table train_fields = {"train", train_rows, sizeof train_rows / sizeof *train_rows, sizeof(train_options)};

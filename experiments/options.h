@@ -15,6 +15,8 @@ typedef struct train_options {
     bool joint_batchnorm;   /* statistics over both views together */
     int64_t accumulate;     /* batches whose gradients make one step */
     int64_t checkpoint_every, log_every; /* epochs; steps */
+    unsigned stop_on_collapse;           /* set of 1 << collapse_mode */
+    int64_t stop_patience;               /* epochs in a row */
 } train_options;
 
 extern const field_table train_fields;

@@ -8,6 +8,7 @@
 #include "engine/clock.h"
 #include "engine/checkpoint.h"
 #include "engine/data/loader.h"
+#include "experiments/onset.h"
 
 #include <math.h>
 
@@ -17,6 +18,7 @@ typedef struct training {
     run *run;
     const experiment_hooks *hooks;
     loader *loader;
+    onset onset;
     int size;                        /* side of the images */
     uint64_t steps_per_epoch, steps; /* optimiser steps */
     checkpoint_position at;
@@ -131,10 +133,32 @@ static bool loop(training *t, bool *interrupted, error *err) {
         }
         if (!step(t, err)) return false;
         tell(t);
+        if (t->at.step % t->steps_per_epoch == 0 &&
+            !onset_epoch(&t->onset, t->at.step, t->at.step / t->steps_per_epoch, err))
+            return false;
+        if (*t->onset.stopped) return save(t, err);
         uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
         if ((t->at.step % every == 0 || t->at.step == t->steps) && !save(t, err)) return false;
     }
     return true;
+}
+
+/* From the checkpoint's step to the last one, or to where the run is told to stop. */
+static bool work(training *t, const dataset *data, bool *interrupted, error *err) {
+    const spec *s = t->spec;
+    uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
+    if (t->at.step) run_log(t->run, "going on from step %llu", (unsigned long long)t->at.step);
+    t->loader = loader_open(data, SPLIT_TRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
+                            (uint64_t)s->train.seed, (uint32_t)epoch,
+                            (uint32_t)(in_epoch * (uint64_t)s->train.accumulate), (int)s->train.loader_threads, err);
+    if (!t->loader) return false;
+    bool ok = loop(t, interrupted, err);
+    double spent = clock_seconds() - t->started;
+    loader_close(t->loader);
+    if (ok && spent > 0)
+        run_log(t->run, "trained to step %llu in %.1f s, %.2f %% of it waiting for data, %.2f %% looking for collapse",
+                (unsigned long long)t->at.step, spent, 100 * t->waited / spent, 100 * t->onset.seconds / spent);
+    return ok;
 }
 
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
@@ -154,20 +178,14 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
     ok = checkpoint_load(r->folder, m->parameters, &m->optimizer, &t.at, &found, hooks->warn, hooks->context, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
-    if (t.at.step >= t.steps) return run_set_seconds(r, "train", t.at.seconds, err) && (found || save(&t, err));
+    if (!onset_open(&t.onset, m, data, r, err)) return onset_close(&t.onset), false;
     t.saved = found;
-    if (found) run_log(r, "going on from step %llu", (unsigned long long)t.at.step);
-
-    uint64_t epoch = t.at.step / t.steps_per_epoch, in_epoch = t.at.step % t.steps_per_epoch;
-    t.loader = loader_open(data, SPLIT_TRAIN, &s->augment, m->head.views, (int)s->train.batch, (uint64_t)s->train.seed,
-                           (uint32_t)epoch, (uint32_t)(in_epoch * (uint64_t)s->train.accumulate),
-                           (int)s->train.loader_threads, err);
-    if (!t.loader) return false;
-    ok = loop(&t, interrupted, err);
+    ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
     double spent = clock_seconds() - t.started;
-    loader_close(t.loader);
-    if (ok && spent > 0)
-        run_log(r, "trained to step %llu in %.1f s, %.2f %% of it waiting for data", (unsigned long long)t.at.step,
-                spent, 100 * t.waited / spent);
+    if (*t.onset.stopped) {
+        run_log(r, "%s", t.onset.stopped);
+        json_object_set_new(r->record, "stopped", json_string(t.onset.stopped));
+    }
+    onset_close(&t.onset);
     return ok && run_set_seconds(r, "train", t.at.seconds + spent, err);
 }

@@ -26,6 +26,7 @@ void watch_print_outcome(const run_outcome *out) {
     const char *metric;
     json_t *value;
     printf("%s%s\n", out->folder, out->end == RUN_END_FOUND ? " was finished already" : "");
+    if (*out->stopped) printf("stopped: %s\n", out->stopped);
     json_object_foreach(out->final, metric, value) {
         if (json_is_number(value))
             printf("  %-24s %.6g\n", metric, json_number_value(value));
@@ -38,8 +39,9 @@ json_t *watch_outcome_json(const run_outcome *out, const error *failure) {
     static const char *const ends[] = {
         [RUN_END_FINISHED] = "finished", [RUN_END_FOUND] = "found", [RUN_END_INTERRUPTED] = "interrupted"};
     bool failed = failure->code != ERROR_NONE;
-    return json_pack("{s:s, s:s?, s:s, s:s, s:O?}", "status", failed ? "failed" : ends[out->end], "reason",
-                     failed ? failure->text : NULL, "id", out->id, "folder", out->folder, "final", out->final);
+    return json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:O?}", "status", failed ? "failed" : ends[out->end], "reason",
+                     failed ? failure->text : NULL, "stopped", *out->stopped ? out->stopped : NULL, "id", out->id,
+                     "folder", out->folder, "final", out->final);
 }
 
 void watch_print_json(json_t *object) {

@@ -16,7 +16,7 @@ char *watch_text(const experiment_progress *now, char *out, size_t size);
 /* The run's folder and its final figures, a line each. */
 void watch_print_outcome(const run_outcome *out);
 
-/* {status, reason, id, folder, final}; `failure` may hold the reason. The caller's to json_decref. */
+/* {status, reason, stopped, id, folder, final}; `failure` may hold the reason. The caller's to json_decref. */
 json_t *watch_outcome_json(const run_outcome *out, const error *failure);
 
 /* Prints an object as one line and lets go of it. */

@@ -24,7 +24,8 @@ static uint32_t choose_rows(uint32_t training, uint32_t held_out) {
 /* Why the run is to end, if it is: the mode that has been collapsed longest of those the spec names. */
 static void decide(onset *o) {
     const train_options *with = &o->model->spec->train;
-    size_t longest = (size_t)with->stop_patience - 1;
+    size_t longest = (size_t)with->stop_patience - 1, looks = o->history.count;
+    if (!looks || o->history.items[looks - 1].epoch >= with->epochs) return; /* at its end it needs no stopping */
     for (int mode = 0; mode < COLLAPSE_MODES; mode++) {
         size_t streak = collapse_history_streak(&o->history, (collapse_mode)mode);
         if (!(with->stop_on_collapse >> mode & 1) || streak <= longest) continue;
@@ -32,7 +33,7 @@ static void decide(onset *o) {
         snprintf(o->stopped, sizeof o->stopped, "%s collapse since epoch %lld; stopped after epoch %lld of %lld",
                  collapse_mode_name((collapse_mode)mode),
                  (long long)collapse_history_onset(&o->history, (collapse_mode)mode),
-                 (long long)o->history.items[o->history.count - 1].epoch, (long long)with->epochs);
+                 (long long)o->history.items[looks - 1].epoch, (long long)with->epochs);
     }
 }
 

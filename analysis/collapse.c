@@ -221,7 +221,7 @@ static void judge_cluster(const usage *u, bool quick, collapse *c) {
  */
 static double structureless_share(const collapse *c) {
     double r = fmax(c->spectrum.participation_ratio.value, 1);
-    if (c->within_effective_rank > r) r = c->within_effective_rank;
+    if (c->clusters.effective_rank > r) r = c->clusters.effective_rank;
     return pow((double)c->clusters_used, -2 / r);
 }
 
@@ -231,8 +231,7 @@ static bool judge_intracluster(const collapse_input *in, const int32_t *assignme
     matrix m = in->embeddings;
     within w;
     if (!evidence_within(m, assignment, codes, &w, err)) return false;
-    if (!evidence_within_rank(m, assignment, &c->within_effective_rank, &c->within_effective_rank_share, err))
-        return false;
+    if (!cluster_spectra_compute(m, assignment, &c->clusters, err)) return false;
     if (in->quick) w.share = alone(w.share.value);
     c->clusters_used = w.clusters, c->within_share = w.share.value;
     double expected = structureless_share(c), freedom = (double)m.rows - (double)w.clusters;
@@ -325,6 +324,9 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
         ok = evidence_within(in->embeddings, in->labels, (size_t)in->classes, &classes, err);
         if (ok) c->class_within_share = classes.share.value;
     }
+    if (ok && !(c->assignment = malloc(n * sizeof *c->assignment)))
+        ok = error_memory(err, n * sizeof *c->assignment, "clusters");
+    if (ok) memcpy(c->assignment, assignment, n * sizeof *c->assignment);
     ok = ok && judge_representation(in, c, err) && judge_dimensional(in, c, err);
     if (ok) judge_cluster(u, in->quick, c);
     ok = ok && judge_intracluster(in, assignment, codes, c, err);
@@ -336,6 +338,8 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
 
 void collapse_free(collapse *c) {
     spectrum_free(&c->spectrum);
+    cluster_spectra_free(&c->clusters);
     free(c->code_counts);
-    c->code_counts = NULL;
+    free(c->assignment);
+    c->code_counts = NULL, c->assignment = NULL;
 }

@@ -7,6 +7,7 @@
 #ifndef MEWS_ANALYSIS_COLLAPSE_H
 #define MEWS_ANALYSIS_COLLAPSE_H
 
+#include "analysis/clusters.h"
 #include "analysis/spectrum.h"
 #include "analysis/usage.h"
 
@@ -58,11 +59,11 @@ typedef struct collapse {
     uint64_t *code_counts; /* argmax counts, descending, the first code_counts_shown of them */
     size_t code_counts_shown;
     bool clusters_by_kmeans;
-    size_t clusters_used;               /* K */
-    double within_share;                /* [SSW/(n − K)] / [SST/(n − 1)] */
-    double within_effective_rank;       /* mean over clusters of at least 3 rows, weighted by rows; NaN without any */
-    double within_effective_rank_share; /* of min(rows of the cluster − 1, d) each */
-    double class_within_share;          /* the share within labelled classes; NaN without labels */
+    size_t clusters_used;      /* K */
+    double within_share;       /* [SSW/(n − K)] / [SST/(n − 1)] */
+    int32_t *assignment;       /* (n): the clusters, as given or by k-means */
+    cluster_spectra clusters;  /* the spectra inside them */
+    double class_within_share; /* the share within labelled classes; NaN without labels */
 } collapse;
 
 enum { COLLAPSE_CODES_SHOWN = 4096 };

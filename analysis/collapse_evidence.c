@@ -231,28 +231,3 @@ done:
     free(inner);
     return ok;
 }
-
-bool evidence_within_rank(matrix m, const int32_t *assignment, double *rank, double *share, error *err) {
-    size_t n = m.rows, d = m.cols;
-    uint32_t *order = malloc(n * sizeof *order);
-    float *rows = malloc(n * d * sizeof *rows);
-    double *sigma = malloc(smaller(n, d) * sizeof *sigma), weight = 0, ranks = 0, shares = 0;
-    bool ok = (order && rows && sigma) || error_memory(err, n * d * sizeof *rows, "clusters");
-    ok = ok && matrix_order(assignment, n, order, err);
-    for (size_t start = 0, end; ok && start < n; start = end) {
-        for (end = start; end < n && assignment[order[end]] == assignment[order[start]]; end++)
-            memcpy(rows + (end - start) * d, m.data + order[end] * d, d * sizeof *rows);
-        size_t count = end - start, side = smaller(count, d);
-        if (count < 3) continue;
-        ok = spectrum_singular_values((matrix){rows, count, d}, true, sigma, NULL, err);
-        double r = ok ? spectrum_effective_rank(sigma, side) : 0;
-        weight += (double)count, ranks += (double)count * r;
-        shares += (double)count * r / (double)smaller(count - 1, d);
-    }
-    *rank = weight > 0 ? ranks / weight : NAN;
-    *share = weight > 0 ? shares / weight : NAN;
-    free(order);
-    free(rows);
-    free(sigma);
-    return ok;
-}

@@ -31,8 +31,4 @@ typedef struct within {
 } within;
 bool evidence_within(matrix m, const int32_t *assignment, size_t codes, within *out, error *err);
 
-/* Effective rank of each cluster of at least 3 rows, its mean weighted by rows, and the same as share of what the
- * cluster's size allows; NaN without such a cluster. */
-bool evidence_within_rank(matrix m, const int32_t *assignment, double *rank, double *share, error *err);
-
 #endif

@@ -97,6 +97,23 @@ static json_t *noise_spectrum(const spectrum *s) {
     return a;
 }
 
+/* [{cluster, rows, effective_rank, effective_rank_share, variance, singular_values}], the largest clusters first. */
+static json_t *clusters_json(const cluster_spectra *c) {
+    json_t *list = json_array();
+    for (size_t i = 0; i < c->count; i++) {
+        const cluster_spectrum *s = &c->list[i];
+        json_t *o = json_object();
+        put_count(o, "cluster", (size_t)s->cluster);
+        put_count(o, "rows", s->rows);
+        put(o, "effective_rank", s->effective_rank);
+        put(o, "effective_rank_share", s->share);
+        put(o, "variance", s->variance);
+        json_object_set_new(o, "singular_values", array(s->singular_values, s->count));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
 json_t *collapse_to_json(const collapse *c) {
     json_t *root = json_object(), *verdicts = json_object(), *codes = json_array();
     put_spectrum(root, &c->spectrum);
@@ -107,8 +124,9 @@ json_t *collapse_to_json(const collapse *c) {
     put_count(root, "clusters_used", c->clusters_used);
     json_object_set_new(root, "clusters_by_kmeans", json_boolean(c->clusters_by_kmeans));
     put(root, "within_share", c->within_share);
-    put(root, "within_effective_rank", c->within_effective_rank);
-    put(root, "within_effective_rank_share", c->within_effective_rank_share);
+    put(root, "within_effective_rank", c->clusters.effective_rank);
+    put(root, "within_effective_rank_share", c->clusters.share);
+    json_object_set_new(root, "cluster_spectra", clusters_json(&c->clusters));
     put(root, "class_within_share", c->class_within_share);
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
         json_object_set_new(verdicts, collapse_mode_name((collapse_mode)mode), verdict_json(&c->verdicts[mode]));

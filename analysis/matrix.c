@@ -1,4 +1,5 @@
 #include "analysis/matrix.h"
+#include "engine/rng.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -148,4 +149,21 @@ double matrix_correlation(double *covariance, size_t d) {
     }
     for (size_t i = 0; i < d; i++) covariance[i * d + i] = covariance[i * d + i] > 0;
     return varying > 1 ? sum / (0.5 * (double)varying * (double)(varying - 1)) : 0;
+}
+
+void matrix_choose(size_t rows, size_t wanted, uint64_t seed, uint32_t draw, uint32_t *out) {
+    rng r = rng_stream(seed, RNG_SUBSET, 1, 0, draw);
+    size_t taken = 0;
+    for (size_t i = 0; taken < wanted; i++)
+        if (wanted == rows || rng_uniform(&r) * (double)(rows - i) < (double)(wanted - taken))
+            out[taken++] = (uint32_t)i;
+}
+
+bool matrix_sample(matrix m, size_t wanted, uint64_t seed, uint32_t draw, float *out, error *err) {
+    uint32_t *rows = malloc(wanted * sizeof *rows);
+    if (!rows) return error_memory(err, wanted * sizeof *rows, "row numbers");
+    matrix_choose(m.rows, wanted, seed, draw, rows);
+    for (size_t i = 0; i < wanted; i++) memcpy(out + i * m.cols, m.data + rows[i] * m.cols, m.cols * sizeof *out);
+    free(rows);
+    return true;
 }

@@ -67,6 +67,11 @@ size_t matrix_pool(const double *square, size_t n, size_t limit, matrix_pooling 
 bool matrix_adjacency(matrix m, const uint32_t *order, size_t limit, matrix_pooling pooling, double *out, size_t *k,
                       error *err);
 
+/* `wanted` of `rows` row numbers, ascending, drawn without repetition by (seed, draw) (selection sampling, Knuth 3.4.2
+ * S); all of them when wanted = rows. out (wanted). matrix_sample copies such rows: out (wanted, cols). */
+void matrix_choose(size_t rows, size_t wanted, uint64_t seed, uint32_t draw, uint32_t *out);
+bool matrix_sample(matrix m, size_t wanted, uint64_t seed, uint32_t draw, float *out, error *err);
+
 /* Row numbers sorted by key, stable: the order that shows blocks. keys ≥ 0, or anything. order (count). */
 bool matrix_order(const int32_t *keys, size_t count, uint32_t *order, error *err);
 

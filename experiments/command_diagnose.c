@@ -75,6 +75,14 @@ static void print_codes(const usage_figures *f) {
                  f->information_share);
 }
 
+static void print_mixture(const mixture_curve *c) {
+    for (size_t i = 0; i<c->count; i += c->count> 1 ? c->count - 1 : 1) {
+        const mixture_point *p = &c->points[i];
+        print_figure("mixture entropy", p->entropy, "± %.2g nats, %.4g a varying column, %zu components", p->entropy_sd,
+                     p->entropy_per_dimension, p->components);
+    }
+}
+
 static void print_text(const diagnosis *d, const subject *s) {
     const collapse *c = &d->collapse;
     int width = terminal_width(stdout);
@@ -92,9 +100,23 @@ static void print_text(const diagnosis *d, const subject *s) {
         print_figure("alignment", d->alignment.value, "of unrelated rows %.4g", d->alignment.chance);
         print_figure("invariance", d->alignment.invariance, "1 when views agree, 0 at chance");
     }
+    if (s->second.data || s->labels)
+        print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s", d->lidar.share, d->lidar.groups,
+                     s->second.data ? "pairs of views" : "classes");
     if (c->has_usage) print_codes(&c->usage);
+    if (s->prototypes.data)
+        print_figure("distinct prototypes", (double)d->duplicates.distinct,
+                     "of %zu; %zu have a near duplicate (random ones: %.3g), nearest cosine %.4g",
+                     d->duplicates.prototypes, d->duplicates.twins, d->duplicates.twins_expected,
+                     d->duplicates.cosine_largest);
     print_figure("variance in clusters", c->within_share, "of all rows', %zu clusters%s", c->clusters_used,
                  c->clusters_by_kmeans ? " by k-means" : "");
+    print_figure("rank in clusters", c->clusters.effective_rank, "mean effective rank, %.4g of the most possible",
+                 c->clusters.share);
+    print_figure("cosine in clusters", d->blocks.within, "between clusters %.4g, contrast by chance %.2g ± %.2g",
+                 d->blocks.between, d->blocks.chance, d->blocks.chance_sd);
+    print_figure("silhouette", d->silhouette.value, "1 apart, 0 cut at random, %zu rows", d->silhouette.rows);
+    print_mixture(&d->mixture);
     if (d->has_neural_collapse) {
         print_figure("variance in classes", c->class_within_share, "of all rows', %zu classes",
                      d->neural_collapse.classes);
@@ -141,7 +163,7 @@ static bool judge_modes(const collapse *c, const char *name, unsigned modes, ter
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static bool check_pipe(const diagnose_options *o, error *err) {
-    const char *const files[] = {o->source, o->labels, o->assignments, o->second};
+    const char *const files[] = {o->source, o->labels, o->assignments, o->second, o->prototypes};
     int piped = 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) piped += files[i] && strcmp(files[i], "-") == 0;
     return piped <= 1 || error_set(err, ERROR_USAGE, "standard input (`-`) can be only one of the files");
@@ -154,6 +176,7 @@ static bool read_options(const arguments *args, diagnose_options *o, unsigned *m
                             .labels = arguments_value(args, "--labels", NULL),
                             .assignments = arguments_value(args, "--assignments", NULL),
                             .second = arguments_value(args, "--second", NULL),
+                            .prototypes = arguments_value(args, "--prototypes", NULL),
                             .drop_nonfinite = arguments_has(args, "--drop-nonfinite")};
     if (!arguments_number(args, "--sample", 1, 4294967295, 0, &sample, err) ||
         !arguments_number(args, "--codes", 1, DIAGNOSE_CODES, 0, &codes, err) ||
@@ -194,6 +217,7 @@ static const option options[] = {
     {"--labels", "-l", "FILE", "a class for each row: any integers"},
     {"--assignments", "-a", "FILE", "a code for each row, or logits or probabilities with a column a code"},
     {"--second", NULL, "FILE", "embeddings of the other view of each row's input"},
+    {"--prototypes", NULL, "FILE", "the codes' vectors, a row each: how many point the same way"},
     {"--tensor", "-t", "NAME", "which array, where a file holds several"},
     {"--codes", NULL, "N", "how many codes there are (default: the largest assignment + 1)"},
     {"--sample", NULL, "N", "look at N rows only, drawn by the seed"},

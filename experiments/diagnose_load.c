@@ -349,6 +349,27 @@ static bool open_second(subject *s, const diagnose_options *o, size_t count, err
     return load_matrix(&s->other, s->rows, count, &s->second, &s->own_second, err);
 }
 
+/* Prototypes are of the embeddings' width: c of them, or the weight of a layer that scores them. */
+static bool load_prototypes(subject *s, const diagnose_options *o, error *err) {
+    static const array_request request = {.usual = "prototypes", .dims = 2};
+    array_file a;
+    if (!array_open(&a, o->prototypes, &request, err)) return false;
+    size_t rows = a.rows, d = s->file.cols;
+    bool ok = a.cols == d || error_set(err, ERROR_RUN,
+                                       "%s: is %" PRIu64 " × %" PRIu64 ", but %s has %zu columns; a prototype is a row",
+                                       a.name, a.rows, a.cols, s->name, d);
+    if (ok && (rows == 0 || rows > DUPLICATES_PROTOTYPES))
+        ok = error_set(err, ERROR_RUN, "%s: holds %zu prototypes; there have to be 1 to %d", a.name, rows,
+                       DUPLICATES_PROTOTYPES);
+    if (ok && !(s->own_prototypes = malloc(rows * d * sizeof *s->own_prototypes)))
+        ok = error_memory(err, rows * d * sizeof *s->own_prototypes, a.name);
+    if (ok) array_read_float(&a, 0, rows, s->own_prototypes);
+    s->prototypes = (matrix){s->own_prototypes, rows, d};
+    ok = ok && matrix_check(s->prototypes, a.name, err);
+    array_close(&a);
+    return ok;
+}
+
 bool subject_load(subject *s, const diagnose_options *options, error *err) {
     static const array_request for_labels = {.usual = "labels", .dims = 1};
     static const array_request for_assignments = {.usual = "assignments", .dims = 1};
@@ -369,6 +390,7 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
          (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
     ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
+    ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
     ok = ok && load_matrix(&s->file, s->rows, count, &s->embeddings, &s->own, err) &&
          (!o.second || open_second(s, &o, count, err)) && check_values(s, o.drop_nonfinite, err) &&
          (!o.labels || number_labels(s, &labels, err)) &&
@@ -386,6 +408,7 @@ void subject_free(subject *s) {
     free(s->rows);
     free(s->own);
     free(s->own_second);
+    free(s->own_prototypes);
     free(s->name);
     array_close(&s->file);
     array_close(&s->other);

@@ -245,6 +245,31 @@ START_TEST(test_a_second_view_gives_alignment_and_invariance) {
 }
 END_TEST
 
+/* What scripts and the page read beyond the verdicts. */
+START_TEST(test_structure_is_in_the_object) {
+    static const char *const always[] = {"cosine_within", "cosine_between", "block_contrast", "silhouette",
+                                         "block_contrast_chance_sd"};
+    write_noise("x.npy", N, D, D);
+    write_noise("prototypes.npy", CLASSES, D, D);
+    write_labels();
+    json_t *root = diagnosis("x.npy --labels labels.npy --assignments codes.npy --prototypes prototypes.npy");
+    for (size_t i = 0; i < sizeof always / sizeof *always; i++) ck_assert(isfinite(number(root, always[i])));
+    json_t *points = json_object_get(json_object_get(root, "mixture"), "points");
+    ck_assert_uint_eq(json_array_size(points), 4); /* 200 components would get two rows each */
+    ck_assert(isfinite(number(json_array_get(points, 3), "entropy_sd")));
+    ck_assert_int_eq((int)number(json_array_get(points, 3), "components"), 100);
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "cluster_spectra")), CLASSES);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "lidar_by")), "labels");
+    ck_assert_int_eq((int)number(root, "prototypes_distinct"), CLASSES);
+    json_decref(root);
+    root = diagnosis("x.npy --labels labels.npy --second x.npy");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "lidar_by")), "views");
+    ck_assert_double_gt(number(root, "lidar"), 0.9 * D);
+    ck_assert_ptr_null(json_object_get(root, "prototypes"));
+    json_decref(root);
+}
+END_TEST
+
 START_TEST(test_a_sample_keeps_labels_with_their_rows) {
     float *x = noise(N, D, D);
     for (int i = 0; i < N; i++) x[i * D] += (float)(20 * (i % CLASSES)); /* classes are told apart by one column */
@@ -407,6 +432,7 @@ Suite *suite_diagnose(void) {
     tcase_add_test(tests, test_a_file_of_several_arrays_wants_a_name);
     tcase_add_test(tests, test_logits_and_their_probabilities_say_the_same);
     tcase_add_test(tests, test_a_second_view_gives_alignment_and_invariance);
+    tcase_add_test(tests, test_structure_is_in_the_object);
     tcase_add_test(tests, test_a_sample_keeps_labels_with_their_rows);
     tcase_add_test(tests, test_a_run_is_diagnosed_by_its_folder);
     tcase_add_test(tests, test_broken_files_get_one_line_and_exit_code_1);

@@ -35,6 +35,7 @@ typedef struct backend_memory {
 struct backend {
     const char *name;
     int threads;
+    bool direct;   /* convolutions as direct sums only, at two to three times the cost */
     void *context; /* the backend's own */
     kernel kernels[OP_COUNT];
 

@@ -87,6 +87,7 @@ bool model_create(model *m, const spec *s, int classes, int threads, error *err)
     *m = (model){.spec = s, .method = s->method};
     if (!check(s, classes, err)) return false;
     m->backend = backend_cpu(threads, err);
+    if (m->backend) m->backend->direct = !s->train.winograd;
     if (m->backend) m->parameters = parameters_create(m->backend, (uint64_t)s->train.seed, err);
     if (m->parameters) m->backbone = backbone_create(&s->backbone, m->parameters, "backbone", err);
     if (m->backbone) m->tape = tape_create(m->backend, err);

@@ -22,6 +22,9 @@ static const field train_rows[] = {
     ROW(threads, FIELD_INT, "0", 0, 1024, NULL, false, "compute threads, 0 = all; equal bits need equal threads"),
     ROW(loader_threads, FIELD_INT, "1", 1, 256, NULL, false, "threads that augment images ahead of the trainer"),
     ROW(joint_batchnorm, FIELD_BOOL, "false", 0, 0, NULL, true, "BatchNorm statistics over both views, not each view"),
+    ROW(winograd, FIELD_BOOL, "true", 0, 0, NULL, true,
+        "3x3 convolutions with a quarter of the products, where they apply; false: direct sums, half the rounding "
+        "error"),
     ROW(accumulate, FIELD_INT, "1", 1, 4096, NULL, true, "batches whose gradients make one step"),
     ROW(checkpoint_every, FIELD_INT, "1", 1, 1000000, NULL, false, "epochs between checkpoints"),
     ROW(log_every, FIELD_INT, "10", 1, 1000000, NULL, false, "steps between lines of metrics.jsonl"),

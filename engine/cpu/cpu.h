@@ -47,7 +47,7 @@ void *pool_allocate(struct pool *p, size_t bytes);
 void pool_release(struct pool *p, void *memory);
 backend_memory pool_statistics(const struct pool *p);
 
-/* convolution.c */
+/* onednn.c */
 struct conv_plans *conv_plans_create(error *err);
 void conv_plans_destroy(struct conv_plans *plans);
 

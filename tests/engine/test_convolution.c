@@ -13,10 +13,11 @@ typedef struct conv_case {
 } conv_case;
 
 static const conv_case cases[] = {
-    {2, 32, 3, 8, 3, 1, 1, 0},   {2, 32, 3, 20, 3, 1, 1, 0},  {2, 32, 3, 48, 3, 1, 2, 1}, {2, 32, 8, 16, 3, 2, 1, 0},
-    {2, 16, 20, 40, 3, 2, 1, 0}, {2, 16, 20, 40, 1, 2, 0, 0}, {2, 7, 48, 20, 3, 2, 1, 1}, {2, 7, 48, 96, 1, 2, 0, 1},
-    {3, 7, 5, 3, 3, 2, 0, 1},    {2, 7, 3, 16, 5, 2, 2, 0},   {1, 7, 16, 3, 3, 1, 1, 1},  {2, 9, 32, 16, 3, 3, 1, 0},
-    {1, 1, 16, 32, 1, 1, 0, 0},  {2, 8, 1, 16, 3, 1, 1, 0},   {2, 8, 4, 17, 3, 1, 1, 1},  {33, 5, 64, 64, 3, 1, 1, 0},
+    {2, 32, 3, 8, 3, 1, 1, 0},   {2, 32, 3, 20, 3, 1, 1, 0},  {2, 32, 3, 48, 3, 1, 2, 1},   {2, 32, 8, 16, 3, 2, 1, 0},
+    {2, 16, 20, 40, 3, 2, 1, 0}, {2, 16, 20, 40, 1, 2, 0, 0}, {2, 7, 48, 20, 3, 2, 1, 1},   {2, 7, 48, 96, 1, 2, 0, 1},
+    {3, 7, 5, 3, 3, 2, 0, 1},    {2, 7, 3, 16, 5, 2, 2, 0},   {1, 7, 16, 3, 3, 1, 1, 1},    {2, 9, 32, 16, 3, 3, 1, 0},
+    {1, 1, 16, 32, 1, 1, 0, 0},  {2, 8, 1, 16, 3, 1, 1, 0},   {2, 8, 4, 17, 3, 1, 1, 1},    {33, 5, 64, 64, 3, 1, 1, 0},
+    {2, 13, 48, 16, 3, 1, 2, 1}, {3, 6, 16, 80, 3, 1, 0, 1},  {40, 12, 32, 48, 3, 1, 1, 1},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -104,7 +105,8 @@ static tensor lasting(backend *b, int64_t rank, const int64_t *shape, const floa
 
 static void compare(const float *got, const float *expected, int64_t count, const char *what) {
     double difference = relative_difference(got, expected, count);
-    ck_assert_msg(difference < 2e-6, "%s differs by %.3g of its norm", what, difference);
+    ck_assert_msg(difference < 4e-6, /* direct sums stay below 2e-6, Winograd's lose up to twice that */
+                  "%s differs by %.3g of its norm", what, difference);
 }
 
 static tensor *loss_of(tape *t, const conv_case *c, const values *v, tensor *y) {
@@ -172,8 +174,8 @@ START_TEST(test_gradients_of_a_convolution_used_twice_add_up) { check(&cases[_i]
 END_TEST
 
 START_TEST(test_frozen_operands_of_a_convolution_receive_no_gradient) {
-    const conv_case with_bias = {2, 7, 16, 32, 3, 2, 1, 1};
-    check(&with_bias, _i, 2);
+    const conv_case direct = {2, 7, 16, 32, 3, 2, 1, 1}, winograd = {2, 7, 16, 32, 3, 1, 1, 1};
+    check(_i < 3 ? &direct : &winograd, _i % 3, 2);
 }
 END_TEST
 
@@ -182,8 +184,8 @@ Suite *suite_convolution(void) {
     TCase *t = tcase_create("definition");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_convolution_and_its_gradients_match_the_definition, 0, CASES);
-    tcase_add_loop_test(t, test_gradients_of_a_convolution_used_twice_add_up, 6, 10);
-    tcase_add_loop_test(t, test_frozen_operands_of_a_convolution_receive_no_gradient, 0, 3);
+    tcase_add_loop_test(t, test_gradients_of_a_convolution_used_twice_add_up, 6, CASES);
+    tcase_add_loop_test(t, test_frozen_operands_of_a_convolution_receive_no_gradient, 0, 6);
     suite_add_tcase(s, t);
     return s;
 }

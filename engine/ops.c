@@ -360,6 +360,9 @@ tensor *(op_batch_gather)(tape *t, tensor *x) {
     return x;
 }
 
+/* ops_factor.c */
+extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve;
+
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,
     OP_LIST(X)

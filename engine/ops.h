@@ -54,8 +54,11 @@ tensor *op_log_softmax(tape *t, tensor *x);
 tensor *op_logsumexp(tape *t, tensor *x, op_axis axis); /* AXIS_ROWS → (1,c), AXIS_COLS → (n,1) */
 tensor *op_sum(tape *t, tensor *x, op_axis axis);
 tensor *op_mean(tape *t, tensor *x, op_axis axis);
-tensor *op_sum_squares(tape *t, tensor *x); /* Σ x² → 1×1 */
-tensor *op_diagonal(tape *t, tensor *x);    /* (c,c) → (1,c) */
+tensor *op_sum_squares(tape *t, tensor *x);                /* Σ x² → 1×1 */
+tensor *op_diagonal(tape *t, tensor *x);                   /* (c,c) → (1,c) */
+tensor *op_add_diagonal(tape *t, tensor *x, double value); /* x (c,c) + value·I */
+tensor *op_cholesky(tape *t, tensor *x); /* symmetric, positive definite (c,c) → lower L with L·Lᵀ = x */
+tensor *op_triangular_solve(tape *t, tensor *x, tensor *l); /* L⁻¹ on each row of x (n,c): X·L⁻ᵀ; l (c,c) lower */
 tensor *op_slice_rows(tape *t, tensor *x, int64_t first, int64_t count);
 tensor *op_concat_rows(tape *t, tensor *a, tensor *b);
 
@@ -99,6 +102,9 @@ tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,
 #define op_mean(t, ...) op_mean(MEWS_AT(t), __VA_ARGS__)
 #define op_sum_squares(t, ...) op_sum_squares(MEWS_AT(t), __VA_ARGS__)
 #define op_diagonal(t, ...) op_diagonal(MEWS_AT(t), __VA_ARGS__)
+#define op_add_diagonal(t, ...) op_add_diagonal(MEWS_AT(t), __VA_ARGS__)
+#define op_cholesky(t, ...) op_cholesky(MEWS_AT(t), __VA_ARGS__)
+#define op_triangular_solve(t, ...) op_triangular_solve(MEWS_AT(t), __VA_ARGS__)
 #define op_slice_rows(t, ...) op_slice_rows(MEWS_AT(t), __VA_ARGS__)
 #define op_concat_rows(t, ...) op_concat_rows(MEWS_AT(t), __VA_ARGS__)
 #define op_soft_cross_entropy(t, ...) op_soft_cross_entropy(MEWS_AT(t), __VA_ARGS__)

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define METHODS(X) X(falcon) X(barlow_twins)
+#define METHODS(X) X(falcon) X(barlow_twins) X(vicreg) X(self_classifier) X(gedi) X(simsiam) X(simclr) X(wmse)
 
 #define X(name) extern const method method_##name;
 METHODS(X)

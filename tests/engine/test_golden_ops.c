@@ -131,6 +131,9 @@ MAKE(sum, op_sum(t, b->in[0], (op_axis)with[0]))
 MAKE(mean, op_mean(t, b->in[0], (op_axis)with[0]))
 MAKE(sum_squares, op_sum_squares(t, b->in[0]))
 MAKE(diagonal, op_diagonal(t, b->in[0]))
+MAKE(add_diagonal, op_add_diagonal(t, b->in[0], -3))
+MAKE(cholesky, op_cholesky(t, b->in[0]))
+MAKE(triangular_solve, op_triangular_solve(t, b->in[0], b->in[1]))
 MAKE(slice_rows, op_slice_rows(t, b->in[0], 2, 3))
 MAKE(concat_rows, op_concat_rows(t, b->in[0], b->in[1]))
 MAKE(soft_cross_entropy, op_soft_cross_entropy(t, b->in[0], b->in[1]))
@@ -204,6 +207,9 @@ static const struct {
     {"mean.all", make_mean, {AXIS_ALL}},
     {"sum_squares", make_sum_squares, {0}},
     {"diagonal", make_diagonal, {0}},
+    {"add_diagonal", make_add_diagonal, {0}},
+    {"cholesky", make_cholesky, {0}},
+    {"triangular_solve", make_triangular_solve, {0}},
     {"slice_rows", make_slice_rows, {0}},
     {"concat_rows", make_concat_rows, {0}},
     {"soft_cross_entropy", make_soft_cross_entropy, {0}},

@@ -145,4 +145,8 @@ case('concat_rows', lambda a, b: torch.cat([a, b]), [n(3, 4), n(2, 4)])
 case('soft_cross_entropy', lambda a, b: -(a.exp() * b).sum(1).mean().reshape(1, 1), [n(6, 9).log_softmax(1).detach(),
                                                                                    n(6, 9).log_softmax(1).detach()])
 case('batch_logmeanexp', lambda x: x.exp().mean(0, True).log(), [n(7, 9)])
+case('add_diagonal', lambda x: x - 3 * torch.eye(4), [n(4, 4)])
+case('cholesky', lambda x: torch.linalg.cholesky(x), [(lambda x: x @ x.T / 8 + torch.eye(5))(n(5, 8))])
+case('triangular_solve', lambda x, l: torch.linalg.solve_triangular(l.tril(), x.T, upper=False).T,
+     [n(7, 5), n(5, 5) * 0.3 + 2 * torch.eye(5)])
 save('ops', out)

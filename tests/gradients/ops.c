@@ -61,6 +61,7 @@ MAKE(sum, op_sum(t, in[0], (op_axis)with.a))
 MAKE(mean, op_mean(t, in[0], (op_axis)with.a))
 MAKE(sum_squares, op_sum_squares(t, in[0]))
 MAKE(diagonal, op_diagonal(t, in[0]))
+MAKE(add_diagonal, op_add_diagonal(t, in[0], -3))
 MAKE(slice_rows, op_slice_rows(t, in[0], with.a, with.b))
 MAKE(concat_rows, op_concat_rows(t, in[0], in[1]))
 MAKE(concat_self, op_concat_rows(t, in[0], in[0]))
@@ -82,6 +83,13 @@ static tensor *make_batchnorm(tape *t, tensor *const *in, attributes with) {
     bn.var = tape_matrix(t, var, 1, channels);
     return op_batchnorm(t, in[0], &bn, residual, with.b, with.a, with.c);
 }
+
+/* x·xᵀ + I, which is symmetric and positive definite. */
+static tensor *covariance(tape *t, tensor *x) { return op_add_diagonal(t, op_matmul(t, x, false, x, true, 1), 1); }
+MAKE(cholesky, op_cholesky(t, covariance(t, in[0])))
+MAKE(triangular_solve, op_triangular_solve(t, in[0], op_add_diagonal(t, in[1], 4)))
+MAKE(triangular_solve_self, op_triangular_solve(t, in[0], in[0]))
+MAKE(whiten, op_triangular_solve(t, in[0], op_cholesky(t, covariance(t, in[1]))))
 
 static const op_case cases[] = {
     {"conv2d pixels", make_conv2d, {{2, 5, 5, 3}, {16, 3, -3}}, {1, 1, 0, 0}},
@@ -154,6 +162,11 @@ static const op_case cases[] = {
     {"mean all", make_mean, {{7, 3}}, {AXIS_ALL, 0, 0, 0}},
     {"sum_squares", make_sum_squares, {{7, 3}}, {0}},
     {"diagonal", make_diagonal, {{6, 6}}, {0}},
+    {"add_diagonal", make_add_diagonal, {{6, 6}}, {0}},
+    {"cholesky", make_cholesky, {{5, 7}}, {0}},
+    {"triangular_solve", make_triangular_solve, {{7, 5}, {5, 5}}, {0}},
+    {"triangular_solve of itself", make_triangular_solve_self, {{3, 3}}, {0}},
+    {"triangular_solve by a Cholesky factor", make_whiten, {{9, 5}, {5, 6}}, {0}},
     {"slice_rows", make_slice_rows, {{7, 4}}, {2, 3, 0, 0}},
     {"slice_rows to the end", make_slice_rows, {{7, 4}}, {4, 3, 0, 0}},
     {"concat_rows", make_concat_rows, {{3, 4}, {2, 4}}, {0}},

@@ -8,7 +8,7 @@ enum { D = 6, N = 12 };
 /* Identical views correlate fully with themselves, whatever the projector. */
 START_TEST(test_barlow_twins_invariance_of_identical_views_is_zero) {
     error err = {0};
-    method_bench m = method_bench_create("barlow_twins", "hidden 10 features 14 lambda 0", D, N, &err);
+    method_bench m = method_bench_create("barlow_twins", "hidden 7 features 9 lambda 0", D, N, &err);
     bool built = m.method->build(&m.model, &err);
     ck_assert_msg(built, "%s", err.text);
     safetensors *file = golden_file("methods");

@@ -1,0 +1,117 @@
+/*
+ * W-MSE: embeddings are whitened over parts of the batch, then only drawn together; a whitened batch cannot collapse,
+ * so neither negatives nor stop-gradients are needed.
+ * Ermolov, Siarohin, Sangineto, Sebe: "Whitening for Self-Supervised Representation Learning", ICML 2021, with their
+ * code (htdt/self-supervised).
+ *
+ *   projector   z = Linear(ReLU(BN(Linear(representations))))
+ *   whitening   v = W·(z − μ) over each part of `whitening_size` samples, view by view, WᵀW = Σ⁻¹
+ *               by Cholesky: Σ = L·Lᵀ, W = L⁻¹; Σ ← (1−ε)·Σ + ε·I before, unbiased
+ *   loss        mean over pairs of dist(v, v'): 2 − 2·cos(v, v'), or ‖v − v'‖² averaged over dimensions
+ *
+ * The parts are runs of rows, which the loader has shuffled already; the code's draws of its own (w_iter > 1) are not
+ * here.
+ */
+#include "methods/method.h"
+
+#include <stdlib.h>
+
+enum { DISTANCE_COSINE, DISTANCE_EUCLIDEAN };
+
+typedef struct wmse_options {
+    int distance;
+    int64_t hidden, features, whitening_size;
+    double epsilon;
+} wmse_options;
+
+typedef struct wmse {
+    tensor *weight[2], *bias[2];
+    batchnorm norm;
+} wmse;
+
+static bool build(method_model *m, error *err) {
+    const wmse_options *o = m->options;
+    if (m->pairs % o->whitening_size)
+        return error_set(err, ERROR_USAGE, "method.whitening_size %lld does not divide train.batch %d into equal parts",
+                         (long long)o->whitening_size, m->pairs);
+    if (o->epsilon == 0 && o->whitening_size <= o->features)
+        return error_set(err, ERROR_USAGE,
+                         "method.whitening_size %lld must be above method.features %lld: so few samples span fewer "
+                         "directions than there are to whiten (or set method.epsilon above 0)",
+                         (long long)o->whitening_size, (long long)o->features);
+    wmse *s = m->state = calloc(1, sizeof *s);
+    if (!s) return error_memory(err, sizeof *s, "wmse");
+    parameters *p = m->parameters;
+    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
+           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm, err) &&
+           parameters_linear(p, "head.projector.3", o->hidden, o->features, &s->weight[1], &s->bias[1], err);
+}
+
+static void destroy(method_model *m) { free(m->state); }
+
+static tensor *project(const wmse *s, tape *t, tensor *x, int groups, bool training) {
+    x = op_batchnorm(t, op_linear(t, x, s->weight[0], s->bias[0]), &s->norm, NULL, true, groups, training);
+    return op_linear(t, x, s->weight[1], s->bias[1]);
+}
+
+/* L⁻¹(z − μ) for the rows of z, L·Lᵀ = (1−ε)·Σ + ε·I. */
+static tensor *whiten(tape *t, tensor *z, int size, double epsilon) {
+    tensor *centred = op_sub(t, z, op_mean(t, z, AXIS_ROWS));
+    tensor *sigma = op_matmul(t, centred, true, centred, false, (1 - epsilon) / (size - 1));
+    return op_triangular_solve(t, centred, op_cholesky(t, op_add_diagonal(t, sigma, epsilon)));
+}
+
+/* Averaged over the pairs. */
+static tensor *distance(const wmse_options *o, tape *t, tensor *v1, tensor *v2) {
+    if (o->distance == DISTANCE_EUCLIDEAN) {
+        tensor *difference = op_sub(t, v1, v2);
+        return op_mean(t, op_mul(t, difference, difference), AXIS_ALL);
+    }
+    tensor *cosines = op_sum(t, op_mul(t, op_l2_normalize(t, v1), op_l2_normalize(t, v2)), AXIS_COLS);
+    return op_affine(t, op_mean(t, cosines, AXIS_ALL), -2, 2);
+}
+
+static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+    const wmse_options *o = m->options;
+    int n = m->pairs, size = (int)o->whitening_size;
+    (void)context;
+    tensor *z = project(m->state, t, representations, method_groups(m), true), *sum = NULL;
+    for (int first = 0; first < n; first += size) {
+        tensor *v1 = whiten(t, op_slice_rows(t, z, first, size), size, o->epsilon);
+        tensor *v2 = whiten(t, op_slice_rows(t, z, n + first, size), size, o->epsilon);
+        tensor *part = distance(o, t, v1, v2);
+        sum = sum ? op_add(t, sum, part) : part;
+    }
+    return op_scale(t, sum, (double)size / n);
+}
+
+/* Before whitening, which needs a batch: what is measured is a function of the sample alone. */
+static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
+    return project(m->state, t, representations, 1, training);
+}
+
+static const char *const distances[] = {"cosine", "euclidean", NULL};
+
+#define OFFSET(member) offsetof(wmse_options, member)
+static const field rows[] = {
+    {"distance", FIELD_CHOICE, OFFSET(distance), "cosine", 0, 0, distances, true,
+     "between whitened views: of directions, or of the vectors themselves"},
+    {"hidden", FIELD_INT, OFFSET(hidden), "1024", 2, 65536, NULL, true, "width of the projector's hidden layer"},
+    {"features", FIELD_INT, OFFSET(features), "64", 2, 65536, NULL, true, "width of the projector's output"},
+    {"whitening_size", FIELD_INT, OFFSET(whitening_size), "128", 2, 65536, NULL, true,
+     "samples whitened together; divides train.batch, above method.features"},
+    {"epsilon", FIELD_REAL, OFFSET(epsilon), "0", 0, 1, NULL, true,
+     "how far the covariance is drawn to the identity before it is inverted"},
+};
+
+const method method_wmse = {
+    .name = "wmse",
+    .summary = "views whitened over parts of the batch, then drawn together",
+    .reference = "Ermolov et al., ICML 2021",
+    .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(wmse_options)},
+    .batch_statistics = true,
+    .build = build,
+    .destroy = destroy,
+    .loss = loss,
+    .embed = embed,
+};

@@ -5,7 +5,10 @@
 
 #include <string.h>
 
-#define METHODS(X) X(falcon) X(barlow_twins) X(vicreg) X(self_classifier) X(gedi) X(simsiam) X(simclr) X(wmse)
+#define METHODS(X)                                                                                                     \
+    X(falcon)                                                                                                          \
+    X(barlow_twins)                                                                                                    \
+    X(vicreg) X(swav) X(dino) X(self_classifier) X(gedi) X(simsiam) X(byol) X(simclr) X(wmse) X(supervised)
 
 #define X(name) extern const method method_##name;
 METHODS(X)

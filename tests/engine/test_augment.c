@@ -273,6 +273,33 @@ START_TEST(test_only_the_second_asymmetric_view_is_solarized) {
 }
 END_TEST
 
+START_TEST(test_local_crops_have_areas_of_their_own_and_the_first_views_colours) {
+    augment_options options = preset("asymmetric");
+    double least = 1, most = 0, sum = 0;
+    for (uint32_t i = 0; i < 4000; i++) {
+        rng random = rng_stream(5, RNG_TEST, 0, i, AUGMENT_VIEWS);
+        augment_draw d = augment_sample(&options, 500, AUGMENT_VIEWS + (int)(i % 5), &random);
+        double area = (double)d.height * d.width / 250000;
+        least = fmin(least, area), most = fmax(most, area), sum += area;
+        ck_assert(!d.solarize);
+    }
+    ck_assert(least > 0.049 && least < 0.055 && most > 0.395 && most < 0.401);
+    ck_assert_double_lt(fabs(sum / 4000 - 0.225), 0.007);
+}
+END_TEST
+
+START_TEST(test_local_crops_without_a_size_are_refused_by_name) {
+    augment_options options = preset("asymmetric");
+    error err = {0};
+    options.local_crops = 6;
+    ck_assert(!augment_check(&options, &err));
+    ck_assert_int_eq(err.code, ERROR_USAGE);
+    ck_assert(strstr(err.text, "augment.local_crops") && strstr(err.text, "augment.local_size"));
+    options.local_size = 16;
+    ck_assert(augment_check(&options, &err));
+}
+END_TEST
+
 START_TEST(test_defaults_are_those_of_the_asymmetric_preset) {
     augment_options defaults, named = preset("asymmetric");
     memset(&defaults, 0, sizeof defaults);
@@ -339,11 +366,13 @@ Suite *suite_augment(void) {
     tcase_add_test(t, test_a_crop_that_cannot_fit_falls_back_to_the_centre);
     tcase_add_test(t, test_steps_happen_as_often_and_as_strongly_as_asked);
     tcase_add_test(t, test_only_the_second_asymmetric_view_is_solarized);
+    tcase_add_test(t, test_local_crops_have_areas_of_their_own_and_the_first_views_colours);
     suite_add_tcase(s, t);
     t = tcase_create("options");
     tcase_add_test(t, test_defaults_are_those_of_the_asymmetric_preset);
     tcase_add_test(t, test_custom_leaves_the_other_keys_alone);
     tcase_add_test(t, test_bounds_the_wrong_way_round_are_refused_by_name);
+    tcase_add_test(t, test_local_crops_without_a_size_are_refused_by_name);
     suite_add_tcase(s, t);
     return s;
 }

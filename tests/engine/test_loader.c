@@ -159,6 +159,54 @@ START_TEST(test_a_view_is_what_its_own_stream_draws) {
 }
 END_TEST
 
+/* Local views lie beside the global ones, which are what they would be without them. */
+START_TEST(test_local_views_have_a_size_and_streams_of_their_own) {
+    enum { LOCALS = 3, SIZE = 10 };
+    augment_options multi = asymmetric;
+    error err = {0};
+    multi.local_crops = LOCALS, multi.local_size = SIZE;
+    loader *plain = open_at(PAIRS, 0, 0, 1);
+    loader *two[2];
+    for (int i = 0; i < 2; i++) {
+        two[i] = loader_open(set, SPLIT_TRAIN, &multi, 2, PAIRS, SEED, 0, 0, 1 + 2 * i, &err);
+        ck_assert_msg(two[i] != NULL, "%s", err.text);
+    }
+    augmenter *a = augmenter_create(dataset_size(set), SIZE, &err);
+    uint8_t rgb[SIZE * SIZE * 3];
+    float view[SIZE * SIZE * 3];
+    for (int i = 0; i < 2 * BATCHES; i++) {
+        loader_batch one = next(two[0]), other = next(two[1]);
+        check_same(next(plain), one);
+        ck_assert_int_eq(one.locals, LOCALS);
+        ck_assert_int_eq(one.local_size, SIZE);
+        ck_assert_mem_eq(one.local, other.local, (size_t)LOCALS * PAIRS * sizeof view);
+        for (int k = 0; k < LOCALS; k++) {
+            int place = (i + 3 * k) % PAIRS;
+            uint32_t sample = one.samples[place];
+            rng random = rng_stream(SEED, RNG_AUGMENT, one.epoch, sample, (uint32_t)(AUGMENT_VIEWS + k));
+            augment_draw draw = augment_sample(&multi, dataset_size(set), AUGMENT_VIEWS + k, &random);
+            augment_image(a, &multi, &draw, dataset_image(set, SPLIT_TRAIN, sample), rgb);
+            augment_normalize(rgb, SIZE * SIZE, dataset_mean(set), dataset_std(set), view);
+            ck_assert_mem_eq(view, one.local + ((size_t)k * PAIRS + (size_t)place) * SIZE * SIZE * 3, sizeof view);
+        }
+    }
+    augmenter_destroy(a);
+    loader_close(plain);
+    loader_close(two[0]);
+    loader_close(two[1]);
+}
+END_TEST
+
+START_TEST(test_local_views_larger_than_the_images_are_refused) {
+    augment_options multi = asymmetric;
+    error err = {0};
+    multi.local_crops = 2, multi.local_size = dataset_size(set) + 1;
+    ck_assert_ptr_null(loader_open(set, SPLIT_TRAIN, &multi, 2, PAIRS, SEED, 0, 0, 1, &err));
+    ck_assert_int_eq(err.code, ERROR_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.text, "augment.local_size"));
+}
+END_TEST
+
 START_TEST(test_a_batch_stays_as_it_is_until_the_next_call) {
     loader *l = open_at(PAIRS, 0, 0, 3);
     size_t bytes = 2 * PAIRS * values() * sizeof(float);
@@ -228,6 +276,8 @@ Suite *suite_loader(void) {
     tcase_add_test(t, test_every_sample_comes_once_an_epoch_in_an_order_of_its_own);
     tcase_add_test(t, test_an_incomplete_last_batch_is_dropped);
     tcase_add_test(t, test_a_view_is_what_its_own_stream_draws);
+    tcase_add_test(t, test_local_views_have_a_size_and_streams_of_their_own);
+    tcase_add_test(t, test_local_views_larger_than_the_images_are_refused);
     tcase_add_test(t, test_a_batch_stays_as_it_is_until_the_next_call);
     tcase_add_test(t, test_closing_at_any_moment_ends_the_threads);
     tcase_add_test(t, test_a_batch_larger_than_the_split_is_refused);

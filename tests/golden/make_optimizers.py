@@ -54,7 +54,7 @@ def rate(step, lr=1e-2, start=3e-5, end=1e-4, warm=4):
     return end + (lr - end) * 0.5 * (1 + math.cos(math.pi * (step - warm) / (STEPS - warm)))
 
 
-def run(name, make, clip=0, scale=1.0):
+def run(name, make, clip=0, scale=1.0, clip_each=0, held=0, final_decay=None):
     params = {k: v.clone().requires_grad_(True) for k, v in start.items()}
     optimizer, norms = make(params), []
     for step in range(STEPS):
@@ -62,8 +62,16 @@ def run(name, make, clip=0, scale=1.0):
             p.grad = grads[k][step].clone() * scale
         if clip:
             norms.append(torch.nn.utils.clip_grad_norm_(params.values(), clip))
+        for p in params.values():
+            if clip_each:  # DINO's clip_gradients
+                factor = clip_each / (p.grad.norm() + 1e-6)
+                p.grad.mul_(min(factor, 1))
+        if step < held:
+            params['matrix'].grad = None
         for group in optimizer.param_groups:
             group['lr'] = rate(step) if group['lr'] else 0
+            if final_decay:
+                group['weight_decay'] = final_decay + 0.5 * (0.04 - final_decay) * (1 + math.cos(math.pi * step / STEPS))
         optimizer.step()
     for k, p in params.items():
         out[f'{name}.{k}'] = p.detach().numpy().astype(np.float32)
@@ -93,5 +101,9 @@ run('accumulated', sgd, scale=0.25)
 run('accumulated_clip', sgd, scale=0.25, clip=0.5)
 run('accumulated_below_clip', sgd, scale=0.25, clip=2.0)
 run('accumulated_lars', lambda p: Lars(p.values(), 1, 0.9, 1e-2, 1e-3, [p['bias']], True), scale=0.25)
+run('clip_each', adam, clip_each=1.0)
+run('held', adam, held=5)
+run('held_sgd', sgd, held=5)
+run('decay_schedule', lambda p: torch.optim.AdamW(p.values(), lr=1, weight_decay=0.04), final_decay=0.4)
 out['schedule.rates'] = np.array([rate(step) for step in range(STEPS)])
 save('optimizers', out)

@@ -50,30 +50,40 @@ class Golden:
         t = t.detach()
         self.arrays[name] = (t.reshape(1, -1) if t.dim() < 2 else t).numpy().astype(np.float32)
 
-    def group(self, name, z, head, frozen={}):
-        """`frozen`: tensors that are loaded by their names but not trained (a dictionary)."""
-        self.groups[name] = (z, head)
-        for step, values in enumerate(z):
-            self.write(f'{name}.z.{step}', values)
+    def group(self, name, z, head, frozen={}, **beside):
+        """`frozen`: tensors that are loaded by their names but not trained (a dictionary).
+        `beside`: what else the loss sees at each step: local=, teacher= (representations), labels= (one-hot)."""
+        self.groups[name] = (z, head, beside.get('local'))
+        for key, steps in {'z': z, **beside}.items():
+            for step, values in enumerate(steps):
+                self.write(f'{name}.{key}.{step}', values)
         for key, values in {**head, **frozen}.items():
             self.write(f'{name}.init.{key}', values)
 
-    def case(self, name, settings, loss_of, after_step=lambda head, step: None, leave_out=()):
-        """`leave_out`: parameters of the group that this case does not have."""
+    def case(self, name, settings, loss_of, after_step=lambda head, step: None, leave_out=(),
+             after_backward=lambda head, step: None):
+        """loss_of(z, head), loss_of(z, head, step) or, in a group with local views, loss_of(z, head, step, local).
+        `leave_out`: parameters of the group that this case does not have."""
         group = name.split('.')[0]
-        z, head = self.groups[group]
+        z, head, local = self.groups[group]
         head = {k: v.clone().requires_grad_(True) for k, v in head.items() if k not in leave_out}
         sgd = torch.optim.SGD(head.values(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
         losses = []
         for step in range(STEPS):
             here = z[step].clone().requires_grad_(True)
-            sgd.zero_grad()
-            loss = loss_of(here, head, step) if loss_of.__code__.co_argcount == 3 else loss_of(here, head)
+            sgd.zero_grad(set_to_none=True)
+            arguments = [here, head, step][:min(loss_of.__code__.co_argcount, 3)]
+            if local:
+                arguments.append(local[step].clone().requires_grad_(True))
+            loss = loss_of(*arguments)
             loss.backward()
             losses.append(loss.detach())
             self.write(f'{name}.grad.{step}.z', here.grad)
+            if local:
+                self.write(f'{name}.grad.{step}.local', arguments[3].grad)
+            after_backward(head, step)  # may hold parameters back: their gradient is None, and recorded as 0
             for k, v in head.items():
-                self.write(f'{name}.grad.{step}.{k}', v.grad)
+                self.write(f'{name}.grad.{step}.{k}', torch.zeros_like(v) if v.grad is None else v.grad)
             sgd.step()
             after_step(head, step)
         self.write(f'{name}.losses', torch.stack(losses))

@@ -1,6 +1,6 @@
 /*
  * A method at work on given representations, without backbone or data: its head built from options and filled by name
- * from golden values, and one step of training forward and backward.
+ * from golden values, and one step of training: forward and backward, hooks, and the update.
  */
 #ifndef MEWS_TESTS_METHODS_METHOD_BENCH_H
 #define MEWS_TESTS_METHODS_METHOD_BENCH_H
@@ -18,6 +18,10 @@ typedef struct method_bench {
     const method *method;
     method_model model;
     void *options;
+    const safetensors *file; /* what a group holds beside z: "<group>.local.<step>", ".teacher.", ".labels." */
+    const char *group;
+    tensor *local; /* the local views' leaf of the last step, or NULL */
+    method_context context;
 } method_bench;
 
 /* `settings`: "key value key value …"; the rest stays at its default. */
@@ -61,6 +65,21 @@ static inline const char *method_bench_name(const parameter *one) {
     return strncmp(one->name, "head.", strlen("head.")) == 0 ? one->name + strlen("head.") : one->name;
 }
 
+/* What the group holds beside z. Before the method is built. */
+static inline array method_bench_beside(const method_bench *m, const char *what, int step) {
+    char name[32];
+    snprintf(name, sizeof name, "%s.%d", what, step);
+    return m->group ? golden_maybe(m->file, m->group, name) : (array){0};
+}
+
+static inline void method_bench_group(method_bench *m, const safetensors *file, const char *group) {
+    m->file = file;
+    m->group = group;
+    array local = method_bench_beside(m, "local", 0), labels = method_bench_beside(m, "labels", 0);
+    if (local.values) m->model.locals = (int)local.shape[0] / m->model.pairs;
+    if (labels.values) m->model.classes = (int)labels.shape[1];
+}
+
 /* Every parameter takes the value "<group>.init.<name>"; those that are trained must have one. */
 static inline void method_bench_load(method_bench *m, const safetensors *file, const char *group) {
     for (size_t i = 0; i < m->parameters->count; i++) {
@@ -70,22 +89,44 @@ static inline void method_bench_load(method_bench *m, const safetensors *file, c
         array values = one->value.requires_grad ? golden(file, group, name) : golden_maybe(file, group, name);
         if (values.values) method_bench_set(m, one->name, values);
     }
+    error err = {0};
+    bool copied = teacher_copy(m->parameters, &err);
+    ck_assert_msg(copied, "%s", err.text);
 }
 
-/* Forward and backward of one training step, as the training loop does it: the one place here that knows how. */
+static inline tensor *method_bench_leaf(method_bench *m, array values, bool gradient) {
+    tensor *x = values.values ? tape_matrix(m->tape, values.values, values.shape[0], values.shape[1]) : NULL;
+    if (gradient) tape_require_grad(x);
+    return x;
+}
+
+enum { METHOD_BENCH_STEPS = 3 };
+
+/* Forward and backward of one training step, as the training loop does it: the one place here that knows how. Each step
+   is an epoch of its own, so that warm-ups end. */
 static inline double method_bench_loss(method_bench *m, array z, int step, tensor **leaf) {
     error err = {0};
     tape_reset(m->tape);
     parameters_clear_grad(m->parameters);
-    *leaf = tape_matrix(m->tape, z.values, z.shape[0], z.shape[1]);
-    tape_require_grad(*leaf);
-    method_context context = {.step = (uint64_t)step};
-    tensor *loss = m->method->loss(&m->model, &context, m->tape, *leaf);
+    m->context = (method_context){
+        .step = (uint64_t)step, .steps = METHOD_BENCH_STEPS, .epoch = (uint32_t)step, .epochs = METHOD_BENCH_STEPS};
+    method_call(m->method->before_forward, &m->model, &m->context, m->tape);
+    *leaf = method_bench_leaf(m, z, true);
+    m->local = m->context.local = method_bench_leaf(m, method_bench_beside(m, "local", step), true);
+    m->context.teacher = method_bench_leaf(m, method_bench_beside(m, "teacher", step), false);
+    m->context.labels = method_bench_leaf(m, method_bench_beside(m, "labels", step), false);
+    tensor *loss = m->method->loss(&m->model, &m->context, m->tape, *leaf);
     tape_backward(m->tape, loss);
+    method_call(m->method->after_backward, &m->model, &m->context, m->tape);
     double value = tape_scalar(m->tape, loss);
     bool ok = tape_check(m->tape, &err);
     ck_assert_msg(ok, "%s", err.text);
     return value;
+}
+
+static inline void method_bench_update(method_bench *m, optimizer *o, double rate) {
+    optimizer_step(o, rate, 1, optimizer_gradient_norm(m->parameters));
+    method_call(m->method->after_step, &m->model, &m->context, m->tape);
 }
 
 #endif

@@ -8,7 +8,7 @@
 
 #include <glob.h>
 
-enum { MAX_CASES = 256, LINE = 400, STEPS = 3 };
+enum { MAX_CASES = 256, LINE = 400, STEPS = METHOD_BENCH_STEPS };
 
 typedef struct golden_case {
     char file[64]; /* "methods" */
@@ -101,6 +101,8 @@ static void compare_step(method_bench *m, const safetensors *file, const golden_
     }
     snprintf(what, sizeof what, "grad.%d.z", step);
     compare_gradient(m, leaf, golden(file, c->name, what), largest, c->name, what);
+    snprintf(what, sizeof what, "grad.%d.local", step);
+    if (m->local) compare_gradient(m, m->local, golden(file, c->name, what), largest, c->name, what);
     for (size_t i = 0; i < m->parameters->count; i++) {
         const parameter *one = m->parameters->items[i];
         if (!one->value.requires_grad) continue;
@@ -115,6 +117,7 @@ START_TEST(test_loss_and_gradients_of_three_steps_match_pytorch) {
     safetensors *file = golden_file(c->file);
     array z = golden(file, c->group, "z.0");
     method_bench m = method_bench_create(c->method, c->settings, (int)z.shape[1], (int)z.shape[0] / 2, &err);
+    method_bench_group(&m, file, c->group);
     bool built = m.method->build(&m.model, &err);
     ck_assert_msg(built, "%s: %s", c->name, err.text);
     method_bench_load(&m, file, c->group);
@@ -126,7 +129,7 @@ START_TEST(test_loss_and_gradients_of_three_steps_match_pytorch) {
     ck_assert_msg(created, "%s", err.text);
     for (int step = 0; step < STEPS; step++) {
         compare_step(&m, file, c, step);
-        optimizer_step(&sgd, 0.05, 1, optimizer_gradient_norm(m.parameters));
+        method_bench_update(&m, &sgd, 0.05);
     }
     safetensors_close(file);
     method_bench_destroy(&m);

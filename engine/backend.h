@@ -49,12 +49,17 @@ struct backend {
     int64_t (*layout)(backend *b, tensor *t);
     void (*write)(backend *b, tensor *t, const float *host); /* images as N,H,W,C; plain tensors row-major */
     void (*read)(backend *b, const tensor *t, float *host);
+    /* Rows first … first + count − 1 of a matrix, in order from the first on; for signs, first is a multiple of 32. */
+    void (*write_rows)(backend *b, tensor *t, int64_t first, int64_t count, const float *host);
     void (*write_real)(backend *b, real *to, const real *host, int64_t count);
     void (*read_real)(backend *b, real *host, const real *from, int64_t count);
     void (*fill)(backend *b, real *to, double value, int64_t count);
     void (*copy)(backend *b, real *to, const real *from, int64_t count);
     /* to ← keep·to + (1 − keep)·from: a teacher's step */
     void (*average)(backend *b, real *to, const real *from, double keep, int64_t count);
+
+    /* Columns (rows, cols) with cols ≤ rows become orthonormal; of normal numbers, uniformly distributed (Haar). */
+    bool (*orthonormalize)(backend *b, float *columns, int64_t rows, int64_t cols);
 
     double (*sum_squares)(backend *b, const real *x, int64_t count);
     void (*update_sgd)(backend *b, const update *u);

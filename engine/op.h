@@ -13,9 +13,11 @@
     X(relu)                                                                                                            \
     X(leaky_relu)                                                                                                      \
     X(tanh)                                                                                                            \
-    X(gelu) X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax)       \
-        X(logsumexp) X(sum) X(sum_squares) X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub)   \
-            X(mul) X(div) X(affine) X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy)
+    X(gelu)                                                                                                            \
+    X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp)  \
+        X(sum) X(sum_squares) X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub) X(mul) X(div)  \
+            X(affine) X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits)          \
+                X(code_match)
 
 typedef enum op_id {
 #define X(name) OP_##name,
@@ -25,6 +27,9 @@ typedef enum op_id {
 } op_id;
 
 enum { OP_INPUTS = 6, OP_SAVED = 2 };
+
+/* How a dictionary of codes is stored; engine/codes.h says more. */
+typedef enum code_kind { CODES_DENSE, CODES_SIGNS, CODES_HADAMARD } code_kind;
 
 /* Which sums: over the rows (leaving 1×cols), over the columns (rows×1), or over everything (1×1). */
 typedef enum op_axis { AXIS_ROWS, AXIS_COLS, AXIS_ALL } op_axis;
@@ -57,6 +62,13 @@ typedef union op_attributes {
     struct {
         int64_t first, count;
     } slice;
+    struct {
+        code_kind kind;
+        bool reverse, symmetric;
+        int64_t count; /* c */
+        double alpha;
+        int64_t memory; /* bytes that logits may take */
+    } codes;
 } op_attributes;
 
 typedef struct node {
@@ -84,5 +96,6 @@ typedef struct op_rule {
 } op_rule;
 
 extern const op_rule *const op_rules[OP_COUNT];
+extern const op_rule rule_code_logits, rule_code_match; /* codes.c; the others stand in ops.c */
 
 #endif

@@ -37,31 +37,85 @@ void parameters_destroy(parameters *p) {
     free(p);
 }
 
-static void draw(float *values, int64_t count, init_law law, double amount, rng r) {
-    for (int64_t i = 0; i < count; i++) switch (law) {
-        case INIT_VALUE: values[i] = (float)amount; break;
-        case INIT_UNIFORM: values[i] = (float)rng_between(&r, -amount, amount); break;
-        case INIT_NORMAL: values[i] = (float)(amount * rng_normal(&r)); break;
-        case INIT_SIGNS: values[i] = rng_bits(&r) & 1 ? 1 : -1; break;
-        }
+/* Distinct integers below `from`: the first places of a shuffle. */
+static bool choose(float *values, int64_t count, uint32_t from, rng *r) {
+    uint32_t *all = malloc(from * sizeof *all);
+    if (!all) return false;
+    for (uint32_t i = 0; i < from; i++) all[i] = i;
+    rng_shuffle(r, all, from);
+    for (int64_t i = 0; i < count; i++) values[i] = (float)all[i];
+    free(all);
+    return true;
+}
+
+static bool rotate(backend *b, float *values, int64_t rows, int64_t cols, double amount, rng *r) {
+    float *block = malloc((size_t)(rows * rows) * sizeof *block);
+    bool ok = block != NULL;
+    for (int64_t first = 0; ok && first < cols; first += rows) {
+        int64_t count = cols - first < rows ? cols - first : rows;
+        for (int64_t i = 0; i < rows * count; i++) block[i] = (float)rng_normal(r);
+        ok = b->orthonormalize(b, block, rows, count);
+        for (int64_t i = 0; i < rows; i++)
+            for (int64_t j = 0; j < count; j++)
+                values[i * cols + first + j] = (float)(amount * sqrt((double)rows)) * block[i * count + j];
+    }
+    free(block);
+    return ok;
+}
+
+static void draw_signs(float *values, int64_t count, rng *r) {
+    for (int64_t i = 0; i < count; i++) values[i] = rng_bits(r) & 1 ? 1 : -1;
+}
+
+static bool draw(parameters *p, const tensor *t, float *values, init_law law, double amount, rng r) {
+    int64_t count = tensor_count(t);
+    switch (law) {
+    case INIT_VALUE:
+        for (int64_t i = 0; i < count; i++) values[i] = (float)amount;
+        return true;
+    case INIT_UNIFORM:
+        for (int64_t i = 0; i < count; i++) values[i] = (float)rng_between(&r, -amount, amount);
+        return true;
+    case INIT_NORMAL:
+        for (int64_t i = 0; i < count; i++) values[i] = (float)(amount * rng_normal(&r));
+        return true;
+    case INIT_SIGNS: draw_signs(values, count, &r); return true;
+    case INIT_CHOICE: return choose(values, count, (uint32_t)amount, &r);
+    case INIT_ORTHOGONAL: return rotate(p->backend, values, t->shape[0], t->shape[1], amount, &r);
+    }
+    return false;
+}
+
+/* Signs are drawn and packed some rows at a time: as numbers they would take 32 times their memory. */
+static bool pack_signs(parameters *p, tensor *t, rng r) {
+    enum { ROWS = 32 };
+    float *host = malloc((size_t)(ROWS * t->shape[1]) * sizeof *host);
+    for (int64_t first = 0; host && first < t->shape[0]; first += ROWS) {
+        int64_t count = t->shape[0] - first < ROWS ? t->shape[0] - first : ROWS;
+        draw_signs(host, count * t->shape[1], &r);
+        p->backend->write_rows(p->backend, t, first, count, host);
+    }
+    free(host);
+    return host != NULL;
 }
 
 static bool initialise(parameters *p, parameter *one, init_law law, double amount, error *err) {
     backend *b = p->backend;
-    int64_t count = b->layout(b, &one->value);
-    size_t bytes = (size_t)count * sizeof(real);
-    one->value.data = b->allocate(b, bytes);
-    if (one->value.requires_grad) one->value.grad = b->allocate(b, bytes);
-    float *host = malloc((size_t)count * sizeof *host);
-    bool ok = one->value.data && host && (one->value.grad || !one->value.requires_grad);
-    if (ok) {
-        draw(host, count, law, amount,
-             rng_stream(p->seed, one->role == ROLE_CONSTANT ? RNG_DICTIONARY : RNG_INIT, 0, p->count, 0));
-        b->write(b, &one->value, host);
-    } else
-        error_memory(err, bytes, one->name);
-    free(host);
-    return ok;
+    tensor *t = &one->value;
+    size_t bytes = (size_t)b->layout(b, t) * sizeof(real);
+    rng r = rng_stream(p->seed, one->role == ROLE_CONSTANT ? RNG_DICTIONARY : RNG_INIT, 0, p->count, 0);
+    t->data = b->allocate(b, bytes);
+    if (t->requires_grad) t->grad = b->allocate(b, bytes);
+    bool ok = t->data && (t->grad || !t->requires_grad);
+    if (ok && t->kind == TENSOR_SIGNS)
+        ok = pack_signs(p, t, r);
+    else if (ok) {
+        float *host = malloc((size_t)tensor_count(t) * sizeof *host);
+        ok = host && draw(p, t, host, law, amount, r);
+        if (ok) b->write(b, t, host);
+        free(host);
+    }
+    return ok || error_memory(err, bytes, one->name);
 }
 
 static const char teacher_prefix[] = "teacher.";
@@ -74,8 +128,8 @@ const parameter *parameters_student(const parameters *p, const parameter *one) {
     return parameters_is_teacher(one) ? parameters_find(p, one->name + sizeof teacher_prefix - 1) : NULL;
 }
 
-tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
-                       init_law law, double amount, error *err) {
+static tensor *add(parameters *p, const char *name, parameter_role role, tensor value, init_law law, double amount,
+                   error *err) {
     if (parameters_find(p, name)) {
         error_set(err, ERROR_RUN, "there are two parameters called %s", name);
         return NULL;
@@ -91,14 +145,27 @@ tensor *parameters_add(parameters *p, const char *name, parameter_role role, int
     bool trained = role == ROLE_WEIGHT || role == ROLE_BIAS;
     if (trained && parameters_is_teacher(one)) role = ROLE_BUFFER, trained = false;
     one->role = role;
-    one->value = (tensor){.kind = TENSOR_PLAIN, .rank = rank, .lasting = true, .requires_grad = trained};
-    memcpy(one->value.shape, shape, (size_t)rank * sizeof *shape);
+    one->value = value;
+    one->value.lasting = true;
+    one->value.requires_grad = trained;
     if (!initialise(p, one, law, amount, err)) {
         parameter_destroy(p->backend, one);
         return NULL;
     }
     p->items[p->count++] = one;
     return &one->value;
+}
+
+tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
+                       init_law law, double amount, error *err) {
+    tensor value = {.kind = TENSOR_PLAIN, .rank = rank};
+    memcpy(value.shape, shape, (size_t)rank * sizeof *shape);
+    return add(p, name, role, value, law, amount, err);
+}
+
+tensor *parameters_add_signs(parameters *p, const char *name, int64_t rows, int64_t cols, error *err) {
+    return add(p, name, ROLE_CONSTANT, (tensor){.kind = TENSOR_SIGNS, .rank = 2, .shape = {rows, cols}}, INIT_SIGNS, 1,
+               err);
 }
 
 const parameter *parameters_find(const parameters *p, const char *name) {

@@ -38,15 +38,21 @@ void parameters_destroy(parameters *p);
 
 /* How a new parameter starts. */
 typedef enum init_law {
-    INIT_VALUE,   /* every element = amount */
-    INIT_UNIFORM, /* uniform in ±amount */
-    INIT_NORMAL,  /* normal with deviation amount */
-    INIT_SIGNS,   /* ±1, even odds (Rademacher) */
+    INIT_VALUE,      /* every element = amount */
+    INIT_UNIFORM,    /* uniform in ±amount */
+    INIT_NORMAL,     /* normal with deviation amount */
+    INIT_SIGNS,      /* ±1, even odds (Rademacher) */
+    INIT_CHOICE,     /* distinct integers below amount, in random order */
+    INIT_ORTHOGONAL, /* columns in blocks of as many as there are rows: random rotations, elements of variance amount²
+                      */
 } init_law;
 
 /* Adds and initialises one parameter; NULL and a message when memory runs out or the name is taken. */
 tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
                        init_law law, double amount, error *err);
+
+/* A constant matrix of random signs, the same that INIT_SIGNS would give, packed into bits. */
+tensor *parameters_add_signs(parameters *p, const char *name, int64_t rows, int64_t cols, error *err);
 
 const parameter *parameters_find(const parameters *p, const char *name);
 bool parameters_is_teacher(const parameter *one);

@@ -17,7 +17,8 @@ typedef double real;
 typedef float real;
 #endif
 
-typedef enum tensor_kind { TENSOR_PLAIN, TENSOR_IMAGES } tensor_kind;
+/* Signs are a matrix of ±1 that the backend packs into bits: only ops on codes take one. */
+typedef enum tensor_kind { TENSOR_PLAIN, TENSOR_IMAGES, TENSOR_SIGNS } tensor_kind;
 
 typedef struct tensor {
     tensor_kind kind;

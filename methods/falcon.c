@@ -4,12 +4,14 @@
  * "Collapse-Proof Non-Contrastive Self-Supervised Learning", ICML 2025 (v3/v4).
  *
  *   projector   H = √(f/n)·L2norm(BN(Linear(Z)))      (preprint)   or tanh(BN(Linear(Z)))   (ICML code)
- *   codes       W ∈ {−1,+1}^{f×c}, Rademacher, frozen
+ *   codes       W ∈ {−1,+1}^{f×c}, Rademacher, frozen; or another dictionary of engine/codes.h
  *   P = softmax(H W / τ),  τ = f / (√n · log((1 − ε(c−1))/ε))
  *   loss        −(β/n) Σ_i Σ_j p_ij log p'_ij  +  prior(p̄, uniform),  p̄ the batch's mean assignment
  *
- * With that τ a row of H that is aligned with a code orthogonal to all others puts exactly 1 − ε(c−1) on it.
+ * With that τ a row of H that is aligned with a code orthogonal to all others puts exactly 1 − ε(c−1) on it. The loss
+ * is one op, which streams over the codes: an (n, c) matrix of a million codes would not fit.
  */
+#include "engine/codes.h"
 #include "methods/method.h"
 
 #include <math.h>
@@ -19,15 +21,16 @@ enum { PROJECTOR_L2, PROJECTOR_TANH };
 enum { PRIOR_FORWARD, PRIOR_REVERSE };
 
 typedef struct falcon_options {
-    int projector, prior;
+    int projector, prior, dictionary;
     bool symmetric;
-    int64_t features, codes;
+    int64_t features, codes, memory;
     double beta, epsilon;
 } falcon_options;
 
 typedef struct falcon {
-    tensor *weight, *bias, *dictionary; /* dictionary (f, c) */
+    tensor *weight, *bias;
     batchnorm norm;
+    dictionary dictionary;
     double tau, radius; /* radius: length of a row of H under the L2 projector */
 } falcon;
 
@@ -47,9 +50,8 @@ static bool build(method_model *m, error *err) {
     if (!parameters_linear(m->parameters, "head.projector.0", m->features, o->features, &s->weight, &s->bias, err) ||
         !parameters_batchnorm(m->parameters, "head.projector.1", o->features, true, &s->norm, err))
         return false;
-    s->dictionary = parameters_add(m->parameters, "head.dictionary", ROLE_CONSTANT, 2,
-                                   (int64_t[]){o->features, o->codes}, INIT_SIGNS, 1, err);
-    return s->dictionary != NULL;
+    return dictionary_create(&s->dictionary, m->parameters, "head.dictionary", (dictionary_law)o->dictionary,
+                             o->features, o->codes, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
@@ -62,31 +64,19 @@ static tensor *project(method_model *m, tape *t, tensor *z, int groups, bool tra
 }
 
 static tensor *assign(method_model *m, tape *t, tensor *h) {
-    falcon *s = m->state;
-    return op_matmul(t, h, false, s->dictionary, false, 1 / s->tau);
-}
-
-/* Match p̄ to the uniform prior q = 1/c: forward −Σ q_j log p̄_j (preprint), reverse Σ p̄_j log(c·p̄_j) (ICML code). */
-static tensor *match_prior(method_model *m, tape *t, tensor *log_p) {
-    const falcon_options *o = m->options;
-    tensor *log_mean = op_batch_logmeanexp(t, log_p);
-    if (o->prior == PRIOR_FORWARD) return op_scale(t, op_mean(t, log_mean, AXIS_ALL), -1);
-    tensor *log_ratio = op_affine(t, log_mean, 1, log((double)o->codes));
-    return op_sum(t, op_mul(t, op_exp(t, log_mean), log_ratio), AXIS_ALL);
+    const falcon *s = m->state;
+    return op_code_logits(t, h, &s->dictionary, 1 / s->tau);
 }
 
 static tensor *objective(method_model *m, method_context *context, tape *t, tensor *h) {
     const falcon_options *o = m->options;
-    int n = m->pairs;
-    tensor *log_p1 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, 0, n)));
-    tensor *log_p2 = op_log_softmax(t, assign(m, t, op_slice_rows(t, h, n, n)));
-
-    tensor *invariance = op_soft_cross_entropy(t, log_p1, log_p2);
-    tensor *prior = match_prior(m, t, log_p1);
-    if (o->symmetric) { /* both orders of the views, so that the prior acts on both */
-        invariance = op_scale(t, op_add(t, invariance, op_soft_cross_entropy(t, log_p2, log_p1)), 0.5);
-        prior = op_scale(t, op_add(t, prior, match_prior(m, t, log_p2)), 0.5);
-    }
+    const falcon *s = m->state;
+    code_match with = {.alpha = 1 / s->tau,
+                       .reverse = o->prior == PRIOR_REVERSE,
+                       .symmetric = o->symmetric,
+                       .memory = o->memory << 20};
+    tensor *parts = op_code_match(t, h, &s->dictionary, with);
+    tensor *invariance = op_slice_rows(t, parts, 0, 1), *prior = op_slice_rows(t, parts, 1, 1);
     method_report(context, "invariance", invariance);
     method_report(context, "prior", prior);
     return op_add(t, op_scale(t, invariance, o->beta), prior);
@@ -115,6 +105,11 @@ static const field rows[] = {
      "average the loss over both orders of the views"},
     {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "f: width of the projector"},
     {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, true, "c: codes in the dictionary"},
+    {"dictionary", FIELD_CHOICE, OFFSET(dictionary), "rademacher", 0, 0, dictionary_names, true,
+     "codes: random signs; hadamard: fast transforms, no matrix, any number; orthogonal: blocks of random rotations; "
+     "gaussian; learned: trained from random signs"},
+    {"memory", FIELD_INT, OFFSET(memory), "256", 0, 1 << 20, NULL, false,
+     "MiB of logits kept for the backward pass; beyond, they are computed again by blocks (to the same bits)"},
     {"beta", FIELD_REAL, OFFSET(beta), "1", 0, 1e6, NULL, true, "weight of invariance against the prior"},
     {"epsilon", FIELD_REAL, OFFSET(epsilon), "1e-8", 1e-30, 0.5, NULL, true,
      "probability left to every other code at the optimum; sets the temperature"},

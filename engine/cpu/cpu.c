@@ -1,9 +1,10 @@
 /*
  * The CPU backend: its table of kernels, its memory, and the copies between host arrays and tensors.
  */
-#include "engine/cpu/cpu.h"
+#include "engine/cpu/codes.h"
 
 #include <cblas.h>
+#include <lapacke.h>
 #include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,11 +35,22 @@ static int64_t cpu_layout(backend *b, tensor *t) {
         int64_t c = t->shape[3];
         t->lanes = c % BLOCK_LANES == 0 ? BLOCK_LANES : c <= 4 ? 1 : (int)c;
     }
-    return tensor_count(t);
+    return t->kind == TENSOR_SIGNS ? signs_layout(t->shape[0], t->shape[1]) : tensor_count(t);
+}
+
+static void cpu_write_rows(backend *b, tensor *t, int64_t first, int64_t count, const float *host) {
+    (void)b;
+    if (t->kind == TENSOR_SIGNS)
+        signs_write(t, first, count, host);
+    else
+        for (int64_t i = 0; i < count * t->shape[1]; i++) t->data[first * t->shape[1] + i] = (real)host[i];
 }
 
 static void cpu_write(backend *b, tensor *t, const float *host) {
-    (void)b;
+    if (t->kind == TENSOR_SIGNS) {
+        cpu_write_rows(b, t, 0, t->shape[0], host);
+        return;
+    }
     if (t->kind != TENSOR_IMAGES) {
         for (int64_t i = 0; i < tensor_count(t); i++) t->data[i] = (real)host[i];
         return;
@@ -57,6 +69,10 @@ static void cpu_write(backend *b, tensor *t, const float *host) {
 
 static void cpu_read(backend *b, const tensor *t, float *host) {
     (void)b;
+    if (t->kind == TENSOR_SIGNS) {
+        signs_read(t, host);
+        return;
+    }
     if (t->kind != TENSOR_IMAGES) {
         for (int64_t i = 0; i < tensor_count(t); i++) host[i] = (float)t->data[i];
         return;
@@ -70,6 +86,20 @@ static void cpu_read(backend *b, const tensor *t, float *host) {
             for (int64_t i = 0; i < p.pixels; i++)
                 for (int64_t l = 0; l < p.lanes; l++) to[i * channels + l] = (float)from[i * p.lanes + l];
         }
+}
+
+/* Q of the columns' QR factors, each column with the sign that makes R's diagonal positive. */
+static bool cpu_orthonormalize(backend *b, float *columns, int64_t rows, int64_t cols) {
+    (void)b;
+    float *tau = malloc((size_t)cols * 2 * sizeof *tau), *sign = tau + cols;
+    bool ok = tau && LAPACKE_sgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)cols, columns, (lapack_int)cols,
+                                    tau) == 0;
+    for (int64_t j = 0; ok && j < cols; j++) sign[j] = columns[j * cols + j] < 0 ? -1 : 1;
+    ok = ok && LAPACKE_sorgqr(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)cols, (lapack_int)cols, columns,
+                              (lapack_int)cols, tau) == 0;
+    for (int64_t i = 0; ok && i < rows * cols; i++) columns[i] *= sign[i % cols];
+    free(tau);
+    return ok;
 }
 
 static void cpu_copy(backend *b, real *to, const real *from, int64_t count) {
@@ -130,6 +160,8 @@ backend *backend_cpu(int threads, error *err) {
         .layout = cpu_layout,
         .write = cpu_write,
         .read = cpu_read,
+        .write_rows = cpu_write_rows,
+        .orthonormalize = cpu_orthonormalize,
         .write_real = cpu_copy,
         .read_real = cpu_copy,
         .fill = cpu_fill,

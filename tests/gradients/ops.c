@@ -3,6 +3,7 @@
  * the same inputs, where the second gradient is added to the first. Smooth inputs suffice: kinks (relu, max) are met
  * with probability zero.
  */
+#include "engine/codes.h"
 #include "tests/gradients/gradients.h"
 
 #include <math.h>
@@ -70,6 +71,22 @@ MAKE(cross_entropy_raw, op_soft_cross_entropy(t, in[0], in[1]))
 MAKE(cross_entropy_self, op_soft_cross_entropy(t, in[0], in[0]))
 MAKE(batch_mean, op_batch_mean(t, in[0]))
 MAKE(batch_logmeanexp, op_batch_logmeanexp(t, op_batch_gather(t, in[0])))
+
+/* A dictionary that is learned; with: a reverse, b symmetric, c MiB of logits kept. */
+static dictionary dictionary_of(tensor *w) {
+    return (dictionary){.kind = CODES_DENSE, .features = w->shape[0], .codes = w->shape[1], .values = w};
+}
+
+static tensor *make_code_logits(tape *t, tensor *const *in, attributes with) {
+    (void)with;
+    dictionary d = dictionary_of(in[1]);
+    return op_code_logits(t, in[0], &d, 0.6);
+}
+
+static tensor *make_code_match(tape *t, tensor *const *in, attributes with) {
+    dictionary d = dictionary_of(in[1]);
+    return op_code_match(t, in[0], &d, (code_match){0.6, with.a, with.b, (int64_t)with.c << 20});
+}
 
 /* with: a groups, b relu, c training, d: 1 residual, 2 the input itself as residual. In: x, (residual), gamma, beta. */
 static tensor *make_batchnorm(tape *t, tensor *const *in, attributes with) {
@@ -174,6 +191,11 @@ static const op_case cases[] = {
     {"soft_cross_entropy of softmaxes", make_cross_entropy, {{5, 9}, {5, 9}}, {0}},
     {"soft_cross_entropy", make_cross_entropy_raw, {{5, 9}, {5, 9}}, {0}},
     {"soft_cross_entropy with itself", make_cross_entropy_self, {{5, 9}}, {0}},
+    {"code_logits", make_code_logits, {{5, 4}, {4, 7}}, {0}},
+    {"code_match forward", make_code_match, {{6, 4}, {4, 7}}, {0, 0, 1, 0}},
+    {"code_match forward, both orders", make_code_match, {{6, 4}, {4, 7}}, {0, 1, 0, 0}},
+    {"code_match reverse", make_code_match, {{6, 4}, {4, 7}}, {1, 0, 0, 0}},
+    {"code_match reverse, both orders", make_code_match, {{6, 4}, {4, 7}}, {1, 1, 1, 0}},
     {"batch_mean", make_batch_mean, {{5, 9}}, {0}},
     {"batch_logmeanexp", make_batch_logmeanexp, {{5, 9}}, {0}},
 };

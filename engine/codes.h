@@ -1,0 +1,61 @@
+/*
+ * Dictionaries of codes, and the ops that meet them. A dictionary is a matrix W (f, c), one column a code, but a
+ * million codes need not be a matrix in memory:
+ *
+ *   dense      W as it is: Gaussian, orthogonal in blocks, or learned
+ *   signs      W ∈ {−1,+1} drawn at random, one bit an element; products look up sums of four features at a time
+ *   hadamard   W = [D_1 H | D_2 H | …] truncated to c columns: H the F×F Hadamard matrix, F the power of two at or
+ * above f, of which f rows at random are kept, D_b random ±1 diagonals. Nothing but the diagonals is stored, and a
+ * product is a fast Walsh-Hadamard transform, O(c log f) a row. Codes of one block are orthogonal (exactly when F = f);
+ * between blocks their cosines have mean 0 and variance 1/f, as random signs have; and W Wᵀ = c·I when c is a multiple
+ * of F.
+ */
+#ifndef MEWS_CODES_H
+#define MEWS_CODES_H
+
+#include "engine/parameters.h"
+
+typedef enum dictionary_law {
+    DICTIONARY_RADEMACHER, /* ±1, even odds, frozen */
+    DICTIONARY_HADAMARD,   /* as above, frozen */
+    DICTIONARY_ORTHOGONAL, /* blocks of f columns of random orthogonal matrices (Haar), times √f; frozen */
+    DICTIONARY_GAUSSIAN,   /* standard normal, frozen */
+    DICTIONARY_LEARNED,    /* starts as random signs and receives a gradient */
+} dictionary_law;
+extern const char *const dictionary_names[]; /* NULL-terminated, for a field's choices */
+
+typedef struct dictionary {
+    code_kind kind;
+    int64_t features, codes; /* f, c */
+    tensor *values;          /* dense, signs: (f, c); hadamard: (blocks, F) of ±1, the diagonals */
+    tensor *position;        /* hadamard with f < F: (1, f), the rows of H that are kept; else NULL */
+} dictionary;
+
+/* Adds the parameter `name` (and `name`.rows) and fills in `d`. */
+bool dictionary_create(dictionary *d, parameters *p, const char *name, dictionary_law law, int64_t features,
+                       int64_t codes, error *err);
+
+/* α·H·W: h (n, f) → (n, c). */
+tensor *op_code_logits(tape *t, tensor *h, const dictionary *d, double alpha);
+
+/*
+ * FALCON's loss on the logits Z = α·H·W, without an (n, c) matrix where `memory` bytes do not hold it: h (2n, f), first
+ * views above second ones → (2, 1): the invariance −(1/n) Σ_i Σ_j p_ij log p'_ij and how far the mean assignments are
+ * from uniform, forward −(1/c) Σ_j log p̄_j or reverse Σ_j p̄_j log(c·p̄_j); `symmetric` takes the mean of both over both
+ * orders of the views. log p̄ is a log-sum-exp over the rows. The bits do not depend on `memory`.
+ */
+typedef struct code_match {
+    double alpha;
+    bool reverse, symmetric;
+    int64_t memory;
+} code_match;
+tensor *op_code_match(tape *t, tensor *h, const dictionary *d, code_match with);
+
+/* Reals that op_code_match keeps: statistics of rows and codes, and a row of logits, padded off powers of two. */
+static inline int64_t code_match_statistics(int64_t rows, int64_t codes) { return 3 * rows + 2 * codes; }
+static inline int64_t code_match_stride(int64_t codes) { return (codes + 15) / 16 * 16 + 16; }
+
+#define op_code_logits(t, ...) op_code_logits(MEWS_AT(t), __VA_ARGS__)
+#define op_code_match(t, ...) op_code_match(MEWS_AT(t), __VA_ARGS__)
+
+#endif

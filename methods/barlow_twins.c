@@ -7,6 +7,7 @@
  *   loss = scale · ( Σ_i (1 − C_ii)² + λ Σ_i Σ_{j≠i} C_ij² )                 (eq. 1)
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <stdlib.h>
 
@@ -16,38 +17,28 @@ typedef struct barlow_options {
 } barlow_options;
 
 typedef struct barlow {
-    tensor *weight[3], *bias[2];
-    batchnorm norm[3]; /* the last, without scale and shift, standardises Z */
+    mlp projector;
+    batchnorm standardize; /* without scale and shift */
 } barlow;
 
 static bool build(method_model *m, error *err) {
     const barlow_options *o = m->options;
     barlow *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "barlow_twins");
-    parameters *p = m->parameters;
-    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
-           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm[0], err) &&
-           parameters_linear(p, "head.projector.3", o->hidden, o->hidden, &s->weight[1], &s->bias[1], err) &&
-           parameters_batchnorm(p, "head.projector.4", o->hidden, true, &s->norm[1], err) &&
-           parameters_linear(p, "head.projector.6", o->hidden, o->features, &s->weight[2], NULL, err) &&
-           parameters_batchnorm(p, "head.standardize", o->features, false, &s->norm[2], err);
+    mlp_shape shape = {
+        .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_last_bias = true};
+    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err) &&
+           parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
 
-/* The projector up to its last layer. */
-static tensor *hidden(const barlow *s, tape *t, tensor *x, int groups, bool training) {
-    for (int i = 0; i < 2; i++)
-        x = op_batchnorm(t, op_linear(t, x, s->weight[i], s->bias[i]), &s->norm[i], NULL, true, groups, training);
-    return x;
-}
-
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const barlow_options *o = m->options;
     const barlow *s = m->state;
-    int n = m->pairs, groups = method_groups(m);
-    tensor *z = op_linear(t, hidden(s, t, representations, groups, true), s->weight[2], NULL);
-    z = op_batchnorm(t, z, &s->norm[2], NULL, false, m->views, true); /* each view by itself, always */
+    int n = m->pairs;
+    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true);
+    z = op_batchnorm(t, z, &s->standardize, NULL, false, m->views, true); /* each view by itself, always */
     tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
     tensor *c = op_matmul(t, z1, true, z2, false, 1.0 / (double)batch_size(z1));
 
@@ -62,7 +53,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 /* Collapse is measured on the projector before its last layer: `hidden` columns, whatever `features` is. */
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
     const barlow *s = m->state;
-    return hidden(s, t, representations, 1, training);
+    return mlp_hidden(&s->projector, t, representations, 1, training);
 }
 
 #define OFFSET(member) offsetof(barlow_options, member)

@@ -10,6 +10,7 @@
  *   loss = ½·prior + ½·β·invariance
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <stdlib.h>
 
@@ -19,31 +20,24 @@ typedef struct gedi_options {
 } gedi_options;
 
 typedef struct gedi {
-    tensor *weight[2], *bias[2];
-    batchnorm norm;
+    mlp projector;
 } gedi;
 
 static bool build(method_model *m, error *err) {
     const gedi_options *o = m->options;
     gedi *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "gedi");
-    parameters *p = m->parameters;
-    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
-           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm, err) &&
-           parameters_linear(p, "head.projector.3", o->hidden, o->clusters, &s->weight[1], &s->bias[1], err);
+    mlp_shape shape = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->clusters};
+    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
 
-/* The projector up to its last layer. */
-static tensor *hidden(const gedi *s, tape *t, tensor *x, int groups, bool training) {
-    return op_batchnorm(t, op_linear(t, x, s->weight[0], s->bias[0]), &s->norm, NULL, true, groups, training);
-}
-
+/* The projector's last layer, over T. */
 static tensor *assign(method_model *m, tape *t, tensor *h) {
     const gedi_options *o = m->options;
     const gedi *s = m->state;
-    return op_scale(t, op_linear(t, h, s->weight[1], s->bias[1]), 1 / o->temperature);
+    return op_scale(t, op_linear(t, h, s->projector.weight[1], s->projector.bias[1]), 1 / o->temperature);
 }
 
 static tensor *objective(method_model *m, method_context *context, tape *t, tensor *h) {
@@ -59,11 +53,13 @@ static tensor *objective(method_model *m, method_context *context, tape *t, tens
 }
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
-    return objective(m, context, t, hidden(m->state, t, representations, method_groups(m), true));
+    const gedi *s = m->state;
+    return objective(m, context, t, mlp_hidden(&s->projector, t, representations, method_groups(m), true));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    return hidden(m->state, t, representations, 1, training);
+    const gedi *s = m->state;
+    return mlp_hidden(&s->projector, t, representations, 1, training);
 }
 
 static int codes(const method_model *m) { return (int)((const gedi_options *)m->options)->clusters; }

@@ -47,9 +47,12 @@ tensor *mlp_hidden(const mlp *m, tape *t, tensor *x, int groups, bool training) 
     const mlp_shape *s = &m->shape;
     for (int i = 0; i < s->layers - 1; i++) {
         x = op_linear(t, x, m->weight[i], m->bias[i]);
-        if (!s->without_norm) x = op_batchnorm(t, x, &m->norm[i], NULL, !s->gelu, groups, training);
+        bool relu = !s->gelu && s->leak == 0;
+        if (!s->without_norm) x = op_batchnorm(t, x, &m->norm[i], NULL, relu, groups, training);
         if (s->gelu)
             x = op_gelu(t, x);
+        else if (s->leak > 0)
+            x = op_leaky_relu(t, x, s->leak);
         else if (s->without_norm)
             x = op_relu(t, x);
     }

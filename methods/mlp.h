@@ -1,5 +1,6 @@
 /*
- * The perceptrons that projectors, predictors and heads are made of: Linear, BatchNorm, ReLU (or GELU), …, Linear.
+ * The perceptrons that projectors, predictors and heads are made of: Linear, BatchNorm, ReLU (or LeakyReLU, GELU), …,
+ * Linear.
  * Parameters take the names that PyTorch's Sequential gives them: with BatchNorm "name.0.weight", "name.1.weight",
  * "name.3.weight", …; without it "name.0.weight", "name.2.weight", ….
  */
@@ -18,6 +19,7 @@ typedef struct mlp_shape {
     int64_t in, hidden, out;
     bool without_norm; /* no BatchNorm between the layers */
     bool gelu;         /* GELU in place of ReLU */
+    double leak;       /* LeakyReLU of this slope in place of ReLU; 0: none */
     bool without_bias, without_last_bias;
     mlp_last last;    /* what follows the last layer */
     double deviation; /* weights normal with this deviation, biases 0; 0: PyTorch's uniform start */

@@ -11,6 +11,7 @@
  *   loss = ½·ℓ(x₁,x₂) + ½·ℓ(x₂,x₁)
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -22,28 +23,23 @@ typedef struct self_classifier_options {
 } self_classifier_options;
 
 typedef struct self_classifier {
-    tensor *weight[2], *bias[2], *classifier, *gain; /* classifier (c, features); gain (1, c) */
-    batchnorm norm;
+    mlp layers;
+    tensor *classifier, *gain; /* (c, features); (1, c) */
 } self_classifier;
-
-/* The authors' start: weights normal with deviation 0.02, biases zero. */
-static bool add_linear(parameters *p, const char *weight, const char *bias, int64_t in, int64_t out, tensor **w,
-                       tensor **b, error *err) {
-    *w = parameters_add(p, weight, ROLE_WEIGHT, 2, (int64_t[]){out, in}, INIT_NORMAL, 0.02, err);
-    *b = parameters_add(p, bias, ROLE_BIAS, 2, (int64_t[]){1, out}, INIT_VALUE, 0, err);
-    return *w && *b;
-}
 
 static bool build(method_model *m, error *err) {
     const self_classifier_options *o = m->options;
     self_classifier *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "self_classifier");
     parameters *p = m->parameters;
-    if (!add_linear(p, "head.mlp.0.weight", "head.mlp.0.bias", m->features, o->hidden, &s->weight[0], &s->bias[0],
-                    err) ||
-        (o->batchnorm && !parameters_batchnorm(p, "head.mlp.1", o->hidden, true, &s->norm, err)) ||
-        !add_linear(p, "head.mlp.3.weight", "head.mlp.3.bias", o->hidden, o->features, &s->weight[1], &s->bias[1],
-                    err) ||
+    mlp_shape shape = {.layers = 2,
+                       .in = m->features,
+                       .hidden = o->hidden,
+                       .out = o->features,
+                       .without_norm = !o->batchnorm,
+                       .leak = 0.01,
+                       .deviation = 0.02}; /* the authors' start */
+    if (!mlp_create(&s->layers, p, "head.mlp", shape, err) ||
         !parameters_linear(p, "head.classifier", o->features, o->classes, &s->classifier, NULL, err))
         return false;
     if (!o->gain) return true;
@@ -53,14 +49,8 @@ static bool build(method_model *m, error *err) {
 
 static void destroy(method_model *m) { free(m->state); }
 
-static const double LEAK = 0.01;
-
-static tensor *project(method_model *m, tape *t, tensor *x, int groups, bool training) {
-    const self_classifier_options *o = m->options;
-    const self_classifier *s = m->state;
-    x = op_linear(t, x, s->weight[0], s->bias[0]);
-    if (o->batchnorm) x = op_batchnorm(t, x, &s->norm, NULL, false, groups, training);
-    return op_l2_normalize(t, op_linear(t, op_leaky_relu(t, x, LEAK), s->weight[1], s->bias[1]));
+static tensor *project(const self_classifier *s, tape *t, tensor *x, int groups, bool training) {
+    return op_l2_normalize(t, mlp_forward(&s->layers, t, x, groups, training));
 }
 
 static tensor *assign(method_model *m, tape *t, tensor *z) {
@@ -94,11 +84,11 @@ static tensor *objective(method_model *m, method_context *context, tape *t, tens
 }
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
-    return objective(m, context, t, project(m, t, representations, method_groups(m), true));
+    return objective(m, context, t, project(m->state, t, representations, method_groups(m), true));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    return project(m, t, representations, 1, training);
+    return project(m->state, t, representations, 1, training);
 }
 
 static int codes(const method_model *m) { return (int)((const self_classifier_options *)m->options)->classes; }

@@ -8,6 +8,7 @@
  *   loss = −(1/2n) Σ_i log( exp s_i,partner(i) / Σ_{k≠i} exp s_ik )                 (eq. 1, NT-Xent)
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <stdlib.h>
 
@@ -17,25 +18,22 @@ typedef struct simclr_options {
 } simclr_options;
 
 typedef struct simclr {
-    tensor *weight[2], *bias[2];
+    mlp projector;
 } simclr;
 
 static bool build(method_model *m, error *err) {
     const simclr_options *o = m->options;
     simclr *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "simclr");
-    return parameters_linear(m->parameters, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0],
-                             err) &&
-           parameters_linear(m->parameters, "head.projector.2", o->hidden, o->features, &s->weight[1], &s->bias[1],
-                             err);
+    mlp_shape shape = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = true};
+    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
 
 /* On the sphere, where the loss compares them. */
 static tensor *project(const simclr *s, tape *t, tensor *x) {
-    x = op_relu(t, op_linear(t, x, s->weight[0], s->bias[0]));
-    return op_l2_normalize(t, op_linear(t, x, s->weight[1], s->bias[1]));
+    return op_l2_normalize(t, mlp_forward(&s->projector, t, x, 1, true));
 }
 
 static const double NEVER = -1e30; /* on the diagonal: a logit whose exponential is zero */

@@ -9,8 +9,8 @@
  *   loss = ½·D(p₁, stop(z₂)) + ½·D(p₂, stop(z₁))                                   (eq. 4)
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 typedef struct simsiam_options {
@@ -18,55 +18,28 @@ typedef struct simsiam_options {
     bool predictor, stop_gradient;
 } simsiam_options;
 
-enum { MAX_LAYERS = 3 };
-
 typedef struct simsiam {
-    tensor *weight[MAX_LAYERS]; /* of the projector: no biases, since BatchNorm follows */
-    batchnorm norm[MAX_LAYERS];
-    tensor *predictor_weight[2], *predictor_bias;
-    batchnorm predictor_norm;
+    mlp projector, predictor;
 } simsiam;
 
 static bool build(method_model *m, error *err) {
     const simsiam_options *o = m->options;
     simsiam *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "simsiam");
-    parameters *p = m->parameters;
-    for (int i = 0; i < (int)o->layers; i++) {
-        char linear[32], norm[32];
-        bool last = i == (int)o->layers - 1;
-        int64_t in = i == 0 ? m->features : o->hidden, out = last ? o->features : o->hidden;
-        snprintf(linear, sizeof linear, "head.projector.%d", 3 * i);
-        snprintf(norm, sizeof norm, "head.projector.%d", 3 * i + 1);
-        if (!parameters_linear(p, linear, in, out, &s->weight[i], NULL, err) ||
-            !parameters_batchnorm(p, norm, out, !last, &s->norm[i], err))
-            return false;
-    }
-    return !o->predictor ||
-           (parameters_linear(p, "head.predictor.0", o->features, o->predictor_hidden, &s->predictor_weight[0], NULL,
-                              err) &&
-            parameters_batchnorm(p, "head.predictor.1", o->predictor_hidden, true, &s->predictor_norm, err) &&
-            parameters_linear(p, "head.predictor.3", o->predictor_hidden, o->features, &s->predictor_weight[1],
-                              &s->predictor_bias, err));
+    mlp_shape projector = {.layers = (int)o->layers,
+                           .in = m->features,
+                           .hidden = o->hidden,
+                           .out = o->features,
+                           .without_bias = true,
+                           .without_last_bias = true,
+                           .last = MLP_PLAIN_NORM};
+    mlp_shape predictor = {
+        .layers = 2, .in = o->features, .hidden = o->predictor_hidden, .out = o->features, .without_bias = true};
+    return mlp_create(&s->projector, m->parameters, "head.projector", projector, err) &&
+           (!o->predictor || mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err));
 }
 
 static void destroy(method_model *m) { free(m->state); }
-
-static tensor *project(method_model *m, tape *t, tensor *x, int groups, bool training) {
-    const simsiam_options *o = m->options;
-    const simsiam *s = m->state;
-    for (int i = 0; i < (int)o->layers; i++)
-        x = op_batchnorm(t, op_linear(t, x, s->weight[i], NULL), &s->norm[i], NULL, i < (int)o->layers - 1, groups,
-                         training);
-    return x;
-}
-
-static tensor *predict(method_model *m, tape *t, tensor *z) {
-    const simsiam *s = m->state;
-    tensor *x = op_linear(t, z, s->predictor_weight[0], NULL);
-    x = op_batchnorm(t, x, &s->predictor_norm, NULL, true, method_groups(m), true);
-    return op_linear(t, x, s->predictor_weight[1], s->predictor_bias);
-}
 
 /* D(p, z), averaged over the batch: −(1/n) Σ_i cos(p_i, z_i). */
 static tensor *distance(tape *t, tensor *p, tensor *z) {
@@ -76,10 +49,11 @@ static tensor *distance(tape *t, tensor *p, tensor *z) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const simsiam_options *o = m->options;
-    int n = m->pairs;
+    const simsiam *s = m->state;
+    int n = m->pairs, groups = method_groups(m);
     (void)context;
-    tensor *z = project(m, t, representations, method_groups(m), true);
-    tensor *p = o->predictor ? predict(m, t, z) : z;
+    tensor *z = mlp_forward(&s->projector, t, representations, groups, true);
+    tensor *p = o->predictor ? mlp_forward(&s->predictor, t, z, groups, true) : z;
     tensor *target = o->stop_gradient ? tape_stop_gradient(t, z) : z;
     tensor *p1 = op_slice_rows(t, p, 0, n), *p2 = op_slice_rows(t, p, n, n);
     tensor *z1 = op_slice_rows(t, target, 0, n), *z2 = op_slice_rows(t, target, n, n);
@@ -87,12 +61,13 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    return project(m, t, representations, 1, training);
+    const simsiam *s = m->state;
+    return mlp_forward(&s->projector, t, representations, 1, training);
 }
 
 #define OFFSET(member) offsetof(simsiam_options, member)
 static const field rows[] = {
-    {"layers", FIELD_INT, OFFSET(layers), "3", 2, MAX_LAYERS, NULL, true,
+    {"layers", FIELD_INT, OFFSET(layers), "3", 2, 3, NULL, true,
      "of the projector: 3, or 2 as the paper has it on CIFAR"},
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layers"},
     {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "width of projector and predictor outputs"},

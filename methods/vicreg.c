@@ -12,6 +12,7 @@
  * published weights do not balance. The code also halves the variance term: halve_variance.
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <stdlib.h>
 
@@ -22,8 +23,7 @@ typedef struct vicreg_options {
 } vicreg_options;
 
 typedef struct vicreg {
-    tensor *weight[3], *bias[2];
-    batchnorm norm[2];
+    mlp expander;
 } vicreg;
 
 static const double GAMMA = 1, EPSILON = 1e-4; /* the standard deviation that is enough; keeps its root smooth */
@@ -32,22 +32,12 @@ static bool build(method_model *m, error *err) {
     const vicreg_options *o = m->options;
     vicreg *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "vicreg");
-    parameters *p = m->parameters;
-    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
-           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm[0], err) &&
-           parameters_linear(p, "head.projector.3", o->hidden, o->hidden, &s->weight[1], &s->bias[1], err) &&
-           parameters_batchnorm(p, "head.projector.4", o->hidden, true, &s->norm[1], err) &&
-           parameters_linear(p, "head.projector.6", o->hidden, o->features, &s->weight[2], NULL, err);
+    mlp_shape shape = {
+        .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_last_bias = true};
+    return mlp_create(&s->expander, m->parameters, "head.projector", shape, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
-
-/* The expander up to its last layer. */
-static tensor *hidden(const vicreg *s, tape *t, tensor *x, int groups, bool training) {
-    for (int i = 0; i < 2; i++)
-        x = op_batchnorm(t, op_linear(t, x, s->weight[i], s->bias[i]), &s->norm[i], NULL, true, groups, training);
-    return x;
-}
 
 /* C(Z) = 1/(n−1) Σ_i (z_i − z̄)(z_i − z̄)ᵀ (eq. 3); its diagonal is Var(z^j), unbiased. */
 static tensor *covariance_matrix(tape *t, tensor *z) {
@@ -71,7 +61,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const vicreg *s = m->state;
     int n = m->pairs;
     double d = (double)o->features;
-    tensor *z = op_linear(t, hidden(s, t, representations, method_groups(m), true), s->weight[2], NULL);
+    tensor *z = mlp_forward(&s->expander, t, representations, method_groups(m), true);
     tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
     tensor *c1 = covariance_matrix(t, z1), *c2 = covariance_matrix(t, z2);
 
@@ -88,7 +78,8 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 
 /* Collapse is measured on the expander before its last layer: `hidden` columns, whatever `features` is. */
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    return hidden(m->state, t, representations, 1, training);
+    const vicreg *s = m->state;
+    return mlp_hidden(&s->expander, t, representations, 1, training);
 }
 
 #define OFFSET(member) offsetof(vicreg_options, member)

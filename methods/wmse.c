@@ -13,6 +13,7 @@
  * here.
  */
 #include "methods/method.h"
+#include "methods/mlp.h"
 
 #include <stdlib.h>
 
@@ -25,8 +26,7 @@ typedef struct wmse_options {
 } wmse_options;
 
 typedef struct wmse {
-    tensor *weight[2], *bias[2];
-    batchnorm norm;
+    mlp projector;
 } wmse;
 
 static bool build(method_model *m, error *err) {
@@ -41,18 +41,11 @@ static bool build(method_model *m, error *err) {
                          (long long)o->whitening_size, (long long)o->features);
     wmse *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "wmse");
-    parameters *p = m->parameters;
-    return parameters_linear(p, "head.projector.0", m->features, o->hidden, &s->weight[0], &s->bias[0], err) &&
-           parameters_batchnorm(p, "head.projector.1", o->hidden, true, &s->norm, err) &&
-           parameters_linear(p, "head.projector.3", o->hidden, o->features, &s->weight[1], &s->bias[1], err);
+    mlp_shape shape = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features};
+    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
 }
 
 static void destroy(method_model *m) { free(m->state); }
-
-static tensor *project(const wmse *s, tape *t, tensor *x, int groups, bool training) {
-    x = op_batchnorm(t, op_linear(t, x, s->weight[0], s->bias[0]), &s->norm, NULL, true, groups, training);
-    return op_linear(t, x, s->weight[1], s->bias[1]);
-}
 
 /* L⁻¹(z − μ) for the rows of z, L·Lᵀ = (1−ε)·Σ + ε·I. */
 static tensor *whiten(tape *t, tensor *z, int size, double epsilon) {
@@ -73,9 +66,10 @@ static tensor *distance(const wmse_options *o, tape *t, tensor *v1, tensor *v2) 
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const wmse_options *o = m->options;
+    const wmse *s = m->state;
     int n = m->pairs, size = (int)o->whitening_size;
     (void)context;
-    tensor *z = project(m->state, t, representations, method_groups(m), true), *sum = NULL;
+    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true), *sum = NULL;
     for (int first = 0; first < n; first += size) {
         tensor *v1 = whiten(t, op_slice_rows(t, z, first, size), size, o->epsilon);
         tensor *v2 = whiten(t, op_slice_rows(t, z, n + first, size), size, o->epsilon);
@@ -87,7 +81,8 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 
 /* Before whitening, which needs a batch: what is measured is a function of the sample alone. */
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    return project(m->state, t, representations, 1, training);
+    const wmse *s = m->state;
+    return mlp_forward(&s->projector, t, representations, 1, training);
 }
 
 static const char *const distances[] = {"cosine", "euclidean", NULL};

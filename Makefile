@@ -61,7 +61,8 @@ $(BUILD)/run-tests: $(TEST_OBJECTS) $(BUILD)/libmews.a
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
 # Gradients are held against finite differences by a program of its own, with the engine in double precision.
-GRADIENTS := $(wildcard engine/ops*.c) $(addprefix engine/,tape.c codes.c parameters.c backbone.c rng.c error.c fields.c) \
+GRADIENTS := $(wildcard engine/ops*.c) \
+             $(addprefix engine/,tape.c codes.c parameters.c teacher.c schedule.c backbone.c rng.c error.c fields.c) \
              $(wildcard engine/cpu/*.c methods/*.c tests/gradients/*.c)
 
 $(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)

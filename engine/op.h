@@ -7,17 +7,13 @@
 
 #include "engine/tensor.h"
 
-#define OP_LIST(X)                                                                                                     \
-    X(conv2d)                                                                                                          \
-    X(batchnorm)                                                                                                       \
-    X(relu)                                                                                                            \
-    X(leaky_relu)                                                                                                      \
-    X(tanh)                                                                                                            \
-    X(gelu)                                                                                                            \
-    X(avg_pool) X(max_pool) X(global_pool) X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp)  \
-        X(sum) X(sum_squares) X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub) X(mul) X(div)  \
-            X(affine) X(exp) X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits)          \
-                X(code_match)
+/* clang-format off */
+#define OP_LIST(X) \
+    X(conv2d) X(batchnorm) X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) \
+    X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) \
+    X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub) X(mul) X(div) X(affine) X(exp) \
+    X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits) X(code_match)
+/* clang-format on */
 
 typedef enum op_id {
 #define X(name) OP_##name,

@@ -34,6 +34,35 @@ static void write_cifar(void) {
     }
 }
 
+/* What a method keeps from step to step must be in its checkpoints: a teacher and its BatchNorm, a centre, queues, how
+   long layers have been frozen. */
+static const char *const methods[] = {
+    "method: {name: falcon, features: 16, codes: 64}\n",
+    "method: {name: dino, hidden: 16, features: 8, prototypes: 32, batchnorm: true, momentum: 0.9, teacher_warmup: 5, "
+    "frozen_epochs: 3}\n"
+    "augment: {local_crops: 2, local_size: 8}\n"
+    "optimizer: {name: adamw, clip_each: 1, final_weight_decay: 0.1}\n",
+    "method: {name: swav, hidden: 16, features: 8, prototypes: 32, queue: 100, queue_start: 2, frozen_epochs: 2}\n"
+    "augment: {local_crops: 3, local_size: 8}\n",
+};
+enum { METHODS = sizeof methods / sizeof *methods };
+static int trained; /* which of them a test trains */
+
+static void write_spec(size_t i) {
+    char spec[1024], path[160];
+    error err = {0};
+    int length = snprintf(spec, sizeof spec,
+                          "name: run\n"
+                          "data: {name: cifar10, path: %s/data, size: %d, cache: %s/cache}\n"
+                          "backbone: {name: resnet8, width: 4}\n"
+                          "%s"
+                          "train: {epochs: %d, batch: %d, threads: 2, loader_threads: 2, log_every: 1}\n"
+                          "eval: [knn, collapse]\n",
+                          folder, SIDE, folder, methods[i], EPOCHS, BATCH);
+    snprintf(path, sizeof path, "%s/run%zu.yaml", folder, i);
+    ck_assert(file_write(path, spec, (size_t)length, &err));
+}
+
 static void setup(void) {
     char path[160];
     program_setup();
@@ -41,25 +70,16 @@ static void setup(void) {
     snprintf(path, sizeof path, "%s/data", folder);
     ck_assert(file_make_folders(path, &err));
     write_cifar();
-    char spec[1024];
-    int length = snprintf(spec, sizeof spec,
-                          "name: run\n"
-                          "data: {name: cifar10, path: %s/data, size: %d, cache: %s/cache}\n"
-                          "backbone: {name: resnet8, width: 4}\n"
-                          "method: {name: falcon, features: 16, codes: 64}\n"
-                          "train: {epochs: %d, batch: %d, threads: 2, loader_threads: 2, log_every: 1}\n"
-                          "eval: [knn, collapse]\n",
-                          folder, SIDE, folder, EPOCHS, BATCH);
-    snprintf(path, sizeof path, "%s/run.yaml", folder);
-    ck_assert(file_write(path, spec, (size_t)length, &err));
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) write_spec(i);
 }
 
 enum { MAX_CHANGES = 4 };
 
-/* Starts `mews train run.yaml --out results`, with a --set for each of `changes` (NULL-terminated, or NULL). */
+/* Starts `mews train run<trained>.yaml --out results`, with a --set for each of `changes` (NULL-terminated, or NULL).
+ */
 static pid_t start(const char *results, const char *const *changes) {
     char spec[160], out[160], log[160];
-    snprintf(spec, sizeof spec, "%s/run.yaml", folder);
+    snprintf(spec, sizeof spec, "%s/run%d.yaml", folder, trained);
     snprintf(out, sizeof out, "%s/%s", folder, results);
     snprintf(log, sizeof log, "%s/err", folder);
     char *words[5 + 2 * MAX_CHANGES + 1] = {"mews", "train", spec, "--out", out};
@@ -154,6 +174,7 @@ START_TEST(test_the_same_spec_gives_the_same_bits_twice) {
 END_TEST
 
 START_TEST(test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not) {
+    trained = _i;
     ck_assert_int_eq(finish(start("whole", NULL)), 0);
     rng r = rng_stream((uint64_t)getpid(), RNG_TEST, 0, 0, 0);
     int killed = 0, code = -SIGKILL;
@@ -250,7 +271,8 @@ Suite *suite_resume(void) {
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, program_teardown);
     tcase_add_test(t, test_the_same_spec_gives_the_same_bits_twice);
-    tcase_add_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not);
+    tcase_add_loop_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not, 0,
+                        METHODS);
     tcase_add_test(t, test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it);
     tcase_add_test(t, test_a_run_that_diverges_says_where_and_keeps_its_checkpoint);
     tcase_add_test(t, test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written);

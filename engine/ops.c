@@ -94,8 +94,8 @@ tensor *(op_conv2d)(tape *t, tensor *x, tensor *w, tensor *bias, int stride, int
 static const char *shape_avg_pool(node *n) {
     const tensor *x = n->in[0];
     int size = n->with.pool.size;
-    if (!is_images(x) || size < 1 || x->shape[1] % size || x->shape[2] % size)
-        return "needs images whose sides are multiples of the window";
+    if (!is_images(x) || size < 1 || x->shape[1] < size || x->shape[2] < size)
+        return "needs images at least as large as the window";
     set_images(n->out, x->shape[0], x->shape[1] / size, x->shape[2] / size, x->shape[3]);
     return NULL;
 }

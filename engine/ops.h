@@ -12,7 +12,7 @@
 /* w (out, in, k, k), bias (1, out) or NULL → (N, H', W', out), H' = (H + 2·padding − k)/stride + 1. */
 tensor *op_conv2d(tape *t, tensor *x, tensor *w, tensor *bias, int stride, int padding);
 
-tensor *op_avg_pool(tape *t, tensor *x, int size); /* windows of size×size, side by side */
+tensor *op_avg_pool(tape *t, tensor *x, int size); /* windows of size×size, side by side; a remainder is left out */
 tensor *op_max_pool(tape *t, tensor *x, int size, int stride, int padding);
 tensor *op_global_pool(tape *t, tensor *x); /* mean over pixels → matrix (N, C) */
 

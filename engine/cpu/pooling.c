@@ -34,7 +34,8 @@ static bool avg_pool_forward(backend *b, node *n) {
 static bool avg_pool_backward(backend *b, node *n) {
     (void)b;
     tensor *x = n->in[0];
-    int64_t h = x->shape[1], w = x->shape[2], lanes = x->lanes, size = n->with.pool.size, out_w = n->out->shape[2];
+    int64_t h = x->shape[1], w = x->shape[2], lanes = x->lanes, size = n->with.pool.size;
+    int64_t out_h = n->out->shape[1], out_w = n->out->shape[2];
     const real scale = (real)(1.0 / (double)(size * size));
     const bool add = x->grad_ready;
 #pragma omp parallel for schedule(static)
@@ -42,8 +43,10 @@ static bool avg_pool_backward(backend *b, node *n) {
         const real *g = n->out->grad + p * n->out->shape[1] * out_w * lanes;
         real *to = x->grad + p * h * w * lanes;
         for (int64_t i = 0; i < h * w; i++) {
-            const real *from = g + (i / w / size * out_w + i % w / size) * lanes;
-            for (int64_t l = 0; l < lanes; l++) to[i * lanes + l] = (add ? to[i * lanes + l] : 0) + from[l] * scale;
+            int64_t row = i / w / size, col = i % w / size;
+            bool inside = row < out_h && col < out_w; /* of a window; what is left over at the edges is in none */
+            const real *from = g + (inside ? row * out_w + col : 0) * lanes, part = inside ? scale : 0;
+            for (int64_t l = 0; l < lanes; l++) to[i * lanes + l] = (add ? to[i * lanes + l] : 0) + from[l] * part;
         }
     }
     grad_done(x);

@@ -145,6 +145,7 @@ static const op_case cases[] = {
     {"add images", make_add, {{2, 3, 3, 16}, {2, 3, 3, 16}}, {0}},
     {"avg_pool blocked", make_avg_pool, {{2, 4, 6, 16}}, {2, 0, 0, 0}},
     {"avg_pool three", make_avg_pool, {{2, 6, 3, 5}}, {3, 0, 0, 0}},
+    {"avg_pool with a remainder", make_avg_pool, {{2, 5, 7, 5}}, {2, 0, 0, 0}},
     {"max_pool overlapping", make_max_pool, {{2, 7, 7, 16}}, {3, 2, 1, 0}},
     {"max_pool pixels", make_max_pool, {{2, 6, 5, 3}}, {2, 2, 0, 0}},
     {"max_pool every pixel", make_max_pool, {{1, 5, 5, 5}}, {3, 1, 1, 0}},

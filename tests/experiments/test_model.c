@@ -1,0 +1,240 @@
+/*
+ * A whole model under training, teacher, local views and all: after the first steps it asks for no more memory, the
+ * same start gives the same bits, what is frozen stays, and the teacher follows at its own pace.
+ */
+#include "experiments/model.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAIRS = 8, SIDE = 16, LOCAL = 15, LOCALS = 2, CLASSES = 5 };
+
+typedef struct bench {
+    spec spec;
+    model model;
+    float *pixels, *local;
+    int labels[PAIRS];
+    method_context context;
+} bench;
+
+static float *noise(size_t count, uint64_t key) {
+    float *values = malloc(count * sizeof *values);
+    rng r = rng_stream(key, RNG_TEST, 0, 0, 0);
+    for (size_t i = 0; i < count; i++) values[i] = (float)rng_normal(&r);
+    return values;
+}
+
+/* `lines`: "key=value key=value …" */
+static bool bench_try(bench *b, const char *lines, int classes, error *err) {
+    settings layer = {0};
+    const settings *const layers[] = {&layer};
+    char copy[512], *rest = copy;
+    *b = (bench){.context = {.steps = 20}};
+    snprintf(copy, sizeof copy, "train.batch=8 backbone.width=16 %s", lines);
+    for (char *key; (key = strtok_r(rest, "= ", &rest));)
+        ck_assert(settings_add(&layer, key, strtok_r(rest, "= ", &rest), false, "test", err));
+    bool ok = spec_resolve(&b->spec, "test", layers, 1, "test", err);
+    ck_assert_msg(ok, "%s", err->text);
+    settings_free(&layer);
+    if (model_create(&b->model, &b->spec, classes, 2, err)) return true;
+    spec_free(&b->spec);
+    return false;
+}
+
+static bench bench_open(const char *lines) {
+    bench b;
+    error err = {0};
+    bool ok = bench_try(&b, lines, CLASSES, &err);
+    ck_assert_msg(ok, "%s", err.text);
+    b.pixels = noise((size_t)2 * PAIRS * SIDE * SIDE * 3, 1);
+    b.local = noise((size_t)LOCALS * PAIRS * LOCAL * LOCAL * 3, 2);
+    for (int i = 0; i < PAIRS; i++) b.labels[i] = i % CLASSES;
+    return b;
+}
+
+static void bench_close(bench *b) {
+    model_destroy(&b->model);
+    spec_free(&b->spec);
+    free(b->pixels);
+    free(b->local);
+}
+
+/* One step, an epoch of its own for every two. */
+static double bench_step(bench *b) {
+    model *m = &b->model;
+    error err = {0};
+    loader_batch batch = {.pairs = PAIRS,
+                          .views = m->head.views,
+                          .locals = m->head.locals,
+                          .local_size = (int)b->spec.augment.local_size,
+                          .pixels = b->pixels,
+                          .local = b->local,
+                          .labels = b->labels};
+    b->context.epoch = (uint32_t)(b->context.step / 2);
+    tape_reset(m->tape);
+    parameters_clear_grad(m->parameters);
+    double loss = model_loss(m, &batch, SIDE, &b->context);
+    optimizer_step(&m->optimizer, 1e-3, 1, optimizer_gradient_norm(m->parameters));
+    model_after_step(m, &b->context);
+    bool ok = tape_check(m->tape, &err);
+    ck_assert_msg(ok, "%s", err.text);
+    b->context.step++;
+    return loss;
+}
+
+static float *values(const bench *b, const char *name) {
+    const parameter *one = parameters_find(b->model.parameters, name);
+    ck_assert_msg(one != NULL, "no parameter %s", name);
+    float *host = malloc((size_t)tensor_count(&one->value) * sizeof *host);
+    b->model.backend->read(b->model.backend, &one->value, host);
+    return host;
+}
+
+static const char *const trained[] = {
+    "method.name=dino method.hidden=32 method.features=16 method.prototypes=64 method.batchnorm=true "
+    "augment.local_crops=2 augment.local_size=8",
+    "method.name=swav method.hidden=32 method.features=16 method.prototypes=64 method.queue=32 method.queue_start=1 "
+    "augment.local_crops=2 augment.local_size=8",
+    "method.name=byol method.hidden=32 method.features=16 backbone.name=falcon8",
+    "method.name=supervised",
+    "method.name=supervised augment.global_crops=1",
+};
+enum { TRAINED = sizeof trained / sizeof *trained };
+
+START_TEST(test_memory_stops_growing_once_the_queue_is_in_use) {
+    bench b = bench_open(trained[_i]);
+    backend_memory before = {0};
+    for (int step = 1; step <= 12; step++) {
+        bench_step(&b);
+        backend_memory now = b.model.backend->memory(b.model.backend);
+        if (step == 6) before = now;
+        if (step <= 6) continue;
+        ck_assert_uint_eq(now.allocations, before.allocations);
+        ck_assert_uint_eq(now.bytes_held, before.bytes_held);
+    }
+    bench_close(&b);
+}
+END_TEST
+
+START_TEST(test_the_same_start_gives_the_same_bits_and_a_falling_loss) {
+    double losses[12];
+    for (int run = 0; run < 2; run++) {
+        bench b = bench_open(trained[_i]);
+        for (int step = 0; step < 12; step++) {
+            double loss = bench_step(&b);
+            if (run) ck_assert_double_eq(loss, losses[step]);
+            losses[step] = loss;
+        }
+        bench_close(&b);
+    }
+    ck_assert(isfinite(losses[0]));
+    ck_assert_msg(losses[11] < losses[4], "from %g to %g", losses[4], losses[11]);
+}
+END_TEST
+
+START_TEST(test_a_frozen_layer_stays_until_its_epoch) {
+    static const struct {
+        const char *lines, *layer;
+    } cases[] = {
+        {"method.name=dino method.hidden=16 method.features=8 method.prototypes=16 method.frozen_epochs=2",
+         "head.last_layer.weight"},
+        {"method.name=swav method.hidden=16 method.features=8 method.prototypes=16 method.frozen_epochs=2 "
+         "method.normalize=weight",
+         "head.prototypes.weight"},
+    };
+    bench b = bench_open(cases[_i].lines);
+    const parameter *one = parameters_find(b.model.parameters, cases[_i].layer);
+    size_t bytes = (size_t)tensor_count(&one->value) * sizeof(float);
+    float *start = values(&b, cases[_i].layer);
+    for (int step = 0; step < 5; step++) { /* four steps in the first two epochs */
+        bench_step(&b);
+        float *now = values(&b, cases[_i].layer);
+        ck_assert_int_eq(memcmp(now, start, bytes) == 0, step < 4);
+        free(now);
+    }
+    free(start);
+    bench_close(&b);
+}
+END_TEST
+
+/* In one step w → w', so that the teacher stands at λw + (1−λ)w'; the BatchNorm statistics have moved by themselves. */
+START_TEST(test_the_teachers_backbone_follows_the_student) {
+    bench b = bench_open("method.name=byol method.hidden=16 method.features=8 method.momentum=0.75");
+    float *before = values(&b, "backbone.conv1.weight");
+    bench_step(&b);
+    float *after = values(&b, "backbone.conv1.weight"), *teacher = values(&b, "teacher.backbone.conv1.weight");
+    float *mean = values(&b, "teacher.backbone.bn1.running_mean");
+    double moved = 0, statistics = 0;
+    for (int i = 0; i < 16 * 27; i++) {
+        moved += fabs((double)(after[i] - before[i]));
+        ck_assert_double_eq_tol((double)teacher[i], 0.75 * (double)before[i] + 0.25 * (double)after[i], 1e-6);
+    }
+    for (int i = 0; i < 16; i++) statistics += fabs((double)mean[i]);
+    ck_assert(moved > 1e-3 && statistics > 1e-4);
+    free(before);
+    free(after);
+    free(teacher);
+    free(mean);
+    bench_close(&b);
+}
+END_TEST
+
+/* Each size of view is a batch of its own; halving leaves a remainder out. */
+START_TEST(test_backbones_take_local_views_of_any_size) {
+    static const char *const backbones[] = {"resnet8", "resnet18", "falcon8"};
+    static const int sizes[] = {5, 7, 10, 15};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char lines[160];
+        snprintf(lines, sizeof lines,
+                 "method.name=dino method.hidden=16 method.features=8 method.prototypes=16 backbone.name=%s "
+                 "augment.local_crops=2 augment.local_size=%d",
+                 backbones[_i], sizes[i]);
+        bench b = bench_open(lines);
+        ck_assert(isfinite(bench_step(&b)) && isfinite(bench_step(&b)));
+        bench_close(&b);
+    }
+}
+END_TEST
+
+START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
+    static const struct {
+        const char *lines;
+        int classes;
+        const char *keys[3];
+    } cases[] = {
+        {"method.name=swav method.queue=20", 5, {"method.queue", "train.batch"}},
+        {"method.name=barlow_twins augment.local_crops=2 augment.local_size=8",
+         5,
+         {"augment.local_crops", "swav, dino"}},
+        {"method.name=dino augment.local_crops=2", 5, {"augment.local_crops", "augment.local_size"}},
+        {"method.name=dino augment.global_crops=1", 5, {"augment.global_crops"}},
+        {"method.name=swav train.accumulate=2", 5, {"train.accumulate", "train.batch"}},
+        {"method.name=supervised", 0, {"supervised", "data.name"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bench b;
+        error err = {0};
+        ck_assert_msg(!bench_try(&b, cases[i].lines, cases[i].classes, &err), "%s", cases[i].lines);
+        ck_assert_int_eq(err.code, ERROR_USAGE);
+        for (int k = 0; cases[i].keys[k]; k++)
+            ck_assert_msg(strstr(err.text, cases[i].keys[k]) != NULL, "%s: %s", cases[i].lines, err.text);
+    }
+}
+END_TEST
+
+Suite *suite_model(void) {
+    Suite *s = suite_create("model");
+    TCase *t = tcase_create("training");
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, test_memory_stops_growing_once_the_queue_is_in_use, 0, TRAINED);
+    tcase_add_loop_test(t, test_the_same_start_gives_the_same_bits_and_a_falling_loss, 0, TRAINED);
+    tcase_add_loop_test(t, test_a_frozen_layer_stays_until_its_epoch, 0, 2);
+    tcase_add_test(t, test_the_teachers_backbone_follows_the_student);
+    tcase_add_loop_test(t, test_backbones_take_local_views_of_any_size, 0, 3);
+    tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
+    suite_add_tcase(s, t);
+    return s;
+}

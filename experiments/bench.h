@@ -12,7 +12,7 @@
 typedef struct bench_options {
     int backbone; /* choice of backbone_names */
     int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats;
-    int dictionary; /* choice: rademacher */
+    int dictionary; /* choice of dictionary_names */
 } bench_options;
 
 extern const field_table bench_fields;

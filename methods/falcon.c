@@ -7,6 +7,7 @@
  *   codes       W ∈ {−1,+1}^{f×c}, Rademacher, frozen; or another dictionary of engine/codes.h
  *   P = softmax(H W / τ),  τ = f / (√n · log((1 − ε(c−1))/ε))
  *   loss        −(β/n) Σ_i Σ_j p_ij log p'_ij  +  prior(p̄, uniform),  p̄ the batch's mean assignment
+ *   multi-crop  (the ImageNet-100 runs): p of a global view against p' of the other one and of every local view
  *
  * With that τ a row of H that is aligned with a code orthogonal to all others puts exactly 1 − ε(c−1) on it. The loss
  * is one op, which streams over the codes: an (n, c) matrix of a million codes would not fit.
@@ -68,22 +69,50 @@ static tensor *assign(method_model *m, tape *t, tensor *h) {
     return op_code_logits(t, h, &s->dictionary, 1 / s->tau);
 }
 
-static tensor *objective(method_model *m, method_context *context, tape *t, tensor *h) {
+/* Σ_l −(1/n) Σ_i Σ_j p_ij log p^l_ij of one global view's h (n, f) against every local view in `local` (L·n, f); the
+   prior is the global views' affair. */
+static tensor *match_local(method_model *m, tape *t, tensor *h, tensor *local, code_match with) {
+    const falcon *s = m->state;
+    tensor *sum = NULL;
+    with.symmetric = false;
+    for (int l = 0; l < m->locals; l++) {
+        tensor *pair = op_concat_rows(t, h, op_slice_rows(t, local, (int64_t)l * m->pairs, m->pairs));
+        tensor *one = op_slice_rows(t, op_code_match(t, pair, &s->dictionary, with), 0, 1);
+        sum = sum ? op_add(t, sum, one) : one;
+    }
+    return sum;
+}
+
+/* The loss from embeddings of the global views (2n, f) and, unless NULL, of the local ones. Invariance is the mean over
+   ordered pairs of a global view (the first alone unless `symmetric`) and another view. */
+static tensor *match(method_model *m, method_context *context, tape *t, tensor *h, tensor *local) {
     const falcon_options *o = m->options;
     const falcon *s = m->state;
+    int sources = o->symmetric ? 2 : 1;
     code_match with = {.alpha = 1 / s->tau,
                        .reverse = o->prior == PRIOR_REVERSE,
                        .symmetric = o->symmetric,
                        .memory = o->memory << 20};
     tensor *parts = op_code_match(t, h, &s->dictionary, with);
     tensor *invariance = op_slice_rows(t, parts, 0, 1), *prior = op_slice_rows(t, parts, 1, 1);
+    for (int g = 0; local && g < sources; g++) {
+        tensor *view = op_slice_rows(t, h, (int64_t)g * m->pairs, m->pairs);
+        invariance = op_add(t, invariance, op_scale(t, match_local(m, t, view, local, with), 1.0 / sources));
+    }
+    if (local) invariance = op_scale(t, invariance, 1.0 / (1 + m->locals));
     method_report(context, "invariance", invariance);
     method_report(context, "prior", prior);
     return op_add(t, op_scale(t, invariance, o->beta), prior);
 }
 
+static tensor *objective(method_model *m, method_context *context, tape *t, tensor *h) {
+    return match(m, context, t, h, NULL);
+}
+
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
-    return objective(m, context, t, project(m, t, representations, method_groups(m), true));
+    tensor *h = project(m, t, representations, method_groups(m), true), *local = NULL;
+    if (context->local) local = project(m, t, context->local, method_local_groups(m), true);
+    return match(m, context, t, h, local);
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
@@ -121,6 +150,7 @@ const method method_falcon = {
     .reference = "Sansone et al., arXiv 2410.04959 (FALCON); ICML 2025 (CPLearn)",
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(falcon_options)},
     .batch_statistics = true,
+    .local_views = true,
     .build = build,
     .destroy = destroy,
     .loss = loss,

@@ -95,9 +95,10 @@ static float *values(const bench *b, const char *name) {
 
 static const char *const trained[] = {
     "method.name=dino method.hidden=32 method.features=16 method.prototypes=64 method.batchnorm=true "
-    "augment.local_crops=2 augment.local_size=8",
+    "augment.local_crops=2 augment.local_size=15",
     "method.name=swav method.hidden=32 method.features=16 method.prototypes=64 method.queue=32 method.queue_start=1 "
-    "augment.local_crops=2 augment.local_size=8",
+    "augment.local_crops=2 augment.local_size=15",
+    "method.name=falcon method.features=32 method.codes=64 augment.local_crops=2 augment.local_size=15",
     "method.name=byol method.hidden=32 method.features=16 backbone.name=falcon8",
     "method.name=supervised",
     "method.name=supervised augment.global_crops=1",
@@ -206,7 +207,7 @@ START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
         const char *keys[3];
     } cases[] = {
         {"method.name=swav method.queue=20", 5, {"method.queue", "train.batch"}},
-        {"method.name=barlow_twins augment.local_crops=2 augment.local_size=8",
+        {"method.name=barlow_twins augment.local_crops=2 augment.local_size=15",
          5,
          {"augment.local_crops", "swav, dino"}},
         {"method.name=dino augment.local_crops=2", 5, {"augment.local_crops", "augment.local_size"}},

@@ -236,4 +236,35 @@ def supervised(smoothing):
 
 golden.case('supervised.default', 'supervised', supervised(0))
 golden.case('supervised.smooth', 'supervised smoothing 0.2', supervised(0.2))
+# FALCON with local views --------------------------------------------------------------------------------------------
+
+codes, f = 10, 8
+dictionary = torch.empty(f, codes).bernoulli_().mul_(2).sub_(1)
+golden.group('falconlocal', representations(n, d), {**linear('projector.0', f, d), **norm('projector.1', f)},
+             {'dictionary': dictionary}, local=representations(n, d, views=3))
+
+
+def falcon(symmetric, prior, beta=0.7, eps=1e-3):
+    tau = f / (math.sqrt(n) * math.log((1 - eps * (codes - 1)) / eps))
+
+    def loss(z, p, step, local):
+        logits = []
+        for v in list(z.chunk(2)) + list(local.chunk(3)):
+            h = F.linear(v, p['projector.0.weight'], p['projector.0.bias'])
+            h = F.batch_norm(h, None, None, p['projector.1.weight'], p['projector.1.bias'], True)
+            logits.append(math.sqrt(f / n) * F.normalize(h) @ dictionary / tau)
+        sources = (0, 1) if symmetric else (0,)
+        pairs = [(a, b) for a in sources for b in range(len(logits)) if a != b]
+        invariance = sum(-(logits[a].softmax(1) * logits[b].log_softmax(1)).sum(1).mean() for a, b in pairs)
+        means = [logits[a].softmax(1).mean(0) for a in sources]
+        match = [-q.log().mean() if prior == 'forward' else (q * (codes * q).log()).sum() for q in means]
+        return beta * invariance / len(pairs) + sum(match) / len(match)
+
+    return loss
+
+
+for symmetric in (True, False):
+    for prior in ('forward', 'reverse'):
+        golden.case(f'falconlocal.{prior}.{symmetric}', f'falcon features {f} codes {codes} beta 0.7 epsilon 1e-3 '
+                    f'prior {prior} symmetric {str(symmetric).lower()}', falcon(symmetric, prior))
 golden.save('methods_stateful')

@@ -129,7 +129,7 @@ define experiment
 endef
 export DATA EPOCHS SEEDS JOBS
 
-ablation-dims: deps
+ablation-dims collapse-zoo: deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
 
@@ -163,6 +163,7 @@ clean:
 help:
 	@echo "make ablation-dims   how dictionary and embedding sizes decide collapse: trains, diagnoses, draws a page"
 	@echo "                     DATA=PATH (image folder, archive or CIFAR-10)  EPOCHS=N  SEEDS=N  JOBS=N"
+	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
@@ -171,5 +172,5 @@ help:
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: all test check sanitize fuzz run-fuzzers ablation-dims bench deps install clean help
+.PHONY: all test check sanitize fuzz run-fuzzers ablation-dims collapse-zoo bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

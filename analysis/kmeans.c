@@ -3,10 +3,13 @@
 
 #include <cblas.h>
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_ROWS = 256, SLICE_COLS = 64, SEED_ROWS_BASE = 4096, SEED_ROWS_PER_CLUSTER = 16 };
+enum { BLOCK_ROWS = 256, SEED_ROWS_BASE = 4096, SEED_ROWS_PER_CLUSTER = 16 };
+/* Up to FEW centres are met TILE at a time by ROWS rows: a product this thin spends BLAS's time on packing the rows. */
+enum { FEW = 64, TILE = 16, ROWS = 8 };
 
 /*
  * Points and centres live about the mean of all points: a product of two small vectors keeps the digits that a product
@@ -20,10 +23,12 @@ typedef struct lloyd {
     double *mean;        /* (d) of the scaled rows */
     double *square;      /* (n) ‖s x − μ‖² */
     float *centres;      /* (k, d) minus μ */
-    float *offset;       /* (k) */
-    double *sums;        /* (k, d) */
+    float *offset;       /* (k), with infinities up to a multiple of TILE */
+    float *packed;       /* few centres, tile after tile, each (d, TILE) */
+    double *sums;        /* (k, d) of the rows as `summed` has them */
     size_t *counts;      /* (k) */
     int32_t *assignment; /* (n) */
+    int32_t *summed;     /* (n) the assignment that sums are of; −1: not yet in any */
     double *distance;    /* (n) squared, to the nearest centre */
 } lloyd;
 
@@ -35,33 +40,45 @@ static void lloyd_free(lloyd *l) {
     free(l->square);
     free(l->centres);
     free(l->offset);
+    free(l->packed);
+    free(l->summed);
     free(l->sums);
     free(l->counts);
     free(l->assignment);
     free(l->distance);
 }
 
+static size_t padded(size_t k) { return (k + TILE - 1) / TILE * TILE; }
+
+/* Columns a thread owns: rows are read in as long pieces as there are threads, and no sum has two owners. */
+static size_t slice_cols(size_t d) {
+    size_t threads = (size_t)omp_get_max_threads(), share = (d + threads - 1) / threads;
+    return (share + 15) / 16 * 16;
+}
+
 static bool lloyd_make(lloyd *l, matrix m, const kmeans_options *options, error *err) {
-    size_t n = m.rows, d = m.cols, k = options->clusters;
+    size_t n = m.rows, d = m.cols, k = options->clusters, step = slice_cols(d);
     *l = (lloyd){.m = m, .k = k};
     l->scale = malloc(n * sizeof *l->scale);
     l->mean = calloc(d, sizeof *l->mean);
     l->square = malloc(n * sizeof *l->square);
     l->centres = malloc(k * d * sizeof *l->centres);
-    l->offset = malloc(k * sizeof *l->offset);
+    l->offset = malloc(padded(k) * sizeof *l->offset);
+    l->packed = calloc(k <= FEW ? padded(k) * d : 1, sizeof *l->packed);
+    l->summed = malloc(n * sizeof *l->summed);
     l->sums = malloc(k * d * sizeof *l->sums);
     l->counts = malloc(k * sizeof *l->counts);
     l->assignment = malloc(n * sizeof *l->assignment);
     l->distance = malloc(n * sizeof *l->distance);
-    if (!l->scale || !l->mean || !l->square || !l->centres || !l->offset || !l->sums || !l->counts || !l->assignment ||
-        !l->distance)
+    if (!l->scale || !l->mean || !l->square || !l->centres || !l->offset || !l->packed || !l->summed || !l->sums ||
+        !l->counts || !l->assignment || !l->distance)
         return error_memory(err, 28 * n + 12 * k * d, "k-means");
     matrix_row_norms(m, l->square);
     for (size_t i = 0; i < n; i++)
         l->scale[i] = !options->normalise ? 1 : l->square[i] > 0 ? (float)(1 / l->square[i]) : 0;
 #pragma omp parallel for schedule(static)
-    for (size_t slice = 0; slice < d; slice += SLICE_COLS) {
-        size_t end = smaller(slice + SLICE_COLS, d);
+    for (size_t slice = 0; slice < d; slice += step) {
+        size_t end = smaller(slice + step, d);
         for (size_t i = 0; i < n; i++)
             for (size_t j = slice; j < end; j++) l->mean[j] += (double)l->scale[i] * m.data[i * d + j] / (double)n;
     }
@@ -80,42 +97,82 @@ static bool lloyd_make(lloyd *l, matrix m, const kmeans_options *options, error 
  */
 
 static void set_offsets(lloyd *l) {
+    size_t d = l->m.cols;
     for (size_t c = 0; c < l->k; c++) {
         double sum = 0;
-        for (size_t j = 0; j < l->m.cols; j++) {
-            double x = l->centres[c * l->m.cols + j];
+        for (size_t j = 0; j < d; j++) {
+            double x = l->centres[c * d + j];
             sum += x * (x + 2 * l->mean[j]);
         }
         l->offset[c] = (float)sum;
     }
+    for (size_t c = l->k; c < padded(l->k); c++) l->offset[c] = INFINITY;
+    for (size_t c = 0; l->k <= FEW && c < l->k; c++)
+        for (size_t j = 0; j < d; j++) l->packed[(c / TILE * d + j) * TILE + c % TILE] = l->centres[c * d + j];
 }
 
-/* Every point to its nearest centre. Returns how many changed; scratch is (threads' blocks) of BLOCK_ROWS × k. */
+/* Products of ROWS rows with a tile of centres (d, TILE): out (ROWS, stride). */
+static void multiply_tile(const float *x, size_t d, const float *tile, float *out, size_t stride) {
+    float sum[ROWS][TILE] = {{0}};
+    for (size_t j = 0; j < d; j++)
+        for (size_t r = 0; r < ROWS; r++)
+#pragma omp simd
+            for (size_t c = 0; c < TILE; c++) sum[r][c] += x[r * d + j] * tile[j * TILE + c];
+    for (size_t r = 0; r < ROWS; r++) memcpy(out + r * stride, sum[r], sizeof sum[r]);
+}
+
+/* Products of `rows` rows with all centres: dots (rows, padded k or k). Returns its stride. */
+static size_t multiply(const lloyd *l, size_t start, size_t rows, float *dots) {
+    size_t d = l->m.cols, k = l->k, stride = padded(k), whole = rows / ROWS * ROWS;
+    const float *x = l->m.data + start * d;
+    if (k > FEW) {
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)k, (int)d, 1, x, (int)d, l->centres,
+                    (int)d, 0, dots, (int)k);
+        return k;
+    }
+    for (size_t i = 0; i < whole; i += ROWS)
+        for (size_t c = 0; c < k; c += TILE)
+            multiply_tile(x + i * d, d, l->packed + c * d, dots + i * stride + c, stride);
+    if (whole < rows)
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(rows - whole), (int)k, (int)d, 1, x + whole * d,
+                    (int)d, l->centres, (int)d, 0, dots + whole * stride, (int)stride);
+    return stride;
+}
+
+/* The index of the least score offset + scale·dot, the first of equals; dot is overwritten. */
+static size_t least(const float *offset, float scale, float *dot, size_t k, float *value) {
+    float most = INFINITY;
+    size_t at = 0;
+#pragma omp simd reduction(min : most)
+    for (size_t c = 0; c < k; c++) {
+        dot[c] = offset[c] + scale * dot[c];
+        most = dot[c] < most ? dot[c] : most;
+    }
+    while (at + 1 < k && dot[at] != most) at++;
+    *value = most;
+    return at;
+}
+
+/* Every point to its nearest centre; *changed: how many are in another cluster than before. */
 static bool assign(lloyd *l, size_t *changed, error *err) {
-    size_t n = l->m.rows, d = l->m.cols, k = l->k, moved = 0;
+    size_t n = l->m.rows, k = l->k, moved = 0;
     bool ok = true;
     set_offsets(l);
 #pragma omp parallel reduction(+ : moved) reduction(&& : ok)
     {
-        float *dots = malloc(BLOCK_ROWS * k * sizeof *dots);
+        float *dots = malloc(BLOCK_ROWS * padded(k) * sizeof *dots);
         ok = dots != NULL;
 #pragma omp for schedule(static)
         for (size_t start = 0; start < n; start += BLOCK_ROWS) {
             size_t rows = smaller(BLOCK_ROWS, n - start);
             if (!ok) continue;
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)k, (int)d, 1, l->m.data + start * d,
-                        (int)d, l->centres, (int)d, 0, dots, (int)k);
+            size_t stride = multiply(l, start, rows, dots);
             for (size_t i = start; i < start + rows; i++) {
-                const float *dot = dots + (i - start) * k;
-                float nearest = INFINITY, scale = -2 * l->scale[i];
-                int32_t best = 0;
-                for (size_t c = 0; c < k; c++) {
-                    float score = l->offset[c] + scale * dot[c];
-                    if (score < nearest) nearest = score, best = (int32_t)c;
-                }
+                float nearest;
+                int32_t best = (int32_t)least(l->offset, -2 * l->scale[i], dots + (i - start) * stride, k, &nearest);
                 moved += l->assignment[i] != best;
                 l->assignment[i] = best;
-                l->distance[i] = fmax(l->square[i] + nearest, 0);
+                l->distance[i] = fmax(l->square[i] + (double)nearest, 0);
             }
         }
         free(dots);
@@ -144,20 +201,23 @@ static void fill_empty(lloyd *l) {
     }
 }
 
-/* Centres to the means of their points; a thread owns columns, so the order of every sum is the rows'. Returns Σ of the
- * squared moves. */
+/* Centres to the means of their points. Only points that changed clusters move from sum to sum; a thread owns columns,
+ * so the order of every sum is the rows'. Returns Σ of the squared moves. */
 static double update(lloyd *l) {
-    size_t n = l->m.rows, d = l->m.cols;
-    memset(l->sums, 0, l->k * d * sizeof *l->sums);
+    size_t n = l->m.rows, d = l->m.cols, step = slice_cols(d);
 #pragma omp parallel for schedule(static)
-    for (size_t slice = 0; slice < d; slice += SLICE_COLS) {
-        size_t end = smaller(slice + SLICE_COLS, d);
+    for (size_t slice = 0; slice < d; slice += step) {
+        size_t end = smaller(slice + step, d);
         for (size_t i = 0; i < n; i++) {
-            double *sum = l->sums + (size_t)l->assignment[i] * d, scale = l->scale[i];
+            if (l->summed[i] == l->assignment[i]) continue;
             const float *x = l->m.data + i * d;
-            for (size_t j = slice; j < end; j++) sum[j] += scale * x[j];
+            double *to = l->sums + (size_t)l->assignment[i] * d, scale = (double)l->scale[i];
+            double *from = l->summed[i] < 0 ? NULL : l->sums + (size_t)l->summed[i] * d;
+            for (size_t j = slice; j < end; j++) to[j] += scale * (double)x[j];
+            for (size_t j = slice; from && j < end; j++) from[j] -= scale * (double)x[j];
         }
     }
+    memcpy(l->summed, l->assignment, n * sizeof *l->summed);
     double moved = 0;
     for (size_t c = 0; c < l->k; c++)
         for (size_t j = 0; j < d; j++) {
@@ -287,7 +347,8 @@ done:
  */
 
 static bool descend(lloyd *l, int iterations, double tolerance, int *done, error *err) {
-    for (size_t i = 0; i < l->m.rows; i++) l->assignment[i] = -1;
+    for (size_t i = 0; i < l->m.rows; i++) l->assignment[i] = l->summed[i] = -1;
+    memset(l->sums, 0, l->k * l->m.cols * sizeof *l->sums);
     size_t changed;
     for (*done = 1; *done <= iterations; ++*done) {
         if (!assign(l, &changed, err)) return false;

@@ -4,9 +4,9 @@
  * code can do and the median what one gets.
  */
 #include "experiments/bench.h"
-#include "analysis/spectrum.h"
 #include "engine/codes.h"
 #include "engine/data/augment.h"
+#include "experiments/bench_analysis.h"
 #include "experiments/bench_measure.h"
 #include "experiments/bench_step.h"
 
@@ -25,8 +25,11 @@ static const field rows[] = {
     {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, false, "step, loss: c, codes in the dictionary"},
     {"dictionary", FIELD_CHOICE, OFFSET(dictionary), "rademacher", 0, 0, dictionary_names, false,
      "step, loss: its kind"},
-    {"rows", FIELD_INT, OFFSET(rows), "50000", 2, 1 << 24, NULL, false, "spectrum: rows"},
-    {"cols", FIELD_INT, OFFSET(cols), "512", 1, 1 << 16, NULL, false, "spectrum: columns"},
+    {"rows", FIELD_INT, OFFSET(rows), "50000", 2, 1 << 24, NULL, false, "spectrum, kmeans, knn: rows"},
+    {"cols", FIELD_INT, OFFSET(cols), "512", 1, 1 << 16, NULL, false, "spectrum, kmeans, knn: columns"},
+    {"decades", FIELD_INT, OFFSET(decades), "0", 0, 30, NULL, false, "spectrum: that the columns' scales span"},
+    {"clusters", FIELD_INT, OFFSET(clusters), "10", 1, 1 << 20, NULL, false, "kmeans: clusters"},
+    {"queries", FIELD_INT, OFFSET(queries), "10000", 1, 1 << 24, NULL, false, "knn: rows looked up"},
     {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false, "augment: pairs of 32x32 views"},
     {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
     {"repeats", FIELD_INT, OFFSET(repeats), "5", 1, 1000, NULL, false, "measured repetitions, after one to warm up"},
@@ -128,47 +131,18 @@ static json_t *bench_augment(const bench_options *o, error *err) {
     return out;
 }
 
-/* RankMe ---------------------------------------------------------------------------------------------------------- */
-
-typedef struct spectrum_bench {
-    matrix x;
-    double *sigma, rankme;
-} spectrum_bench;
-
-static bool spectrum_body(void *context, error *err) {
-    spectrum_bench *s = context;
-    size_t count = s->x.rows < s->x.cols ? s->x.rows : s->x.cols;
-    if (!spectrum_singular_values(s->x, false, s->sigma, NULL, err)) return false;
-    s->rankme = spectrum_rankme(s->sigma, count);
-    return true;
-}
-
-static json_t *bench_spectrum(const bench_options *o, error *err) {
-    size_t n = (size_t)o->rows, d = (size_t)o->cols;
-    float *values = bench_noise(n * d, err);
-    spectrum_bench s = {.x = {values, n, d}, .sigma = malloc((n < d ? n : d) * sizeof(double))};
-    json_t *out = NULL;
-    bench_timing t;
-    if (values && s.sigma && bench_measure(spectrum_body, &s, o->repeats, &t, err)) {
-        out = bench_report("spectrum", t, 0);
-        json_object_set_new(out, "rows", json_integer(o->rows));
-        json_object_set_new(out, "cols", json_integer(o->cols));
-        json_object_set_new(out, "rankme", json_real(s.rankme));
-    }
-    free(values);
-    free(s.sigma);
-    return out;
-}
-
 /* The list -------------------------------------------------------------------------------------------------------- */
 
-const char *const bench_names[] = {"step", "loss", "augment", "spectrum", NULL};
+const char *const bench_names[] = {"step", "loss", "augment", "spectrum", "kmeans", "knn", NULL};
 const char *const bench_summaries[] = {"one training step of FALCON, pixels in, parameters moved",
                                        "FALCON's loss on embeddings and its gradient, without backbone and projector",
-                                       "augmented pairs of 32x32 views on one core", "RankMe of a matrix of noise",
+                                       "augmented pairs of 32x32 views on one core",
+                                       "RankMe of a matrix of noise",
+                                       "one restart of k-means on noise",
+                                       "20 nearest neighbours in noise",
                                        NULL};
-static json_t *(*const benches[])(const bench_options *, error *) = {bench_step, bench_loss, bench_augment,
-                                                                     bench_spectrum};
+static json_t *(*const benches[])(const bench_options *, error *) = {bench_step,     bench_loss,   bench_augment,
+                                                                     bench_spectrum, bench_kmeans, bench_knn};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
     if (options->threads > 0) {

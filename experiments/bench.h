@@ -11,12 +11,12 @@
 
 typedef struct bench_options {
     int backbone; /* choice of backbone_names */
-    int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats;
+    int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats, decades, clusters, queries;
     int dictionary; /* choice of dictionary_names */
 } bench_options;
 
 extern const field_table bench_fields;
-extern const char *const bench_names[]; /* step, loss, augment, spectrum; NULL-terminated */
+extern const char *const bench_names[]; /* step, loss, augment, spectrum, kmeans, knn; NULL-terminated */
 extern const char *const bench_summaries[];
 
 /*

@@ -139,6 +139,8 @@ bench: deps
 	./mews bench loss --features 2048 --codes 16384 --batch 256
 	./mews bench augment
 	./mews bench spectrum
+	./mews bench kmeans
+	./mews bench knn
 
 deps:
 	@command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || { \
@@ -167,7 +169,7 @@ help:
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
-	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum"
+	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
 	@echo "make all             builds ./mews only"
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"

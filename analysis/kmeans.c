@@ -1,4 +1,5 @@
 #include "analysis/kmeans.h"
+#include "analysis/few.h"
 #include "engine/rng.h"
 
 #include <cblas.h>
@@ -7,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_ROWS = 256, SEED_ROWS_BASE = 4096, SEED_ROWS_PER_CLUSTER = 16 };
-/* Up to FEW centres are met TILE at a time by ROWS rows: a product this thin spends BLAS's time on packing the rows. */
-enum { FEW = 64, TILE = 16, ROWS = 8 };
+enum { BLOCK_ROWS = 256, SEED_ROWS_BASE = 4096, SEED_ROWS_PER_CLUSTER = 8 };
+/* Up to this many centres are met without BLAS, which spends the time of a product this thin on packing the rows. */
+enum { FEW = 64 };
 
 /*
  * Points and centres live about the mean of all points: a product of two small vectors keeps the digits that a product
@@ -23,8 +24,8 @@ typedef struct lloyd {
     double *mean;        /* (d) of the scaled rows */
     double *square;      /* (n) ‖s x − μ‖² */
     float *centres;      /* (k, d) minus μ */
-    float *offset;       /* (k), with infinities up to a multiple of TILE */
-    float *packed;       /* few centres, tile after tile, each (d, TILE) */
+    float *offset;       /* (k), with infinities up to its stride */
+    float *packed;       /* few centres, as few.h has them */
     double *sums;        /* (k, d) of the rows as `summed` has them */
     size_t *counts;      /* (k) */
     int32_t *assignment; /* (n) */
@@ -48,8 +49,6 @@ static void lloyd_free(lloyd *l) {
     free(l->distance);
 }
 
-static size_t padded(size_t k) { return (k + TILE - 1) / TILE * TILE; }
-
 /* Columns a thread owns: rows are read in as long pieces as there are threads, and no sum has two owners. */
 static size_t slice_cols(size_t d) {
     size_t threads = (size_t)omp_get_max_threads(), share = (d + threads - 1) / threads;
@@ -63,8 +62,8 @@ static bool lloyd_make(lloyd *l, matrix m, const kmeans_options *options, error 
     l->mean = calloc(d, sizeof *l->mean);
     l->square = malloc(n * sizeof *l->square);
     l->centres = malloc(k * d * sizeof *l->centres);
-    l->offset = malloc(padded(k) * sizeof *l->offset);
-    l->packed = calloc(k <= FEW ? padded(k) * d : 1, sizeof *l->packed);
+    l->offset = malloc(few_stride(k) * sizeof *l->offset);
+    l->packed = calloc(k <= FEW ? few_stride(k) * d : 1, sizeof *l->packed);
     l->summed = malloc(n * sizeof *l->summed);
     l->sums = malloc(k * d * sizeof *l->sums);
     l->counts = malloc(k * sizeof *l->counts);
@@ -96,6 +95,19 @@ static bool lloyd_make(lloyd *l, matrix m, const kmeans_options *options, error 
 /* ---- Lloyd --------------------------------------------------------------------------------------------------------
  */
 
+/* Products of `rows` rows with all centres: dots (rows, its stride). Returns its stride. */
+static size_t multiply(const lloyd *l, size_t start, size_t rows, float *dots) {
+    size_t d = l->m.cols, k = l->k;
+    const float *x = l->m.data + start * d;
+    if (k <= FEW) {
+        few_multiply(x, rows, d, l->packed, k, dots);
+        return few_stride(k);
+    }
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)k, (int)d, 1, x, (int)d, l->centres, (int)d, 0,
+                dots, (int)k);
+    return k;
+}
+
 static void set_offsets(lloyd *l) {
     size_t d = l->m.cols;
     for (size_t c = 0; c < l->k; c++) {
@@ -106,37 +118,8 @@ static void set_offsets(lloyd *l) {
         }
         l->offset[c] = (float)sum;
     }
-    for (size_t c = l->k; c < padded(l->k); c++) l->offset[c] = INFINITY;
-    for (size_t c = 0; l->k <= FEW && c < l->k; c++)
-        for (size_t j = 0; j < d; j++) l->packed[(c / TILE * d + j) * TILE + c % TILE] = l->centres[c * d + j];
-}
-
-/* Products of ROWS rows with a tile of centres (d, TILE): out (ROWS, stride). */
-static void multiply_tile(const float *x, size_t d, const float *tile, float *out, size_t stride) {
-    float sum[ROWS][TILE] = {{0}};
-    for (size_t j = 0; j < d; j++)
-        for (size_t r = 0; r < ROWS; r++)
-#pragma omp simd
-            for (size_t c = 0; c < TILE; c++) sum[r][c] += x[r * d + j] * tile[j * TILE + c];
-    for (size_t r = 0; r < ROWS; r++) memcpy(out + r * stride, sum[r], sizeof sum[r]);
-}
-
-/* Products of `rows` rows with all centres: dots (rows, padded k or k). Returns its stride. */
-static size_t multiply(const lloyd *l, size_t start, size_t rows, float *dots) {
-    size_t d = l->m.cols, k = l->k, stride = padded(k), whole = rows / ROWS * ROWS;
-    const float *x = l->m.data + start * d;
-    if (k > FEW) {
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)rows, (int)k, (int)d, 1, x, (int)d, l->centres,
-                    (int)d, 0, dots, (int)k);
-        return k;
-    }
-    for (size_t i = 0; i < whole; i += ROWS)
-        for (size_t c = 0; c < k; c += TILE)
-            multiply_tile(x + i * d, d, l->packed + c * d, dots + i * stride + c, stride);
-    if (whole < rows)
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(rows - whole), (int)k, (int)d, 1, x + whole * d,
-                    (int)d, l->centres, (int)d, 0, dots + whole * stride, (int)stride);
-    return stride;
+    for (size_t c = l->k; c < few_stride(l->k); c++) l->offset[c] = INFINITY;
+    for (size_t c = 0; l->k <= FEW && c < l->k; c++) few_pack(l->centres + c * d, c, d, l->packed);
 }
 
 /* The index of the least score offset + scale·dot, the first of equals; dot is overwritten. */
@@ -160,7 +143,7 @@ static bool assign(lloyd *l, size_t *changed, error *err) {
     set_offsets(l);
 #pragma omp parallel reduction(+ : moved) reduction(&& : ok)
     {
-        float *dots = malloc(BLOCK_ROWS * padded(k) * sizeof *dots);
+        float *dots = malloc(BLOCK_ROWS * few_stride(k) * sizeof *dots);
         ok = dots != NULL;
 #pragma omp for schedule(static)
         for (size_t start = 0; start < n; start += BLOCK_ROWS) {
@@ -255,7 +238,7 @@ typedef struct seeding {
     float *points;     /* (count, d) */
     double *nearest;   /* (count) squared distance to the nearest seed */
     double *candidate; /* (trials, count) the same if that candidate joined */
-    float *dots;       /* (count, trials) */
+    float *dots;       /* (count, stride) */
     double *square;    /* (count) */
     uint32_t *order;   /* (n) */
 } seeding;
@@ -284,17 +267,21 @@ static void sample_points(const lloyd *l, seeding *s, rng *r) {
 }
 
 /* Distances of all points to `trials` chosen ones, cut at the nearest seed so far; returns the trial of least sum. */
-static size_t best_candidate(seeding *s, const size_t *chosen, float *block, size_t trials, size_t d, double *total) {
+static size_t best_candidate(seeding *s, const size_t *chosen, float *packed, size_t trials, size_t d, double *total) {
     double sums[64];
-    for (size_t t = 0; t < trials; t++) memcpy(block + t * d, s->points + chosen[t] * d, d * sizeof *block);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)s->count, (int)trials, (int)d, 1, s->points, (int)d,
-                block, (int)d, 0, s->dots, (int)trials);
+    size_t stride = few_stride(trials);
+    for (size_t t = 0; t < trials; t++) few_pack(s->points + chosen[t] * d, t, d, packed);
+#pragma omp parallel for schedule(static)
+    for (size_t start = 0; start < s->count; start += BLOCK_ROWS)
+        few_multiply(s->points + start * d, smaller(BLOCK_ROWS, s->count - start), d, packed, trials,
+                     s->dots + start * stride);
 #pragma omp parallel for schedule(static)
     for (size_t t = 0; t < trials; t++) {
         double *to = s->candidate + t * s->count, sum = 0;
         for (size_t i = 0; i < s->count; i++) {
-            double distance = s->square[i] + s->square[chosen[t]] - 2 * (double)s->dots[i * trials + t];
-            to[i] = i == chosen[t] ? 0 : fmin(fmax(distance, 0), s->nearest[i]);
+            double distance = s->square[i] + s->square[chosen[t]] - 2 * (double)s->dots[i * stride + t];
+            distance = distance > 0 && i != chosen[t] ? distance : 0;
+            to[i] = distance < s->nearest[i] ? distance : s->nearest[i];
             sum += to[i];
         }
         sums[t] = sum;
@@ -314,11 +301,11 @@ static bool seed_centres(lloyd *l, rng *r, error *err) {
     s.points = malloc(s.count * d * sizeof *s.points);
     s.nearest = malloc(s.count * sizeof *s.nearest);
     s.candidate = malloc(trials * s.count * sizeof *s.candidate);
-    s.dots = malloc(trials * s.count * sizeof *s.dots);
+    s.dots = malloc(few_stride(trials) * s.count * sizeof *s.dots);
     s.square = malloc(s.count * sizeof *s.square);
     s.order = malloc(n * sizeof *s.order);
-    float *block = malloc(trials * d * sizeof *block);
-    bool ok = s.points && s.nearest && s.candidate && s.dots && s.square && s.order && block;
+    float *packed = calloc(few_stride(trials) * d, sizeof *packed);
+    bool ok = s.points && s.nearest && s.candidate && s.dots && s.square && s.order && packed;
     if (!ok) {
         error_memory(err, s.count * (d + 3 * trials) * sizeof(float), "seeds of k-means");
         goto done;
@@ -329,7 +316,7 @@ static bool seed_centres(lloyd *l, rng *r, error *err) {
         size_t tries = c ? trials : 1;
         for (size_t t = 0; t < tries; t++)
             chosen[t] = c ? draw_by_weight(s.nearest, s.count, total, r) : rng_below(r, (uint32_t)s.count);
-        size_t best = best_candidate(&s, chosen, block, tries, d, &total);
+        size_t best = best_candidate(&s, chosen, packed, tries, d, &total);
         memcpy(l->centres + c * d, s.points + chosen[best] * d, d * sizeof *l->centres);
     }
 done:
@@ -339,7 +326,7 @@ done:
     free(s.dots);
     free(s.square);
     free(s.order);
-    free(block);
+    free(packed);
     return ok;
 }
 

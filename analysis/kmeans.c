@@ -271,11 +271,11 @@ static size_t best_candidate(seeding *s, const size_t *chosen, float *packed, si
     double sums[64];
     size_t stride = few_stride(trials);
     for (size_t t = 0; t < trials; t++) few_pack(s->points + chosen[t] * d, t, d, packed);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (s->count * d > 1 << 16)
     for (size_t start = 0; start < s->count; start += BLOCK_ROWS)
         few_multiply(s->points + start * d, smaller(BLOCK_ROWS, s->count - start), d, packed, trials,
                      s->dots + start * stride);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (s->count * trials > 1 << 14)
     for (size_t t = 0; t < trials; t++) {
         double *to = s->candidate + t * s->count, sum = 0;
         for (size_t i = 0; i < s->count; i++) {

@@ -114,6 +114,7 @@ END_TEST
 Suite *suite_kmeans(void) {
     Suite *s = suite_create("kmeans");
     TCase *t = tcase_create("kmeans");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, test_inertia_is_scikit_learns_within_a_hundredth);
     tcase_add_test(t, test_a_large_offset_changes_no_cluster);
     tcase_add_test(t, test_same_seed_gives_the_same_bits);

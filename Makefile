@@ -69,6 +69,25 @@ $(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
+# The method that methods/README.md walks through: its code as it stands there, its line in the registry, the program.
+$(BUILD)/page/method.c: methods/README.md
+	@mkdir -p $(@D)
+	@sed -n '/^```c$$/,/^```$$/p' $< | sed '/^```/d' > $@
+
+$(BUILD)/page/registry.c: methods/registry.c $(BUILD)/page/method.c
+	@name=$$(sed -n 's/^const method method_\([a-z_]*\) = {.*/\1/p' $(BUILD)/page/method.c) && \
+	    sed "s/X(falcon)/& X($$name)/" $< > $@
+
+$(BUILD)/page/%.o: $(BUILD)/page/%.c
+	@echo '  cc $<'
+	@$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/mews-page: $(BUILD)/experiments/main.o $(BUILD)/page/method.o $(BUILD)/page/registry.o $(BUILD)/libmews.a
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/run-tests: | $(BUILD)/mews-page
+
 # The engine's half of a comparison with PyTorch that needs Python and real images; see tests/reference.
 $(BUILD)/falcon-replay: $(BUILD)/tests/reference/falcon_replay.o $(BUILD)/libmews.a
 	@echo '  ld $@'

@@ -86,22 +86,17 @@ static bool embed(evaluation *e, error *err) {
     size_t d = (size_t)m->head.features, width = (size_t)m->width, n = e->test.n;
     size_t codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
     int batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? AUTHORS_BATCH : BATCH;
-    float *logits = codes ? malloc((size_t)batch * codes * sizeof *logits) : NULL;
     e->embeddings = malloc(n * width * sizeof *e->embeddings);
     e->codes = codes ? malloc(n * sizeof *e->codes) : NULL;
     e->usage = codes ? usage_new(codes, err) : NULL;
-    bool ok = e->embeddings && (!codes || (logits && e->codes && e->usage));
-    if (!ok) error_memory(err, n * width * sizeof(float) + (size_t)batch * codes * sizeof(float), "the embeddings");
+    bool ok = e->embeddings && (!codes || (e->codes && e->usage));
+    if (!ok) error_memory(err, n * width * sizeof(float), "the embeddings");
     for (size_t first = 0; ok && first < n; first += (size_t)batch) {
         int rows = n - first < (size_t)batch ? (int)(n - first) : batch;
         tape_reset(m->tape);
         model_embed(m, e->test.values + first * d, rows, e->embeddings + first * width);
-        if (codes) {
-            model_assign(m, e->embeddings + first * width, rows, logits);
-            ok = tape_check(m->tape, err) && usage_add(e->usage, logits, (size_t)rows, e->codes + first, err);
-        }
+        if (codes) ok = model_assign(m, e->embeddings + first * width, rows, e->usage, e->codes + first, err);
     }
-    free(logits);
     return ok && tape_check(m->tape, err);
 }
 

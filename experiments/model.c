@@ -172,9 +172,22 @@ void model_embed(model *m, const float *z, int n, float *out) {
     tape_set_recording(m->tape, was);
 }
 
-void model_assign(model *m, const float *e, int n, float *out) {
-    bool was = tape_set_recording(m->tape, false);
-    tensor *x = tape_matrix(m->tape, e, n, m->width);
-    tape_read(m->tape, m->method->assign(&m->head, m->tape, x), out);
+enum { LOGITS_AT_ONCE = 1 << 24 }; /* 64 MiB */
+
+bool model_assign(model *m, const float *e, int n, usage *u, int32_t *best, error *err) {
+    size_t codes = usage_codes(u), rows = LOGITS_AT_ONCE / codes;
+    rows = rows < 1 ? 1 : rows < (size_t)n ? rows : (size_t)n;
+    float *logits = malloc(rows * codes * sizeof *logits);
+    if (!logits) return error_memory(err, rows * codes * sizeof *logits, "logits");
+    bool was = tape_set_recording(m->tape, false), ok = true;
+    for (size_t first = 0; ok && first < (size_t)n; first += rows) {
+        size_t count = (size_t)n - first < rows ? (size_t)n - first : rows, mark = tape_mark(m->tape);
+        tensor *x = tape_matrix(m->tape, e + first * (size_t)m->width, (int64_t)count, m->width);
+        tape_read(m->tape, m->method->assign(&m->head, m->tape, x), logits);
+        tape_release(m->tape, mark, NULL);
+        ok = tape_check(m->tape, err) && usage_add(u, logits, count, best + first, err);
+    }
     tape_set_recording(m->tape, was);
+    free(logits);
+    return ok;
 }

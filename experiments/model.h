@@ -4,6 +4,7 @@
 #ifndef MEWS_MODEL_H
 #define MEWS_MODEL_H
 
+#include "analysis/usage.h"
 #include "engine/backbone.h"
 #include "engine/data/loader.h"
 #include "engine/optimizer.h"
@@ -43,7 +44,8 @@ void model_represent(model *m, const float *pixels, int n, int size, float *out)
 /* The method's embeddings of representations z (n, d): out (n, width). */
 void model_embed(model *m, const float *z, int n, float *out);
 
-/* Logits of embeddings e (n, width) over the method's codes: out (n, codes). */
-void model_assign(model *m, const float *e, int n, float *out);
+/* Adds the assignments of embeddings e (n, width) to `u`, and each row's best code to best (n). A few rows at a time: the
+   logits of a million codes are never all in memory. */
+bool model_assign(model *m, const float *e, int n, usage *u, int32_t *best, error *err);
 
 #endif

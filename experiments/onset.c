@@ -68,8 +68,8 @@ void onset_close(onset *o) { collapse_history_free(&o->history); }
 /* ---- one look ---- */
 
 typedef struct look {
-    float *pixels, *z, *embeddings, *logits; /* logits NULL: the method has no codes */
-    int32_t *labels, *assignment;
+    float *pixels, *z, *embeddings;
+    int32_t *labels, *assignment; /* assignment NULL: the method has no codes */
     usage *usage;
     size_t codes;
 } look;
@@ -78,7 +78,6 @@ static void look_free(look *l) {
     free(l->pixels);
     free(l->z);
     free(l->embeddings);
-    free(l->logits);
     free(l->labels);
     free(l->assignment);
     usage_free(l->usage);
@@ -94,10 +93,9 @@ static bool look_make(look *l, const onset *o, int batch, error *err) {
     l->labels = malloc(n * sizeof *l->labels);
     bool ok = l->pixels && l->z && l->embeddings && l->labels;
     if (l->codes) {
-        l->logits = malloc((size_t)batch * l->codes * sizeof *l->logits);
         l->assignment = malloc(n * sizeof *l->assignment);
         l->usage = usage_new(l->codes, err);
-        ok = ok && l->logits && l->assignment && l->usage;
+        ok = ok && l->assignment && l->usage;
     }
     return ok || error_memory(err, n * (size_t)m->width * sizeof(float), "a look at the embeddings");
 }
@@ -115,9 +113,8 @@ static bool pass(look *l, const onset *o, model *m, uint32_t first, int n, error
     tape_reset(m->tape);
     model_represent(m, l->pixels, n, (int)side, l->z);
     model_embed(m, l->z, n, embeddings);
-    if (l->codes) model_assign(m, embeddings, n, l->logits);
     return tape_check(m->tape, err) &&
-           (!l->codes || usage_add(l->usage, l->logits, (size_t)n, l->assignment + first, err));
+           (!l->codes || model_assign(m, embeddings, n, l->usage, l->assignment + first, err));
 }
 
 static bool measure(onset *o, collapse *c, error *err) {

@@ -109,6 +109,64 @@ bool matrix_gram(matrix m, size_t first, size_t count, const double *means, doub
     return true;
 }
 
+/* ‖(float Gram − TᵀT) v‖ of one block, v random signs: T its exact rows about the means. work (cols · 2 + rows). */
+static double block_error(matrix m, size_t first, size_t rows, const double *means, const float *gram, uint64_t block,
+                          double *work) {
+    size_t d = m.cols;
+    double *sign = work, *want = work + d, *along = want + d, square = 0;
+    rng r = rng_stream(0, RNG_NULL, 1, block, 0);
+    for (size_t j = 0; j < d; j++) sign[j] = rng_bits(&r) & 1 ? 1 : -1;
+    for (size_t i = 0; i < rows; i++) {
+        const float *x = m.data + (first + i) * d;
+        double sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (size_t j = 0; j < d; j++) sum += ((double)x[j] - means[j]) * sign[j];
+        along[i] = sum;
+    }
+    for (size_t j = 0; j < d; j++) want[j] = 0;
+    for (size_t i = 0; i < rows; i++) {
+        const float *x = m.data + (first + i) * d;
+#pragma omp simd
+        for (size_t j = 0; j < d; j++) want[j] += along[i] * ((double)x[j] - means[j]);
+    }
+    for (size_t i = 0; i < d; i++) { /* only the upper half is filled */
+        double sum = 0;
+        for (size_t j = i; j < d; j++) sum += (double)gram[i * d + j] * sign[j];
+        for (size_t j = i + 1; j < d; j++) want[j] -= (double)gram[i * d + j] * sign[i];
+        want[i] -= sum;
+    }
+    for (size_t j = 0; j < d; j++) square += want[j] * want[j];
+    return sqrt(square);
+}
+
+bool matrix_gram_fast(matrix m, const double *means, double *out, double *error_norm, error *err) {
+    enum { HEIGHT = 1024, CHECKED = 8 }; /* every CHECKED-th block is checked: they are alike */
+    size_t d = m.cols, blocks = (m.rows + HEIGHT - 1) / HEIGHT;
+    float *tile = malloc(HEIGHT * d * sizeof *tile), *gram = malloc(d * d * sizeof *gram);
+    double *work = malloc((2 * d + HEIGHT) * sizeof *work), sum = 0;
+    bool ok = (tile && gram && work) || error_memory(err, (HEIGHT + d) * d * sizeof *tile, "a tile of the matrix");
+    if (ok) memset(out, 0, d * d * sizeof *out);
+    for (size_t b = 0; ok && b < blocks; b++) {
+        size_t first = b * HEIGHT, rows = smaller(HEIGHT, m.rows - first);
+#pragma omp parallel for schedule(static)
+        for (size_t i = 0; i < rows; i++) {
+            const float *x = m.data + (first + i) * d;
+            for (size_t j = 0; j < d; j++) tile[i * d + j] = (float)((double)x[j] - means[j]);
+        }
+        cblas_ssyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)d, (int)rows, 1, tile, (int)d, 0, gram, (int)d);
+#pragma omp parallel for schedule(static)
+        for (size_t i = 0; i < d; i++)
+            for (size_t j = i; j < d; j++) out[i * d + j] += (double)gram[i * d + j];
+        if (b % CHECKED == 0) sum += CHECKED * block_error(m, first, rows, means, gram, b, work);
+    }
+    if (ok) mirror(out, d);
+    *error_norm = sum;
+    free(tile);
+    free(gram);
+    free(work);
+    return ok;
+}
+
 bool matrix_gram_rows(matrix m, const double *means, double *out, error *err) {
     size_t width = smaller(tile_rows(m.rows), m.cols);
     double *tile = malloc(m.rows * width * sizeof *tile);

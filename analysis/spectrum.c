@@ -10,6 +10,11 @@
 /* Eigenvalues of a Gram matrix are right to about 1e-15 of the largest: below 1e-5 of σ₁ a singular value read off them
  * begins to miss its fifth digit, and RankMe adds up hundreds of those. */
 static const double GRAM_SPAN = 1e-5;
+/* A Gram matrix in single precision will do where its error, at most, is this share of every eigenvalue (Weyl): each
+ * singular value is then right to half of it, and a rank, which averages over them, to far less. */
+static const double FAST_TRUST = 1e-4;
+/* Products that single precision is worth its check for: a hundredth of a second's. */
+static const double FAST_WORK = 1e9;
 /* Beyond this many columns a wide matrix's correlations would take more memory than they tell. */
 enum { CORRELATION_COLUMNS = 8192 };
 
@@ -22,6 +27,7 @@ typedef struct moments {
     double *variances; /* (cols), divided by n; 0 for a constant column */
     size_t constant;
     double *gram;     /* (side, side): XᵀX when tall, XXᵀ when wide, of the centred matrix */
+    double doubt;     /* what gram's eigenvalues may be off by for being taken in single precision; 0: in double */
     double *triangle; /* (cols, cols) R of the centred tall matrix, column by column; NULL until it is needed */
 } moments;
 
@@ -42,6 +48,24 @@ static void column_variances(const moments *mo) {
         }
 }
 
+/* A column's variance bounds the least eigenvalue from above and the largest from below: where these tell a steep
+ * spectrum already, no Gram matrix will do. */
+static bool tells_steep(const moments *mo) {
+    double least = INFINITY, most = 0;
+    for (size_t j = 0; j < mo->m.cols; j++) {
+        if (mo->variances[j] == 0) continue;
+        least = fmin(least, mo->variances[j]), most = fmax(most, mo->variances[j]);
+    }
+    return mo->tall && least < GRAM_SPAN * GRAM_SPAN * most;
+}
+
+static bool take_gram(moments *mo, bool fast, error *err) {
+    mo->doubt = 0;
+    if (!mo->tall) return matrix_gram_rows(mo->m, mo->means, mo->gram, err);
+    return fast ? matrix_gram_fast(mo->m, mo->means, mo->gram, &mo->doubt, err)
+                : matrix_gram(mo->m, 0, mo->m.rows, mo->means, mo->gram, err);
+}
+
 /* mo is to be freed whether or not this succeeds. */
 static bool moments_take(moments *mo, matrix m, error *err) {
     *mo = (moments){.m = m, .tall = m.rows >= m.cols, .side = smaller(m.rows, m.cols)};
@@ -51,9 +75,7 @@ static bool moments_take(moments *mo, matrix m, error *err) {
     if (!mo->means || !mo->variances || !mo->gram)
         return error_memory(err, (mo->side * mo->side + 2 * m.cols) * sizeof(double), "a Gram matrix");
     if (!matrix_means(m, mo->means, err)) return false;
-    if (!(mo->tall ? matrix_gram(m, 0, m.rows, mo->means, mo->gram, err)
-                   : matrix_gram_rows(m, mo->means, mo->gram, err)))
-        return false;
+    if (!take_gram(mo, (double)m.rows * (double)m.cols * (double)m.cols > FAST_WORK, err)) return false;
     if (mo->tall)
         for (size_t j = 0; j < m.cols; j++) mo->variances[j] = mo->gram[j * m.cols + j];
     else
@@ -194,10 +216,11 @@ static size_t wide_gram(const moments *mo, bool centred, double *a, double *shif
     return n;
 }
 
-static bool values(moments *mo, bool centred, double *sigma, bool *by_qr, error *err) {
-    size_t side = mo->side;
+/* Singular values by the Gram matrix as it stands: sigma (side), the first *rank of which can differ from zero. */
+static bool values_by_gram(const moments *mo, bool centred, double *sigma, size_t *rank, error *err) {
+    size_t side = mo->side, kept = 0;
     double *a = malloc(side * side * sizeof *a), *shift = malloc(side * sizeof *shift);
-    size_t *active = malloc(side * sizeof *active), kept = 0;
+    size_t *active = malloc(side * sizeof *active);
     bool ok = a && shift && active;
     if (!ok) error_memory(err, side * side * sizeof *a, "a Gram matrix");
     if (ok) {
@@ -208,13 +231,22 @@ static bool values(moments *mo, bool centred, double *sigma, bool *by_qr, error 
     free(a);
     free(shift);
     free(active);
-    if (!ok) return false;
-    size_t rank = smaller(kept, centred ? mo->m.rows - 1 : mo->m.rows); /* the most that can differ from zero */
-    if (rank > 0 && sigma[rank - 1] < GRAM_SPAN * sigma[0]) {
+    *rank = smaller(kept, centred ? mo->m.rows - 1 : mo->m.rows);
+    return ok;
+}
+
+static bool values(moments *mo, bool centred, double *sigma, bool *by_qr, error *err) {
+    size_t rank = 0;
+    bool steep = tells_steep(mo);
+    if (!values_by_gram(mo, centred, sigma, &rank, err)) return false;
+    if (!steep && rank > 0 && mo->doubt > FAST_TRUST * sigma[rank - 1] * sigma[rank - 1] &&
+        (!take_gram(mo, false, err) || !values_by_gram(mo, centred, sigma, &rank, err)))
+        return false;
+    if (rank > 0 && (steep || sigma[rank - 1] < GRAM_SPAN * sigma[0])) {
         if (by_qr) *by_qr = true;
         if (!values_by_qr(mo, centred, sigma, err)) return false;
     }
-    for (size_t j = rank; j < side; j++) sigma[j] = 0;
+    for (size_t j = rank; j < mo->side; j++) sigma[j] = 0;
     return true;
 }
 

@@ -78,6 +78,54 @@ START_TEST(test_blocks_of_qr_see_every_row) {
 }
 END_TEST
 
+/* Large enough for the single-precision Gram matrix; column j scaled by 10^(−decades j/(d − 1)). */
+static matrix large_matrix(double decades, double offset) {
+    enum { ROWS = 17000, COLS = 256 };
+    matrix m = noise_matrix(ROWS, COLS);
+    for (size_t i = 0; i < (size_t)ROWS * COLS; i++) {
+        float *x = (float *)m.data + i;
+        *x = (float)((double)*x * pow(10, -decades * (double)(i % COLS) / (COLS - 1)) + offset);
+    }
+    return m;
+}
+
+START_TEST(test_single_precision_is_used_only_where_it_is_as_good) {
+    static const struct { double decades, offset; } cases[] = {{0, 0}, {0, 30}, {1.5, 0}, {3.5, 1}, {4.5, 0}};
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        matrix m = large_matrix(cases[c].decades, cases[c].offset);
+        size_t d = m.cols;
+        double *means = malloc(d * sizeof *means), *want = malloc(d * d * sizeof *want),
+               *fast = malloc(d * d * sizeof *fast);
+        double *got = malloc(d * sizeof *got), *sigma = malloc(d * sizeof *sigma), doubt, square = 0;
+        error err = {0};
+        ck_assert(matrix_means(m, means, &err) && matrix_gram(m, 0, m.rows, means, want, &err));
+        ck_assert(matrix_gram_fast(m, means, fast, &doubt, &err));
+        for (size_t i = 0; i < d * d; i++) square += (fast[i] - want[i]) * (fast[i] - want[i]);
+        ck_assert_double_gt(square, 0);
+        ck_assert_msg(sqrt(square) < doubt && doubt < 20 * sqrt(square), "%g, doubted %g", sqrt(square), doubt);
+        bool by_qr;
+        ck_assert(spectrum_of_gram(want, d, sigma, &err) && spectrum_singular_values(m, true, got, &by_qr, &err));
+        for (size_t i = 0; i < d; i++) ck_assert_double_lt(fabs(got[i] / sigma[i] - 1), 1e-5);
+        assert_near(spectrum_effective_rank(got, d), spectrum_effective_rank(sigma, d), 1e-7, "effective rank");
+        ck_assert(!by_qr);
+    }
+}
+END_TEST
+
+START_TEST(test_twelve_decades_keep_their_singular_values) {
+    matrix m = large_matrix(12, 0);
+    size_t d = m.cols;
+    double *sigma = malloc(d * sizeof *sigma);
+    bool by_qr;
+    error err = {0};
+    ck_assert(spectrum_singular_values(m, false, sigma, &by_qr, &err));
+    ck_assert(by_qr);
+    /* Nearly orthogonal columns: their norms, 17000^½ times their scales, give or take what noise mixes in. */
+    for (size_t i = 0; i < d; i++)
+        ck_assert_double_lt(fabs(log(sigma[i] / (sqrt(17000) * pow(10, -12 * (double)i / (double)(d - 1))))), 0.2);
+}
+END_TEST
+
 START_TEST(test_rankme_of_constant_matrix_is_one) {
     spectrum s = compute(constant_matrix(100, 16));
     assert_near(s.rankme.value, 1, 1e-4, "RankMe");
@@ -273,6 +321,9 @@ Suite *suite_spectrum(void) {
     tcase_add_test(t, test_noise_spectrum_carries_the_matrix_energy);
     tcase_add_test(t, test_power_law_exponent_is_found);
     tcase_add_test(t, test_rotation_and_scale_change_no_figure);
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, test_single_precision_is_used_only_where_it_is_as_good);
+    tcase_add_test(t, test_twelve_decades_keep_their_singular_values);
     suite_add_tcase(s, t);
     t = tcase_create("edges");
     tcase_add_test(t, test_rankme_of_constant_matrix_is_one);

@@ -200,6 +200,24 @@ START_TEST(test_backbones_take_local_views_of_any_size) {
 }
 END_TEST
 
+/* Its activations are given back before the student's come. */
+START_TEST(test_a_teacher_takes_no_memory_beside_the_students_activations) {
+    static const char *const methods[] = {"simsiam", "byol"};
+    uint64_t peak[2];
+    for (int i = 0; i < 2; i++) {
+        char lines[96];
+        snprintf(lines, sizeof lines, "method.name=%s method.hidden=8 method.features=8 backbone.width=32", methods[i]);
+        bench b = bench_open(lines);
+        bench_step(&b);
+        bench_step(&b);
+        peak[i] = b.model.backend->memory(b.model.backend).bytes_peak;
+        bench_close(&b);
+    }
+    ck_assert_msg((double)peak[1] < 1.25 * (double)peak[0], "%llu without, %llu with", (unsigned long long)peak[0],
+                  (unsigned long long)peak[1]);
+}
+END_TEST
+
 START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
     static const struct {
         const char *lines;
@@ -235,6 +253,7 @@ Suite *suite_model(void) {
     tcase_add_loop_test(t, test_a_frozen_layer_stays_until_its_epoch, 0, 2);
     tcase_add_test(t, test_the_teachers_backbone_follows_the_student);
     tcase_add_loop_test(t, test_backbones_take_local_views_of_any_size, 0, 3);
+    tcase_add_test(t, test_a_teacher_takes_no_memory_beside_the_students_activations);
     tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
     suite_add_tcase(s, t);
     return s;

@@ -52,7 +52,7 @@ static tensor *target(method_model *m, method_context *context, tape *t, tensor 
 
 /* Mean over the batch of 2 − 2·cos between rows of equal length 1. (eq. 2) */
 static tensor *distance(tape *t, tensor *q, tensor *z) {
-    return op_affine(t, op_sum(t, op_mul(t, q, z), AXIS_ALL), -2.0 / (double)batch_size(q), 2);
+    return op_affine(t, op_mean(t, op_sum(t, op_mul(t, q, z), AXIS_COLS), AXIS_ALL), -2, 2);
 }
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {

@@ -34,7 +34,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     tensor *y = op_affine(t, context->labels, 1 - o->smoothing, o->smoothing / m->classes);
     if (m->views == 2) y = op_concat_rows(t, y, y);
     tensor *log_p = op_log_softmax(t, assign(m, t, representations));
-    return op_scale(t, op_sum(t, op_mul(t, y, log_p), AXIS_ALL), -1.0 / (double)batch_size(y));
+    return op_scale(t, op_mean(t, op_sum(t, op_mul(t, y, log_p), AXIS_COLS), AXIS_ALL), -1);
 }
 
 /* There is no projector: collapse is measured on the representations themselves. */

@@ -103,6 +103,24 @@ START_TEST(test_a_sweep_runs_and_is_found_finished) {
 }
 END_TEST
 
+START_TEST(test_no_epochs_measure_the_untrained_backbone) {
+    write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
+               "method: {name: supervised}\ntrain: {epochs: 0, batch: 32, threads: 1}\n"
+               "eval: {metrics: [knn, linear], sample: 100}\n");
+    const said *s = mews("train a.yaml");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "  knn ") && strstr(s->out, "  linear "), "%s%s", s->out, s->err);
+    s = mews("train a.yaml --json");
+    ck_assert_msg(strstr(s->out, "{\"status\":\"found\"") == s->out, "%s%s", s->out, s->err);
+    refused(
+        "train a.yaml --set method.name=simclr --set augment.local_crops=2 --set augment.local_size=8",
+        "augment.local_crops 2: simclr compares global views only; methods that take local ones: falcon, swav, dino");
+    refused("train a.yaml --set method.name=byol --set augment.global_crops=1",
+            "augment.global_crops 1: byol compares two views of each image; set it to 2");
+    refused("train a.yaml --set method.name=swav --set method.queue=40",
+            "method.queue 40 must be a multiple of train.batch 32; the nearest is 32");
+}
+END_TEST
+
 START_TEST(test_a_failed_run_is_recorded_and_the_rest_goes_on) {
     write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
                "method: {name: falcon, features: 16, codes: 16}\ntrain: {epochs: 1, threads: 1}\n"
@@ -132,6 +150,7 @@ Suite *suite_cli(void) {
     tcase_add_test(tests, test_keys_come_from_the_tables);
     tcase_add_test(tests, test_lists_name_what_there_is);
     tcase_add_test(tests, test_a_sweep_runs_and_is_found_finished);
+    tcase_add_test(tests, test_no_epochs_measure_the_untrained_backbone);
     tcase_add_test(tests, test_a_failed_run_is_recorded_and_the_rest_goes_on);
     suite_add_tcase(suite, tests);
     return suite;

@@ -74,7 +74,7 @@ static const char style[] =
 /* ---- what was run ----------------------------------------------------------------------------------------------- */
 
 char *page_values(const study *s, const char *key, char *out, size_t size) {
-    enum { SHOWN = 4 };
+    enum { SHOWN = 6 };
     char seen[SHOWN][128], value[128];
     size_t count = 0, more = 0;
     for (size_t i = 0; i < s->records.count; i++) {

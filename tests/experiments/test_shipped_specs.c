@@ -1,6 +1,6 @@
 /*
  * The specs that come with the program: every run of every file resolves, and its settings can work together. Every
- * method has a spec of its own for CIFAR and one for two cores.
+ * method has a spec of its own for CIFAR and one for two cores. And what they refuse to be changed to.
  */
 #include "experiments/model.h"
 #include "experiments/sweep.h"
@@ -62,12 +62,53 @@ START_TEST(test_every_method_has_a_spec_for_cifar_and_one_for_two_cores) {
 }
 END_TEST
 
+/* Settings that cannot work, laid over a shipped spec: refused before anything is trained, with the keys named. */
+START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
+    static const struct {
+        const char *spec, *set[2], *named[2];
+    } cases[] = {
+        {"vicreg", {"train.batch=1"}, {"train.batch", "from 2"}},
+        {"vicreg", {"train.accumulate=2"}, {"train.accumulate 2", "vicreg"}},
+        {"vicreg", {"augment.global_crops=1"}, {"augment.global_crops 1", "vicreg"}},
+        {"simclr", {"augment.local_crops=2", "augment.local_size=16"}, {"augment.local_crops 2", "simclr"}},
+        {"simsiam", {"method.layers=4"}, {"method.layers", "from 2 to 3"}},
+        {"wmse", {"train.batch=100"}, {"method.whitening_size 128", "train.batch 100"}},
+        {"wmse", {"method.features=128"}, {"method.whitening_size 128", "method.features 128"}},
+        {"swav", {"method.queue=100"}, {"method.queue 100", "train.batch 128"}},
+        {"falcon", {"method.epsilon=1e-3"}, {"method.epsilon 0.001", "method.codes 2048"}},
+        {"self_classifier", {"method.classes=1"}, {"method.classes", "from 2"}},
+        {"gedi", {"method.temperature=0"}, {"method.temperature", "from 0.001"}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        error err = {0};
+        spec_file file;
+        sweep sw;
+        model m;
+        snprintf(path, sizeof path, "experiments/small/%s.yaml", cases[i].spec);
+        ck_assert(spec_file_read(&file, path, &err));
+        bool taken = true;
+        for (int k = 0; k < 2 && cases[i].set[k]; k++) taken = taken && spec_file_set(&file, cases[i].set[k], &err);
+        taken = taken && sweep_expand(&sw, &file, &err);
+        if (taken) {
+            bool built = model_create(&m, &sw.runs[0].spec, 10, 1, &err);
+            ck_assert_msg(!built, "%s took %s", cases[i].spec, cases[i].set[0]);
+            sweep_free(&sw);
+        }
+        spec_file_free(&file);
+        ck_assert_int_eq(err.code, ERROR_USAGE);
+        for (int k = 0; k < 2; k++) ck_assert_msg(strstr(err.text, cases[i].named[k]) != NULL, "%s", err.text);
+    }
+}
+END_TEST
+
 Suite *suite_shipped_specs(void) {
     Suite *s = suite_create("shipped_specs");
     TCase *t = tcase_create("specs");
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 4);
     tcase_add_test(t, test_every_method_has_a_spec_for_cifar_and_one_for_two_cores);
+    tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
     suite_add_tcase(s, t);
     return s;
 }

@@ -44,7 +44,7 @@ static inline float *golden_values(uint64_t count) {
 
 /* "<group>.<name>", or an array without values when there is none. */
 static inline array golden_maybe(const safetensors *file, const char *group, const char *name) {
-    char full[192];
+    char full[256];
     snprintf(full, sizeof full, "%s.%s", group, name);
     const safetensors_entry *entry = safetensors_find(file, full);
     if (!entry) return (array){0};

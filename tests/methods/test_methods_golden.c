@@ -82,7 +82,7 @@ static double norm_of(array a) {
 }
 
 static void compare_step(method_bench *m, const safetensors *file, const golden_case *c, int step) {
-    char what[120];
+    char what[160];
     snprintf(what, sizeof what, "z.%d", step);
     array z = golden(file, c->group, what), losses = golden(file, c->name, "losses");
     tensor *leaf;

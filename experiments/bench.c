@@ -8,6 +8,7 @@
 #include "engine/data/augment.h"
 #include "experiments/bench_analysis.h"
 #include "experiments/bench_measure.h"
+#include "experiments/bench_scaling.h"
 #include "experiments/bench_step.h"
 
 #include <cblas.h>
@@ -32,6 +33,7 @@ static const field rows[] = {
     {"queries", FIELD_INT, OFFSET(queries), "10000", 1, 1 << 24, NULL, false, "knn: rows looked up"},
     {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false, "augment: pairs of 32x32 views"},
     {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
+    {"out", FIELD_TEXT, OFFSET(out), "", 0, 0, NULL, false, "scaling: the figure's file: NAME.svg, NAME.png, NAME.csv"},
     {"repeats", FIELD_INT, OFFSET(repeats), "5", 1, 1000, NULL, false, "measured repetitions, after one to warm up"},
 };
 const field_table bench_fields = {"bench", rows, sizeof rows / sizeof *rows, sizeof(bench_options)};
@@ -133,16 +135,17 @@ static json_t *bench_augment(const bench_options *o, error *err) {
 
 /* The list -------------------------------------------------------------------------------------------------------- */
 
-const char *const bench_names[] = {"step", "loss", "augment", "spectrum", "kmeans", "knn", NULL};
+const char *const bench_names[] = {"step", "loss", "augment", "spectrum", "kmeans", "knn", "scaling", NULL};
 const char *const bench_summaries[] = {"one training step of FALCON, pixels in, parameters moved",
                                        "FALCON's loss on embeddings and its gradient, without backbone and projector",
                                        "augmented pairs of 32x32 views on one core",
                                        "RankMe of a matrix of noise",
                                        "one restart of k-means on noise",
                                        "20 nearest neighbours in noise",
+                                       "how the time of a step grows with batch, width and codes",
                                        NULL};
-static json_t *(*const benches[])(const bench_options *, error *) = {bench_step,     bench_loss,   bench_augment,
-                                                                     bench_spectrum, bench_kmeans, bench_knn};
+static json_t *(*const benches[])(const bench_options *, error *) = {
+    bench_step, bench_loss, bench_augment, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
     if (options->threads > 0) {

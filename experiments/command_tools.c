@@ -149,6 +149,12 @@ static void print_figures(const json_t *figures) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(void *)figures, key, value) {
+        if (json_is_array(value)) { /* sentences; series are for --json */
+            for (size_t i = 0; i < json_array_size(value); i++)
+                if (json_is_string(json_array_get(value, i)))
+                    printf("  %s\n", json_string_value(json_array_get(value, i)));
+            continue;
+        }
         char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         printf("  %-16s %s\n", key, text ? text : json_string_value(value));
         free(text);
@@ -178,9 +184,10 @@ static const option bench_options_table[] = {
 const command command_bench = {
     .name = "bench",
     .rules = {.words = "NAME", .min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
-    .summary = "the yardsticks: step, loss, augment, spectrum",
+    .summary = "the yardsticks: step, loss, augment, spectrum, kmeans, knn, scaling",
     .details =
-        "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second)\n"
-        "or spectrum (RankMe of a matrix). Prints the median, least and most of the repetitions.\n",
+        "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
+        "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
+        "--out). Prints the median, least and most of the repetitions.\n",
     .run = run_bench,
 };

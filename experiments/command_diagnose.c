@@ -3,11 +3,15 @@
  * either words for people or one JSON object; --fail-on turns a verdict into exit code 3, for pipelines.
  */
 #include "experiments/command.h"
+#include "analysis/report/exhibit_figures.h"
+#include "analysis/report/exhibit_page.h"
+#include "experiments/compare.h"
 #include "experiments/diagnose.h"
 #include "experiments/watch.h"
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
@@ -26,6 +30,7 @@ static void print_verdict(const char *mode, const collapse_verdict *v, int width
         printf(" %.4g", v->statistic);
         if (isfinite(v->low)) printf(" (95 %% interval %.4g to %.4g)", v->low, v->high);
         printf(", null %.4g; collapsed below %.3g", v->expected, v->threshold_collapsed);
+        if (v->onset >= 0) printf("; since epoch %lld", (long long)v->onset);
     }
     printf("\n%*s", INDENT, "");
     terminal_wrap(stdout, v->sentence, INDENT, INDENT, width);
@@ -145,28 +150,41 @@ static bool parse_modes(const char *text, unsigned *modes, error *err) {
     return true;
 }
 
-/* Exit code 3 naming the collapses that were asked about; a mode that could not be judged is told, not failed. */
-static bool judge_modes(const collapse *c, const char *name, unsigned modes, terminal *t, error *err) {
-    char found[128] = "";
+/* Adds "a.npy: collapsed: dimensional" for the collapses that were asked about; what could not be judged is told. */
+static void judge_modes(const collapse *c, const char *name, unsigned modes, terminal *t, char *found, size_t size) {
+    size_t before = strlen(found), said = 0;
     for (int mode = 0; mode < COLLAPSE_MODES; mode++) {
         const char *word = collapse_mode_name((collapse_mode)mode);
         size_t length = strlen(found);
         if (!(modes >> mode & 1)) continue;
-        if (c->verdicts[mode].verdict == VERDICT_COLLAPSED)
-            snprintf(found + length, sizeof found - length, "%s%s", length ? ", " : "", word);
+        if (c->verdicts[mode].verdict == VERDICT_COLLAPSED && said++)
+            snprintf(found + length, size - length, ", %s", word);
+        else if (c->verdicts[mode].verdict == VERDICT_COLLAPSED)
+            snprintf(found + length, size - length, "%s%s: collapsed: %s", before ? "; " : "", name, word);
         if (c->verdicts[mode].verdict == VERDICT_UNKNOWN)
             terminal_line(t, "mews: warning: %s: %s collapse: unknown: %s", name, word, c->verdicts[mode].sentence);
     }
-    return !*found || error_set(err, ERROR_VERDICT, "%s: collapsed: %s", name, found);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
-static bool check_pipe(const diagnose_options *o, error *err) {
-    const char *const files[] = {o->source, o->labels, o->assignments, o->second, o->prototypes};
+static bool check_pipe(const arguments *args, const diagnose_options *o, error *err) {
+    const char *const files[] = {o->labels, o->assignments, o->second, o->prototypes};
     int piped = 0;
+    for (size_t i = 0; i < args->word_count; i++) piped += strcmp(args->words[i], "-") == 0;
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) piped += files[i] && strcmp(files[i], "-") == 0;
     return piped <= 1 || error_set(err, ERROR_USAGE, "standard input (`-`) can be only one of the files");
+}
+
+/* What belongs to one file's rows cannot be said of several; labels can: of the same inputs, embedded in several ways.
+ */
+static bool check_several(const arguments *args, error *err) {
+    static const char *const single[] = {"--assignments", "--second", "--prototypes", "--codes"};
+    if (args->word_count == 1) return true;
+    for (size_t i = 0; i < sizeof single / sizeof *single; i++)
+        if (arguments_has(args, single[i]))
+            return error_set(err, ERROR_USAGE, "%s is of one file; %zu were named", single[i], args->word_count);
+    return true;
 }
 
 static bool read_options(const arguments *args, diagnose_options *o, unsigned *modes, error *err) {
@@ -183,34 +201,121 @@ static bool read_options(const arguments *args, diagnose_options *o, unsigned *m
         !arguments_number(args, "--seed", 0, 4294967295, 0, &seed, err))
         return false;
     o->sample = (size_t)sample, o->codes = (size_t)codes, o->seed = (uint64_t)seed;
-    return parse_modes(arguments_value(args, "--fail-on", NULL), modes, err) && check_pipe(o, err);
+    return parse_modes(arguments_value(args, "--fail-on", NULL), modes, err) && check_several(args, err) &&
+           check_pipe(args, o, err);
+}
+
+/* All files of one command line, one after the other in memory: what is kept of each is what is printed and drawn. */
+typedef struct diagnoses {
+    size_t count;
+    char **names;
+    json_t *figures[EXHIBIT_MOST];
+    exhibit exhibits[EXHIBIT_MOST];
+    char found[900]; /* for --fail-on */
+} diagnoses;
+
+static bool keep_exhibit(diagnoses *all, size_t i, const subject *s, const diagnosis *d, uint64_t seed, error *err) {
+    exhibit_source from = {.name = all->names[i],
+                           .embeddings = s->embeddings,
+                           .labels = s->labels,
+                           .classes = s->classes,
+                           .clusters = d->collapse.assignment,
+                           .by_kmeans = d->collapse.clusters_by_kmeans,
+                           .usage = s->usage,
+                           .figures = all->figures[i],
+                           .run = s->run,
+                           .seed = seed,
+                           .points = EXHIBIT_POINTS / (all->count > 2 ? 2 : 1)};
+    return exhibit_make(&all->exhibits[i], &from, err);
+}
+
+static bool diagnose_one(diagnoses *all, size_t i, const diagnose_options *o, unsigned modes, const arguments *args,
+                         terminal *t, error *err) {
+    subject s = {0};
+    diagnosis d = {0};
+    terminal_status(t, true, "reading %s", o->source);
+    bool ok = subject_load(&s, o, err);
+    if (ok) {
+        terminal_status(t, true, "diagnosing %zu rows of %zu columns", s.embeddings.rows, s.embeddings.cols);
+        ok = diagnosis_make(&d, &s, o->seed, err);
+    }
+    if (ok) {
+        all->figures[i] = diagnosis_json(&d, &s);
+        ok = (all->figures[i] || error_memory(err, 1 << 16, "a diagnosis")) &&
+             (!arguments_has(args, "--html") || keep_exhibit(all, i, &s, &d, o->seed, err));
+        terminal_clear(t);
+        if (ok && all->count == 1 && !arguments_has(args, "--json")) print_text(&d, &s);
+        if (ok) judge_modes(&d.collapse, s.name, modes, t, all->found, sizeof all->found);
+        diagnosis_free(&d);
+    }
+    terminal_clear(t);
+    subject_free(&s);
+    return ok;
+}
+
+/* The command as it may be typed again. */
+static char *command_line(const arguments *args, error *err) {
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (out) {
+        fputs("mews diagnose", out);
+        for (size_t i = 0; i < args->word_count; i++) fprintf(out, " %s", args->words[i]);
+        for (size_t i = 0; i < args->given_count; i++)
+            fprintf(out, " %s%s%s", args->given[i].name, *args->given[i].value ? " " : "", args->given[i].value);
+        fclose(out);
+    }
+    if (!text) error_memory(err, 1 << 10, "a command line");
+    return text;
+}
+
+static bool write_page(const diagnoses *all, const arguments *args, terminal *t, error *err) {
+    const char *path = arguments_value(args, "--html", NULL);
+    if (!path) return true;
+    terminal_status(t, true, "drawing %s", path);
+    char *command = command_line(args, err);
+    bool ok = command && exhibit_page_write(path, all->exhibits, all->count, command, err);
+    terminal_clear(t);
+    free(command);
+    return ok;
+}
+
+static void print_several(diagnoses *all, bool as_json) {
+    if (!as_json) {
+        compare_print(all->names, all->figures, all->count);
+        return;
+    }
+    json_t *list = json_array();
+    for (size_t i = 0; i < all->count; i++) {
+        json_object_set_new(all->figures[i], "name", json_string(all->names[i]));
+        json_array_append(list, all->figures[i]);
+    }
+    watch_print_json(list);
 }
 
 static bool run_diagnose(const command_context *context, const arguments *args, error *err) {
     (void)context;
     terminal t = terminal_open(stderr);
     diagnose_options o;
-    subject s = {0};
-    diagnosis d = {0};
+    diagnoses all = {.count = args->word_count};
     unsigned modes;
-    if (!read_options(args, &o, &modes, err)) return false;
-    terminal_status(&t, true, "reading %s", o.source);
-    bool ok = subject_load(&s, &o, err);
-    if (ok) {
-        terminal_status(&t, true, "diagnosing %zu rows of %zu columns", s.embeddings.rows, s.embeddings.cols);
-        ok = diagnosis_make(&d, &s, o.seed, err);
+    if (!read_options(args, &o, &modes, err) ||
+        !(all.names = compare_names((char *const *)args->words, all.count, err)))
+        return false;
+    bool ok = true, as_json = arguments_has(args, "--json");
+    for (size_t i = 0; ok && i < all.count; i++) {
+        o.source = args->words[i];
+        ok = diagnose_one(&all, i, &o, modes, args, &t, err);
     }
-    terminal_clear(&t);
-    if (ok) {
-        if (arguments_has(args, "--json"))
-            watch_print_json(diagnosis_json(&d, &s));
-        else
-            print_text(&d, &s);
-        ok = judge_modes(&d.collapse, s.name, modes, &t, err);
-        diagnosis_free(&d);
+    if (ok && all.count > 1) print_several(&all, as_json);
+    if (ok && all.count == 1 && as_json) watch_print_json(json_incref(all.figures[0]));
+    ok = ok && write_page(&all, args, &t, err);
+    for (size_t i = 0; i < all.count; i++) {
+        json_decref(all.figures[i]);
+        exhibit_free(&all.exhibits[i]);
     }
-    subject_free(&s);
-    return ok;
+    compare_names_free(all.names, all.count);
+    return ok && (!*all.found || error_set(err, ERROR_VERDICT, "%s", all.found));
 }
 
 static const option options[] = {
@@ -224,16 +329,18 @@ static const option options[] = {
     {"--seed", NULL, "N", "of the sample, of k-means and of permuted labels (default: 0)"},
     {"--drop-nonfinite", NULL, NULL, "leave out rows that hold NaN or infinity"},
     {"--fail-on", NULL, "MODE,...", "exit with 3 when one of these has collapsed"},
-    {"--json", NULL, NULL, "print one JSON object on stdout and nothing else"},
+    {"--json", NULL, NULL, "print one JSON object on stdout and nothing else; of several files, an array of them"},
+    {"--html", NULL, "FILE", "write a page with verdicts, figures and every number; it needs nothing but itself"},
     {0},
 };
 
 const command command_diagnose = {
     .name = "diagnose",
-    .rules = {.words = "FILE|RUN", .min_words = 1, .max_words = 1, .options = options},
+    .rules = {.words = "FILE|RUN...", .min_words = 1, .max_words = EXHIBIT_MOST, .options = options},
     .summary = "has it collapsed? verdicts for embeddings from anywhere",
     .details = "FILE holds a matrix, a row an embedding: .npy, .npz or .safetensors, `-` for any of them from a pipe.\n"
                "RUN is a run's folder. Modes: representation (all to one point), dimensional (a subspace), cluster\n"
-               "(codes unused), intracluster (nothing left inside clusters).\n",
+               "(codes unused), intracluster (nothing left inside clusters). Several files are compared; --labels are\n"
+               "then of the same inputs in all of them.\n",
     .run = run_diagnose,
 };

@@ -3,6 +3,7 @@
  * a run's records hold already (prototype_nmi, …) keep their names here.
  */
 #include "experiments/diagnose.h"
+#include "analysis/collapse_history.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +18,17 @@ static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error 
     return blocks_compute(s->embeddings, clusters, seed, &d->blocks, err) &&
            silhouette_compute(s->embeddings, clusters, seed, &d->silhouette, err) &&
            mixture_curve_compute(s->embeddings, seed, &d->mixture, err);
+}
+
+/* A run's own looks, epoch by epoch, tell since when. */
+static bool note_onsets(diagnosis *d, const char *run, error *err) {
+    char path[1200];
+    collapse_history h;
+    snprintf(path, sizeof path, "%.1100s/metrics.jsonl", run);
+    if (!collapse_history_read(&h, path, err)) return false;
+    collapse_history_note(&h, &d->collapse);
+    collapse_history_free(&h);
+    return true;
 }
 
 bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
@@ -35,7 +47,8 @@ bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
         snprintf(v->sentence, sizeof v->sentence,
                  "No assignments were given, so nothing tells which codes are unused.");
     }
-    bool ok = uniformity_compute(s->embeddings, seed, &d->uniformity, err);
+    bool ok = !s->run || note_onsets(d, s->run, err);
+    ok = ok && uniformity_compute(s->embeddings, seed, &d->uniformity, err);
     if (ok && s->second.data) {
         ok = alignment_compute(s->embeddings, s->second, &d->alignment, err);
         d->has_alignment = ok;

@@ -31,6 +31,7 @@ enum { DIAGNOSE_CODES = 1 << 22 };
 
 typedef struct subject {
     char *name;
+    char *run; /* the run's folder; NULL for a file */
     matrix embeddings;
     matrix second; /* data NULL: none */
     int32_t *labels;

@@ -379,7 +379,10 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     run_files files;
     size_t count = 0;
     *s = (subject){0};
-    bool ok = use_run(&o, &files, err) && array_open(&s->file, o.source, &request, err);
+    bool ok = use_run(&o, &files, err);
+    if (ok && o.source != options->source && !(s->run = strdup(options->source)))
+        ok = error_memory(err, strlen(options->source), "a name");
+    ok = ok && array_open(&s->file, o.source, &request, err);
     if (ok && !(s->name = strdup(s->file.name))) ok = error_memory(err, strlen(s->file.name), "a name");
     if (ok && s->file.dims != 2)
         ok = error_set(err, ERROR_RUN, "%s: is a vector of %" PRIu64 "; embeddings are a matrix (n × d)", s->name,
@@ -410,6 +413,7 @@ void subject_free(subject *s) {
     free(s->own_second);
     free(s->own_prototypes);
     free(s->name);
+    free(s->run);
     array_close(&s->file);
     array_close(&s->other);
     *s = (subject){0};

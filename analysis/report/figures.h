@@ -53,5 +53,7 @@ const char *figure_seeds(figure_subject subject, char *out, size_t size);
 /* Up to 7 points of a series, evenly spread and with both ends: what can still be told apart. Returns their number. */
 enum { FIGURE_MOST_LINES = 7 };
 size_t figure_choose(const study_series *series, size_t most, size_t chosen[FIGURE_MOST_LINES]);
+/* The rank after this one on a logarithmic axis, thinned to about 150 by even steps on the page. */
+size_t figure_next_rank(size_t rank);
 
 #endif

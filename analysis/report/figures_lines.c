@@ -49,8 +49,7 @@ static plot_line *add_line(plot_panel *panel, figure_subject subject, size_t i, 
     return line;
 }
 
-/* Places 0 … count−1 of a logarithmic axis of ranks, thinned to about 150 by even steps on the page. */
-static size_t next_rank(size_t rank) {
+size_t figure_next_rank(size_t rank) {
     size_t next = (size_t)((double)rank * 1.045);
     return next > rank ? next : rank + 1;
 }
@@ -85,7 +84,7 @@ static bool add_noise(const study_series *series, plot_panel *panel, error *err)
     bool ok = read_spectrum(&series->points[series->count - 1], "singular_values_noise", &c, err);
     if (ok && c.seeds) {
         plot_line *line = plot_add_line(panel, PLOT_REFERENCE, "noise", c.count);
-        for (size_t rank = 1; line && rank <= c.count; rank = next_rank(rank)) {
+        for (size_t rank = 1; line && rank <= c.count; rank = figure_next_rank(rank)) {
             double mean = c.mean[rank - 1] / (double)c.seeds;
             plot_put(line, (double)rank, mean >= panel->y_floor ? mean : (double)NAN, mean, mean);
         }
@@ -107,7 +106,7 @@ static bool spectrum_panel(figure_subject subject, const char *array, const char
             panel->y_floor = 1e-6; /* what float32 embeddings can still resolve */
         }
         plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, c.count) : NULL;
-        for (size_t rank = 1; line && rank <= c.count; rank = next_rank(rank)) {
+        for (size_t rank = 1; line && rank <= c.count; rank = figure_next_rank(rank)) {
             double mean = c.mean[rank - 1] / (double)c.seeds;
             bool shown = mean >= panel->y_floor;
             plot_put(line, (double)rank, shown ? mean : (double)NAN, fmax(c.low[rank - 1], panel->y_floor),
@@ -153,7 +152,7 @@ static bool usage_curves(figure_subject subject, plot *p, error *err) {
                                               "share of samples")))
             panel->x_log = panel->y_log = true;
         plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, used + 1) : NULL;
-        for (size_t rank = 1; line && rank <= used; rank = next_rank(rank))
+        for (size_t rank = 1; line && rank <= used; rank = figure_next_rank(rank))
             plot_put(line, (double)rank, counts[rank - 1] / n, counts[rank - 1] / n, counts[rank - 1] / n);
         free(counts);
         if (!line) return error_memory(err, used * sizeof n, "a figure");

@@ -7,70 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-void page_text(FILE *out, const char *text) {
-    for (; *text; text++) {
-        switch (*text) {
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '&': fputs("&amp;", out); break;
-        case '"': fputs("&quot;", out); break;
-        case '\'': fputs("&#39;", out); break;
-        default: fputc(*text, out);
-        }
-    }
-}
-
-static const char style[] =
-    ":root{color-scheme:light "
-    "dark;--ink:#1c1e21;--soft:#5a6068;--paper:#fcfcfa;--card:#fff;--line:#d9dce0;--tint:#f1f3f5;"
-    "--link:#0b5cad;--good:#e4f2ea;--warn:#fdf0d5;--bad:#fbe0d8}\n"
-    "@media "
-    "(prefers-color-scheme:dark){:root{--ink:#e6e7e9;--soft:#a3a9b1;--paper:#16181b;--card:#1e2125;--line:#383d44;"
-    "--tint:#24282d;--link:#7db8f0;--good:#1d3a2a;--warn:#453613;--bad:#4d2418}}\n"
-    "*{box-sizing:border-box}\n"
-    "body{margin:0 auto;padding:1.5rem clamp(.9rem,3vw,2.5rem) 4rem;max-width:76rem;background:var(--paper);"
-    "color:var(--ink);font:16px/1.55 system-ui,\"Segoe UI\",Roboto,\"DejaVu "
-    "Sans\",sans-serif;overflow-wrap:break-word}\n"
-    "h1{font-size:1.75rem;line-height:1.2;margin:.5rem 0 .4rem}\n"
-    "h2{font-size:1.3rem;margin:2.6rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line)}\n"
-    "h3{font-size:1.05rem;margin:1.6rem 0 .4rem}\n"
-    "h4{font-size:1rem;margin:.9rem 0 .2rem;font-weight:600}\n"
-    "p,li,dd{max-width:48rem}p{margin:.5rem 0}ul{margin:.3rem 0;padding-left:1.2rem}li{margin:.25rem 0}\n"
-    "a{color:var(--link)}code,pre{font:.9em/1.5 ui-monospace,\"DejaVu Sans Mono\",monospace}\n"
-    "pre{background:var(--tint);padding:.7rem .9rem;border-radius:6px;overflow-x:auto}\n"
-    ".short dt{font-weight:600;margin-top:.7rem}.short dd{margin:0}\n"
-    ".lede,.soft{color:var(--soft)}.soft{font-size:.92rem}\n"
-    ".note{border-left:4px solid #d55e00;padding:.3rem .9rem;background:var(--tint)}\n"
-    ".paper{border-left:4px solid var(--link);padding:.1rem 1rem .3rem;margin:.8rem 0;background:var(--tint)}\n"
-    "figure{margin:1.2rem 0 2rem}\n"
-    "figcaption{color:var(--soft);font-size:.92rem;max-width:52rem;margin-top:.4rem}"
-    "figcaption b{color:var(--ink)}\n"
-    ".panels{display:grid;gap:.6rem 1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));"
-    "background:#fff;border:1px solid var(--line);border-radius:8px;padding:.7rem}\n"
-    ".panels svg{width:100%;height:auto;max-width:34rem;display:block}\n"
-    ".pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}\n"
-    ".heat{grid-template-columns:repeat(var(--columns),minmax(12.5rem,21rem));overflow-x:auto}\n"
-    ".scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px;margin:.6rem 0;background:var(--card)}\n"
-    "table{border-collapse:collapse;font-size:.9rem;min-width:100%;font-variant-numeric:tabular-nums}\n"
-    "caption{text-align:left;padding:.5rem .8rem;font-weight:600}\n"
-    "th,td{padding:.32rem .8rem;border-top:1px solid "
-    "var(--line);text-align:left;white-space:nowrap;vertical-align:top}\n"
-    "thead th{background:var(--tint);vertical-align:bottom;white-space:normal;font-weight:600;min-width:5.2rem}\n"
-    "td.n,th.n{text-align:right}td .sd{color:var(--soft);font-size:.88em}td.wrap{white-space:normal;min-width:16rem}\n"
-    "td.healthy{background:var(--good)}td.warning{background:var(--warn)}td.collapsed{background:var(--bad);"
-    "font-weight:600}\n"
-    "tr.group th{background:var(--tint)}\n"
-    "details{margin:.6rem 0}summary{cursor:pointer}\n"
-    "footer{margin-top:3rem;color:var(--soft);font-size:.9rem;border-top:1px solid var(--line);padding-top:.8rem}\n"
-    "@media "
-    "print{:root{--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--line:#999;--tint:#f3f3f3;--link:#000;--good:#fff;"
-    "--warn:#fff;--bad:#eee}body{font-size:10pt;max-width:none;padding:0}figure,table,.paper{break-inside:avoid}"
-    "h2,h3,h4{break-after:avoid}.scroll,.heat{overflow:visible}.panels{grid-template-columns:repeat(3,1fr)}.pairs{grid-"
-    "template-columns:repeat(2,1fr)}"
-    ".pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}\n"
-    ".heat{grid-template-columns:repeat(var(--columns),1fr)}table{font-size:8pt}th,td{padding:.15rem .35rem}"
-    "thead th{min-width:0}}\n";
-
 /* ---- what was run ----------------------------------------------------------------------------------------------- */
 
 char *page_values(const study *s, const char *key, char *out, size_t size) {
@@ -210,7 +146,20 @@ static void write_findings(FILE *out, const study *s, const findings *found) {
 
 /* ---- figures ---------------------------------------------------------------------------------------------------- */
 
-static void write_figure(FILE *out, const figure *f, size_t number, const char *figures_at) {
+static void write_files(FILE *out, const figure *f, const char *figures_at) {
+    static const char *const kinds[] = {"svg", "png", "csv"};
+    fputs(" <span class=\"files\">Files: ", out);
+    for (int k = 0; k < (f->heat ? 2 : 3); k++) {
+        fprintf(out, "%s<a href=\"", k ? ", " : "");
+        page_text(out, figures_at);
+        fputc('/', out);
+        page_text(out, f->name);
+        fprintf(out, ".%s\">%s</a>", kinds[k], kinds[k]);
+    }
+    fputs(".</span>", out);
+}
+
+void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at) {
     fprintf(out, "<figure id=\"figure-%zu\">\n<div class=\"panels%s\"", number,
             f->heat                           ? " heat"
             : f->columns == 2 || f->count < 3 ? " pairs"
@@ -222,16 +171,8 @@ static void write_figure(FILE *out, const figure *f, size_t number, const char *
     page_text(out, f->title);
     fputs(".</b> ", out);
     page_text(out, f->caption);
-    fputs(" <span class=\"files\">Files: ", out);
-    static const char *const kinds[] = {"svg", "png", "csv"};
-    for (int k = 0; k < (f->heat ? 2 : 3); k++) {
-        fprintf(out, "%s<a href=\"", k ? ", " : "");
-        page_text(out, figures_at);
-        fputc('/', out);
-        page_text(out, f->name);
-        fprintf(out, ".%s\">%s</a>", kinds[k], kinds[k]);
-    }
-    fputs(".</span></figcaption>\n</figure>\n", out);
+    if (figures_at) write_files(out, f, figures_at);
+    fputs("</figcaption>\n</figure>\n", out);
 }
 
 static void write_figures(FILE *out, const figures *drawn, const char *figures_at) {
@@ -245,7 +186,7 @@ static void write_figures(FILE *out, const figures *drawn, const char *figures_a
             page_text(out, block);
             fputs("</h3>\n", out);
         }
-        write_figure(out, &drawn->items[i], i + 1, figures_at);
+        page_figure(out, &drawn->items[i], i + 1, figures_at);
     }
 }
 
@@ -298,13 +239,7 @@ static void write_unfinished(FILE *out, const study *s) {
 void page_write(FILE *out, const study *s, const findings *found, const figures *drawn, const char *folder,
                 const char *figures_at) {
     char text[600];
-    fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-          "content=\"width=device-width, initial-scale=1\">\n<title>",
-          out);
-    page_text(out, s->name);
-    fprintf(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<header>\n<h1>", style);
-    page_text(out, s->name);
-    fputs("</h1>\n", out);
+    page_open(out, s->name);
     write_lede(out, s);
     fputs("</header>\n<main>\n", out);
     write_findings(out, s, found);

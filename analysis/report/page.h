@@ -6,14 +6,15 @@
 
 #include "analysis/report/figures.h"
 #include "analysis/report/findings.h"
+#include "analysis/report/page_style.h"
 
 /* Writes the page. `folder` is the results folder as the user named it, for the commands on the page; `figures_at`
  * where the figures' files are, seen from the page. */
 void page_write(FILE *out, const study *s, const findings *found, const figures *drawn, const char *folder,
                 const char *figures_at);
 
-/* Text with < > & " ' made harmless, in an element or a quoted attribute. */
-void page_text(FILE *out, const char *text);
+/* A figure with its caption; `figures_at`: where its files are, NULL when it has none. */
+void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at);
 
 /* The tables, each in a container that scrolls by itself. */
 void page_verdicts(FILE *out, const study *s);

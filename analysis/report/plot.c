@@ -38,17 +38,26 @@ plot_line *plot_add_line(plot_panel *panel, plot_look look, const char *label, s
     return line;
 }
 
-bool plot_add_tick(plot_panel *panel, double at, const char *label) {
-    for (size_t i = 0; i < panel->tick_count; i++)
-        if (panel->ticks[i].at == at) return true;
-    plot_tick *grown = realloc(panel->ticks, (panel->tick_count + 1) * sizeof *grown);
+/* Ticks stand in order, each place once. */
+static bool add_tick(plot_tick **ticks, size_t *count, double at, const char *label) {
+    for (size_t i = 0; i < *count; i++)
+        if ((*ticks)[i].at == at) return true;
+    plot_tick *grown = realloc(*ticks, (*count + 1) * sizeof *grown);
     if (!grown) return false;
-    panel->ticks = grown;
-    size_t place = panel->tick_count++;
+    *ticks = grown;
+    size_t place = (*count)++;
     for (; place > 0 && grown[place - 1].at > at; place--) grown[place] = grown[place - 1];
     grown[place].at = at;
     snprintf(grown[place].label, sizeof grown[place].label, "%s", label);
     return true;
+}
+
+bool plot_add_tick(plot_panel *panel, double at, const char *label) {
+    return add_tick(&panel->ticks, &panel->tick_count, at, label);
+}
+
+bool plot_add_y_tick(plot_panel *panel, double at, const char *label) {
+    return add_tick(&panel->y_ticks, &panel->y_tick_count, at, label);
 }
 
 void plot_put(plot_line *line, double x, double y, double low, double high) {
@@ -61,6 +70,7 @@ void plot_free(plot *p) {
         for (size_t l = 0; l < p->panels[i].count; l++) free(p->panels[i].lines[l].x);
         free(p->panels[i].lines);
         free(p->panels[i].ticks);
+        free(p->panels[i].y_ticks);
         free(p->panels[i].cells);
     }
     free(p->panels);
@@ -85,9 +95,8 @@ static bool run_svg(const plot *p, char **documents, error *err) {
     FILE *script = tmpfile();
     if (!script) return error_set(err, ERROR_RUN, "no room for a temporary file");
     for (size_t i = 0; i < p->count; i++) {
-        fprintf(script,
-                "set output\nset terminal svg size %d,%d noenhanced background '#ffffff' font 'DejaVu Sans,%d'\n",
-                p->width, p->height, PLOT_FONT_SIZE);
+        fprintf(script, "set output\nset terminal svg size %d,%d noenhanced font 'DejaVu Sans,%d'\n", p->width,
+                p->height, PLOT_FONT_SIZE);
         plot_script_panel(script, &p->panels[i], (plot_frame){p->width, p->height, 0, 0, p->width, p->height});
     }
     fprintf(script, "set output\n");
@@ -155,7 +164,8 @@ static bool write_svg(const plot *p, const char *documents, const char *path, er
     if (!file_begin(&w, path, err)) return false;
     fprintf(w.stream,
             "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" "
-            "xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
+            "xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n",
             frame.canvas_width, frame.canvas_height, frame.canvas_width, frame.canvas_height);
     for (size_t i = 0; i < p->count; i++) {
         snprintf(place, sizeof place, " x=\"%zu\" y=\"%zu\"", i % columns_of(p) * (size_t)p->width,
@@ -217,35 +227,39 @@ static bool write_numbers(const plot *p, const char *folder, error *err) {
     return ok && (!lines || write_csv(p, path, err));
 }
 
-bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err) {
-    char path[4096], *documents = NULL;
-    bool ok = false;
-    *svgs = calloc(p->count, sizeof **svgs);
-    if (!*svgs) {
-        error_memory(err, p->count * sizeof **svgs, "a figure");
-        goto done;
-    }
-    snprintf(path, sizeof path, "%s/%s.svg", folder, p->name);
-    if (!run_svg(p, &documents, err) || !write_svg(p, documents, path, err)) goto done;
-    snprintf(path, sizeof path, "%s/%s.png", folder, p->name);
-    if (!run_png(p, path, err) || !write_numbers(p, folder, err)) goto done;
+/* One string a panel: fresh memory. */
+static bool take_panels(const plot *p, const char *documents, char ***svgs, error *err) {
+    *svgs = calloc(p->count + 1, sizeof **svgs);
+    if (!*svgs) return error_memory(err, p->count * sizeof **svgs, "a figure");
     for (size_t i = 0; i < p->count; i++) {
         size_t size;
         FILE *out = open_memstream(&(*svgs)[i], &size);
         bool wrote = out && write_panel(p, i, documents, "", out);
         if ((out && fclose(out)) || !wrote) {
-            error_memory(err, strlen(documents), "a figure");
-            goto done;
+            for (size_t k = 0; k <= i; k++) free((*svgs)[k]);
+            free(*svgs);
+            *svgs = NULL;
+            return error_memory(err, strlen(documents), "a figure");
         }
     }
-    ok = true;
-done:
-    if (!ok && *svgs) {
-        for (size_t i = 0; i < p->count; i++) free((*svgs)[i]);
-        free(*svgs);
-        *svgs = NULL;
-    }
-    if (!ok) error_prefix(err, "figure %s", p->name);
+    return true;
+}
+
+bool plot_draw_inline(const plot *p, char ***svgs, error *err) {
+    char *documents = NULL;
+    *svgs = NULL;
+    bool ok = run_svg(p, &documents, err) && take_panels(p, documents, svgs, err);
     free(documents);
-    return ok;
+    return ok || error_prefix(err, "figure %s", p->name);
+}
+
+bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err) {
+    char path[4096], png[4096], *documents = NULL;
+    *svgs = NULL;
+    snprintf(path, sizeof path, "%s/%s.svg", folder, p->name);
+    snprintf(png, sizeof png, "%s/%s.png", folder, p->name);
+    bool ok = run_svg(p, &documents, err) && write_svg(p, documents, path, err) && run_png(p, png, err) &&
+              write_numbers(p, folder, err) && take_panels(p, documents, svgs, err);
+    free(documents);
+    return ok || error_prefix(err, "figure %s", p->name);
 }

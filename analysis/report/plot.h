@@ -15,6 +15,8 @@ typedef enum plot_look {
     PLOT_NAMED,     /* one of a few things: colour, dash and mark by `style` */
     PLOT_ORDERED,   /* one of a sequence: colour by `shade`, dash and mark by `style` */
     PLOT_REFERENCE, /* thin and grey: a bound, a chance level */
+    PLOT_POINTS,    /* a cloud: marks and no line, one of ten colours by `style`; below 0 grey, for the rest */
+    PLOT_BARS,      /* from the axis up */
 } plot_look;
 
 typedef struct plot_line {
@@ -35,11 +37,14 @@ typedef struct plot_tick {
 
 typedef struct plot_panel {
     char title[200], x_label[120], y_label[120];
+    bool bare;               /* no ticks and no grid: places have no meaning of their own, as on a map */
     bool x_log, y_log, zero; /* zero: the y axis starts at 0 when it is linear */
     double least_span;       /* of a linear y axis, in its unit; 0 for none */
     double y_floor;          /* of a logarithmic y axis: nothing below is shown; 0 for none */
     plot_tick *ticks;        /* of x; none: chosen */
     size_t tick_count;
+    plot_tick *y_ticks; /* the y axis is 0 … 1 and its ticks are words; none: chosen */
+    size_t y_tick_count;
     bool listed; /* labels in order of the lines under `list_title`, not at the lines' ends */
     char list_title[96];
     plot_line *lines;
@@ -61,6 +66,7 @@ typedef struct plot {
 plot_panel *plot_add_panel(plot *p, const char *title, const char *x_label, const char *y_label);
 plot_line *plot_add_line(plot_panel *panel, plot_look look, const char *label, size_t room);
 bool plot_add_tick(plot_panel *panel, double at, const char *label);
+bool plot_add_y_tick(plot_panel *panel, double at, const char *label);
 void plot_put(plot_line *line, double x, double y, double low, double high); /* appends a datum */
 void plot_free(plot *p);
 
@@ -69,5 +75,8 @@ void plot_free(plot *p);
  * fresh strings, one panel's SVG element each, fit to stand in an HTML page.
  */
 bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err);
+
+/* The SVG elements alone: no file is written. Their background is the page's. */
+bool plot_draw_inline(const plot *p, char ***svgs, error *err);
 
 #endif

@@ -97,7 +97,11 @@ static void settle(plot_axis *axis, double margin, bool zero) {
 plot_axis plot_axis_x(const plot_panel *panel) {
     plot_axis axis = {.log = panel->x_log, .low = INFINITY, .high = -INFINITY};
     for (size_t l = 0; l < panel->count; l++)
-        for (size_t i = 0; i < panel->lines[l].n; i++) stretch(&axis, panel->lines[l].x[i]);
+        for (size_t i = 0; i < panel->lines[l].n; i++) {
+            double half = panel->lines[l].look == PLOT_BARS ? 0.6 : 0; /* a bar is as wide as its place */
+            stretch(&axis, panel->lines[l].x[i] - half);
+            stretch(&axis, panel->lines[l].x[i] + half);
+        }
     for (size_t t = 0; t < panel->tick_count; t++) stretch(&axis, panel->ticks[t].at);
     settle(&axis, panel->tick_count ? 0.05 : 0.015, false);
     if (panel->tick_count > PLOT_MOST_TICKS) {
@@ -118,6 +122,11 @@ plot_axis plot_axis_x(const plot_panel *panel) {
 
 plot_axis plot_axis_y(const plot_panel *panel) {
     plot_axis axis = {.log = panel->y_log, .low = INFINITY, .high = -INFINITY};
+    if (panel->y_tick_count) {
+        axis = (plot_axis){.low = 0, .high = 1};
+        for (size_t t = 0; t < panel->y_tick_count; t++) add_tick(&axis, panel->y_ticks[t].at, panel->y_ticks[t].label);
+        return axis;
+    }
     for (size_t l = 0; l < panel->count; l++)
         for (size_t i = 0; i < panel->lines[l].n; i++) {
             stretch(&axis, panel->lines[l].y[i]);

@@ -19,6 +19,11 @@ enum { STYLES = 7, MOST_LABELS = 24, MARKS = 5 };
 static const char *const named_colours[STYLES] = {"#0072B2", "#D55E00", "#009E73", "#000000",
                                                   "#CC79A7", "#56B4E9", "#E69F00"};
 static const char *const dashes[STYLES] = {"solid", "(9,4)", "(2,3)", "(9,3,2,3)", "(5,3)", "(12,3,2,3,2,3)", "(3,6)"};
+/* Tableau's ten, darkened where they were pale: clouds have no dashes, and their marks are small. */
+static const char *const cloud_colours[] = {"#4E79A7", "#F28E2B", "#D64550", "#59A14F", "#8C6BB1",
+                                            "#9C755F", "#E377C2", "#17A2A2", "#B5A12C", "#2F4B7C"};
+static const int cloud_marks[] = {7, 5, 9, 13, 11, 7, 5, 9, 13, 11};
+enum { CLOUDS = sizeof cloud_marks / sizeof *cloud_marks };
 static const int marks[STYLES] = {7, 5, 9, 13, 6, 4, 8}; /* gnuplot's: disc, square, triangle, diamond; then hollow */
 static const char *const ink = "#222222", *const faint = "#666666";
 
@@ -33,6 +38,10 @@ static void colour_of(const plot_line *line, char out[8]) {
     enum { LAST = sizeof viridis / sizeof *viridis - 1 };
     if (line->look == PLOT_REFERENCE)
         snprintf(out, 8, "%s", faint);
+    else if (line->look == PLOT_POINTS)
+        snprintf(out, 8, "%s", line->style < 0 ? "#B4B4B4" : cloud_colours[line->style % CLOUDS]);
+    else if (line->look == PLOT_BARS)
+        snprintf(out, 8, "%s", cloud_colours[line->style % CLOUDS]);
     else if (line->look == PLOT_NAMED)
         snprintf(out, 8, "%s", named_colours[line->style % STYLES]);
     else {
@@ -79,6 +88,11 @@ static void shorten(const char *text, size_t limit, char *out, size_t size) {
     }
     size_t head = limit / 2, tail = limit - head - 1;
     snprintf(out, size, "%.*s…%s", (int)prefix_bytes(text, head), text, text + prefix_bytes(text, length - tail));
+}
+
+static int mark_of(const plot_line *line) {
+    if (line->look != PLOT_POINTS) return marks[line->style % STYLES];
+    return line->style < 0 ? 7 : cloud_marks[line->style % CLOUDS];
 }
 
 static void put_text(FILE *out, const layout *l, const char *text, double x, double y, const char *how) {
@@ -167,11 +181,18 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
                 fprintf(out, "$d%zu u 1:3:4 w filledcurves fs transparent solid 0.2 noborder lc rgb '%s'", i, colour);
                 continue;
             }
+            if (line->look == PLOT_POINTS) {
+                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' pt %d ps 0.4", i, colour, mark_of(line));
+                continue;
+            }
+            if (line->look == PLOT_BARS) {
+                fprintf(out, "$d%zu u 1:2 w boxes fs solid 0.85 noborder lc rgb '%s'", i, colour);
+                continue;
+            }
             fprintf(out, "$d%zu u 1:2 w lines lc rgb '%s' lw %s dt %s", i, colour,
                     line->look == PLOT_REFERENCE ? "1.75" : "2", dash_of(line));
             if (line->look != PLOT_REFERENCE)
-                fprintf(out, ", $m%zu u 1:2 w points lc rgb '%s' lw 1.5 pt %d ps 0.75", i, colour,
-                        marks[line->style % STYLES]);
+                fprintf(out, ", $m%zu u 1:2 w points lc rgb '%s' lw 1.5 pt %d ps 0.75", i, colour, mark_of(line));
         }
     fprintf(out, "%s\n", first ? "NaN" : ""); /* nothing to draw still draws its axes */
 }
@@ -227,13 +248,16 @@ static void put_labels(FILE *out, const plot_panel *panel, const layout *l, cons
         const plot_line *line = places[i].line;
         colour_of(line, colour);
         shorten(line->label, label_limit(&l->frame), label, sizeof label);
-        fprintf(out,
+        if (line->look != PLOT_POINTS && line->look != PLOT_BARS)
+            fprintf(
+                out,
                 "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lc rgb '%s' lw 2 dt %s\n",
                 screen_x(l, start), screen_y(l, places[i].y), screen_x(l, start + sample), screen_y(l, places[i].y),
                 colour, dash_of(line));
         if (line->look != PLOT_REFERENCE)
             fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 0.75 lw 1.5 lc rgb '%s'\n",
-                    screen_x(l, start + sample / 2), screen_y(l, places[i].y), marks[line->style % STYLES], colour);
+                    screen_x(l, start + sample / 2), screen_y(l, places[i].y),
+                    line->look == PLOT_BARS ? 5 : mark_of(line), colour);
         put_text(out, l, label, start + sample + 5, places[i].y, "left");
     }
 }
@@ -317,16 +341,21 @@ void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
     plot_axis x = plot_axis_x(panel), y = plot_axis_y(panel);
     double widest = 0;
     for (size_t t = 0; t < y.count; t++) widest = fmax(widest, text_width(y.ticks[t].label));
-    l.left = PLOT_FONT_SIZE * 1.7 + widest + 16;
+    l.left = panel->bare ? PLOT_FONT_SIZE * 1.7 + 6 : PLOT_FONT_SIZE * (*panel->y_label ? 1.7 : 0) + widest + 16;
     l.right = frame.width - fmin(label_column(panel, &frame), WIDEST_LABELS * frame.width);
     l.top = put_title(out, &l, panel->title, 6) + 15;
-    l.bottom = frame.height - PLOT_FONT_SIZE * 4;
+    l.bottom = frame.height - PLOT_FONT_SIZE * (panel->bare ? 2.2 : 4);
     plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);
     plot_axis_thin(&y, l.bottom - l.top, 0.6 * PLOT_FONT_SIZE / 2);
     put_margins(out, &l);
-    fprintf(out, "set border 3 lc rgb '%s' lw 1\nset grid ytics lc rgb '#DDDDDD' lw 0.7 lt 1\n", faint);
+    fprintf(out, "set boxwidth 0.85 relative\nset border 3 lc rgb '%s' lw 1\n", faint);
+    if (panel->y_tick_count || panel->bare)
+        fprintf(out, "unset grid\n");
+    else
+        fprintf(out, "set grid ytics lc rgb '#DDDDDD' lw 0.7 lt 1\n");
     put_axis(out, &x, 'x');
     put_axis(out, &y, 'y');
+    if (panel->bare) fprintf(out, "unset xtics\nunset ytics\n");
     put_text(out, &l, panel->x_label, (l.left + l.right) / 2, frame.height - PLOT_FONT_SIZE * 0.7, "center");
     put_text(out, &l, panel->y_label, PLOT_FONT_SIZE * 0.8, (l.top + l.bottom) / 2, "center rotate by 90");
     put_labels(out, panel, &l, &y);

@@ -410,7 +410,7 @@ START_TEST(test_a_hostile_size_is_refused_before_memory_is_touched) {
 END_TEST
 
 START_TEST(test_bad_commands_are_told_before_anything_is_read) {
-    refused("diagnose", "`mews diagnose` takes FILE|RUN; `mews diagnose --help` tells more");
+    refused("diagnose", "`mews diagnose` takes FILE|RUN...; `mews diagnose --help` tells more");
     refused("diagnose x --fail-on dimensionl", "--fail-on: unknown collapse `dimensionl`; did you mean `dimensional`?");
     refused("diagnose x --sample 0", "`--sample` takes an integer from 1 to 4294967295, not `0`");
     refused("diagnose - --labels -", "standard input (`-`) can be only one of the files");

@@ -162,7 +162,7 @@ START_TEST(test_what_cannot_be_compared_or_written_is_one_line) {
 END_TEST
 
 Suite *suite_diagnosis_page(void) {
-    Suite *s = suite_create("diagnosis page");
+    Suite *s = suite_create("diagnosis_page");
     TCase *t = tcase_create("diagnosis");
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, program_setup, program_teardown);

@@ -53,13 +53,21 @@ void signs_write(tensor *t, int64_t first, int64_t count, const float *host) {
     packing a = packing_of(t, false), b = packing_of(t, true);
     int64_t cols = t->shape[1];
     if (first == 0) memset(t->data, 0, (size_t)signs_layout(t->shape[0], cols) * sizeof(real));
-    for (int64_t i = 0; i < count; i++)
-        for (int64_t j = 0; j < cols; j++) {
-            if (host[i * cols + j] < 0) continue;
-            int64_t k = first + i;
-            a.words[k / WORD * a.wide + j] |= 1u << k % WORD;
-            b.words[j / WORD * b.wide + k] |= 1u << j % WORD;
+#pragma omp parallel for schedule(static) if (count * cols > 65536)
+    for (int64_t column = 0; column < cols; column += WORD) {
+        int64_t width = cols - column < WORD ? cols - column : WORD;
+        uint32_t *down = a.words + first / WORD * a.wide + column, *along = b.words + column / WORD * b.wide + first;
+        for (int64_t i = 0; i < count; i++) {
+            const float *row = host + i * cols + column;
+            uint32_t word = 0;
+            for (int64_t j = 0; j < width; j++) {
+                uint32_t plus = row[j] >= 0;
+                word |= plus << j;
+                down[i / WORD * a.wide + j] |= plus << i % WORD;
+            }
+            along[i] = word;
         }
+    }
 }
 
 static real sign_at(packing p, int64_t along, int64_t at) {
@@ -146,7 +154,8 @@ static inline __attribute__((always_inline)) void tile(const float *tables, cons
         tile(tables, words, wide, deep, count, scale, add, out, ldo, n);                                               \
     }
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(2)
+TILE(3) TILE(4) TILE(5) TILE(6)
 
     static void (*const tiles[])(const float *, const uint32_t *, int64_t, int64_t, int64_t, float, bool, float *,
                                  int64_t) = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};

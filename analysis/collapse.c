@@ -90,11 +90,14 @@ static evidence alone(double value) {
     return e;
 }
 
+static row_source all_rows(const collapse_input *in) { return in->all ? *in->all : rows_of(in->embeddings); }
+
 static bool judge_representation(const collapse_input *in, collapse *c, error *err) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_REPRESENTATION];
-    size_t n = in->embeddings.rows;
+    row_source all = all_rows(in);
+    size_t n = all.rows;
     evidence spread;
-    if (!evidence_spread(in->embeddings, &spread, err)) return false;
+    if (!evidence_spread(&all, &spread, err)) return false;
     if (in->quick) spread = alone(spread.value);
     c->spread = spread.value, c->mean_resultant = 1 - spread.value;
     c->variance_share =
@@ -125,9 +128,10 @@ static bool judge_representation(const collapse_input *in, collapse *c, error *e
 static bool judge_dimensional(const collapse_input *in, collapse *c, error *err) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_DIMENSIONAL];
     const rank_figure *r = &c->spectrum.effective_rank;
-    size_t n = in->embeddings.rows, d = in->embeddings.cols;
+    row_source all = all_rows(in);
+    size_t n = all.rows, d = all.cols;
     evidence e = alone(n > 1 ? r->noise_share : NAN);
-    if (!in->quick && !evidence_rank(in->embeddings, e.value, &e, err)) return false;
+    if (!in->quick && !evidence_rank(&all, e.value, &e, err)) return false;
     judge(v, "effective_rank_noise_share", &e, 1, RANK_WARNING, RANK_COLLAPSED);
     if (n < ENOUGH_ROWS && !(n > 1 && r->value == 0)) {
         v->verdict = VERDICT_UNKNOWN;
@@ -291,7 +295,8 @@ static bool check_input(const collapse_input *in, error *err) {
         return error_set(err, ERROR_RUN, "assignments: %zu codes; there have to be 1 to %d", in->codes, INT32_MAX);
     if (in->assignment && !labels_check(in->assignment, n, (int)in->codes, "assignments", err)) return false;
     if (in->labels && !labels_check(in->labels, n, in->classes, "labels", err)) return false;
-    size_t seen = in->usage ? usage_summary(in->usage, -1).n : n;
+    size_t seen = in->usage ? usage_summary(in->usage, -1).n : all_rows(in).rows;
+    n = all_rows(in).rows;
     return seen == n || error_set(err, ERROR_RUN, "code usage is of %zu rows, the embeddings have %zu", seen, n);
 }
 
@@ -303,7 +308,9 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
     usage *own = NULL;
     kmeans clusters = {0};
     within classes;
-    bool ok = check_input(in, err) && spectrum_compute(in->embeddings, true, &c->spectrum, err);
+    row_source all = all_rows(in);
+    c->cluster_rows = n;
+    bool ok = check_input(in, err) && spectrum_compute_rows(&all, true, &c->spectrum, err);
     if (ok && assignment && !u) {
         u = own = usage_new(codes, err);
         ok = own && usage_add_hard(own, assignment, n, err);

@@ -38,6 +38,8 @@ typedef struct collapse_verdict {
 
 typedef struct collapse_input {
     matrix embeddings;         /* (n, d) */
+    const row_source *all;     /* where embeddings are a sample of more rows, or a rounding of them: those; clusters are
+                                  the sample's, spread and rank (and usage) those of all. NULL: embeddings */
     const int32_t *assignment; /* (n) in [0, codes), or NULL: k-means */
     size_t codes;              /* with an assignment */
     const usage *usage;    /* of the same rows, or NULL: taken from the assignment; without both, cluster: unknown */
@@ -59,11 +61,11 @@ typedef struct collapse {
     uint64_t *code_counts; /* argmax counts, descending, the first code_counts_shown of them */
     size_t code_counts_shown;
     bool clusters_by_kmeans;
-    size_t clusters_used;      /* K */
-    double within_share;       /* [SSW/(n − K)] / [SST/(n − 1)] */
-    int32_t *assignment;       /* (n): the clusters, as given or by k-means */
-    cluster_spectra clusters;  /* the spectra inside them */
-    double class_within_share; /* the share within labelled classes; NaN without labels */
+    size_t cluster_rows, clusters_used; /* rows that the clusters are of; K */
+    double within_share;                /* [SSW/(n − K)] / [SST/(n − 1)] */
+    int32_t *assignment;                /* (embeddings.rows): the clusters, as given or by k-means */
+    cluster_spectra clusters;           /* the spectra inside them */
+    double class_within_share;          /* the share within labelled classes; NaN without labels */
 } collapse;
 
 enum { COLLAPSE_CODES_SHOWN = 4096 };

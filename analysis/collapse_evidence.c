@@ -36,20 +36,32 @@ static double spread(const double *sum, size_t d, double zeros, double n) {
     return n > 0 ? fmax(1 - (square + zeros * zeros) / (n * n), 0) : NAN;
 }
 
-bool evidence_spread(matrix m, evidence *out, error *err) {
-    size_t n = m.rows, d = m.cols;
-    double *norms = malloc(n * sizeof *norms), *sums = calloc((EVIDENCE_GROUPS + 2) * d, sizeof *sums);
+/* A block's rows put to unit length in place, zero rows left alone: zeros (EVIDENCE_GROUPS) counts those. */
+static void to_unit(double *tile, size_t first, size_t rows, size_t d, double *zeros) {
+    for (size_t i = 0; i < rows; i++) {
+        double *x = tile + i * d, norm = cblas_dnrm2((int)d, x, 1);
+        zeros[(first + i) % EVIDENCE_GROUPS] += norm == 0;
+        for (size_t j = 0; norm > 0 && j < d; j++) x[j] /= norm;
+    }
+}
+
+bool evidence_spread(const row_source *s, evidence *out, error *err) {
+    size_t n = s->rows, d = s->cols, height = rows_tile_height(d);
+    double *tile = malloc(height * d * sizeof *tile), *sums = calloc((EVIDENCE_GROUPS + 2) * d, sizeof *sums);
     double zeros[EVIDENCE_GROUPS] = {0}, all_zeros = 0;
-    bool ok = (norms && sums) || error_memory(err, (n + 12 * d) * sizeof *sums, "mean directions");
+    bool ok = (tile && sums) || error_memory(err, (height + 12) * d * sizeof *sums, "mean directions");
     if (!ok) goto done;
     double *all = sums + EVIDENCE_GROUPS * d, *rest = all + d;
-    matrix_row_norms(m, norms);
+    for (size_t first = 0; first < n; first += height) {
+        size_t rows = smaller(height, n - first);
+        rows_block(s, first, rows, NULL, tile);
+        to_unit(tile, first, rows, d, zeros);
 #pragma omp parallel for schedule(static)
-    for (size_t g = 0; g < EVIDENCE_GROUPS; g++)
-        for (size_t i = g; i < n; i += EVIDENCE_GROUPS) {
-            zeros[g] += norms[i] == 0;
-            for (size_t j = 0; norms[i] > 0 && j < d; j++) sums[g * d + j] += m.data[i * d + j] / norms[i];
-        }
+        for (size_t g = 0; g < EVIDENCE_GROUPS; g++)
+            for (size_t i = (g + EVIDENCE_GROUPS - first % EVIDENCE_GROUPS) % EVIDENCE_GROUPS; i < rows;
+                 i += EVIDENCE_GROUPS)
+                for (size_t j = 0; j < d; j++) sums[g * d + j] += tile[i * d + j];
+    }
     for (size_t g = 0; g < EVIDENCE_GROUPS; g++) {
         all_zeros += zeros[g];
         for (size_t j = 0; j < d; j++) all[j] += sums[g * d + j];
@@ -60,7 +72,7 @@ bool evidence_spread(matrix m, evidence *out, error *err) {
         out->without[g] = spread(rest, d, all_zeros - zeros[g], (double)(n - group_rows(n, g)));
     }
 done:
-    free(norms);
+    free(tile);
     free(sums);
     return ok;
 }
@@ -68,34 +80,40 @@ done:
 /* ---- rank ---------------------------------------------------------------------------------------------------------
  */
 
-/* Gram matrix (d, d) of one group's centred rows, and their sum (d). */
-static bool group_gram(matrix m, size_t g, const double *means, double *gram, double *sum, error *err) {
-    size_t d = m.cols, rows = group_rows(m.rows, g), height = smaller(rows ? rows : 1, 1024);
-    double *tile = malloc(height * d * sizeof *tile);
-    if (!tile) return error_memory(err, height * d * sizeof *tile, "a tile of the matrix");
-    memset(gram, 0, d * d * sizeof *gram);
-    memset(sum, 0, d * sizeof *sum);
-    for (size_t start = 0; start < rows; start += height) {
-        size_t count = smaller(height, rows - start);
-        for (size_t i = 0; i < count; i++) matrix_block(m, g + (start + i) * EVIDENCE_GROUPS, 1, means, tile + i * d);
-        for (size_t i = 0; i < count; i++)
-            for (size_t j = 0; j < d; j++) sum[j] += tile[i * d + j];
-        cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)d, (int)count, 1, tile, (int)d, 1, gram, (int)d);
+/* The ten groups' Gram matrices about the means of all rows, upper halves: grams (groups, d, d), and their rows' sums:
+ * sums (groups, d). One pass over the rows. */
+static bool group_grams(const row_source *s, const double *means, double *grams, double *sums, error *err) {
+    enum { HEIGHT = 4096 }; /* tall, for each group adds a tenth of a block to its Gram matrix at once */
+    size_t n = s->rows, d = s->cols, height = smaller(n, HEIGHT), most = height / EVIDENCE_GROUPS + 1;
+    double *tile = malloc(height * d * sizeof *tile), *group = malloc(most * d * sizeof *group);
+    bool ok = (tile && group) || error_memory(err, (height + most) * d * sizeof *tile, "a tile of the matrix");
+    for (size_t i = 0; i < EVIDENCE_GROUPS * d; i++) sums[i] = 0;
+    for (size_t i = 0; i < EVIDENCE_GROUPS * d * d; i++) grams[i] = 0;
+    for (size_t first = 0; ok && first < n; first += height) {
+        size_t rows = smaller(height, n - first);
+        rows_block(s, first, rows, means, tile);
+        for (size_t g = 0; g < EVIDENCE_GROUPS; g++) {
+            size_t count = 0, start = (g + EVIDENCE_GROUPS - first % EVIDENCE_GROUPS) % EVIDENCE_GROUPS;
+            for (size_t i = start; i < rows; i += EVIDENCE_GROUPS) {
+                memcpy(group + count++ * d, tile + i * d, d * sizeof *group);
+                for (size_t j = 0; j < d; j++) sums[g * d + j] += tile[i * d + j];
+            }
+            if (count == 0) continue;
+            cblas_dsyrk(CblasRowMajor, CblasUpper, CblasTrans, (int)d, (int)count, 1, group, (int)d, 1,
+                        grams + g * d * d, (int)d);
+        }
     }
     free(tile);
-    return true;
+    free(group);
+    return ok;
 }
 
-/* Columns: what is left of CᵀC when a group's rows go, about the mean of those that stay. */
-static bool columns_without(matrix m, size_t g, const double *means, const double *all, double *gram, double *sum,
-                            error *err) {
-    size_t d = m.cols;
-    double left = (double)(m.rows - group_rows(m.rows, g));
-    if (!group_gram(m, g, means, gram, sum, err)) return false;
+/* Columns: what is left of CᵀC when a group's rows go, about the mean of those that stay; in the group's own place. */
+static void columns_without(size_t n, size_t d, size_t g, const double *all, double *gram, const double *sum) {
+    double left = (double)(n - group_rows(n, g));
     for (size_t i = 0; i < d; i++)
         for (size_t j = i; j < d; j++)
             gram[i * d + j] = gram[j * d + i] = all[i * d + j] - gram[i * d + j] - sum[i] * sum[j] / left;
-    return true;
 }
 
 /* Rows: CCᵀ without the group's rows and columns, centred again. Returns how many rows are left. */
@@ -119,35 +137,56 @@ static size_t rows_without(size_t n, size_t g, const double *all, double *gram, 
     return left;
 }
 
-bool evidence_rank(matrix m, double value, evidence *out, error *err) {
-    size_t n = m.rows, d = m.cols, side = smaller(n, d);
+/* Parts of a tall matrix: all ten Gram matrices at once, their sum is that of all rows. */
+static bool tall_parts(const row_source *s, const double *means, double null, evidence *out, error *err) {
+    size_t n = s->rows, d = s->cols;
+    double *grams = malloc((EVIDENCE_GROUPS + 1) * d * d * sizeof *grams);
+    double *sums = malloc((EVIDENCE_GROUPS + 1) * d * sizeof *sums);
+    bool ok = (grams && sums) || error_memory(err, 11 * d * d * sizeof *grams, "the jackknife's Gram matrices");
+    ok = ok && group_grams(s, means, grams, sums, err);
+    double *all = grams + EVIDENCE_GROUPS * d * d, *sigma = sums + EVIDENCE_GROUPS * d;
+    for (size_t i = 0; ok && i < d * d; i++) {
+        all[i] = 0;
+        for (size_t g = 0; g < EVIDENCE_GROUPS; g++) all[i] += grams[g * d * d + i];
+    }
+    for (size_t g = 0; ok && g < EVIDENCE_GROUPS; g++) {
+        columns_without(n, d, g, all, grams + g * d * d, sums + g * d);
+        ok = spectrum_of_gram(grams + g * d * d, d, sigma, err);
+        size_t most = smaller(d, n - group_rows(n, g) - 1); /* beyond that, σ is the root of a rounding error */
+        if (ok) out->without[g] = spectrum_effective_rank(sigma, most) / null;
+    }
+    free(grams);
+    free(sums);
+    return ok;
+}
+
+static bool wide_parts(const row_source *s, const double *means, double null, evidence *out, error *err) {
+    size_t n = s->rows;
+    double *all = malloc(2 * n * n * sizeof *all), *sigma = malloc(2 * n * sizeof *sigma);
+    bool ok = (all && sigma) || error_memory(err, 2 * n * n * sizeof *all, "the jackknife's Gram matrices");
+    ok = ok && rows_gram_wide(s, means, all, err);
+    for (size_t g = 0; ok && g < EVIDENCE_GROUPS; g++) {
+        size_t size = rows_without(n, g, all, all + n * n, sigma + n);
+        ok = spectrum_of_gram(all + n * n, size, sigma, err);
+        if (ok) out->without[g] = spectrum_effective_rank(sigma, size - 1) / null;
+    }
+    free(all);
+    free(sigma);
+    return ok;
+}
+
+bool evidence_rank(const row_source *s, double value, evidence *out, error *err) {
+    size_t n = s->rows, d = s->cols;
     out->value = value;
     no_parts(out);
-    if (side > EVIDENCE_RANK_SIDE || n < 2 * EVIDENCE_GROUPS) return true;
-    double *means = malloc(d * sizeof *means), *all = malloc(side * side * sizeof *all);
-    double *gram = malloc(side * side * sizeof *gram), *sum = malloc(side * sizeof *sum);
-    double *sigma = malloc(side * sizeof *sigma);
+    if (smaller(n, d) > EVIDENCE_RANK_SIDE || n < 2 * EVIDENCE_GROUPS) return true;
+    double *means = malloc(d * sizeof *means);
     noise_ranks null;
-    bool ok = means && all && gram && sum && sigma;
-    if (!ok) error_memory(err, 2 * side * side * sizeof *all, "the jackknife's Gram matrices");
+    bool ok = means || error_memory(err, d * sizeof *means, "column means");
     /* All groups are of one size, up to a row: one null serves them. */
-    ok = ok && spectrum_noise(n - n / EVIDENCE_GROUPS, d, &null, err) && matrix_means(m, means, err) &&
-         (n >= d ? matrix_gram(m, 0, n, means, all, err) : matrix_gram_rows(m, means, all, err));
-    for (size_t g = 0; ok && g < EVIDENCE_GROUPS; g++) {
-        size_t size = d;
-        if (n >= d)
-            ok = columns_without(m, g, means, all, gram, sum, err);
-        else
-            size = rows_without(n, g, all, gram, sum);
-        ok = ok && spectrum_of_gram(gram, size, sigma, err);
-        size_t most = smaller(size, n - group_rows(n, g) - 1); /* beyond that, σ is the root of a rounding error */
-        if (ok) out->without[g] = spectrum_effective_rank(sigma, most) / null.effective_rank;
-    }
+    ok = ok && spectrum_noise(n - n / EVIDENCE_GROUPS, d, &null, err) && rows_means(s, means, err) &&
+         (n >= d ? tall_parts : wide_parts)(s, means, null.effective_rank, out, err);
     free(means);
-    free(all);
-    free(gram);
-    free(sum);
-    free(sigma);
     return ok;
 }
 

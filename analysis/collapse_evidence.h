@@ -18,12 +18,12 @@ typedef struct evidence {
 void evidence_interval(const evidence *e, double *low, double *high);
 
 /* 1 − ‖mean of the L2-normalised rows‖². Two zero rows count as one direction, so an all-zero matrix has no spread. */
-bool evidence_spread(matrix m, evidence *out, error *err);
+bool evidence_spread(const row_source *rows, evidence *out, error *err);
 
 /* Effective rank of the centred matrix over that of noise; `value` is given. Only the parts are computed, and left NaN
  * when min(n, d) is beyond EVIDENCE_RANK_SIDE, where ten eigenproblems would outlast the training epoch. */
 enum { EVIDENCE_RANK_SIDE = 2048 };
-bool evidence_rank(matrix m, double value, evidence *out, error *err);
+bool evidence_rank(const row_source *rows, double value, evidence *out, error *err);
 
 typedef struct within {
     evidence share;  /* [SSW/(n − K)] / [SST/(n − 1)]; 0 when SST is 0; parts hold the centres where they are */

@@ -121,6 +121,7 @@ json_t *collapse_to_json(const collapse *c) {
     put(root, "spread", c->spread);
     put(root, "variance_share", c->variance_share);
     if (c->has_usage) put_usage(root, &c->usage);
+    put_count(root, "cluster_rows", c->cluster_rows);
     put_count(root, "clusters_used", c->clusters_used);
     json_object_set_new(root, "clusters_by_kmeans", json_boolean(c->clusters_by_kmeans));
     put(root, "within_share", c->within_share);

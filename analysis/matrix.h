@@ -1,12 +1,12 @@
 /*
  * A row-major float32 matrix that the analysis reads and never owns, and the second moments taken from it. Everything
  * is computed in double, a tile at a time, so that a memory-mapped matrix larger than memory needs no copy of itself.
- * All readers come through matrix_tile: another storage type would be taught to that one function.
+ * What can do with one pass over rows that are not in memory takes a row_source (rows.h) instead.
  */
 #ifndef MEWS_ANALYSIS_MATRIX_H
 #define MEWS_ANALYSIS_MATRIX_H
 
-#include "engine/error.h"
+#include "analysis/rows.h"
 
 #include <stdint.h>
 
@@ -18,11 +18,10 @@ typedef struct matrix {
 /* A column whose standard deviation is below this share of its mean was constant before float32 rounded it. */
 #define MATRIX_CONSTANT 0x1p-22
 
-/*
- * Rows [first_row, first_row + rows) and columns [first_col, first_col + cols) as doubles, minus `means` (of all
- * columns) when given: out (rows, cols) row by row, a new row every `stride` doubles. matrix_block is the same for
- * whole rows, packed: out (rows, m.cols).
- */
+/* As rows.h has them. */
+static inline row_source rows_of(matrix m) { return (row_source){.rows = m.rows, .cols = m.cols, .floats = m.data}; }
+
+/* rows_tile and rows_block of a matrix. */
 void matrix_tile(matrix m, size_t first_row, size_t rows, size_t first_col, size_t cols, const double *means,
                  double *out, size_t stride);
 void matrix_block(matrix m, size_t first_row, size_t rows, const double *means, double *out);
@@ -41,13 +40,6 @@ void matrix_row_norms(matrix m, double *norms);
 
 /* Σ over rows [first, first + count) of xᵀx, x centred by `means` when given: out (cols, cols), full and symmetric. */
 bool matrix_gram(matrix m, size_t first, size_t count, const double *means, double *out, error *err);
-
-/*
- * The same of all rows, in single precision a block of rows at a time, the blocks added in double: twice as fast.
- * *error_norm takes what the largest eigenvalue of the difference from matrix_gram's may be, measured: on each block
- * the product with a vector of random signs, whose mean square is the Frobenius norm's, is taken in double beside it.
- */
-bool matrix_gram_fast(matrix m, const double *means, double *out, double *error_norm, error *err);
 
 /* X Xᵀ of the rows, centred by `means` when given: out (rows, rows), full and symmetric. */
 bool matrix_gram_rows(matrix m, const double *means, double *out, error *err);

@@ -20,13 +20,14 @@ enum { CORRELATION_COLUMNS = 8192 };
 
 /* The matrix with its first and second moments: all that both spectra need while they are flat. */
 typedef struct moments {
-    matrix m;
+    row_source m;
     bool tall;         /* rows ≥ cols */
     size_t side;       /* min(rows, cols) */
     double *means;     /* (cols) */
     double *variances; /* (cols), divided by n; 0 for a constant column */
     size_t constant;
     double *gram;     /* (side, side): XᵀX when tall, XXᵀ when wide, of the centred matrix */
+    double *shift;    /* (rows) of a wide matrix: c_i·μ, c_i its centred row */
     double doubt;     /* what gram's eigenvalues may be off by for being taken in single precision; 0: in double */
     double *triangle; /* (cols, cols) R of the centred tall matrix, column by column; NULL until it is needed */
 } moments;
@@ -37,15 +38,23 @@ static void moments_free(moments *mo) {
     free(mo->means);
     free(mo->variances);
     free(mo->gram);
+    free(mo->shift);
     free(mo->triangle);
 }
 
-static void column_variances(const moments *mo) {
-    for (size_t i = 0; i < mo->m.rows; i++)
-        for (size_t j = 0; j < mo->m.cols; j++) {
-            double x = mo->m.data[i * mo->m.cols + j] - mo->means[j];
-            mo->variances[j] += x * x;
-        }
+/* Of a wide matrix, whose Gram matrix does not hold them. */
+static bool wide_moments(moments *mo, error *err) {
+    size_t d = mo->m.cols;
+    double *row = malloc(d * sizeof *row);
+    mo->shift = malloc(mo->m.rows * sizeof *mo->shift);
+    bool ok = (row && mo->shift) || error_memory(err, (d + mo->m.rows) * sizeof *row, "a row");
+    for (size_t i = 0; ok && i < mo->m.rows; i++) {
+        rows_block(&mo->m, i, 1, mo->means, row);
+        mo->shift[i] = cblas_ddot((int)d, row, 1, mo->means, 1);
+        for (size_t j = 0; j < d; j++) mo->variances[j] += row[j] * row[j];
+    }
+    free(row);
+    return ok;
 }
 
 /* A column's variance bounds the least eigenvalue from above and the largest from below: where these tell a steep
@@ -61,25 +70,25 @@ static bool tells_steep(const moments *mo) {
 
 static bool take_gram(moments *mo, bool fast, error *err) {
     mo->doubt = 0;
-    if (!mo->tall) return matrix_gram_rows(mo->m, mo->means, mo->gram, err);
-    return fast ? matrix_gram_fast(mo->m, mo->means, mo->gram, &mo->doubt, err)
-                : matrix_gram(mo->m, 0, mo->m.rows, mo->means, mo->gram, err);
+    if (!mo->tall) return rows_gram_wide(&mo->m, mo->means, mo->gram, err);
+    return fast ? rows_gram_fast(&mo->m, mo->means, mo->gram, &mo->doubt, err)
+                : rows_gram(&mo->m, 0, mo->m.rows, mo->means, mo->gram, err);
 }
 
 /* mo is to be freed whether or not this succeeds. */
-static bool moments_take(moments *mo, matrix m, error *err) {
+static bool moments_take(moments *mo, row_source m, error *err) {
     *mo = (moments){.m = m, .tall = m.rows >= m.cols, .side = smaller(m.rows, m.cols)};
     mo->means = malloc(m.cols * sizeof *mo->means);
     mo->variances = calloc(m.cols, sizeof *mo->variances);
     mo->gram = malloc(mo->side * mo->side * sizeof *mo->gram);
     if (!mo->means || !mo->variances || !mo->gram)
         return error_memory(err, (mo->side * mo->side + 2 * m.cols) * sizeof(double), "a Gram matrix");
-    if (!matrix_means(m, mo->means, err)) return false;
+    if (!rows_means(&m, mo->means, err)) return false;
     if (!take_gram(mo, (double)m.rows * (double)m.cols * (double)m.cols > FAST_WORK, err)) return false;
     if (mo->tall)
         for (size_t j = 0; j < m.cols; j++) mo->variances[j] = mo->gram[j * m.cols + j];
-    else
-        column_variances(mo);
+    else if (!wide_moments(mo, err))
+        return false;
     for (size_t j = 0; j < m.cols; j++) {
         double floor = MATRIX_CONSTANT * mo->means[j];
         mo->variances[j] /= (double)m.rows;
@@ -143,12 +152,12 @@ static bool triangle_of(const moments *mo, const double *means, double *triangle
     for (size_t start = 0; ok && start < length; start += block) {
         size_t count = smaller(block, length - start);
         if (mo->tall) {
-            matrix_block(mo->m, start, count, means, tile);
+            rows_block(&mo->m, start, count, means, tile);
             for (size_t j = 0; means && j < side; j++)
                 for (size_t i = 0; mo->variances[j] == 0 && i < count; i++) tile[i * side + j] = 0;
             cblas_domatcopy(CblasRowMajor, CblasTrans, count, side, 1, tile, side, stack + side, height);
         } else {
-            matrix_tile(mo->m, 0, side, start, count, means, stack + side, height);
+            rows_tile(&mo->m, 0, side, start, count, means, stack + side, height);
         }
         ok = factor(stack, height, side + count, side, tau, err);
     }
@@ -201,35 +210,29 @@ static size_t tall_gram(const moments *mo, bool centred, double *a, size_t *acti
 }
 
 /* Gram matrix of the wide matrix's rows: (c_i + μ)·(c_j + μ) = c_i·c_j + c_i·μ + c_j·μ + μ·μ. */
-static size_t wide_gram(const moments *mo, bool centred, double *a, double *shift) {
+static size_t wide_gram(const moments *mo, bool centred, double *a) {
     size_t n = mo->side;
     memcpy(a, mo->gram, n * n * sizeof *a);
     if (centred) return mo->constant < mo->m.cols ? n : 0;
     double square = cblas_ddot((int)mo->m.cols, mo->means, 1, mo->means, 1);
-    for (size_t i = 0; i < n; i++) {
-        shift[i] = 0;
-        for (size_t j = 0; j < mo->m.cols; j++)
-            shift[i] += (mo->m.data[i * mo->m.cols + j] - mo->means[j]) * mo->means[j];
-    }
     for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < n; j++) a[i * n + j] += shift[i] + shift[j] + square;
+        for (size_t j = 0; j < n; j++) a[i * n + j] += mo->shift[i] + mo->shift[j] + square;
     return n;
 }
 
 /* Singular values by the Gram matrix as it stands: sigma (side), the first *rank of which can differ from zero. */
 static bool values_by_gram(const moments *mo, bool centred, double *sigma, size_t *rank, error *err) {
     size_t side = mo->side, kept = 0;
-    double *a = malloc(side * side * sizeof *a), *shift = malloc(side * sizeof *shift);
+    double *a = malloc(side * side * sizeof *a);
     size_t *active = malloc(side * sizeof *active);
-    bool ok = a && shift && active;
+    bool ok = a && active;
     if (!ok) error_memory(err, side * side * sizeof *a, "a Gram matrix");
     if (ok) {
-        kept = mo->tall ? tall_gram(mo, centred, a, active) : wide_gram(mo, centred, a, shift);
+        kept = mo->tall ? tall_gram(mo, centred, a, active) : wide_gram(mo, centred, a);
         for (size_t j = 0; j < side; j++) sigma[j] = 0;
         ok = spectrum_of_gram(a, kept, sigma, err);
     }
     free(a);
-    free(shift);
     free(active);
     *rank = smaller(kept, centred ? mo->m.rows - 1 : mo->m.rows);
     return ok;
@@ -253,7 +256,7 @@ static bool values(moments *mo, bool centred, double *sigma, bool *by_qr, error 
 bool spectrum_singular_values(matrix m, bool centred, double *sigma, bool *by_qr, error *err) {
     moments mo;
     if (by_qr) *by_qr = false;
-    bool ok = moments_take(&mo, m, err) && values(&mo, centred, sigma, by_qr, err);
+    bool ok = moments_take(&mo, rows_of(m), err) && values(&mo, centred, sigma, by_qr, err);
     moments_free(&mo);
     return ok;
 }
@@ -327,7 +330,7 @@ static bool correlations(const moments *mo, double *out, error *err) {
     if (ok && mo->tall)
         memcpy(c, mo->gram, d * d * sizeof *c);
     else if (ok)
-        ok = matrix_gram(mo->m, 0, mo->m.rows, mo->means, c, err);
+        ok = rows_gram(&mo->m, 0, mo->m.rows, mo->means, c, err);
     for (size_t j = 0; ok && j < d; j++)
         if (mo->variances[j] == 0) c[j * d + j] = 0;
     if (ok) *out = matrix_correlation(c, d);
@@ -336,17 +339,22 @@ static bool correlations(const moments *mo, double *out, error *err) {
 }
 
 bool spectrum_compute(matrix m, bool noise, spectrum *s, error *err) {
-    size_t n = m.rows, d = m.cols, count = smaller(n, d);
+    row_source rows = rows_of(m);
+    return spectrum_compute_rows(&rows, noise, s, err);
+}
+
+bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *s, error *err) {
+    size_t n = rows->rows, d = rows->cols, count = smaller(n, d);
     *s = (spectrum){.n = n, .d = d, .count = count};
     moments mo = {0};
     noise_ranks null = {NAN, NAN, NAN, NAN};
-    bool ok = matrix_check(m, "embeddings", err);
+    bool ok = rows_check(rows, "embeddings", err);
     if (!ok) return false;
     s->singular_values = malloc(count * sizeof(double));
     s->singular_values_centred = malloc(count * sizeof(double));
     if (!s->singular_values || !s->singular_values_centred)
         ok = error_memory(err, 2 * count * sizeof(double), "a spectrum");
-    ok = ok && moments_take(&mo, m, err) && values(&mo, true, s->singular_values_centred, &s->by_qr, err) &&
+    ok = ok && moments_take(&mo, *rows, err) && values(&mo, true, s->singular_values_centred, &s->by_qr, err) &&
          values(&mo, false, s->singular_values, &s->by_qr, err) &&
          correlations(&mo, &s->correlation_off_diagonal, err) && (!noise || spectrum_noise(n, d, &null, err));
     if (!ok) goto done;

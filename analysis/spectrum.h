@@ -34,6 +34,8 @@ typedef struct spectrum {
 
 /* All of the above. `noise` asks for the null (the noise fields are NaN without it). ERROR_RUN on NaN, or no memory. */
 bool spectrum_compute(matrix m, bool noise, spectrum *out, error *err);
+/* The same in as many passes over the rows as that takes. A reader has at least as many rows as columns. */
+bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *out, error *err);
 void spectrum_free(spectrum *s);
 
 /*

@@ -329,8 +329,9 @@ START_TEST(test_jackknife_leaves_out_the_rows_it_says) {
         spectrum s;
         noise_ranks null;
         error err = {0};
-        ck_assert(evidence_rank(m, 1, &rank, &err) && evidence_spread(m, &spread, &err));
-        ck_assert(evidence_spread(without, &spread_without, &err) && spectrum_compute(without, false, &s, &err));
+        row_source all = rows_of(m), part = rows_of(without);
+        ck_assert(evidence_rank(&all, 1, &rank, &err) && evidence_spread(&all, &spread, &err));
+        ck_assert(evidence_spread(&part, &spread_without, &err) && spectrum_compute(without, false, &s, &err));
         ck_assert(spectrum_noise(n - n / EVIDENCE_GROUPS, d, &null, &err));
         ck_assert_double_lt(fabs(rank.without[4] * null.effective_rank / s.effective_rank.value - 1), 1e-9);
         ck_assert_double_lt(fabs(spread.without[4] - spread_without.value), 1e-12);

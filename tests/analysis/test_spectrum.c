@@ -99,7 +99,8 @@ START_TEST(test_single_precision_is_used_only_where_it_is_as_good) {
         double *got = malloc(d * sizeof *got), *sigma = malloc(d * sizeof *sigma), doubt, square = 0;
         error err = {0};
         ck_assert(matrix_means(m, means, &err) && matrix_gram(m, 0, m.rows, means, want, &err));
-        ck_assert(matrix_gram_fast(m, means, fast, &doubt, &err));
+        row_source rows = rows_of(m);
+        ck_assert(rows_gram_fast(&rows, means, fast, &doubt, &err));
         for (size_t i = 0; i < d * d; i++) square += (fast[i] - want[i]) * (fast[i] - want[i]);
         ck_assert_double_gt(square, 0);
         ck_assert_msg(sqrt(square) < doubt && doubt < 20 * sqrt(square), "%g, doubted %g", sqrt(square), doubt);

@@ -210,10 +210,10 @@ static void judge_cluster(const usage *u, bool quick, collapse *c) {
             f->used, f->codes, f->n, f->used_expected, fmin(f->perplexity, f->hard_perplexity));
     } else {
         say(v,
-            "%s of the codes is unused: %.0f of %zu are some row's best, where %zu rows of equally likely codes would "
+            "%s of the codes are unused: %.0f of %zu are some row's best, where %zu rows of equally likely codes would "
             "hit %.0f, and the use is as even as that of %.0f codes. Usual without a prior on the mean assignment "
             "(or with a weak one) and with small batches. Try a larger weight on it, larger batches, or fewer codes.",
-            v->verdict == VERDICT_COLLAPSED ? "Most" : "A good part", f->used, f->codes, f->n, f->used_expected,
+            v->verdict == VERDICT_COLLAPSED ? "Most" : "Many", f->used, f->codes, f->n, f->used_expected,
             fmin(f->perplexity, f->hard_perplexity));
     }
 }

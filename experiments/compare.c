@@ -11,14 +11,25 @@
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-/* Bytes of the folders that all paths start with, up to and with their last slash. */
-static size_t common_folders(char *const *paths, const size_t *ends, size_t count) {
-    size_t same = 0, folders = 0;
-    for (;; same++) {
-        for (size_t i = 0; i < count; i++)
-            if (same >= ends[i] || paths[i][same] != paths[0][same]) return folders;
-        if (paths[0][same] == '/') folders = same + 1;
+/* Where the last `parts` parts of a path of `length` bytes begin. */
+static size_t tail_start(const char *path, size_t length, size_t parts) {
+    size_t start = length;
+    while (start > 0 && (path[start - 1] != '/' || --parts > 0)) start--;
+    return start;
+}
+
+/* Whether the last `parts` parts tell all paths apart, or are all there is. */
+static bool tells_apart(char *const *paths, const size_t *ends, size_t count, size_t parts) {
+    bool more = false, apart = true;
+    for (size_t i = 0; i < count; i++) {
+        size_t a = tail_start(paths[i], ends[i], parts);
+        more = more || a > 0;
+        for (size_t k = 0; k < i && apart; k++) {
+            size_t b = tail_start(paths[k], ends[k], parts);
+            apart = ends[i] - a != ends[k] - b || memcmp(paths[i] + a, paths[k] + b, ends[i] - a) != 0;
+        }
     }
+    return apart || !more;
 }
 
 static bool ends_so(const char *path, size_t length, const char *ending) {
@@ -29,7 +40,7 @@ static bool ends_so(const char *path, size_t length, const char *ending) {
 char **compare_names(char *const *paths, size_t count, error *err) {
     static const char *const endings[] = {"/", "/embeddings.npy", ".npy", ".npz", ".safetensors"};
     char **names = calloc(count, sizeof *names);
-    size_t *ends = malloc(count * sizeof *ends), start = 0;
+    size_t *ends = malloc(count * sizeof *ends), parts = 1;
     bool ok = names && ends;
     for (size_t i = 0; ok && i < count; i++) {
         ends[i] = strlen(paths[i]);
@@ -40,8 +51,9 @@ char **compare_names(char *const *paths, size_t count, error *err) {
         for (size_t i = 0; i < count; i++) all = all && ends_so(paths[i], ends[i], endings[e]);
         for (size_t i = 0; all && i < count; i++) ends[i] -= strlen(endings[e]);
     }
-    if (ok) start = common_folders(paths, ends, count);
+    while (ok && !tells_apart(paths, ends, count, parts)) parts++;
     for (size_t i = 0; ok && i < count; i++) {
+        size_t start = tail_start(paths[i], ends[i], parts);
         names[i] = strndup(paths[i] + start, ends[i] - start);
         ok = names[i] != NULL;
     }

@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
-/* What tells paths apart: folders that all share and endings that all share (`.npy`, `/embeddings.npy`) are left out;
- * a path that stands alone keeps its last part. Fresh memory of fresh strings (count); NULL when out of memory. */
+/* What tells paths apart: as many of their last parts as it takes, without an ending that all share (`.npy`,
+ * `/embeddings.npy`). Fresh memory of fresh strings (count); NULL when out of memory. */
 char **compare_names(char *const *paths, size_t count, error *err);
 void compare_names_free(char **names, size_t count);
 

@@ -27,7 +27,7 @@ typedef struct job {
     double eval_started;   /* 0 while training */
     uint32_t epoch, epochs;
     double loss;
-    char doing[64], reason[1024], last_words[512];
+    char doing[64], reason[1024], last_words[512], stopped[160];
     json_t *final;
     bool ended; /* told its outcome */
 } job;
@@ -124,6 +124,8 @@ static void on_line(void *context, const char *text) {
     } else if (strcmp(kind, "end") == 0) {
         const char *reason = json_string_value(json_object_get(event, "reason"));
         snprintf(c->job->reason, sizeof c->job->reason, "%s", reason ? reason : "");
+        const char *stopped = json_string_value(json_object_get(event, "stopped"));
+        snprintf(c->job->stopped, sizeof c->job->stopped, "%s%s", stopped ? "; " : "", stopped ? stopped : "");
         json_decref(c->job->final);
         c->job->final = json_incref(json_object_get(event, "final"));
         c->job->ended = true;
@@ -190,8 +192,8 @@ static void finish(scheduler *s, job *j) {
         s->seconds_done += seconds;
         if (j->eval_started > 0) s->eval_seconds += now - j->eval_started, s->evaluations++;
         few_figures(j->final, figures, sizeof figures);
-        terminal_line(s->terminal, "[%zu/%zu] %s: finished in %s%s", j->run + 1, s->queue->sweep.count, label, took,
-                      figures);
+        terminal_line(s->terminal, "[%zu/%zu] %s: finished in %s%s%s", j->run + 1, s->queue->sweep.count, label, took,
+                      figures, j->stopped);
     } else if (code == EXIT_INTERRUPTED || (s->stopping && !j->ended)) {
         s->fates[j->run] = STOPPED;
         s->stopping = true;

@@ -23,8 +23,10 @@ static bool put_group(plot_panel *panel, const exhibit *e, const exhibit_groups 
     return true;
 }
 
+/* Clusters of k-means have no numbers of their own: they are counted by size. */
 static bool map_panel(const exhibit *e, const exhibit_groups *groups, const char *title, const char *kind, plot *p,
                       error *err) {
+    bool counted = groups == &e->by_cluster && e->by_kmeans;
     char x[120], y[120], label[64];
     snprintf(x, sizeof x, "first component, %.0f %% of the variance", 100 * e->map_share[0]);
     snprintf(y, sizeof y, "second, %.0f %%", 100 * e->map_share[1]);
@@ -34,7 +36,7 @@ static bool map_panel(const exhibit *e, const exhibit_groups *groups, const char
     snprintf(panel->list_title, sizeof panel->list_title, "%s", kind);
     if (groups->others && !put_group(panel, e, groups, -1, "others", err)) return false;
     for (size_t g = 0; g < groups->count; g++) {
-        snprintf(label, sizeof label, "%d", groups->numbers[g]);
+        snprintf(label, sizeof label, "%d", counted ? (int)g + 1 : groups->numbers[g]);
         if (!put_group(panel, e, groups, (int32_t)g, label, err)) return false;
     }
     return true;

@@ -146,6 +146,7 @@ bool exhibit_mixture(const exhibit *items, size_t count, plot *p, figure *f, err
         count > 1 ? "Per column that varies, files of different widths can be compared; padded with zeros to 2,048 "
                     "columns is how the FALCON paper draws it, which favours wide methods."
                   : "On the right, per column that varies.");
+    p->columns = count > 1 ? 3 : 2;
     double columns =
         json_number_value(json_object_get(json_object_get(items[0].figures, "mixture"), "varying_columns"));
     return mixture_panel(items, count, "entropy", "Entropy of all columns", true, columns, p, err) &&
@@ -260,7 +261,7 @@ static bool epoch_ticks(plot_panel *panel, double last) {
     size_t s = 0;
     char label[32];
     while (last / steps[s] > 6.5 && s + 1 < sizeof steps / sizeof *steps) s++;
-    for (int e = s ? 0 : 1; e <= (int)last; e += steps[s]) {
+    for (int e = steps[s]; e <= (int)last; e += steps[s]) {
         snprintf(label, sizeof label, "%d", e);
         if (!plot_add_tick(panel, e, label)) return false;
     }
@@ -307,7 +308,8 @@ bool exhibit_history(const exhibit *items, size_t count, plot *p, figure *f, err
              "After each epoch %.0f held-out images, always the same, were judged as the whole is above. All modes are "
              "drawn on one scale by their own thresholds: the lower third is collapsed, the upper third healthy, its "
              "top what the null scores. A vertical line marks the onset: the first epoch from which a mode stays "
-             "collapsed to the end. Few images make a verdict near a threshold waver. Beside them the loss, "
+             "collapsed to the end. Few images make a verdict near a threshold waver, and cannot show "
+             "that codes are unused where there are more codes than images. Beside them the loss, "
              "which can fall while the embeddings collapse%s.",
              rows, count > 1 ? " (those of different methods are not on one scale)" : "");
     if (count == 1) {

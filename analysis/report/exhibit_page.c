@@ -171,7 +171,8 @@ static void write_cards(FILE *out, const exhibit *e) {
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
 static void write_grid(FILE *out, const exhibit *items, size_t count) {
-    fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">file</th><th scope=\"col\" "
+    fputs("<div class=\"scroll\" tabindex=\"0\"><table class=\"grid\">\n<thead><tr><th scope=\"col\">file</th><th "
+          "scope=\"col\" "
           "class=\"n\">rows</th><th scope=\"col\" class=\"n\">columns</th>",
           out);
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
@@ -180,18 +181,19 @@ static void write_grid(FILE *out, const exhibit *items, size_t count) {
     for (size_t i = 0; i < count; i++) {
         fprintf(out, "<tr><th scope=\"row\"><a href=\"#file-%zu\">", i + 1);
         page_text(out, items[i].name);
-        fprintf(out, "</a></th><td class=\"n\">%.0f</td><td class=\"n\">%.0f</td>", exhibit_figure(&items[i], "n"),
-                exhibit_figure(&items[i], "d"));
+        fprintf(out, "</a></th><td class=\"n\" data-of=\"rows\">%.0f</td><td class=\"n\" data-of=\"columns\">%.0f</td>",
+                exhibit_figure(&items[i], "n"), exhibit_figure(&items[i], "d"));
         for (int mode = 0; mode < COLLAPSE_MODES; mode++) {
             const json_t *v = exhibit_verdict(&items[i], (collapse_mode)mode);
             verdict verdict = verdict_of(v);
-            fprintf(out, "<td class=\"%s\"><span aria-hidden=\"true\">%s</span> %s", verdict_name(verdict),
-                    signs[verdict], verdict_name(verdict));
+            fprintf(out, "<td class=\"%s\" data-of=\"%s\"><span><span aria-hidden=\"true\">%s</span> %s",
+                    verdict_name(verdict), collapse_mode_name((collapse_mode)mode), signs[verdict],
+                    verdict_name(verdict));
             if (verdict != VERDICT_UNKNOWN && isfinite(number(v, "statistic")))
                 fprintf(out, " <span class=\"sd\">%.2g</span>", number(v, "statistic"));
             if (isfinite(number(v, "onset")))
                 fprintf(out, " <span class=\"sd\">from epoch %.0f</span>", number(v, "onset"));
-            fputs("</td>", out);
+            fputs("</span></td>", out);
         }
         fputs("</tr>\n", out);
     }

@@ -223,9 +223,9 @@ bool figure_heatmaps(figure_subject subject, plot *p, figure *f, error *err) {
     snprintf(f->title, sizeof f->title, "Correlation and adjacency: %.180s",
              figure_name_series(subject, name, sizeof name));
     snprintf(f->caption, sizeof f->caption,
-             "Top: absolute correlation between embedding dimensions; only the diagonal is dark when they are "
-             "decorrelated. Below: cosine between test samples, sorted by class%s; dark blocks on the diagonal are "
-             "clusters, a picture dark all over is a collapse to one point or to few directions. At most %d "
+             "Top: absolute correlation between embedding dimensions; the diagonal alone stands out when they are "
+             "decorrelated. Below: cosine between test samples, sorted by class%s; blocks on the diagonal are "
+             "clusters, strong colour all over is a collapse to one point or to few directions. At most %d "
              "dimensions or samples, evenly taken, of the first seed.",
              columns && codes ? " and by the code they are assigned to, largest first" : "", HEAT_SIDE);
     return ok;

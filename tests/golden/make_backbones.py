@@ -133,11 +133,12 @@ def record(label, net, n, side, training):
                 out[f'{label}.backbone.{name}'] = t.numpy().astype(np.float32)
 
 
-for training in (True, False):
-    mode = 'train' if training else 'eval'
-    record(f'resnet8.16.{mode}', ResNet(16, 3, 1, 1), 4, 16, training)
-    record(f'resnet8.5.{mode}', ResNet(5, 3, 1, 1), 4, 15, training)
-    record(f'resnet18.16.{mode}', ResNet(16, 4, 2, 1), 4, 16, training)
-    record(f'falcon8.16.{mode}', Falcon8(16), 4, 16, training)
-record('resnet18.8.padded.train', ResNet(8, 4, 2, 2), 4, 16, True)
-save('backbones', out)
+if __name__ == '__main__':
+    for training in (True, False):
+        mode = 'train' if training else 'eval'
+        record(f'resnet8.16.{mode}', ResNet(16, 3, 1, 1), 4, 16, training)
+        record(f'resnet8.5.{mode}', ResNet(5, 3, 1, 1), 4, 15, training)
+        record(f'resnet18.16.{mode}', ResNet(16, 4, 2, 1), 4, 16, training)
+        record(f'falcon8.16.{mode}', Falcon8(16), 4, 16, training)
+    record('resnet18.8.padded.train', ResNet(8, 4, 2, 2), 4, 16, True)
+    save('backbones', out)

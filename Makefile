@@ -156,6 +156,7 @@ bench: deps
 	@$(MAKE) --no-print-directory all
 	./mews bench step --backbone resnet8 --width 16 --batch 256
 	./mews bench loss --features 2048 --codes 16384 --batch 256
+	./mews bench loss --features 2048 --codes 1048576 --batch 256 --dictionary hadamard
 	./mews bench augment
 	./mews bench spectrum
 	./mews bench kmeans

@@ -9,6 +9,7 @@
  * product is a fast Walsh-Hadamard transform, O(c log f) a row. Codes of one block are orthogonal (exactly when F = f);
  * between blocks their cosines have mean 0 and variance 1/f, as random signs have; and W Wᵀ = c·I when c is a multiple
  * of F.
+ *              The columns are not shuffled: no use of codes minds their order.
  */
 #ifndef MEWS_CODES_H
 #define MEWS_CODES_H
@@ -42,7 +43,8 @@ tensor *op_code_logits(tape *t, tensor *h, const dictionary *d, double alpha);
  * FALCON's loss on the logits Z = α·H·W, without an (n, c) matrix where `memory` bytes do not hold it: h (2n, f), first
  * views above second ones → (2, 1): the invariance −(1/n) Σ_i Σ_j p_ij log p'_ij and how far the mean assignments are
  * from uniform, forward −(1/c) Σ_j log p̄_j or reverse Σ_j p̄_j log(c·p̄_j); `symmetric` takes the mean of both over both
- * orders of the views. log p̄ is a log-sum-exp over the rows. The bits do not depend on `memory`.
+ * orders of the views. log p̄, a log-sum-exp over the rows, is the one statistic of the batch in it. The bits do not
+ * depend on `memory`.
  */
 typedef struct code_match {
     double alpha;

@@ -155,7 +155,8 @@ static inline __attribute__((always_inline)) void tile(const float *tables, cons
     }
 TILE(1)
 TILE(2)
-TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(3)
+TILE(4) TILE(5) TILE(6)
 
     static void (*const tiles[])(const float *, const uint32_t *, int64_t, int64_t, int64_t, float, bool, float *,
                                  int64_t) = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
@@ -178,10 +179,11 @@ void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x
 
 #else
 
-enum { STRETCH = 256 };
+enum { STRETCH = 256, ROWS_AT_ONCE = 64 };
 
 int64_t signs_scratch(int64_t length) { return length * STRETCH; }
 
+/* Rows are shared out by hand, in parts that do not depend on the threads: the BLAS would cut them by the threads. */
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
                    int64_t length, int64_t first, int64_t count, real scale, bool add, real *out, int64_t ldo,
                    real *scratch, int64_t per_thread) {
@@ -189,11 +191,19 @@ void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x
     packing p = packing_of(w, transposed);
     for (int64_t j = 0; j < count; j += STRETCH) {
         int64_t n = count - j < STRETCH ? count - j : STRETCH;
-#pragma omp parallel for schedule(static)
-        for (int64_t k = 0; k < length; k++)
-            for (int64_t i = 0; i < n; i++) scratch[k * n + i] = sign_at(p, from + k, first + j + i);
-        cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)rows, (blasint)n, (blasint)length, scale, x,
-                    (blasint)ldx, scratch, (blasint)n, add ? 1 : 0, out + j, (blasint)ldo);
+#pragma omp parallel
+        {
+#pragma omp for schedule(static)
+            for (int64_t k = 0; k < length; k++)
+                for (int64_t i = 0; i < n; i++) scratch[k * n + i] = sign_at(p, from + k, first + j + i);
+#pragma omp for schedule(static)
+            for (int64_t r = 0; r < rows; r += ROWS_AT_ONCE) {
+                int64_t some = rows - r < ROWS_AT_ONCE ? rows - r : ROWS_AT_ONCE;
+                cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)some, (blasint)n, (blasint)length,
+                            scale, x + r * ldx, (blasint)ldx, scratch, (blasint)n, add ? 1 : 0, out + r * ldo + j,
+                            (blasint)ldo);
+            }
+        }
     }
 }
 

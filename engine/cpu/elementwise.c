@@ -9,15 +9,19 @@
 
 enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one thread */
 
-/* A unary kernel from two expressions. `add` is 1 when the input's gradient already holds a value. */
-#define UNARY_KERNEL(name, value, slope)                                                                               \
+/* Constants go by value: a loop that reads them behind a pointer, where the results might land, is not vectorised. */
+#define ELEMENTS _Pragma("omp parallel for simd schedule(static) firstprivate(k0, k1) if (count > PARALLEL_FROM)")
+
+/* A unary kernel from its constants k0 and k1 and two expressions. */
+#define UNARY_KERNEL(name, first, second, value, slope)                                                                \
     static bool name##_forward(backend *b, node *n) {                                                                  \
         (void)b;                                                                                                       \
         int64_t count = tensor_count(n->out);                                                                          \
         const real *in = n->in[0]->data;                                                                               \
         real *out = n->out->data;                                                                                      \
-        _Pragma("omp parallel for simd schedule(static) if (count > PARALLEL_FROM)") for (int64_t i = 0; i < count;    \
-                                                                                          i++) {                       \
+        const real k0 = (real)(first), k1 = (real)(second);                                                            \
+        (void)k0, (void)k1;                                                                                            \
+        ELEMENTS for (int64_t i = 0; i < count; i++) {                                                                 \
             const real x = in[i];                                                                                      \
             out[i] = (value);                                                                                          \
         }                                                                                                              \
@@ -29,12 +33,17 @@ enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one threa
         const real *from_x = n->in[0]->data, *from_y = n->out->data, *from_g = n->out->grad;                           \
         real *to = n->in[0]->grad;                                                                                     \
         const bool add = n->in[0]->grad_ready;                                                                         \
-        (void)from_x, (void)from_y;                                                                                    \
-        _Pragma("omp parallel for simd schedule(static) if (count > PARALLEL_FROM)") for (int64_t i = 0; i < count;    \
-                                                                                          i++) {                       \
-            const real g = from_g[i], was = add ? to[i] : 0;                                                           \
-            to[i] = was + (slope);                                                                                     \
-        }                                                                                                              \
+        const real k0 = (real)(first), k1 = (real)(second);                                                            \
+        (void)from_x, (void)from_y, (void)k0, (void)k1;                                                                \
+        if (add) ELEMENTS for (int64_t i = 0; i < count; i++) {                                                        \
+                const real g = from_g[i];                                                                              \
+                to[i] += (slope);                                                                                      \
+            }                                                                                                          \
+        else                                                                                                           \
+            ELEMENTS for (int64_t i = 0; i < count; i++) {                                                             \
+                const real g = from_g[i];                                                                              \
+                to[i] = (slope);                                                                                       \
+            }                                                                                                          \
         grad_done(n->in[0]);                                                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
@@ -43,11 +52,11 @@ enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one threa
 #define INPUT from_x[i]
 #define OUTPUT from_y[i]
 
-UNARY_KERNEL(relu, x<0 ? 0 : x, OUTPUT> 0 ? g : 0) /* NaN stays NaN, for the run to notice */
-UNARY_KERNEL(leaky_relu, x > 0 ? x : x * (real)n->with.leaky.slope, INPUT > 0 ? g : g * (real)n->with.leaky.slope)
-UNARY_KERNEL(tanh, fast_tanh(x), g *(1 - OUTPUT * OUTPUT))
-UNARY_KERNEL(exp, fast_exp(x), g *OUTPUT)
-UNARY_KERNEL(affine, x *(real)n->with.affine.scale + (real)n->with.affine.shift, g *(real)n->with.affine.scale)
+UNARY_KERNEL(relu, 0, 0, x<0 ? 0 : x, OUTPUT> 0 ? g : 0) /* NaN stays NaN, for the run to notice */
+UNARY_KERNEL(leaky_relu, n->with.leaky.slope, 0, x *(x > 0 ? 1 : k0), g *(INPUT > 0 ? 1 : k0))
+UNARY_KERNEL(tanh, 0, 0, fast_tanh(x), g *(1 - OUTPUT * OUTPUT))
+UNARY_KERNEL(exp, 0, 0, fast_exp(x), g *OUTPUT)
+UNARY_KERNEL(affine, n->with.affine.scale, n->with.affine.shift, x *k0 + k1, g *k0)
 
 #ifdef MEWS_DOUBLE
 #define R(function) function
@@ -55,13 +64,13 @@ UNARY_KERNEL(affine, x *(real)n->with.affine.scale + (real)n->with.affine.shift,
 #define R(function) function##f
 #endif
 
-UNARY_KERNEL(log, R(log)(x), g / INPUT)
-UNARY_KERNEL(sqrt, R(sqrt)(x), g / (2 * OUTPUT))
+UNARY_KERNEL(log, 0, 0, R(log)(x), g / INPUT)
+UNARY_KERNEL(sqrt, 0, 0, R(sqrt)(x), g / (2 * OUTPUT))
 
 /* x·Φ(x), Φ the normal distribution function; its slope is Φ(x) + x·φ(x). */
 static inline real normal_cdf(real x) { return (real)0.5 * (1 + R(erf)(x * (real)0.70710678118654752)); }
 static inline real normal_pdf(real x) { return (real)0.39894228040143268 * R(exp)(-x * x / 2); }
-UNARY_KERNEL(gelu, x *normal_cdf(x), g *(normal_cdf(INPUT) + INPUT * normal_pdf(INPUT)))
+UNARY_KERNEL(gelu, 0, 0, x *normal_cdf(x), g *(normal_cdf(INPUT) + INPUT * normal_pdf(INPUT)))
 
 /* Arithmetic with broadcasting ------------------------------------------------------------------------------------ */
 
@@ -118,35 +127,64 @@ static inline real operand_slope(op_id op, int operand, real a, real b, real y, 
     }
 }
 
+/* What backward reads and writes of one row; an operand whose values the rule does not keep may be gone, and g, which
+   is always there, stands in its place. */
+typedef struct row {
+    op_id op;
+    int operand;
+    const real *a, *b, *y, *g;
+    int64_t a_step, b_step;
+    real *to;
+} row;
+
+static row row_of(const node *n, int operand, int64_t r, int64_t cols) {
+    walk wa = walk_of(n->in[0]), wb = walk_of(n->in[1]), wx = walk_of(n->in[operand]);
+    const real *g = n->out->grad + r * cols;
+    row w = {n->op, operand, g, g, g, g, 1, 1, n->in[operand]->grad + r * wx.row};
+    if (n->op == OP_mul) w.a = n->in[0]->data + r * wa.row, w.a_step = wa.col;
+    if (n->op == OP_mul || n->op == OP_div) w.b = n->in[1]->data + r * wb.row, w.b_step = wb.col;
+    if (n->op == OP_div) w.y = n->out->data + r * cols;
+    return w;
+}
+
+static void row_slopes(row w, int64_t first, int64_t last, bool add) {
+#pragma omp simd
+    for (int64_t c = first; c < last; c++)
+        w.to[c] =
+            (add ? w.to[c] : 0) + operand_slope(w.op, w.operand, w.a[c * w.a_step], w.b[c * w.b_step], w.y[c], w.g[c]);
+}
+
 /*
  * Gradients sum over the dimensions along which an operand was repeated: rows in order, so the bits do not depend on
- * the number of threads. Values that the rule does not keep may be gone, so they are not touched.
+ * the number of threads.
  */
 static void binary_operand(node *n, int operand) {
     tensor *x = n->in[operand];
     int64_t rows, cols;
     extent(n->out, &rows, &cols);
-    bool values = n->op == OP_mul || n->op == OP_div;
-    walk wx = walk_of(x), wa = walk_of(n->in[0]), wb = walk_of(n->in[1]);
-    if (!x->grad_ready)
-        for (int64_t i = 0; i < tensor_count(x); i++) x->grad[i] = 0;
-    const bool parallel = wx.row > 0;
-#pragma omp parallel for schedule(static) if (parallel && rows * cols > PARALLEL_FROM)
-    for (int64_t r = 0; r < rows; r++) {
-        const real *g = n->out->grad + r * cols, *y = n->op == OP_div ? n->out->data + r * cols : g;
-        const real *a = n->op == OP_mul ? n->in[0]->data + r * wa.row : g,
-                   *b = values ? n->in[1]->data + r * wb.row : g;
-        int64_t ca = n->op == OP_mul ? wa.col : 1, cb = values ? wb.col : 1;
-        real *to = x->grad + r * wx.row;
-        if (wx.col) {
-#pragma omp simd
-            for (int64_t c = 0; c < cols; c++) to[c] += operand_slope(n->op, operand, a[c * ca], b[c * cb], y[c], g[c]);
-        } else {
-            double sum = 0;
-            for (int64_t c = 0; c < cols; c++)
-                sum += (double)operand_slope(n->op, operand, a[c * ca], b[c * cb], y[c], g[c]);
-            to[0] += (real)sum;
+    walk wx = walk_of(x);
+    const bool whole = wx.col && (rows == 1 || wx.row), add = x->grad_ready; /* nothing was repeated */
+    if (whole) {
+        const int64_t chunk = rows > 1 ? cols : PARALLEL_FROM, chunks = rows > 1 ? rows : (cols + chunk - 1) / chunk;
+#pragma omp parallel for schedule(static) if (rows * cols > PARALLEL_FROM)
+        for (int64_t k = 0; k < chunks; k++) {
+            int64_t first = rows > 1 ? 0 : k * chunk, last = first + chunk < cols ? first + chunk : cols;
+            row_slopes(row_of(n, operand, rows > 1 ? k : 0, cols), first, last, add);
         }
+        grad_done(x);
+        return;
+    }
+    for (int64_t i = 0; !add && i < tensor_count(x); i++) x->grad[i] = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        row w = row_of(n, operand, r, cols);
+        if (wx.col) {
+            row_slopes(w, 0, cols, true);
+            continue;
+        }
+        double sum = 0;
+        for (int64_t c = 0; c < cols; c++)
+            sum += (double)operand_slope(w.op, operand, w.a[c * w.a_step], w.b[c * w.b_step], w.y[c], w.g[c]);
+        w.to[0] += (real)sum;
     }
     grad_done(x);
 }

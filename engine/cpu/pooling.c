@@ -21,11 +21,14 @@ static bool avg_pool_forward(backend *b, node *n) {
         real *to = n->out->data + p * h * w * lanes;
         for (int64_t i = 0; i < h * w; i++) {
             const real *corner = from + (i / w * size * in_w + i % w * size) * lanes;
-            for (int64_t l = 0; l < lanes; l++) {
-                real sum = 0;
-                for (int64_t k = 0; k < size * size; k++) sum += corner[(k / size * in_w + k % size) * lanes + l];
-                to[i * lanes + l] = sum * scale;
+            real *out = to + i * lanes;
+            for (int64_t l = 0; l < lanes; l++) out[l] = corner[l];
+            for (int64_t k = 1; k < size * size; k++) {
+                const real *pixel = corner + (k / size * in_w + k % size) * lanes;
+#pragma omp simd
+                for (int64_t l = 0; l < lanes; l++) out[l] += pixel[l];
             }
+            for (int64_t l = 0; l < lanes; l++) out[l] *= scale;
         }
     }
     return true;

@@ -77,6 +77,7 @@ typedef struct node {
     int64_t saved_count[OP_SAVED];
     const char *file; /* the caller, for messages */
     int line;
+    bool again; /* forward runs a second time, for values that were forgotten: what is in `saved` stands */
 } node;
 
 enum { KEEP_OUT = 1u << OP_INPUTS };

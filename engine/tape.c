@@ -174,6 +174,11 @@ tensor *tape_stop_gradient(tape *t, tensor *x) {
     return view;
 }
 
+void tape_forget(tape *t, tensor *x) {
+    if (failed(t) || !x || x->lasting) return;
+    if (x->maker || (!x->uses && !x->requires_grad)) give_back(t, &x->data);
+}
+
 void tape_assign(tape *t, tensor *lasting, const tensor *value) {
     if (failed(t) || !lasting || !value) return;
     int64_t count = tensor_count(lasting);
@@ -294,9 +299,10 @@ tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *co
     if (op_rules[op]->flops) t->flops += op_rules[op]->flops(n);
     for (int i = 0; i < inputs; i++) out->requires_grad |= n->in[i] && n->in[i]->requires_grad;
     out->requires_grad &= t->recording;
-    if (out->requires_grad)
+    if (out->requires_grad) {
         count_uses(n, +1);
-    else
+        out->maker = n;
+    } else
         drop_last(t, n);
     return out;
 }
@@ -317,11 +323,41 @@ static bool reserve_grad(tape *t, tensor *x) {
     return x->grad || error_memory(&t->failed, bytes, "a gradient");
 }
 
+/* Makes a forgotten value again, and first what its op reads; of that, what was forgotten too is forgotten again, or
+   a whole chain of values would stand at once. */
+static bool remember(tape *t, tensor *x) {
+    if (!x || x->data) return true;
+    node *n = x->maker;
+    tensor shape = *x;
+    bool gone[OP_INPUTS] = {false};
+    for (int i = 0; i < n->inputs; i++) {
+        gone[i] = n->in[i] && !n->in[i]->data;
+        if (!remember(t, n->in[i])) return false;
+    }
+    size_t bytes = (size_t)t->backend->layout(t->backend, &shape) * sizeof(real);
+    x->data = t->backend->allocate(t->backend, bytes);
+    if (!x->data) return error_memory(&t->failed, bytes, "a tensor");
+    n->again = true;
+    if (!t->backend->kernels[n->op].forward(t->backend, n))
+        return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
+    for (int i = 0; i < n->inputs; i++)
+        if (gone[i]) give_back(t, &n->in[i]->data);
+    return true;
+}
+
+static bool remember_kept(tape *t, node *n) {
+    unsigned keeps = op_rules[n->op]->keeps;
+    for (int i = 0; i < n->inputs; i++)
+        if (keeps & KEEP_IN(i) && !remember(t, n->in[i])) return false;
+    return !(keeps & KEEP_OUT) || remember(t, n->out);
+}
+
 static bool node_backward(tape *t, node *n) {
     const kernel *k = &t->backend->kernels[n->op];
     if (!k->backward) return op_failed(t, n, "this backend has no backward kernel for it") != NULL;
     for (int i = 0; i < n->inputs; i++)
         if (n->in[i] && n->in[i]->requires_grad && !reserve_grad(t, n->in[i])) return false;
+    if (!remember_kept(t, n)) return false;
     if (!k->backward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
     for (int i = 0; i < 2 && op_rules[n->op]->flops; i++)
         if (n->in[i]->requires_grad) t->flops += op_rules[n->op]->flops(n);

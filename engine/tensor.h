@@ -30,6 +30,7 @@ typedef struct tensor {
     bool grad_ready;    /* `grad` holds a value: add to it rather than write */
     bool lasting;       /* parameters and buffers: not the tape's to release */
     int uses;           /* backward steps that still need `data` */
+    struct node *maker; /* the recorded op that can make `data` again; NULL for leaves */
 } tensor;
 
 static inline int64_t tensor_count(const tensor *t) {

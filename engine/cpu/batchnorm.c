@@ -177,7 +177,9 @@ static void chunk_normalize(const plan *s, node *n, task t) {
 
 static bool batchnorm_forward(backend *b, node *n) {
     plan s = plan_of(n);
-    if (!n->with.norm.training)
+    if (n->again) /* the statistics stand, and the running ones have seen this batch */
+        ;
+    else if (!n->with.norm.training)
         running_statistics(n, &s);
     else if (!batch_statistics(b, n, &s))
         return false;

@@ -1,98 +1,126 @@
 /*
- * The memory pool. A training step asks for the same sizes in the same order every time, so a freed block is handed out
- * again to the next request that it fits without much waste, and after the first steps the system is not asked again.
- * Large blocks are aligned to huge pages, which spares the convolutions most of their TLB misses.
+ * The memory pool: one stretch of addresses as long as the machine's memory, of which pages become real when they are
+ * first touched. Blocks lie in it one behind the other, each behind a header with its size; a request takes the first
+ * gap that is long enough and leaves the rest, a freed block joins the gaps beside it. A training step asks for the
+ * same sizes in the same order every time, so after the first steps the stretch no longer grows. Huge pages spare the
+ * convolutions most of their TLB misses.
  */
 #include "engine/cpu/cpu.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEADER = 64, HUGE_PAGE = 2 << 20 };
+enum { HEADER = 64 }; /* bytes, and what every block is aligned to */
 
+/* The header of a block, whether in use or a gap; a gap knows the next one, further up. */
 typedef struct block {
-    size_t size; /* of the memory behind the header */
+    size_t size; /* header included */
     struct block *next;
-    void *base; /* what free() takes */
 } block;
 
 struct pool {
-    block *idle;
+    char *base;
+    size_t reserved, top; /* bytes; nothing lies above `top` */
+    block *gaps;          /* by address */
+    size_t in_use;
     backend_memory memory;
-    uint64_t in_use, most; /* most: what the machine has */
 };
 
 struct pool *pool_create(void) {
     struct pool *p = calloc(1, sizeof *p);
-    if (p) p->most = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGE_SIZE);
+    if (!p) return NULL;
+    p->reserved = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
+    const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    /* A limit on addresses (ulimit -v) or a kernel that promises no more than it has may allow less. */
+    for (p->base = MAP_FAILED; p->base == MAP_FAILED && p->reserved >= HEADER; p->reserved /= 2) {
+        p->base = mmap(NULL, p->reserved, PROT_READ | PROT_WRITE, how, -1, 0);
+        if (p->base != MAP_FAILED) break;
+    }
+    if (p->base == MAP_FAILED) {
+        free(p);
+        return NULL;
+    }
+    madvise(p->base, p->reserved, MADV_HUGEPAGE);
     return p;
 }
 
 void pool_destroy(struct pool *p) {
     if (!p) return;
-    for (block *b = p->idle, *next; b; b = next) {
-        next = b->next;
-        free(b->base);
-    }
+    munmap(p->base, p->reserved);
     free(p);
 }
 
-/* What a new block for `bytes` measures: large ones are rounded up to whole huge pages, header included. */
-typedef struct extent {
-    size_t align, lead, total;
-} extent;
-
-static extent extent_of(size_t bytes) {
-    size_t align = bytes >= HUGE_PAGE ? HUGE_PAGE : HEADER, lead = align > HEADER ? 4096 : HEADER;
-    return (extent){align, lead, (bytes + lead + align - 1) / align * align};
+/* Cuts what is beyond `size` off a block as a gap; returns the gap, or NULL where nothing is left. */
+static block *cut(block *b, size_t size) {
+    if (b->size == size) return NULL;
+    block *rest = (block *)((char *)b + size);
+    rest->size = b->size - size;
+    b->size = size;
+    return rest;
 }
 
-static block *take_idle(struct pool *p, size_t bytes) {
-    extent own = extent_of(bytes);
-    size_t most = own.total - own.lead + bytes / 4; /* a block a quarter too large is better than a new one */
-    block **best = NULL;
-    for (block **at = &p->idle; *at; at = &(*at)->next) {
-        size_t size = (*at)->size;
-        if (size >= bytes && size <= most && (!best || size < (*best)->size)) best = at;
+static block *take_gap(struct pool *p, size_t size) {
+    for (block **at = &p->gaps; *at; at = &(*at)->next) {
+        block *b = *at;
+        if (b->size < size) continue;
+        block *rest = cut(b, size), *next = b->next;
+        if (rest) rest->next = next;
+        *at = rest ? rest : next;
+        return b;
     }
-    if (!best) return NULL;
-    block *found = *best;
-    *best = found->next;
-    return found;
+    return NULL;
 }
 
-static block *take_new(struct pool *p, size_t bytes) {
-    extent e = extent_of(bytes);
-    void *base = NULL;
-    /* Linux promises memory that it does not have and kills whoever touches it: better to say so while we can. */
-    if (e.total < bytes || e.total > p->most - p->memory.bytes_held) return NULL;
-    if (posix_memalign(&base, e.align, e.total) != 0) return NULL;
-    if (e.align == HUGE_PAGE) madvise(base, e.total, MADV_HUGEPAGE);
-    block *b = (block *)((char *)base + e.lead - HEADER);
-    *b = (block){.size = e.total - e.lead, .base = base};
+/*
+ * From above `top`, beginning with the gap below it if there is one. Linux promises memory that it does not have and
+ * kills whoever touches it: better to say so first.
+ */
+static block *grow(struct pool *p, size_t size) {
+    block **last = &p->gaps;
+    while (*last && (*last)->next) last = &(*last)->next;
+    block *gap = *last && (char *)*last + (*last)->size == p->base + p->top ? *last : NULL;
+    size_t start = p->top - (gap ? gap->size : 0);
+    if (size > p->reserved - start) return NULL;
+    if (gap) *last = NULL;
+    block *b = (block *)(p->base + start);
+    b->size = size;
+    p->top = start + size;
     p->memory.allocations++;
-    p->memory.bytes_held += e.total;
+    p->memory.bytes_held = p->top;
     return b;
 }
 
 void *pool_allocate(struct pool *p, size_t bytes) {
-    bytes = (bytes + 63) / 64 * 64;
-    block *b = take_idle(p, bytes);
-    if (!b) b = take_new(p, bytes);
+    if (bytes > p->reserved) return NULL;
+    size_t size = (bytes + HEADER - 1) / HEADER * HEADER + HEADER;
+    block *b = take_gap(p, size);
+    if (!b) b = grow(p, size);
     if (!b) return NULL;
     p->in_use += b->size;
     if (p->in_use > p->memory.bytes_peak) p->memory.bytes_peak = p->in_use;
     return (char *)b + HEADER;
 }
 
+/* Joins `b` with the block behind it where they touch. */
+static void join(block *b) {
+    if (!b->next || (char *)b + b->size != (char *)b->next) return;
+    b->size += b->next->size;
+    b->next = b->next->next;
+}
+
 void pool_release(struct pool *p, void *memory) {
     if (!memory) return;
-    block *b = (block *)((char *)memory - HEADER);
+    block *b = (block *)((char *)memory - HEADER), *before = NULL;
     p->in_use -= b->size;
-    b->next = p->idle;
-    p->idle = b;
+    for (block *gap = p->gaps; gap && gap < b; gap = gap->next) before = gap;
+    b->next = before ? before->next : p->gaps;
+    if (before)
+        before->next = b;
+    else
+        p->gaps = b;
+    join(b);
+    if (before) join(before);
 }
 
 backend_memory pool_statistics(const struct pool *p) { return p->memory; }

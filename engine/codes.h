@@ -4,12 +4,13 @@
  *
  *   dense      W as it is: Gaussian, orthogonal in blocks, or learned
  *   signs      W ∈ {−1,+1} drawn at random, one bit an element; products look up sums of four features at a time
- *   hadamard   W = [D_1 H | D_2 H | …] truncated to c columns: H the F×F Hadamard matrix, F the power of two at or
- * above f, of which f rows at random are kept, D_b random ±1 diagonals. Nothing but the diagonals is stored, and a
- * product is a fast Walsh-Hadamard transform, O(c log f) a row. Codes of one block are orthogonal (exactly when F = f);
- * between blocks their cosines have mean 0 and variance 1/f, as random signs have; and W Wᵀ = c·I when c is a multiple
- * of F.
- *              The columns are not shuffled: no use of codes minds their order.
+ *   hadamard   W = [D_1 H | D_2 H | …] truncated to c columns
+ *
+ * There H is the F×F Hadamard matrix, F the power of two at or above f, of which f rows at random are kept, and D_b are
+ * random ±1 diagonals. Nothing but the diagonals is stored, and a product is a fast Walsh-Hadamard transform, O(c log
+ * f) a row. Codes of one block are orthogonal (exactly when F = f); between blocks their cosines have mean 0 and
+ * variance 1/f, as random signs have; W Wᵀ = c·I when c is a multiple of F. The columns are not shuffled: no use of
+ * codes minds their order.
  */
 #ifndef MEWS_CODES_H
 #define MEWS_CODES_H

@@ -83,11 +83,12 @@ static const char style_cards[] =
 
 static const char style_print[] =
     "@media "
-    "print{:root{--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--line:#999;--tint:#f3f3f3;--link:#000;--good:#fff;"
+    "print{:root{font-size:10pt;--ink:#000;--soft:#333;--paper:#fff;--card:#fff;--line:#999;--tint:#f3f3f3;--link:#000;"
+    "--good:#fff;"
     "--warn:#fff;--bad:#eee}body{font-size:10pt;max-width:none;padding:0}figure,table,.paper,.card{break-inside:avoid}"
     "h2,h3,h4{break-after:avoid}.scroll,.heat{overflow:visible}.panels{grid-template-columns:repeat(3,1fr)}.pairs{grid-"
     "template-columns:repeat(2,1fr)}"
-    ".pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}\n"
+    ".cards{grid-template-columns:1fr 1fr}.gauge rect{stroke:#999;stroke-width:.7}\n"
     ".heat{grid-template-columns:repeat(var(--columns),1fr)}table{font-size:8pt}th,td{padding:.15rem .35rem}"
     "thead th{min-width:0}}\n";
 

@@ -215,7 +215,7 @@ typedef struct diagnoses {
 } diagnoses;
 
 static bool keep_exhibit(diagnoses *all, size_t i, const subject *s, const diagnosis *d, uint64_t seed, error *err) {
-    exhibit_source from = {.name = all->names[i],
+    exhibit_source from = {.name = strcmp(all->names[i], "-") == 0 ? s->name : all->names[i],
                            .embeddings = s->embeddings,
                            .labels = s->labels,
                            .classes = s->classes,

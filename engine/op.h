@@ -93,6 +93,5 @@ typedef struct op_rule {
 } op_rule;
 
 extern const op_rule *const op_rules[OP_COUNT];
-extern const op_rule rule_code_logits, rule_code_match; /* codes.c; the others stand in ops.c */
 
 #endif

@@ -360,8 +360,8 @@ tensor *(op_batch_gather)(tape *t, tensor *x) {
     return x;
 }
 
-/* ops_factor.c */
-extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve;
+/* ops_factor.c, codes.c */
+extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_code_logits, rule_code_match;
 
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,

@@ -96,8 +96,10 @@ bool exhibit_spectra(const exhibit *items, size_t count, plot *p, figure *f, err
              count > 1 ? "embeddings, a line a file" : "embeddings",
              noise ? "Dotted: isotropic Gaussian noise of the same size, which is as even as can be. " : "",
              count > 1 ? "Left about the mean, right as they are, where the first value also holds the mean."
-                       : "The second plot looks inside the largest clusters, a line each: how many directions are left "
-                         "to tell their members apart.");
+             : json_array_size(json_object_get(items->figures, "cluster_spectra"))
+                 ? "The second plot looks inside the largest clusters, a line each: how many directions are left to "
+                   "tell their members apart."
+                 : "");
     return whole_spectra(items, count, "singular_values_centred", "About the mean", noise, p, err) &&
            (count > 1 ? whole_spectra(items, count, "singular_values", "As they are", false, p, err)
                       : cluster_spectra_panel(items, p, err));

@@ -148,9 +148,9 @@ static void write_card(FILE *out, const exhibit *e, collapse_mode mode) {
     double statistic = number(v, "statistic"), low = number(v, "low"), onset = number(v, "onset");
     fprintf(out,
             "<section class=\"card %s\">\n<h3>%c%s collapse <span class=\"badge\"><span aria-hidden=\"true\">%s</span> "
-            "%s%s</span></h3>\n<p class=\"soft\">%s</p>\n",
-            verdict_name(verdict), name[0] - 'a' + 'A', name + 1, signs[verdict], verdict_name(verdict),
-            verdict == VERDICT_UNKNOWN ? ": not judged" : "", modes[mode].what);
+            "%s</span></h3>\n<p class=\"soft\">%s</p>\n",
+            verdict_name(verdict), name[0] - 'a' + 'A', name + 1, signs[verdict],
+            verdict == VERDICT_UNKNOWN ? "not judged" : verdict_name(verdict), modes[mode].what);
     write_advice(out, text_of(v, "sentence"));
     if (isfinite(onset)) fprintf(out, "<p><b>Since epoch %.0f</b> of the training.</p>\n", onset);
     if (isfinite(statistic) && verdict != VERDICT_UNKNOWN) {

@@ -312,6 +312,19 @@ void array_read_float(const array_file *a, uint64_t first, uint64_t count, float
     }
 }
 
+void array_forget(const array_file *a, uint64_t first, uint64_t count) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), start = (uintptr_t)a->map.data, end = start + a->map.size;
+    if (!a->map.data || a->unpacked) return;
+    bool by_rows = a->is_npy ? !a->array.fortran : true; /* a block of columns' rows lies all over the file */
+    if (by_rows) {
+        uintptr_t data = (uintptr_t)(a->is_npy ? a->array.data : a->entry->data);
+        uint64_t width = (a->is_npy ? npy_dtype_size(a->array.dtype) : a->entry->bytes / a->entry->count) * a->cols;
+        start = data + first * width, end = start + count * width;
+    }
+    start -= start % page;
+    madvise((void *)start, end - start, MADV_DONTNEED); /* a hint: what it cannot do costs memory only */
+}
+
 bool array_read_int(const array_file *a, uint64_t first, uint64_t count, int64_t *out, error *err) {
     if (!a->integers) return error_set(err, ERROR_RUN, "%s: holds floats; integers are expected", a->name);
     if (a->is_npy) return npy_read_int(&a->array, first, count, out, err) || error_prefix(err, "%s", a->name);

@@ -43,6 +43,9 @@ void array_close(array_file *a);
 /* Rows [first, first + count), which must exist, as row-major (count, cols). */
 void array_read_float(const array_file *a, uint64_t first, uint64_t count, float *out);
 void array_read_double(const array_file *a, uint64_t first, uint64_t count, double *out);
+/* Lets go of the memory that reading these rows has mapped; they may be read again. Mapped pages count as the program's
+ * own until then. */
+void array_forget(const array_file *a, uint64_t first, uint64_t count);
 /* ERROR_RUN when the array holds floats or an integer too large. */
 bool array_read_int(const array_file *a, uint64_t first, uint64_t count, int64_t *out, error *err);
 

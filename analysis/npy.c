@@ -262,6 +262,10 @@ static double element_double(npy_dtype dtype, element e) {
 }
 
 void npy_read_double(const npy *a, uint64_t first, uint64_t count, double *out) {
+    if (a->dtype == NPY_F64 && !a->fortran && !a->swapped) {
+        if (count && a->cols) memcpy(out, a->data + first * a->cols * sizeof(double), count * a->cols * sizeof(double));
+        return;
+    }
     for (uint64_t i = 0; i < count; i++)
         for (uint64_t j = 0; j < a->cols; j++)
             out[i * a->cols + j] = element_double(a->dtype, element_at(a, first + i, j));

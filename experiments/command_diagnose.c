@@ -93,6 +93,7 @@ static void print_text(const diagnosis *d, const subject *s) {
     int width = terminal_width(stdout);
     printf("%s: %zu rows, %zu columns", s->name, c->spectrum.n, c->spectrum.d);
     if (s->rows_given > c->spectrum.n) printf(", of %llu rows", (unsigned long long)s->rows_given);
+    if (s->sampled) printf("; clusters and pairs of a sample of %zu", s->embeddings.rows);
     if (s->dropped) printf(" (%zu dropped: NaN or infinity)", s->dropped);
     putchar('\n');
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
@@ -229,14 +230,22 @@ static bool keep_exhibit(diagnoses *all, size_t i, const subject *s, const diagn
     return exhibit_make(&all->exhibits[i], &from, err);
 }
 
-static bool diagnose_one(diagnoses *all, size_t i, const diagnose_options *o, unsigned modes, const arguments *args,
-                         terminal *t, error *err) {
+/* Rows that do not fit into memory are read several times over; how often is known when it is done. */
+static void show_progress(void *context, size_t pass, uint64_t done, uint64_t rows) {
+    terminal_status(context, false, "pass %zu over the file: %llu of %llu rows", pass, (unsigned long long)done,
+                    (unsigned long long)rows);
+}
+
+static bool diagnose_one(diagnoses *all, size_t i, const diagnose_options *options_given, unsigned modes,
+                         const arguments *args, terminal *t, error *err) {
     subject s = {0};
     diagnosis d = {0};
+    diagnose_options with = *options_given, *o = &with;
+    with.progress = show_progress, with.context = t;
     terminal_status(t, true, "reading %s", o->source);
     bool ok = subject_load(&s, o, err);
     if (ok) {
-        terminal_status(t, true, "diagnosing %zu rows of %zu columns", s.embeddings.rows, s.embeddings.cols);
+        terminal_status(t, true, "diagnosing %zu rows of %zu columns", s.count, s.embeddings.cols);
         ok = diagnosis_make(&d, &s, o->seed, err);
     }
     if (ok) {
@@ -341,6 +350,8 @@ const command command_diagnose = {
     .details = "FILE holds a matrix, a row an embedding: .npy, .npz or .safetensors, `-` for any of them from a pipe.\n"
                "RUN is a run's folder. Modes: representation (all to one point), dimensional (a subspace), cluster\n"
                "(codes unused), intracluster (nothing left inside clusters). Several files are compared; --labels are\n"
-               "then of the same inputs in all of them.\n",
+               "then of the same inputs in all of them.\n"
+               "A file beyond 256 MiB of float32 is read in passes: ranks and spread are of all its rows; clusters,\n"
+               "pairs and mixtures of up to 65,536 rows that --seed draws.\n",
     .run = run_diagnose,
 };

@@ -34,6 +34,7 @@ static bool note_onsets(diagnosis *d, const char *run, error *err) {
 bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
     *d = (diagnosis){0};
     collapse_input input = {.embeddings = s->embeddings,
+                            .all = s->all.rows ? &s->all : NULL,
                             .assignment = s->assignment,
                             .codes = s->usage ? usage_codes(s->usage) : 0,
                             .usage = s->usage,
@@ -130,6 +131,7 @@ json_t *diagnosis_json(const diagnosis *d, const subject *s) {
     json_object_set_new(to, "source", json_string(s->name));
     json_object_set_new(to, "rows_given", json_integer((json_int_t)s->rows_given));
     json_object_set_new(to, "rows_dropped", json_integer((json_int_t)s->dropped));
+    if (s->sampled) put_count(to, "sample_rows", s->embeddings.rows);
     put(to, "uniformity", d->uniformity.value);
     put(to, "uniformity_expected", d->uniformity.expected);
     json_object_set_new(to, "uniformity_rows", json_integer((json_int_t)d->uniformity.rows));

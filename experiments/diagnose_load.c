@@ -14,11 +14,6 @@
 #include <unistd.h>
 
 enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
-/* Outside of this the squares of float32 leave its range. A matrix whose largest value is there has diverged or is in
- * odd units; verdicts do not depend on the scale, so it may as well be brought back. */
-static const double SMALLEST = 1e-15, LARGEST = 1e15;
-/* Rounding to float32 may make up this share of the variance: a hundredth of the differences. */
-static const double ROUNDING_MOST = 1e-4;
 /* What rows of half-precision probabilities may miss 1 by. */
 static const double SUM_SLACK = 0.02;
 
@@ -26,7 +21,11 @@ static const double SUM_SLACK = 0.02;
 
 /* The matrix, its copies sorted by cluster and converted, and a dozen squares of the shorter side (Gram matrices, QR).
  */
-static double bytes_needed(double n, double d) { return 12 * n * d + 96 * fmin(n, d) * fmin(n, d) + 64 * n; }
+static double bytes_needed(double n, double d) {
+    double bytes = 4 * n * d, side = fmin(n, d);
+    if (n >= d && bytes > DIAGNOSE_IN_MEMORY) bytes = DIAGNOSE_SAMPLE; /* then the file is read in passes */
+    return 3 * bytes + 200 * side * side + 64 * n;
+}
 
 static bool check_size(const array_file *a, uint64_t sample, error *err) {
     double limit = 0.75 * (double)array_memory(), d = (double)a->cols;
@@ -48,7 +47,7 @@ static bool check_size(const array_file *a, uint64_t sample, error *err) {
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 /* All rows, or `sample` of them in their order (selection sampling, Knuth 3.4.2 S). */
-static bool choose_rows(subject *s, const diagnose_options *o, size_t *count, error *err) {
+static bool choose_rows(subject *s, const diagnose_options *o, error *err) {
     uint64_t n = s->file.rows, wanted = o->sample && o->sample < n ? o->sample : n, taken = 0;
     s->rows_given = n;
     s->rows = malloc(wanted * sizeof *s->rows);
@@ -56,7 +55,7 @@ static bool choose_rows(subject *s, const diagnose_options *o, size_t *count, er
     rng r = rng_stream(o->seed, RNG_SUBSET, 0, 0, 0);
     for (uint64_t i = 0; taken < wanted; i++)
         if (wanted == n || rng_uniform(&r) * (double)(n - i) < (double)(wanted - taken)) s->rows[taken++] = i;
-    *count = wanted;
+    s->count = wanted;
     return true;
 }
 
@@ -65,123 +64,6 @@ static size_t run_length(const uint64_t *rows, size_t i, size_t count, size_t mo
     size_t length = 1;
     while (length < most && i + length < count && rows[i + length] == rows[i] + length) length++;
     return length;
-}
-
-static void read_rows(const array_file *a, const uint64_t *rows, size_t count, float *out) {
-    for (size_t i = 0, run; i < count; i += run) {
-        run = run_length(rows, i, count, count);
-        array_read_float(a, rows[i], run, out + i * a->cols);
-    }
-}
-
-/* The chosen rows as a matrix: the mapped file itself or a copy in *own. */
-static bool load_matrix(const array_file *a, const uint64_t *rows, size_t count, matrix *m, float **own, error *err) {
-    *m = (matrix){a->floats, count, a->cols};
-    if (a->floats && count == a->rows) return true;
-    *own = malloc(count * a->cols * sizeof **own);
-    if (!*own) return error_memory(err, count * a->cols * sizeof **own, a->name);
-    read_rows(a, rows, count, *own);
-    m->data = *own;
-    return true;
-}
-
-/* ---- values -------------------------------------------------------------------------------------------- */
-
-/* Marks rows with a value that is not finite (or, from float64, beyond float32): bad (m.rows). Refuses them unless they
- * may be dropped. */
-static bool mark_bad(const array_file *a, matrix m, const uint64_t *rows, bool may_drop, bool *bad, error *err) {
-    size_t count = 0, first = 0;
-    for (size_t i = 0; i < m.rows; i++) {
-        float poison = 0; /* x·0 is NaN for NaN and infinity, and NaN stays */
-#pragma omp simd reduction(+ : poison)
-        for (size_t j = 0; j < m.cols; j++) poison += m.data[i * m.cols + j] * 0.0f;
-        if (poison == 0) continue;
-        if (count++ == 0) first = i;
-        bad[i] = true;
-    }
-    if (count == 0 || may_drop) return true;
-    return error_set(err, ERROR_RUN,
-                     "%s: %zu of %zu rows hold NaN or infinity%s, the first is row %" PRIu64
-                     " (from 0); --drop-nonfinite leaves them out",
-                     a->name, count, m.rows, a->wide ? " (as float32)" : "", rows[first]);
-}
-
-/* Takes the marked rows out of a matrix; *own is made when the matrix was the file itself. */
-static bool drop_rows(matrix *m, float **own, const bool *bad, size_t kept, error *err) {
-    if (!*own && !(*own = malloc(kept * m->cols * sizeof **own)))
-        return error_memory(err, kept * m->cols * sizeof **own, "the rows that are left");
-    for (size_t i = 0, to = 0; i < m->rows; i++)
-        if (!bad[i]) memmove(*own + to++ * m->cols, m->data + i * m->cols, m->cols * sizeof **own);
-    *m = (matrix){*own, kept, m->cols};
-    return true;
-}
-
-/* The largest |x|, in the precision of the file; row (cols) is scratch. */
-static double largest_value(const array_file *a, matrix m, const uint64_t *rows, double *row) {
-    double largest = 0;
-    for (size_t i = 0; i < m.rows; i++) {
-        if (a->wide) array_read_double(a, rows[i], 1, row);
-        for (size_t j = 0; j < m.cols; j++)
-            largest = fmax(largest, fabs(a->wide ? row[j] : (double)m.data[i * m.cols + j]));
-    }
-    return largest;
-}
-
-/*
- * Whether a float64 matrix lost to float32 what its rows differ by, as small differences on a large offset do: the
- * variance of the rounding errors against that of the values, each about its column's mean. Differences of 1e-12 and
- * less are float64's own noise; work (4, cols) is scratch.
- */
-static bool loses_differences(const array_file *a, matrix m, const uint64_t *rows, double *work) {
-    size_t d = m.cols;
-    double *row = work, *first = row + d, *sums = first + d, *errors = sums + d;
-    double squares = 0, error_squares = 0, size = 0, n = (double)m.rows;
-    memset(sums, 0, 2 * d * sizeof *sums);
-    array_read_double(a, rows[0], 1, first);
-    for (size_t i = 0; i < m.rows; i++) {
-        array_read_double(a, rows[i], 1, row);
-        for (size_t j = 0; j < d; j++) {
-            double x = row[j] - first[j], e = row[j] - (double)m.data[i * d + j];
-            sums[j] += x, errors[j] += e;
-            squares += x * x, error_squares += e * e, size += row[j] * row[j];
-        }
-    }
-    for (size_t j = 0; j < d; j++) squares -= sums[j] * sums[j] / n, error_squares -= errors[j] * errors[j] / n;
-    return squares > 1e-24 * size && error_squares > ROUNDING_MOST * squares;
-}
-
-static bool check_scale(const array_file *a, matrix m, const uint64_t *rows, error *err) {
-    double *work = malloc(4 * m.cols * sizeof *work);
-    if (!work) return error_memory(err, 4 * m.cols * sizeof *work, a->name);
-    double largest = largest_value(a, m, rows, work);
-    bool lost = a->wide && largest >= SMALLEST && largest <= LARGEST && loses_differences(a, m, rows, work);
-    free(work);
-    if (lost)
-        return error_set(err, ERROR_RUN,
-                         "%s: its rows differ by less than float32 can tell beside its offset; subtract the column "
-                         "means first",
-                         a->name);
-    return largest == 0 || (largest >= SMALLEST && largest <= LARGEST) ||
-           error_set(err, ERROR_RUN, "%s: its largest value is %.2g; scale the matrix to between %.0g and %.0g",
-                     a->name, largest, SMALLEST, LARGEST);
-}
-
-static bool check_values(subject *s, bool may_drop, error *err) {
-    size_t n = s->embeddings.rows, kept = 0;
-    bool *bad = calloc(n, sizeof *bad);
-    bool ok = (bad || error_memory(err, n, "row marks")) &&
-              mark_bad(&s->file, s->embeddings, s->rows, may_drop, bad, err) &&
-              (!s->second.data || mark_bad(&s->other, s->second, s->rows, may_drop, bad, err));
-    for (size_t i = 0; ok && i < n; i++)
-        if (!bad[i]) s->rows[kept++] = s->rows[i];
-    if (ok) s->dropped = n - kept;
-    if (ok && kept == 0) ok = error_set(err, ERROR_RUN, "%s: every row holds NaN or infinity", s->name);
-    if (ok && s->dropped)
-        ok = drop_rows(&s->embeddings, &s->own, bad, kept, err) &&
-             (!s->second.data || drop_rows(&s->second, &s->own_second, bad, kept, err));
-    free(bad);
-    return ok && check_scale(&s->file, s->embeddings, s->rows, err) &&
-           (!s->second.data || check_scale(&s->other, s->second, s->rows, err));
 }
 
 /* ---- labels and assignments -------------------------------------------------------------------------------------- */
@@ -193,7 +75,7 @@ static int ascending(const void *a, const void *b) {
 
 /* One integer a row, of the rows that are looked at. free() it. */
 static int64_t *read_ints(const subject *s, const array_file *a, error *err) {
-    size_t n = s->embeddings.rows;
+    size_t n = s->count;
     int64_t *values = malloc(n * sizeof *values);
     bool ok = values || error_memory(err, n * sizeof *values, a->name);
     for (size_t i = 0, run; ok && i < n; i += run) {
@@ -212,7 +94,7 @@ static bool check_length(const subject *s, const array_file *a, const char *what
 
 /* Any integers will do for labels: their distinct values become 0 … classes − 1. */
 static bool number_labels(subject *s, const array_file *a, error *err) {
-    size_t n = s->embeddings.rows, distinct = 0;
+    size_t n = s->count, distinct = 0;
     if (a->cols != 1)
         return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; labels are one integer a row", a->name,
                          a->rows, a->cols);
@@ -236,7 +118,7 @@ static bool number_labels(subject *s, const array_file *a, error *err) {
 }
 
 static bool hard_assignments(subject *s, const array_file *a, size_t codes, error *err) {
-    size_t n = s->embeddings.rows, most = codes ? codes : DIAGNOSE_CODES, largest = 0;
+    size_t n = s->count, most = codes ? codes : DIAGNOSE_CODES, largest = 0;
     int64_t *values = read_ints(s, a, err);
     bool ok = values != NULL;
     for (size_t i = 0; ok && i < n; i++) {
@@ -266,7 +148,7 @@ static bool is_simplex(const float *row, size_t codes) {
 
 /* Walks over the rows in blocks: first to see whether all are probabilities, then to add them up. */
 static bool soft_assignments(subject *s, const array_file *a, error *err) {
-    size_t n = s->embeddings.rows, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1;
+    size_t n = s->count, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1;
     float *block = malloc(height * codes * sizeof *block);
     bool simplex = true, ok = (block || error_memory(err, height * codes * sizeof *block, "assignments"));
     for (size_t i = 0, run; ok && i < n; i += run) {
@@ -290,6 +172,11 @@ static bool soft_assignments(subject *s, const array_file *a, error *err) {
     }
     free(block);
     return ok;
+}
+
+/* Of values of all rows, those of the sampled ones. */
+static void keep_sampled(const subject *s, int32_t *values) {
+    for (size_t i = 0; s->sampled && i < s->embeddings.rows; i++) values[i] = values[s->sampled[i]];
 }
 
 static bool take_assignments(subject *s, const array_file *a, size_t codes, error *err) {
@@ -335,7 +222,7 @@ static bool use_run(diagnose_options *o, run_files *f, error *err) {
     return true;
 }
 
-static bool open_second(subject *s, const diagnose_options *o, size_t count, error *err) {
+static bool open_second(subject *s, const diagnose_options *o, error *err) {
     array_request request = {.tensor = o->tensor, .dims = 2, .option = "--tensor"};
     size_t length = strlen(o->second);
     if (length > 4 && strcmp(o->second + length - 4, ".npy") == 0)
@@ -346,7 +233,7 @@ static bool open_second(subject *s, const diagnose_options *o, size_t count, err
                          "%s: is %" PRIu64 " × %" PRIu64 ", but %s is %" PRIu64 " × %" PRIu64
                          "; two views have one shape",
                          s->other.name, s->other.rows, s->other.cols, s->name, s->file.rows, s->file.cols);
-    return load_matrix(&s->other, s->rows, count, &s->second, &s->own_second, err);
+    return true;
 }
 
 /* Prototypes are of the embeddings' width: c of them, or the weight of a layer that scores them. */
@@ -377,7 +264,6 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     array_request request = {.tensor = o.tensor, .dims = 2, .option = "--tensor"};
     array_file labels = {0}, assignments = {0};
     run_files files;
-    size_t count = 0;
     *s = (subject){0};
     bool ok = use_run(&o, &files, err);
     if (ok && o.source != options->source && !(s->run = strdup(options->source)))
@@ -387,17 +273,18 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     if (ok && s->file.dims != 2)
         ok = error_set(err, ERROR_RUN, "%s: is a vector of %" PRIu64 "; embeddings are a matrix (n × d)", s->name,
                        s->file.rows);
-    ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, &count, err);
+    ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, err);
     /* Everything is opened and compared before anything is read: a slip should not cost minutes. */
     ok = ok &&
          (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
     ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
-    ok = ok && load_matrix(&s->file, s->rows, count, &s->embeddings, &s->own, err) &&
-         (!o.second || open_second(s, &o, count, err)) && check_values(s, o.drop_nonfinite, err) &&
+    ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
          (!o.labels || number_labels(s, &labels, err)) &&
          (!o.assignments || take_assignments(s, &assignments, o.codes, err));
+    if (ok && s->labels) keep_sampled(s, s->labels);
+    if (ok && s->assignment) keep_sampled(s, s->assignment);
     array_close(&labels);
     array_close(&assignments);
     if (!ok) subject_free(s);
@@ -410,6 +297,8 @@ void subject_free(subject *s) {
     free(s->labels);
     free(s->rows);
     free(s->own);
+    free(s->own_doubles);
+    free(s->sampled);
     free(s->own_second);
     free(s->own_prototypes);
     free(s->name);

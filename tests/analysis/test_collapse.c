@@ -339,6 +339,28 @@ START_TEST(test_jackknife_leaves_out_the_rows_it_says) {
 }
 END_TEST
 
+static void read_half(void *context, size_t first, size_t count, double *out) {
+    const matrix *m = context;
+    for (size_t i = 0; i < count * m->cols; i++) out[i] = 0.5 * (double)m->data[first * m->cols + i];
+}
+
+/* Spread and rank are those of all rows, whoever hands them out; clusters are the sample's. */
+START_TEST(test_all_rows_may_come_from_elsewhere_than_the_clusters) {
+    int32_t assignment[5000];
+    matrix m = mixture(5000, 24, 8, 0.7, false, assignment), half = {m.data, 2500, 24};
+    row_source all = {.rows = 5000, .cols = 24, .read = read_half, .context = &m};
+    collapse a = diagnose((collapse_input){.embeddings = m, .clusters = 8});
+    collapse b = diagnose((collapse_input){.embeddings = half, .all = &all, .clusters = 8});
+    for (int mode = 0; mode < 2; mode++) {
+        ck_assert_double_lt(fabs(b.verdicts[mode].statistic - a.verdicts[mode].statistic), 1e-9);
+        ck_assert_double_lt(fabs(b.verdicts[mode].low - a.verdicts[mode].low), 1e-9);
+    }
+    ck_assert_double_lt(fabs(2 * b.spectrum.singular_values[0] / a.spectrum.singular_values[0] - 1), 1e-9);
+    ck_assert_uint_eq(b.spectrum.n, 5000);
+    ck_assert_uint_eq(b.cluster_rows, 2500);
+}
+END_TEST
+
 START_TEST(test_quick_gives_the_same_figures_without_intervals) {
     int32_t assignment[600];
     matrix m = mixture(600, 16, 6, 0.5, false, assignment);
@@ -457,6 +479,7 @@ Suite *suite_collapse(void) {
     tcase_add_test(t, test_rows_sorted_by_class_give_the_same_figures);
     tcase_add_test(t, test_intervals_cover_what_they_estimate);
     tcase_add_test(t, test_jackknife_leaves_out_the_rows_it_says);
+    tcase_add_test(t, test_all_rows_may_come_from_elsewhere_than_the_clusters);
     tcase_add_test(t, test_quick_gives_the_same_figures_without_intervals);
     suite_add_tcase(s, t);
     t = tcase_create("words");

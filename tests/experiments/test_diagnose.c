@@ -270,6 +270,38 @@ START_TEST(test_structure_is_in_the_object) {
 }
 END_TEST
 
+/* Beyond what is kept in memory: all zeros but for the last rows, so that the file has holes and takes no room. */
+START_TEST(test_a_file_beyond_memory_is_read_in_passes) {
+    enum { ROWS = 1100000, COLS = 64, LAST = 200 };
+    write_noise("tail.npy", LAST, COLS, COLS);
+    FILE *from = fopen(at("tail.npy"), "rb"), *to = fopen(at("large.npy"), "wb");
+    char header[129] = "\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1100000, 64), }";
+    char *tail = malloc(LAST * COLS * sizeof(float));
+    size_t used = 10 + strlen(header + 10);
+    memset(header + used, ' ', 128 - used);
+    header[127] = '\n';
+    ck_assert(from && to && tail && fwrite(header, 1, 128, to) == 128);
+    fseek(from, -(long)(LAST * COLS * sizeof(float)), SEEK_END);
+    ck_assert_uint_eq(fread(tail, sizeof(float), LAST * COLS, from), LAST * COLS);
+    fseek(to, 128 + (ROWS - LAST) * COLS * (long)sizeof(float), SEEK_SET);
+    fwrite(tail, sizeof(float), LAST * COLS, to);
+    fclose(from);
+    fclose(to);
+    free(tail);
+    int64_t *labels = calloc(ROWS, sizeof *labels);
+    for (int i = 0; i < ROWS; i++) labels[i] = i >= ROWS / 2;
+    write_array("labels.npy", NPY_I64, ROWS, 0, labels);
+    free(labels);
+    json_t *root = diagnosis("large.npy --labels labels.npy");
+    ck_assert_int_eq((int)number(root, "n"), ROWS);
+    ck_assert_int_eq((int)number(root, "sample_rows"), 1 << 16);
+    ck_assert_int_eq((int)number(root, "classes"), 2);
+    ck_assert_str_eq(verdict_of(root, "representation"), "collapsed");
+    ck_assert_double_gt(number(root, "rankme"), 0.8 * COLS); /* of the rows that are not zero: no sample saw them all */
+    json_decref(root);
+}
+END_TEST
+
 START_TEST(test_a_sample_keeps_labels_with_their_rows) {
     float *x = noise(N, D, D);
     for (int i = 0; i < N; i++) x[i * D] += (float)(20 * (i % CLASSES)); /* classes are told apart by one column */
@@ -433,6 +465,7 @@ Suite *suite_diagnose(void) {
     tcase_add_test(tests, test_logits_and_their_probabilities_say_the_same);
     tcase_add_test(tests, test_a_second_view_gives_alignment_and_invariance);
     tcase_add_test(tests, test_structure_is_in_the_object);
+    tcase_add_test(tests, test_a_file_beyond_memory_is_read_in_passes);
     tcase_add_test(tests, test_a_sample_keeps_labels_with_their_rows);
     tcase_add_test(tests, test_a_run_is_diagnosed_by_its_folder);
     tcase_add_test(tests, test_broken_files_get_one_line_and_exit_code_1);

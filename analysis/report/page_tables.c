@@ -35,6 +35,20 @@ static void name_series(const study_block *b, const study_series *s, char *out, 
 
 static const char *const signs[STUDY_VERDICTS] = {"?", "●", "▲", "✕"};
 
+/* "from epoch 3": the looks at held-out images while training tell since when, seed by seed. */
+static void write_onset(FILE *out, const study_point *p, const char *mode) {
+    double first = INFINITY, last = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const json_t *onset = json_object_get(record_verdict(p->records[i], mode), "onset");
+        if (!json_is_number(onset)) continue;
+        first = fmin(first, json_number_value(onset)), last = fmax(last, json_number_value(onset));
+    }
+    if (isinf(first)) return;
+    fprintf(out, " <span class=\"sd\">from epoch %.0f", first);
+    if (last > first) fprintf(out, " to %.0f", last);
+    fputs("</span>", out);
+}
+
 /* "▲ warning 0.31"; with seeds that differ, how many say what. */
 static void write_verdict(FILE *out, const study_point *p, const char *mode) {
     size_t counts[STUDY_VERDICTS], different = 0;
@@ -51,6 +65,7 @@ static void write_verdict(FILE *out, const study_point *p, const char *mode) {
             signs[verdict], study_verdict_names[verdict]);
     if (known && verdict != STUDY_UNKNOWN)
         fprintf(out, " <span class=\"sd\">%s</span>", study_format("", sum / (double)known, number, sizeof number));
+    write_onset(out, p, mode);
     if (different > 1) {
         fputs(" <span class=\"sd\">(", out);
         for (int v = STUDY_COLLAPSED, said = 0; v >= STUDY_UNKNOWN; v--)

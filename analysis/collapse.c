@@ -11,6 +11,9 @@
 /* ---- thresholds ---------------------------------------------------------------------------------------------------
  */
 
+/* Held against matrices of known state, clear ones and what must not be mistaken for them, by test_thresholds.c:
+ * turned, scaled, with outliers, heavy tails and repeated rows. */
+
 /*
  * Spread is one minus the mean cosine of two rows. 0.02: a typical pair is 11° apart, which float noise and BatchNorm
  * reach without any input. 0.1: 26°; features behind a ReLU, all in one orthant, still spread 0.3 and more.

@@ -67,17 +67,22 @@ bool rows_check(const row_source *s, const char *name, error *err) {
 }
 
 bool rows_means(const row_source *s, double *means, error *err) {
-    enum { SLICE = 64 };
+    enum { SLICE = 128 };
     size_t d = s->cols, height = rows_tile_height(d);
     double *tile = new_tile(height, d, err), *sums = calloc(d, sizeof *sums);
     bool ok = tile && (sums || error_memory(err, d * sizeof *sums, "column sums"));
     for (size_t start = 0; ok && start < s->rows; start += height) {
         size_t rows = smaller(height, s->rows - start);
-        rows_block(s, start, rows, NULL, tile);
+        const float *x = s->floats ? s->floats + start * d : NULL;
+        if (!x) rows_block(s, start, rows, NULL, tile);
 #pragma omp parallel for schedule(static) if (rows * d > 1 << 16)
-        for (size_t slice = 0; slice < d; slice += SLICE)
-            for (size_t i = 0; i < rows; i++)
-                for (size_t j = slice; j < smaller(slice + SLICE, d); j++) sums[j] += tile[i * d + j];
+        for (size_t slice = 0; slice < d; slice += SLICE) {
+            size_t end = smaller(slice + SLICE, d);
+            for (size_t i = 0; x && i < rows; i++)
+                for (size_t j = slice; j < end; j++) sums[j] += (double)x[i * d + j];
+            for (size_t i = 0; !x && i < rows; i++)
+                for (size_t j = slice; j < end; j++) sums[j] += tile[i * d + j];
+        }
     }
     for (size_t j = 0; ok && j < d; j++) means[j] = sums[j] / (double)s->rows;
     free(tile);

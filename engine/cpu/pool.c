@@ -11,7 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { HEADER = 64 }; /* bytes, and what every block is aligned to */
+/*
+ * Small values are aligned to a cache line, large ones to a page: kernels walk several of them side by side, and where
+ * one lies a few lines beyond another (modulo a page) the processor takes its loads for loads of what was just stored.
+ */
+enum { HEADER = 64, PAGE = 4096, LARGE = 8 * PAGE };
 
 /* The header of a block, whether in use or a gap; a gap knows the next one, further up. */
 typedef struct block {
@@ -60,10 +64,23 @@ static block *cut(block *b, size_t size) {
     return rest;
 }
 
+/* Bytes from `at` to where the header of a large block may stand, its values on a page's first byte. */
+static size_t lead(const struct pool *p, const void *at, size_t size) {
+    size_t offset = (size_t)((const char *)at - p->base);
+    return size < LARGE ? 0 : (offset + HEADER + PAGE - 1) / PAGE * PAGE - HEADER - offset;
+}
+
 static block *take_gap(struct pool *p, size_t size) {
     for (block **at = &p->gaps; *at; at = &(*at)->next) {
         block *b = *at;
-        if (b->size < size) continue;
+        size_t skip = lead(p, b, size);
+        if (b->size < skip + size) continue;
+        if (skip) { /* what is skipped stays a gap */
+            block *behind = cut(b, skip);
+            behind->next = b->next;
+            at = &b->next;
+            b = *at = behind;
+        }
         block *rest = cut(b, size), *next = b->next;
         if (rest) rest->next = next;
         *at = rest ? rest : next;
@@ -80,9 +97,14 @@ static block *grow(struct pool *p, size_t size) {
     block **last = &p->gaps;
     while (*last && (*last)->next) last = &(*last)->next;
     block *gap = *last && (char *)*last + (*last)->size == p->base + p->top ? *last : NULL;
-    size_t start = p->top - (gap ? gap->size : 0);
-    if (size > p->reserved - start) return NULL;
-    if (gap) *last = NULL;
+    size_t start = p->top - (gap ? gap->size : 0), skip = lead(p, p->base + start, size);
+    if (skip > p->reserved - start || size > p->reserved - start - skip) return NULL;
+    if (skip) {
+        if (!gap) gap = *last ? ((*last)->next = (block *)(p->base + start)) : (p->gaps = (block *)(p->base + start));
+        *gap = (block){.size = skip};
+    } else if (gap)
+        *last = NULL;
+    start += skip;
     block *b = (block *)(p->base + start);
     b->size = size;
     p->top = start + size;
@@ -94,6 +116,7 @@ static block *grow(struct pool *p, size_t size) {
 void *pool_allocate(struct pool *p, size_t bytes) {
     if (bytes > p->reserved) return NULL;
     size_t size = (bytes + HEADER - 1) / HEADER * HEADER + HEADER;
+    if (size >= LARGE) size = (size + PAGE - 1) / PAGE * PAGE;
     block *b = take_gap(p, size);
     if (!b) b = grow(p, size);
     if (!b) return NULL;

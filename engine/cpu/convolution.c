@@ -1,10 +1,11 @@
 /*
- * Convolution: Winograd's algorithm where it applies, else oneDNN. The choice is made by shape alone, never by timing,
- * so that the same run gives the same bits; `direct` in the backend keeps to the direct sums.
+ * Convolution: single pixels as products, 3×3 windows by Winograd's algorithm, else oneDNN. The choice is made by shape
+ * alone, never by timing, so that the same run gives the same bits; `direct` in the backend keeps to the direct sums.
  */
 #include "engine/cpu/convolution.h"
 
 #ifndef MEWS_DOUBLE
+#include "engine/cpu/pointwise.h"
 #include "engine/cpu/winograd.h"
 
 #include <string.h>
@@ -20,17 +21,28 @@ static conv_shape shape_of(const node *n) {
     return s;
 }
 
-static bool by_winograd(const backend *b, const conv_shape *s, winograd_shape *w) {
-    *w = (winograd_shape){s->n, s->h, s->w, s->in, s->out, s->padding};
-    return !b->direct && winograd_takes(w, s->in_lanes, s->out_lanes, s->window, s->stride);
+/* Kernels of our own, which add to gradients that are there and leave the bias to us. */
+typedef struct way {
+    bool (*forward)(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y);
+    bool (*data)(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add);
+    bool (*weights)(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add);
+} way;
+
+static const way by_winograd = {winograd_forward, winograd_data, winograd_weights},
+                 by_pixel = {pointwise_forward, pointwise_data, pointwise_weights};
+
+/* NULL: oneDNN's. */
+static const way *way_for(const backend *b, const conv_shape *s) {
+    if (pointwise_takes(s)) return &by_pixel;
+    return !b->direct && winograd_takes(s) ? &by_winograd : NULL;
 }
 
 static bool conv2d_forward(backend *b, node *n) {
     conv_shape s = shape_of(n);
-    winograd_shape w;
+    const way *own = way_for(b, &s);
     real *x = n->in[0]->data, *weights = n->in[1]->data, *bias = n->in[2] ? n->in[2]->data : NULL;
-    return by_winograd(b, &s, &w) ? winograd_forward(b, &w, x, weights, bias, n->out->data)
-                                  : onednn_forward(b, &s, x, weights, bias, n->out->data);
+    return own ? own->forward(b, &s, x, weights, bias, n->out->data)
+               : onednn_forward(b, &s, x, weights, bias, n->out->data);
 }
 
 /*
@@ -105,14 +117,14 @@ static bool bias_gradient(backend *b, node *n) {
     return true;
 }
 
-static bool winograd_backward(backend *b, node *n, const winograd_shape *s) {
+static bool own_backward(backend *b, node *n, const conv_shape *s, const way *own) {
     tensor *x = n->in[0], *weights = n->in[1];
     if (wants_grad(x)) {
-        if (!winograd_data(b, s, n->out->grad, weights->data, x->grad, x->grad_ready)) return false;
+        if (!own->data(b, s, n->out->grad, weights->data, x->grad, x->grad_ready)) return false;
         grad_done(x);
     }
     if (wants_grad(weights)) {
-        if (!winograd_weights(b, s, x->data, n->out->grad, weights->grad, weights->grad_ready)) return false;
+        if (!own->weights(b, s, x->data, n->out->grad, weights->grad, weights->grad_ready)) return false;
         grad_done(weights);
     }
     return !wants_grad(n->in[2]) || bias_gradient(b, n);
@@ -120,8 +132,8 @@ static bool winograd_backward(backend *b, node *n, const winograd_shape *s) {
 
 static bool conv2d_backward(backend *b, node *n) {
     conv_shape s = shape_of(n);
-    winograd_shape w;
-    if (by_winograd(b, &s, &w)) return winograd_backward(b, n, &w);
+    const way *own = way_for(b, &s);
+    if (own) return own_backward(b, n, &s, own);
     if (wants_grad(n->in[0]) && !direct_data(b, n, &s)) return false;
     return (!wants_grad(n->in[1]) && !wants_grad(n->in[2])) || direct_weights(b, n, &s);
 }

@@ -18,8 +18,6 @@
 #include <string.h>
 
 enum {
-    STEP = 14,               /* tiles in a product's registers, by two vectors of outputs: 28 sums */
-    PAIR = 2,                /* vectors of outputs in a product */
     CACHE = 400 * 1024,      /* bytes for V: with U and M it fills a second-level cache of 1 MiB */
     SHARED_CACHE = 4 << 20,  /* bytes for both factors of the weight gradient */
     LEAST_SHARED_TILES = 128 /* per batch there: fewer, and reading the sums again costs more than the factors */
@@ -39,14 +37,12 @@ static grid grid_over(int64_t n, int64_t h, int64_t w) {
 
 static int64_t odd(int64_t lines) { return lines | 1; }
 
-static bool out_of_memory(backend *b) { return cpu_fail(b, "out of memory"); }
-
-bool winograd_takes(const winograd_shape *s, int in_lanes, int out_lanes, int64_t window, int64_t stride) {
+bool winograd_takes(const conv_shape *s) {
 #ifdef __AVX512F__
-    return window == WINDOW && stride == 1 && s->padding <= 2 && in_lanes == BLOCK_LANES && out_lanes == BLOCK_LANES &&
-           s->n * (s->h + 2 * s->padding - 2) * (s->w + 2 * s->padding - 2) > 0;
+    return s->window == WINDOW && s->stride == 1 && s->padding < WINDOW && s->in_lanes == BLOCK_LANES &&
+           s->out_lanes == BLOCK_LANES;
 #else
-    (void)s, (void)in_lanes, (void)out_lanes, (void)window, (void)stride;
+    (void)s;
     return false;
 #endif
 }
@@ -120,10 +116,6 @@ typedef struct windows {
     int64_t in, out;
 } windows;
 
-static int64_t group_count(int64_t out) { return (out / BLOCK_LANES + PAIR - 1) / PAIR; }
-
-static int group_width(int64_t out, int64_t group) { return out / BLOCK_LANES - group * PAIR < PAIR ? 1 : PAIR; }
-
 static const vec *window_slice(const windows *u, int64_t group, int point) {
     return u->values + group * PAIR * POINTS * u->in + point * u->in * group_width(u->out, group);
 }
@@ -134,7 +126,7 @@ static const vec *window_slice(const windows *u, int64_t group, int point) {
  */
 static bool windows_make(backend *b, const real *weights, int64_t in, int64_t out, bool turned, windows *u) {
     *u = (windows){b->allocate(b, (size_t)(POINTS * in * out) * sizeof(real)), in, out};
-    if (!u->values) return out_of_memory(b);
+    if (!u->values) return cpu_fail(b, "out of memory");
     int64_t blocks = out / BLOCK_LANES;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t k = 0; k < blocks; k++)
@@ -152,24 +144,7 @@ static bool windows_make(backend *b, const real *weights, int64_t in, int64_t ou
     return true;
 }
 
-/* Products --------------------------------------------------------------------------------------------------------- */
-
-/* m[tile][width] = Σ_c v[tile][c]·u[c][width] for STEP tiles; v[block][tiles][16], u[c][width]. */
-INLINE void product(const real *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width) {
-    vec sum[STEP][PAIR] = {0};
-    for (int64_t k = 0; k < blocks; k++, v += tiles * BLOCK_LANES, u += BLOCK_LANES * width)
-        for (int c = 0; c < BLOCK_LANES; c++) {
-            vec u0 = u[c * width], u1 = width > 1 ? u[c * width + 1] : u0;
-#pragma GCC unroll 14
-            for (int t = 0; t < STEP; t++) {
-                vec one = v[t * BLOCK_LANES + c] - (vec){0};
-                sum[t][0] += one * u0;
-                if (width > 1) sum[t][1] += one * u1;
-            }
-        }
-    for (int t = 0; t < STEP; t++)
-        for (int l = 0; l < width; l++) m[t * width + l] = sum[t][l];
-}
+/* Forward and data gradient ---------------------------------------------------------------------------------------- */
 
 /* x * u → y over `n` images of blocks of 16 channels. */
 typedef struct images {
@@ -185,7 +160,7 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
     int64_t v_stride = odd(in.blocks * tiles), m_stride = odd(tiles * PAIR);
     int64_t batches = (g.count + tiles - 1) / tiles, per_thread = POINTS * (v_stride + m_stride);
     vec *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof(vec));
-    if (!scratch) return out_of_memory(b);
+    if (!scratch) return cpu_fail(b, "out of memory");
 #pragma omp parallel for schedule(static) num_threads(b->threads)
     for (int64_t batch = 0; batch < batches; batch++) {
         vec *v = scratch + omp_get_thread_num() * per_thread, *m = v + POINTS * v_stride;
@@ -200,10 +175,7 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
                 for (int64_t t = 0; t < count; t += STEP) {
                     const real *from = (const real *)(v + i * v_stride + t);
                     vec *to = m + i * m_stride + t * width;
-                    if (width == PAIR)
-                        product(from, in.blocks, tiles, window_slice(u, group, i), to, PAIR);
-                    else
-                        product(from, in.blocks, tiles, window_slice(u, group, i), to, 1);
+                    product_any(from, in.blocks, tiles, window_slice(u, group, i), to, width);
                 }
             for (int l = 0; l < width; l++) {
                 int64_t block = group * PAIR + l;
@@ -218,15 +190,11 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
     return true;
 }
 
-static images images_in(const winograd_shape *s) { return (images){s->n, s->h, s->w, s->in / BLOCK_LANES}; }
+static images images_in(const conv_shape *s) { return (images){s->n, s->h, s->w, s->in / BLOCK_LANES}; }
 
-static images images_out(const winograd_shape *s) {
-    int64_t more = 2 * s->padding - (WINDOW - 1);
-    return (images){s->n, s->h + more, s->w + more, s->out / BLOCK_LANES};
-}
+static images images_out(const conv_shape *s) { return (images){s->n, s->out_h, s->out_w, s->out / BLOCK_LANES}; }
 
-bool winograd_forward(backend *b, const winograd_shape *s, const real *x, const real *weights, const real *bias,
-                      real *y) {
+bool winograd_forward(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y) {
     windows u;
     bool ok = windows_make(b, weights, s->in, s->out, false, &u) &&
               convolve(b, images_in(s), x, s->padding, &u, bias, images_out(s), y, false);
@@ -234,7 +202,7 @@ bool winograd_forward(backend *b, const winograd_shape *s, const real *x, const 
     return ok;
 }
 
-bool winograd_data(backend *b, const winograd_shape *s, const real *dy, const real *weights, real *dx, bool add) {
+bool winograd_data(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add) {
     windows u;
     bool ok = windows_make(b, weights, s->out, s->in, true, &u) &&
               convolve(b, images_out(s), dy, WINDOW - 1 - s->padding, &u, NULL, images_in(s), dx, add);
@@ -243,26 +211,6 @@ bool winograd_data(backend *b, const winograd_shape *s, const real *dy, const re
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
-
-/* sum[c][16 of a pair] += Σ_t v[t][c]·m[t] for 8 of 16 channels c; `sum` rows stand `row` vectors apart. */
-INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t tiles, vec *sum, int64_t row, int width,
-                          bool fresh) {
-    enum { ROWS = 8 };
-    vec s[ROWS][PAIR];
-    for (int c = 0; c < ROWS; c++)
-        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[c * row + l];
-    for (int64_t t = 0; t < tiles; t++) {
-        vec a = m0[t], z = width > 1 ? m1[t] : a;
-#pragma GCC unroll 8
-        for (int c = 0; c < ROWS; c++) {
-            vec one = v[t * BLOCK_LANES + c] - (vec){0};
-            s[c][0] += one * a;
-            if (width > 1) s[c][1] += one * z;
-        }
-    }
-    for (int c = 0; c < ROWS; c++)
-        for (int l = 0; l < width; l++) sum[c * row + l] = s[c][l];
-}
 
 /* Gᵀ u G of the sums [36][in][out] to weights (out, in, 3, 3). */
 static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
@@ -280,7 +228,7 @@ static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw,
         }
 }
 
-bool winograd_weights(backend *b, const winograd_shape *s, const real *x, const real *dy, real *dw, bool add) {
+bool winograd_weights(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add) {
     images in = images_in(s), out = images_out(s);
     grid g = grid_over(out.n, out.h, out.w);
     int64_t per_tile = POINTS * (s->in + s->out) * (int64_t)sizeof(real), tiles = SHARED_CACHE / per_tile;
@@ -289,7 +237,7 @@ bool winograd_weights(backend *b, const winograd_shape *s, const real *x, const 
     int64_t v_stride = odd(in.blocks * tiles), m_stride = odd(out.blocks * tiles);
     vec *sums = b->allocate(b, (size_t)(POINTS * s->in * s->out) * sizeof(real));
     vec *v = b->allocate(b, (size_t)(POINTS * (v_stride + m_stride)) * sizeof(vec)), *m = v + POINTS * v_stride;
-    bool ok = (sums && v) || out_of_memory(b);
+    bool ok = (sums && v) || cpu_fail(b, "out of memory");
 #pragma omp parallel if (ok)
     for (int64_t first = 0; ok && first < g.count; first += tiles) {
         int64_t count = g.count - first < tiles ? g.count - first : tiles;
@@ -304,18 +252,11 @@ bool winograd_weights(backend *b, const winograd_shape *s, const real *x, const 
                 transform_gradient((const vec *)dy, out.blocks, out.h, out.w, &g, first + t, k, m + k * tiles + t,
                                    m_stride);
 #pragma omp for schedule(static)
-        for (int64_t task = 0; task < POINTS * in.blocks; task++) {
-            int64_t i = task / in.blocks, k = task % in.blocks;
-            for (int64_t o = 0; o < out.blocks; o += PAIR)
-                for (int half = 0; half < 2; half++) {
-                    const real *from = (const real *)(v + i * v_stride + k * tiles) + half * (BLOCK_LANES / 2);
-                    const vec *m0 = m + i * m_stride + o * tiles;
-                    vec *to = sums + (i * s->in + k * BLOCK_LANES + half * (BLOCK_LANES / 2)) * out.blocks + o;
-                    if (o + 1 < out.blocks)
-                        outer_product(from, m0, m0 + tiles, count, to, out.blocks, PAIR, first == 0);
-                    else
-                        outer_product(from, m0, m0, count, to, out.blocks, 1, first == 0);
-                }
+        for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
+            int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;
+            const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * tiles) + c % BLOCK_LANES;
+            outer_products(from, m + i * m_stride, tiles, count, out.blocks, sums + (i * s->in + c) * out.blocks,
+                           first == 0);
         }
     }
     if (ok) window_gradients(sums, s->in, s->out, dw, add);

@@ -15,14 +15,11 @@
 #ifndef MEWS_WINOGRAD_TILES_H
 #define MEWS_WINOGRAD_TILES_H
 
-#include "engine/cpu/cpu.h"
+#include "engine/cpu/products.h"
 
 enum { TILE = 4, HALO = 6, POINTS = HALO * HALO, WINDOW = 3 };
 
-typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(64)));
-
-#define INLINE static inline __attribute__((always_inline))
-
+/* p, q, p² and q² */
 #define P 0.6875f
 #define Q 1.5f
 #define PP (P * P)

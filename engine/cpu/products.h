@@ -1,0 +1,85 @@
+/*
+ * Products held in registers, for convolutions over images in blocks of 16 channels. What is multiplied lies in tiles
+ * or pixels t, channels innermost: v[block of 16 channels][t][16]. Outputs come in groups of two blocks (the last may
+ * be one), whose weights lie together: u[channel][1 or 2 blocks]. Written for 32 registers of 512 bits; sums run in
+ * order, so the bits do not depend on how the work is shared out.
+ */
+#ifndef MEWS_PRODUCTS_H
+#define MEWS_PRODUCTS_H
+
+#include "engine/cpu/cpu.h"
+
+typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(64)));
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum {
+    STEP = 14, /* tiles in a product's registers, by two vectors of outputs: 28 sums */
+    PAIR = 2,  /* vectors of outputs in a group */
+    OUTER = 8  /* channels in an outer product's registers, by a group of outputs */
+};
+
+static inline int64_t group_count(int64_t out) { return (out / BLOCK_LANES + PAIR - 1) / PAIR; }
+
+static inline int group_width(int64_t out, int64_t group) { return out / BLOCK_LANES - group * PAIR < PAIR ? 1 : PAIR; }
+
+/* m[t][width] = Σ_c v[t][c]·u[c][width] for STEP tiles; v[block][tiles][16], u[c][width]. */
+INLINE void product(const real *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width) {
+    vec sum[STEP][PAIR] = {0};
+    for (int64_t k = 0; k < blocks; k++, v += tiles * BLOCK_LANES, u += BLOCK_LANES * width)
+        for (int c = 0; c < BLOCK_LANES; c++) {
+            vec u0 = u[c * width], u1 = width > 1 ? u[c * width + 1] : u0;
+#pragma GCC unroll 14
+            for (int t = 0; t < STEP; t++) {
+                vec one = v[t * BLOCK_LANES + c] - (vec){0};
+                sum[t][0] += one * u0;
+                if (width > 1) sum[t][1] += one * u1;
+            }
+        }
+    for (int t = 0; t < STEP; t++)
+        for (int l = 0; l < width; l++) m[t * width + l] = sum[t][l];
+}
+
+/* The same where `width` is known only now. */
+static inline void product_any(const real *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width) {
+    if (width == PAIR)
+        product(v, blocks, tiles, u, m, PAIR);
+    else
+        product(v, blocks, tiles, u, m, 1);
+}
+
+/* sum[c][16 of a pair] += Σ_t v[t][c]·m[t] for OUTER channels c; `sum` rows stand `row` vectors apart. */
+INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t tiles, vec *sum, int64_t row, int width,
+                          bool fresh) {
+    vec s[OUTER][PAIR];
+    for (int c = 0; c < OUTER; c++)
+        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[c * row + l];
+    for (int64_t t = 0; t < tiles; t++) {
+        vec a = m0[t], z = width > 1 ? m1[t] : a;
+#pragma GCC unroll 8
+        for (int c = 0; c < OUTER; c++) {
+            vec one = v[t * BLOCK_LANES + c] - (vec){0};
+            s[c][0] += one * a;
+            if (width > 1) s[c][1] += one * z;
+        }
+    }
+    for (int c = 0; c < OUTER; c++)
+        for (int l = 0; l < width; l++) sum[c * row + l] = s[c][l];
+}
+
+/*
+ * sums[c][blocks] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c of a block of v and all blocks of m, whose vectors
+ * stand `tiles` apart; written when `fresh`.
+ */
+static inline void outer_products(const real *v, const vec *m, int64_t tiles, int64_t count, int64_t blocks, vec *sums,
+                                  bool fresh) {
+    for (int64_t o = 0; o < blocks; o += PAIR) {
+        const vec *m0 = m + o * tiles;
+        if (o + 1 < blocks)
+            outer_product(v, m0, m0 + tiles, count, sums + o, blocks, PAIR, fresh);
+        else
+            outer_product(v, m0, m0, count, sums + o, blocks, 1, fresh);
+    }
+}
+
+#endif

@@ -151,15 +151,15 @@ static tensor *conv(tape *t, const layer *l, tensor *x) {
     return op_conv2d(t, x, l->weight, l->bias, l->stride, l->padding);
 }
 
-/* A convolution cheap enough to be run again, and the BatchNorm behind it. */
-static tensor *light_layer(tape *t, const layer *l, tensor *x, bool relu, int groups, bool training) {
-    tensor *h = conv(t, l, x), *y = op_batchnorm(t, h, &l->norm, NULL, relu, groups, training);
+/* A 1×1 convolution costs little to be run again, so its own output is forgotten too. */
+static tensor *project(tape *t, const layer *l, tensor *x, int groups, bool training) {
+    tensor *h = conv(t, l, x), *y = op_batchnorm(t, h, &l->norm, NULL, false, groups, training);
     tape_forget(t, h);
     return y;
 }
 
 static tensor *basic_block(tape *t, const residual *b, tensor *x, int groups, bool training) {
-    tensor *shortcut = b->projects ? light_layer(t, &b->shortcut, x, false, groups, training) : x;
+    tensor *shortcut = b->projects ? project(t, &b->shortcut, x, groups, training) : x;
     tensor *h = op_batchnorm(t, conv(t, &b->conv1, x), &b->conv1.norm, NULL, true, groups, training);
     tensor *g = conv(t, &b->conv2, h);
     tape_forget(t, h);
@@ -184,7 +184,8 @@ static tensor *falcon8_block(tape *t, const residual *b, tensor *x, int index) {
 
 tensor *backbone_forward(const backbone *net, tape *t, tensor *images, int groups, bool training) {
     tensor *x = images;
-    if (net->kind != FALCON8) x = light_layer(t, &net->stem, x, true, groups, training);
+    if (net->kind != FALCON8)
+        x = op_batchnorm(t, conv(t, &net->stem, x), &net->stem.norm, NULL, true, groups, training);
     for (int i = 0; i < net->blocks; i++)
         x = net->kind == FALCON8 ? falcon8_block(t, &net->block[i], x, i)
                                  : basic_block(t, &net->block[i], x, groups, training);

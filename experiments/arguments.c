@@ -131,7 +131,8 @@ void arguments_print(const argument_rules *rules, FILE *stream) {
         const field *row = &rules->fields->rows[i];
         char name[64], help[512];
         snprintf(name, sizeof name, "--%s", row->key);
-        snprintf(help, sizeof help, "%s (%s)", row->help, row->fallback);
-        print_option(stream, NULL, name, row->type == FIELD_CHOICE ? "NAME" : "N", help);
+        const char *value = row->type == FIELD_CHOICE ? "NAME" : row->type == FIELD_TEXT ? "FILE" : "N";
+        snprintf(help, sizeof help, *row->fallback ? "%s (%s)" : "%s", row->help, row->fallback);
+        print_option(stream, NULL, name, value, help);
     }
 }

@@ -188,6 +188,7 @@ const command command_bench = {
     .details =
         "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
         "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
-        "--out). Prints the median, least and most of the repetitions.\n",
+        "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, so\n"
+        "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
     .run = run_bench,
 };

@@ -63,7 +63,7 @@ static const char style[] =
 static const char style_cards[] =
     /* gnuplot draws ink on white: turned over, with every hue kept, it is as legible on black */
     "@media screen and (prefers-color-scheme:dark){.panels svg{filter:invert(.93) hue-rotate(180deg)}}\n"
-    ".cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,23rem),1fr));margin:1.2rem 0}\n"
+    ".cards{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,28rem),1fr));margin:1.2rem 0}\n"
     ".card{background:var(--card);border:1px solid var(--line);border-left:6px solid var(--rim);border-radius:8px;"
     "padding:.8rem 1.1rem 1rem}\n"
     ".card h3{margin:0;display:flex;flex-wrap:wrap;gap:.2rem .7rem;align-items:center}"

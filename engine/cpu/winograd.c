@@ -91,7 +91,7 @@ static void transform_gradient(const vec *images, int64_t blocks, int64_t h, int
 }
 
 /* Aᵀ m A (+ bias) to the image, cut at its edges; added to what is there when `add`. */
-static void transform_output(const vec *m, int64_t stride, vec bias, const grid *g, int64_t t, int64_t block,
+static void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
                              int64_t blocks, int64_t h, int64_t w, vec *images, bool add) {
     int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
     vec out[TILE * TILE], half[TILE * HALO];
@@ -101,11 +101,11 @@ static void transform_output(const vec *m, int64_t stride, vec bias, const grid 
     int64_t rows = h - y < TILE ? h - y : TILE, cols = w - x < TILE ? w - x : TILE;
     if (rows == TILE && cols == TILE && !add) {
         for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) to[i * w + j] = out[i * TILE + j] + bias;
+            for (int j = 0; j < TILE; j++) to[i * w + j] = out[i * TILE + j] + *bias;
         return;
     }
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) to[i * w + j] = (add ? to[i * w + j] : (vec){0}) + out[i * TILE + j] + bias;
+        for (int64_t j = 0; j < cols; j++) to[i * w + j] = (add ? to[i * w + j] : (vec){0}) + out[i * TILE + j] + *bias;
 }
 
 /* Windows ---------------------------------------------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
                 int64_t block = group * PAIR + l;
                 vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
                 for (int64_t t = 0; t < count; t++)
-                    transform_output(m + t * width + l, m_stride, plus, &g, first + t, block, out.blocks, out.h, out.w,
+                    transform_output(m + t * width + l, m_stride, &plus, &g, first + t, block, out.blocks, out.h, out.w,
                                      (vec *)y, add);
             }
         }

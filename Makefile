@@ -7,7 +7,7 @@ BUILD    := build/$(KIND)
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
-PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive
+PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive matio
 
 CFLAGS_release  := -O3 -march=native
 CFLAGS_sanitize := -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -31,7 +31,7 @@ TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%
 
 # Where the programs and headers come from, and what a fresh machine lacks of it.
 DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libyaml-dev libjansson-dev \
-                libjpeg62-turbo-dev libpng-dev libarchive-dev check gnuplot-nox fonts-dejavu-core
+                libjpeg62-turbo-dev libpng-dev libarchive-dev libmatio-dev check gnuplot-nox fonts-dejavu-core
 
 all: $(BUILD)/mews
 	@test $(KIND) != release || ln -sf $(BUILD)/mews mews # other kinds are for tests
@@ -137,8 +137,12 @@ define experiment
 	    test -e "$$DATA" || { echo "make $@: DATA: there is no file or folder $$DATA" >&2; exit 2; }; \
 	    path=$$(realpath -s "$$DATA"); base=$$(basename "$$path"); base=$${base%%.*}; \
 	    suffix=-$$(printf %s "$${base:-data}" | LC_ALL=C tr -c A-Za-z0-9_- _ | cut -c -32); kind=folder; \
-	    case $$(basename "$$path") in *cifar-10-binary*) kind=cifar10;; esac; \
-	    if test -e "$$path/data_batch_1.bin" || test -e "$$path/cifar-10-batches-bin"; then kind=cifar10; fi; \
+	    case $$(basename "$$path") in *cifar-10-binary*) kind=cifar10;; *cifar-100-binary*) kind=cifar100;; \
+	        *stl10_binary*) kind=stl10;; *tiny-imagenet-200*) kind=tiny-imagenet;; *ashion*) kind=fashion-mnist;; esac; \
+	    if test -e "$$path/data_batch_1.bin" || test -e "$$path/cifar-10-batches-bin"; then kind=cifar10; \
+	    elif test -e "$$path/train_32x32.mat"; then kind=svhn; elif test -e "$$path/train_X.bin"; then kind=stl10; \
+	    elif test -e "$$path/wnids.txt"; then kind=tiny-imagenet; elif test $$kind = folder && \
+	        ls "$$path"/train-images-idx3-ubyte* >/dev/null 2>&1; then kind=mnist; fi; \
 	    set -- "$$@" --set data.name=$$kind --set "data.path=$$path"; fi; \
 	if test -n "$$EPOCHS"; then suffix=$$suffix-$$EPOCHS-epochs; set -- "$$@" --set train.epochs=$$EPOCHS; fi; \
 	if test -n "$$SEEDS"; then \

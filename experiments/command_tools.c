@@ -86,15 +86,6 @@ static void on_import_warning(void *context, const char *line) {
     hooks->warn(hooks->context, line);
 }
 
-/* CIFAR-10's binary files are known by their names; everything else is a folder of images, packed or not. */
-static const char *guess_kind(const char *source) {
-    char path[1200];
-    snprintf(path, sizeof path, "%s/data_batch_1.bin", source);
-    FILE *file = fopen(path, "rb");
-    if (file) fclose(file);
-    return file || strstr(source, "cifar-10-b") ? "cifar10" : "folder";
-}
-
 static bool set_option(data_options *o, const char *key, const char *value, error *err) {
     const field *row = fields_require(&data_fields, key, err);
     return row && (!value || field_parse(&data_fields, row, o, value, err));
@@ -113,7 +104,9 @@ static bool run_data(const command_context *context, const arguments *args, erro
     experiment_hooks hooks = watch_on(&t, context->interrupted);
     data_options o;
     fields_defaults(&data_fields, &o);
-    if (!set_option(&o, "name", arguments_value(args, "--kind", guess_kind(source)), err) ||
+    const char *kind = arguments_value(args, "--kind", NULL);
+    if (!kind && (o.name = dataset_guess(source, err)) < 0) return false;
+    if (!set_option(&o, "name", kind, err) ||
         !set_option(&o, "path", source, err) || !set_option(&o, "size", arguments_value(args, "--size", NULL), err) ||
         !set_option(&o, "cache", arguments_value(args, "--out", NULL), err))
         return false;
@@ -139,7 +132,7 @@ const command command_data = {
     .summary = "read a folder or an archive of images once, pack and check it",
     .details =
         "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
-        "archive of CIFAR-10's binary files. Training imports what it needs by itself; this does it beforehand.\n",
+        "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet. Training imports what it needs by itself; this does it beforehand.\n",
     .run = run_data,
 };
 

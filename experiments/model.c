@@ -34,6 +34,9 @@ static bool check_views(const spec *s, error *err) {
 }
 
 static bool check_labels(const spec *s, int classes, error *err) {
+    if (s->method->labels && s->data.unlabelled)
+        return error_set(err, ERROR_USAGE, "method %s learns from labels, which data.unlabelled's images do not have",
+                         s->method->name);
     if (!s->method->labels || classes >= 2) return true;
     return error_set(err, ERROR_USAGE, "method %s learns from labels, and this data set (data.name) has %d class%s",
                      s->method->name, classes, classes == 1 ? "" : "es");

@@ -55,7 +55,7 @@ bool onset_open(onset *o, model *m, const dataset *data, run *r, error *err) {
     char path[1200];
     *o = (onset){.model = m, .data = data, .run = r};
     o->split = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
-    o->rows = choose_rows(dataset_count(data, SPLIT_TRAIN), dataset_count(data, o->split));
+    o->rows = choose_rows(dataset_count(data, SPLIT_PRETRAIN), dataset_count(data, o->split));
     if (!can_be_seen(o, err) ||
         !collapse_history_read(&o->history, run_path(r, "metrics.jsonl", path, sizeof path), err))
         return false;

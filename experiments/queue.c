@@ -31,7 +31,7 @@ static bool measure_data(measured_data *m, const data_options *options, const ex
     dataset *data = dataset_open(options, tell_import, tell_warning, (void *)hooks, err);
     if (!data) return false;
     m->options = *options;
-    m->images = dataset_count(data, SPLIT_TRAIN);
+    m->images = dataset_count(data, SPLIT_PRETRAIN);
     snprintf(m->checksum, sizeof m->checksum, "%s", dataset_checksum(data));
     dataset_close(data);
     return true;

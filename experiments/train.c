@@ -148,7 +148,7 @@ static bool work(training *t, const dataset *data, bool *interrupted, error *err
     const spec *s = t->spec;
     uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
     if (t->at.step) run_log(t->run, "going on from step %llu", (unsigned long long)t->at.step);
-    t->loader = loader_open(data, SPLIT_TRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
+    t->loader = loader_open(data, SPLIT_PRETRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
                             (uint64_t)s->train.seed, (uint32_t)epoch,
                             (uint32_t)(in_epoch * (uint64_t)s->train.accumulate), (int)s->train.loader_threads, err);
     if (!t->loader) return false;
@@ -164,7 +164,7 @@ static bool work(training *t, const dataset *data, bool *interrupted, error *err
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
     training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
-    uint32_t images = dataset_count(data, SPLIT_TRAIN);
+    uint32_t images = dataset_count(data, SPLIT_PRETRAIN);
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
     bool found, ok;
     *interrupted = false;

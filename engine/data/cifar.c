@@ -1,161 +1,125 @@
 /*
- * CIFAR-10 in its authors' binary form (Krizhevsky 2009; cs.toronto.edu/~kriz/cifar.html): data_batch_1 … 5.bin and
- * test_batch.bin, each 10,000 records of one byte of label and 3,072 bytes of image, channel by channel. They are read
- * from a directory or from the .tar.gz as it is downloaded, and keep the authors' order.
+ * CIFAR-10 and CIFAR-100 in their authors' binary form (Krizhevsky 2009; cs.toronto.edu/~kriz/cifar.html): records of
+ * one byte of label (two for CIFAR-100: one of 20 superclasses, then one of 100 classes) and 3,072 bytes of image,
+ * channel by channel. Read from a directory or from the .tar.gz as it is downloaded; or, since copies of CIFAR are
+ * often kept so, from a folder of images.
  */
-#include "engine/data/import.h"
-#include "engine/data/source.h"
+#include "engine/data/format.h"
 
-#include "engine/data/decode.h"
+#include "engine/data/guess.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <assert.h>
 
-enum { SIDE = 32, PLANE = SIDE * SIDE, RECORD = 1 + 3 * PLANE, OFFICIAL_RECORDS = 10000, CLASSES = 10, FILES = 6 };
+enum { SIDE = 32, IMAGE = 3 * SIDE * SIDE, COARSE = 20 };
 
-static const char *const files[FILES] = {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin",
-                                         "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"};
-
-static const char *const class_names[CLASSES] = {"airplane", "automobile", "bird",  "cat",  "deer",
-                                                 "dog",      "frog",       "horse", "ship", "truck"};
-
-static const char *base_name(const char *name) {
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
+static bool read_records(format_reading *r, const source_item *item, format_part *part, size_t labels, size_t label,
+                         error *err) {
+    size_t record = labels + IMAGE;
+    if (item->size == 0 || item->size % record != 0)
+        return format_refuse(r, item, err, " has %zu bytes, which is not a whole number of records of %zu bytes",
+                             item->size, record);
+    uint32_t n = (uint32_t)(item->size / record);
+    return format_add_labels(r, item, part, item->data + label, record, n, 0, err) &&
+           format_append(r, part, item->data + labels, record, n, SIDE, LAYOUT_ROWS, err);
 }
 
-/* Which of the files, or FILES. */
-static int file_index(const char *name) {
-    int i = 0;
-    while (i < FILES && strcmp(base_name(name), files[i]) != 0) i++;
-    return i;
+static bool read_10(format_reading *r, const source_item *item, format_part *part, error *err) {
+    return read_records(r, item, part, 1, 0, err);
 }
 
-static bool is_batch(const char *name) { return file_index(name) < FILES; }
-static bool none_wanted(const char *name) { return name == NULL; }
-
-/* One batch as its records lie in the pack. */
-typedef struct records {
-    uint8_t *labels;
-    uint32_t count, slot;
-} records;
-
-static bool read_batch(importer *im, const source_item *item, records *out, error *err) {
-    if (!item->data) return error_set(err, ERROR_RUN, "%s: %s: %s", im->path, item->name, item->problem);
-    if (item->size == 0 || item->size % RECORD != 0)
-        return error_set(err, ERROR_RUN, "%s: %s has %zu bytes, which is not a whole number of records of %d bytes",
-                         im->path, item->name, item->size, RECORD);
-    uint32_t n = (uint32_t)(item->size / RECORD);
-    if (n != OFFICIAL_RECORDS)
-        import_warn(im, "%s: %s holds %u images; CIFAR-10's own file holds %d", im->path, item->name, n,
-                    OFFICIAL_RECORDS);
-    uint8_t *pixels = malloc((size_t)n * 3 * PLANE);
-    *out = (records){.labels = malloc(n), .count = n, .slot = im->pack.images};
-    bool done = false;
-    if (!pixels || !out->labels) {
-        error_memory(err, item->size, item->name);
-        goto done;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        const uint8_t *record = item->data + (size_t)i * RECORD;
-        if (record[0] >= CLASSES) {
-            error_set(err, ERROR_RUN, "%s: %s: record %u has label %d; labels go from 0 to %d", im->path, item->name, i,
-                      record[0], CLASSES - 1);
-            goto done;
-        }
-        out->labels[i] = record[0];
-        for (int p = 0; p < PLANE; p++)
-            for (int k = 0; k < 3; k++) pixels[((size_t)i * PLANE + p) * 3 + k] = record[1 + k * PLANE + p];
-    }
-    done = import_append_square(im, pixels, n, SIDE, err);
-done:
-    free(pixels);
-    return done;
+static bool read_100(format_reading *r, const source_item *item, format_part *part, error *err) {
+    return read_records(r, item, part, 2, r->format->classes == COARSE ? 0 : 1, err);
 }
 
-static bool binary_import(importer *im, error *err) {
-    records batches[FILES] = {0};
-    source_item item = {0};
-    bool done = false;
-    source *from = source_open(im->path, err);
-    if (!from) return false;
-    for (uint32_t seen = 0; source_next(from, is_batch, &item, err); source_item_free(&item)) {
-        int i = item.kind == SOURCE_FILE ? file_index(item.name) : FILES;
-        if (item.kind == SOURCE_SKIPPED) import_warn(im, "%s: skipping %s: %s", im->path, item.name, item.problem);
-        if (i == FILES) continue;
-        if (batches[i].labels) {
-            error_set(err, ERROR_RUN, "%s holds %s twice", im->path, files[i]);
-            goto done;
-        }
-        if (!read_batch(im, &item, &batches[i], err)) goto done;
-        import_progress(im, "importing CIFAR-10", ++seen, FILES);
-    }
-    if (err->code) goto done;
-    for (int c = 0; c < CLASSES; c++)
-        if (!pack_add_class(&im->pack, class_names[c], err)) goto done;
-    for (int i = 0; i < FILES; i++) {
-        if (!batches[i].labels) {
-            error_set(err, ERROR_RUN, "%s holds no %s, which belongs to CIFAR-10", im->path, files[i]);
-            goto done;
-        }
-        int split = i == FILES - 1 ? PACK_TEST : PACK_TRAIN;
-        for (uint32_t j = 0; j < batches[i].count; j++)
-            if (!pack_add_sample(&im->pack, split, batches[i].slot + j, batches[i].labels[j], err)) goto done;
-    }
-    done = true;
-done:
-    for (int i = 0; i < FILES; i++) free(batches[i].labels);
-    source_item_free(&item);
-    source_close(from);
-    return done;
-}
+static const char *const names_10[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+                                       "dog",      "frog",       "horse", "ship", "truck"};
 
-/* ---- What is at a path ---- */
+static const char *const names_100[] = {
+    "apple",      "aquarium_fish", "baby",         "bear",       "beaver",      "bed",         "bee",
+    "beetle",     "bicycle",       "bottle",       "bowl",       "boy",         "bridge",      "bus",
+    "butterfly",  "camel",         "can",          "castle",     "caterpillar", "cattle",      "chair",
+    "chimpanzee", "clock",         "cloud",        "cockroach",  "couch",       "crab",        "crocodile",
+    "cup",        "dinosaur",      "dolphin",      "elephant",   "flatfish",    "forest",      "fox",
+    "girl",       "hamster",       "house",        "kangaroo",   "keyboard",    "lamp",        "lawn_mower",
+    "leopard",    "lion",          "lizard",       "lobster",    "man",         "maple_tree",  "motorcycle",
+    "mountain",   "mouse",         "mushroom",     "oak_tree",   "orange",      "orchid",      "otter",
+    "palm_tree",  "pear",          "pickup_truck", "pine_tree",  "plain",       "plate",       "poppy",
+    "porcupine",  "possum",        "rabbit",       "raccoon",    "ray",         "road",        "rocket",
+    "rose",       "sea",           "seal",         "shark",      "shrew",       "skunk",       "skyscraper",
+    "snail",      "snake",         "spider",       "squirrel",   "streetcar",   "sunflower",   "sweet_pepper",
+    "table",      "tank",          "telephone",    "television", "tiger",       "tractor",     "train",
+    "trout",      "tulip",         "turtle",       "wardrobe",   "whale",       "willow_tree", "wolf",
+    "woman",      "worm"};
 
-typedef enum content { CONTENT_ERROR, CONTENT_NEITHER, CONTENT_CIFAR, CONTENT_IMAGES } content;
+static const char *const names_20[COARSE] = {"aquatic_mammals",
+                                             "fish",
+                                             "flowers",
+                                             "food_containers",
+                                             "fruit_and_vegetables",
+                                             "household_electrical_devices",
+                                             "household_furniture",
+                                             "insects",
+                                             "large_carnivores",
+                                             "large_man-made_outdoor_things",
+                                             "large_natural_outdoor_scenes",
+                                             "large_omnivores_and_herbivores",
+                                             "medium_mammals",
+                                             "non-insect_invertebrates",
+                                             "people",
+                                             "reptiles",
+                                             "small_mammals",
+                                             "trees",
+                                             "vehicles_1",
+                                             "vehicles_2"};
 
-/* The first file of either kind decides. */
-static content look_into(const char *path, error *err) {
-    content what = CONTENT_NEITHER;
-    error local = {0};
-    source_item item;
-    source *from = source_open(path, err);
-    if (!from) return CONTENT_ERROR;
-    while (what == CONTENT_NEITHER && source_next(from, none_wanted, &item, &local)) {
-        if (item.kind == SOURCE_FILE && is_batch(item.name))
-            what = CONTENT_CIFAR;
-        else if (item.kind == SOURCE_FILE && decode_is_image(item.name))
-            what = CONTENT_IMAGES;
-        source_item_free(&item);
-    }
-    source_close(from);
-    if (!local.code) return what;
-    error_set(err, local.code, "%s", local.text);
-    return CONTENT_ERROR;
-}
+static_assert(sizeof names_100 / sizeof *names_100 == 100, "CIFAR-100 has 100 classes");
 
-static bool neither(const char *path, error *err) {
-    return error_set(err, ERROR_USAGE, "%s holds neither images (JPEG, PNG) nor CIFAR-10's binary files (%s, …)", path,
-                     files[0]);
-}
+const format format_cifar10 = {
+    .title = "CIFAR-10",
+    .classes = 10,
+    .class_names = names_10,
+    .parts = 6,
+    .part = {{.split = PACK_TRAIN, .official = 10000},
+             {.split = PACK_TRAIN, .official = 10000},
+             {.split = PACK_TRAIN, .official = 10000},
+             {.split = PACK_TRAIN, .official = 10000},
+             {.split = PACK_TRAIN, .official = 10000},
+             {.split = PACK_TEST, .official = 10000}},
+    .files = 6,
+    .file = {{"data_batch_1.bin", 0, false, read_10},
+             {"data_batch_2.bin", 1, false, read_10},
+             {"data_batch_3.bin", 2, false, read_10},
+             {"data_batch_4.bin", 3, false, read_10},
+             {"data_batch_5.bin", 4, false, read_10},
+             {"test_batch.bin", 5, false, read_10}},
+};
 
-int dataset_guess(const char *path, error *err) {
-    content what = look_into(path, err);
-    const field *row = fields_find(&data_fields, "name");
-    const char *name = what == CONTENT_CIFAR ? "cifar10" : "folder";
-    if (what == CONTENT_NEITHER) neither(path, err);
-    if (what == CONTENT_ERROR || what == CONTENT_NEITHER) return -1;
-    for (int i = 0; row->choices[i]; i++)
-        if (strcmp(row->choices[i], name) == 0) return i;
-    return -1;
-}
+const format format_cifar100 = {
+    .title = "CIFAR-100",
+    .classes = 100,
+    .class_names = names_100,
+    .parts = 2,
+    .part = {{.split = PACK_TRAIN, .official = 50000}, {.split = PACK_TEST, .official = 10000}},
+    .files = 2,
+    .file = {{"train.bin", 0, false, read_100}, {"test.bin", 1, false, read_100}},
+};
 
-bool cifar_import(importer *im, error *err) {
-    switch (look_into(im->path, err)) {
-    case CONTENT_CIFAR: return binary_import(im, err);
+/* The binary files if they are there, else images. */
+static bool import_either(importer *im, const format *f, error *err) {
+    switch (guess_content(im->path, f, err)) {
+    case CONTENT_FORMAT: return format_import(im, f, err);
     case CONTENT_IMAGES: return folder_import(im, err);
-    case CONTENT_NEITHER: return neither(im->path, err);
+    case CONTENT_NEITHER:
+        return error_set(err, ERROR_USAGE, "%s holds neither images (JPEG, PNG) nor %s's binary files (%s, …)",
+                         im->path, f->title, f->file[0].name);
     default: return false;
     }
+}
+
+bool cifar_import(importer *im, error *err) { return import_either(im, &format_cifar10, err); }
+
+bool cifar100_import(importer *im, error *err) {
+    format f = format_cifar100;
+    if (im->options->labels == LABELS_COARSE) f.classes = COARSE, f.class_names = names_20;
+    return import_either(im, &f, err);
 }

@@ -8,15 +8,14 @@
 
 #include "engine/data/import.h"
 #include "engine/data/pack.h"
+#include "engine/data/select.h"
 #include "engine/data/shapes.h"
 #include "engine/data/source.h"
 #include "engine/file.h"
-#include "engine/rng.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,17 +23,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_SHAPES, NAME_CIFAR10, NAME_FOLDER };
+enum { NAME_SHAPES };
 
-enum { IMPORT_VERSION = 1 }; /* goes up when an importer starts to make other images or another order */
+enum {
+    IMPORT_VERSION = 1,
+    MAX_LISTED = 1 << 16
+}; /* goes up when an importer starts to make other images or another order */
 
-static const char *const names[] = {"shapes", "cifar10", "folder", NULL};
+static const char *const names[] = {"shapes", "cifar10",       "cifar100",      "svhn",   "stl10",
+                                    "mnist",  "fashion-mnist", "tiny-imagenet", "folder", NULL};
+static const char *const labels[] = {"fine", "coarse", NULL};
 
 #define ROW(member) .key = #member, .offset = offsetof(data_options, member)
 
 static const field rows[] = {
     {ROW(name), .type = FIELD_CHOICE, .fallback = "shapes", .choices = names, .identity = true,
-     .help = "data set: shapes (drawn by the program), cifar10 (binary files, or images as folder), folder (images)"},
+     .help = "data set: shapes (drawn by the program); cifar10, cifar100 (binary files, or images as folder); svhn "
+             "(.mat); stl10 (binary); mnist, fashion-mnist (IDX); tiny-imagenet (as published); folder (images)"},
     {ROW(path), .type = FIELD_TEXT, .fallback = "", .help = "directory or archive (tar, zip); unused by shapes"},
     {ROW(size), .type = FIELD_INT, .fallback = "32", .min = 8, .max = 512, .identity = true,
      .help = "side of the square images, pixels; others are resized and cropped to it"},
@@ -42,8 +47,18 @@ static const field rows[] = {
      .help = "train on the first N of a seeded shuffle of the training split; 0 = all"},
     {ROW(validation), .type = FIELD_REAL, .fallback = "0", .min = 0, .max = 0.9, .identity = true,
      .help = "share of the training split held out to choose settings on; comes off before limit"},
+    {ROW(imbalance), .type = FIELD_REAL, .fallback = "1", .min = 1, .max = 1e6, .identity = true,
+     .help = "long tail: training images of the first class for each of the last, falling exponentially; 1 = as it is"},
+    {ROW(classes), .type = FIELD_TEXT, .fallback = "", .identity = true,
+     .help = "only these classes, by name: [cat, dog]; empty = all"},
+    {ROW(class_list), .type = FIELD_TEXT, .fallback = "",
+     .help = "file that names a class folder a line (ImageNet-100): only these are imported; empty = all"},
+    {ROW(labels), .type = FIELD_CHOICE, .fallback = "fine", .choices = labels, .identity = true,
+     .help = "of cifar100: fine (100 classes) or coarse (20 superclasses)"},
+    {ROW(unlabelled), .type = FIELD_BOOL, .fallback = "false", .identity = true,
+     .help = "of stl10: pretrain on the images without labels, too (2.7 GB to read)"},
     {ROW(seed), .type = FIELD_INT, .fallback = "0", .min = 0, .max = 0x1p53, .identity = true,
-     .help = "seed of the shuffle behind limit and validation"},
+     .help = "seed of the shuffle behind limit, validation and imbalance"},
     {ROW(cache), .type = FIELD_TEXT, .fallback = "",
      .help = "folder of packed data sets; empty = $XDG_CACHE_HOME/mews or ~/.cache/mews"},
 };
@@ -53,8 +68,7 @@ const field_table data_fields = {"data", rows, sizeof rows / sizeof *rows, sizeo
 struct dataset {
     pack pack;
     int name;
-    uint32_t *order; /* a shuffle of the training split: validation first, then training */
-    uint32_t first[SPLIT_COUNT], counts[SPLIT_COUNT];
+    selection chosen;
     char *file;
 };
 
@@ -74,28 +88,78 @@ static bool cache_folder(const data_options *options, char out[PATH_MAX], error 
     return n < PATH_MAX || error_set(err, ERROR_USAGE, "the path of data.cache is too long");
 }
 
+/* Where the images come from: data.path, or without one what was fetched before. */
+static bool find_source(const data_options *options, const char *folder, char path[PATH_MAX], error *err) {
+    (void)folder;
+    snprintf(path, PATH_MAX, "%s", options->path);
+    return options->path[0] || options->name == NAME_SHAPES ||
+           error_set(err, ERROR_USAGE, "data.name %s needs data.path, a directory or an archive", names[options->name]);
+}
+
+/* What the import depends on besides the source: another variant is another file, so that a sweep may go to and fro. */
+static bool describe_variant(const data_options *options, char out[256], error *err) {
+    char sum[65] = "";
+    const char *name = names[options->name];
+    if (options->labels == LABELS_COARSE && strcmp(name, "cifar100") != 0)
+        return error_set(err, ERROR_USAGE, "data.labels coarse is for cifar100 only, not for %s", name);
+    if (options->unlabelled && strcmp(name, "stl10") != 0)
+        return error_set(err, ERROR_USAGE, "data.unlabelled is for stl10 only; %s has no unlabelled images", name);
+    if (options->class_list[0]) {
+        size_t size;
+        if (strcmp(name, "folder") != 0)
+            return error_set(err, ERROR_USAGE, "data.class_list is for data.name folder only; for %s see data.classes",
+                             name);
+        char *text = file_read(options->class_list, &size, err);
+        if (!text) return err->code = ERROR_USAGE, error_prefix(err, "data.class_list");
+        file_sha256(text, size, sum);
+        free(text);
+        sum[12] = '\0';
+    }
+    snprintf(out, 256, "%s%s%s%s", options->labels == LABELS_COARSE ? "-coarse" : "",
+             options->unlabelled ? "-unlabelled" : "", sum[0] ? "-" : "", sum);
+    return true;
+}
+
 /* The packed file's path in `file`, and in `source` the sum of all that its content depends on. */
-static bool identify(const data_options *options, const char *folder, char **file, char source[65], error *err) {
-    char text[PATH_MAX + 256], print[65] = "", where[65] = "";
+static bool identify(const data_options *options, const char *path, const char *folder, char **file, char source[65],
+                     error *err) {
+    char text[PATH_MAX + 512], print[65] = "", where[65] = "", variant[256];
+    if (!describe_variant(options, variant, err)) return false;
     if (options->name != NAME_SHAPES) {
         char real[PATH_MAX];
-        if (!options->path[0])
-            return error_set(err, ERROR_USAGE, "data.name %s needs data.path, a directory or an archive",
-                             names[options->name]);
-        if (!source_fingerprint(options->path, print, err)) return error_prefix(err, "data.path");
-        if (!realpath(options->path, real))
-            return error_set(err, ERROR_USAGE, "data.path: cannot read %s: %s", options->path, strerror(errno));
+        if (!source_fingerprint(path, print, err)) return error_prefix(err, "data.path");
+        if (!realpath(path, real))
+            return error_set(err, ERROR_USAGE, "data.path: cannot read %s: %s", path, strerror(errno));
         file_sha256(real, strlen(real), where);
         where[12] = '\0';
     }
-    snprintf(text, sizeof text, "%s %s %lld %d %d", names[options->name], print, (long long)options->size,
+    snprintf(text, sizeof text, "%s%s %s %lld %d %d", names[options->name], variant, print, (long long)options->size,
              IMPORT_VERSION, SHAPES_VERSION);
     file_sha256(text, strlen(text), source);
-    int n = asprintf(file, "%s/%s-%lld%s%s.mews", folder, names[options->name], (long long)options->size,
+    int n = asprintf(file, "%s/%s%s-%lld%s%s.mews", folder, names[options->name], variant, (long long)options->size,
                      where[0] ? "-" : "", where);
     if (n >= 0) return true;
     *file = NULL;
     return error_memory(err, PATH_MAX, "a file's name");
+}
+
+/* The first word of every line of data.class_list, sorted; what follows it, and lines after a #, are for people. */
+static bool read_class_list(importer *im, char **text, const char ***listed, error *err) {
+    const char *path = im->options->class_list;
+    size_t count = 0;
+    if (!path[0]) return true;
+    if (!(*text = file_read(path, NULL, err))) return error_prefix(err, "data.class_list");
+    *listed = calloc(MAX_LISTED + 1, sizeof **listed);
+    if (!*listed) return error_memory(err, MAX_LISTED * sizeof **listed, "a list of classes");
+    char *rest = *text;
+    for (char *line; (line = strsep(&rest, "\r\n"));) {
+        char *word = strsep(&line, " \t,");
+        if (!*word || *word == '#') continue;
+        if (count == MAX_LISTED) return error_set(err, ERROR_USAGE, "%s names more than %d classes", path, MAX_LISTED);
+        (*listed)[count++] = word;
+    }
+    im->listed = *listed;
+    return count > 0 || error_set(err, ERROR_USAGE, "data.class_list: %s names no class", path);
 }
 
 /* ---- Importing, one process at a time ---- */
@@ -126,12 +190,19 @@ static int lock_take(const char *path, error *err) {
 }
 
 static bool import(const data_options *options, const char *file, const char source[65], importer *im, error *err) {
-    static bool (*const importers[])(importer *, error *) = {shapes_import, cifar_import, folder_import};
-    bool done = pack_begin(&im->pack, file, im->size, err) && importers[options->name](im, err);
+    static bool (*const importers[])(importer *, error *) = {shapes_import,  cifar_import,         cifar100_import,
+                                                             svhn_import,    stl10_import,         mnist_import,
+                                                             fashion_import, tiny_imagenet_import, folder_import};
+    char *text = NULL;
+    const char **listed = NULL;
+    bool done = read_class_list(im, &text, &listed, err) && pack_begin(&im->pack, file, im->size, err) &&
+                importers[options->name](im, err);
     if (done && im->pack.lists[PACK_TRAIN].count == 0)
-        done = error_set(err, ERROR_RUN, "%s: no images to train on", options->path);
+        done = error_set(err, ERROR_RUN, "%s: no images to train on", im->path);
     if (done) done = pack_finish(&im->pack, source, err);
     pack_abandon(&im->pack);
+    free(listed);
+    free(text);
     return done;
 }
 
@@ -161,38 +232,24 @@ done:
     return done;
 }
 
-/* ---- Splits ---- */
-
-static bool choose_samples(dataset *set, const data_options *options, error *err) {
-    uint32_t all = set->pack.counts[PACK_TRAIN];
-    uint32_t validation = (uint32_t)llround(options->validation * all), training = all - validation;
-    if (training == 0) return error_set(err, ERROR_USAGE, "data.validation leaves none of %u images to train on", all);
-    if (options->limit > 0 && options->limit < training) training = (uint32_t)options->limit;
-    set->order = malloc(all * sizeof *set->order);
-    if (!set->order) return error_memory(err, all * sizeof *set->order, "a data set's order");
-    for (uint32_t i = 0; i < all; i++) set->order[i] = i;
-    rng random = rng_stream((uint64_t)options->seed, RNG_SUBSET, 0, 0, 0);
-    rng_shuffle(&random, set->order, all);
-    set->first[SPLIT_TRAIN] = validation;
-    set->counts[SPLIT_TRAIN] = training;
-    set->counts[SPLIT_VALIDATION] = validation;
-    set->counts[SPLIT_TEST] = set->pack.counts[PACK_TEST];
-    return true;
-}
+/* ---- Opening ---- */
 
 dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
                       void *context, error *err) {
     importer im = {
-        .path = options->path, .size = (int)options->size, .progress = progress, .warn = warn, .context = context};
-    char folder[PATH_MAX], source[65];
+        .options = options, .size = (int)options->size, .progress = progress, .warn = warn, .context = context};
+    char folder[PATH_MAX], path[PATH_MAX], source[65];
     dataset *set = calloc(1, sizeof *set);
     if (!set) {
         error_memory(err, sizeof *set, "a data set");
         return NULL;
     }
     set->name = options->name;
-    if (cache_folder(options, folder, err) && identify(options, folder, &set->file, source, err) &&
-        open_or_import(&set->pack, options, folder, set->file, source, &im, err) && choose_samples(set, options, err))
+    im.path = path;
+    if (cache_folder(options, folder, err) && find_source(options, folder, path, err) &&
+        identify(options, path, folder, &set->file, source, err) &&
+        open_or_import(&set->pack, options, folder, set->file, source, &im, err) &&
+        selection_make(&set->chosen, &set->pack, options, err))
         return set;
     dataset_close(set);
     return NULL;
@@ -201,33 +258,40 @@ dataset *dataset_open(const data_options *options, dataset_progress progress, vo
 void dataset_close(dataset *set) {
     if (!set) return;
     pack_close(&set->pack);
-    free(set->order);
+    selection_free(&set->chosen);
     free(set->file);
     free(set);
 }
 
 /* ---- Looking ---- */
 
-static int packed_split(dataset_split split) { return split == SPLIT_TEST ? PACK_TEST : PACK_TRAIN; }
-
-static uint32_t packed_index(const dataset *set, dataset_split split, uint32_t i) {
-    return split == SPLIT_TEST ? i : set->order[set->first[split] + i];
-}
-
 const char *dataset_name(const dataset *set) { return names[set->name]; }
 int dataset_size(const dataset *set) { return set->pack.size; }
-int dataset_classes(const dataset *set) { return (int)set->pack.classes; }
-const char *dataset_class_name(const dataset *set, int label) { return set->pack.class_names[label]; }
+int dataset_classes(const dataset *set) { return (int)set->chosen.classes; }
+const char *dataset_class_name(const dataset *set, int label) { return set->pack.class_names[set->chosen.kept[label]]; }
+
 const char *dataset_checksum(const dataset *set) { return set->pack.checksum; }
 const float *dataset_mean(const dataset *set) { return set->pack.mean; }
 const float *dataset_std(const dataset *set) { return set->pack.std; }
-uint32_t dataset_count(const dataset *set, dataset_split split) { return set->counts[split]; }
+uint32_t dataset_count(const dataset *set, dataset_split split) { return set->chosen.counts[split]; }
 bool dataset_verify(const dataset *set, error *err) { return pack_verify(&set->pack, set->file, err); }
 
+/* The packed list that holds sample i, and its place there. */
+static int packed_place(const dataset *set, dataset_split split, uint32_t *i) {
+    *i = set->chosen.samples[split][*i];
+    if (split == SPLIT_TEST) return PACK_TEST;
+    if (*i < set->pack.counts[PACK_TRAIN]) return PACK_TRAIN;
+    *i -= set->pack.counts[PACK_TRAIN];
+    return PACK_UNLABELLED;
+}
+
 int dataset_label(const dataset *set, dataset_split split, uint32_t i) {
-    return (int)set->pack.labels[packed_split(split)][packed_index(set, split, i)];
+    int from = packed_place(set, split, &i);
+    uint32_t label = set->pack.labels[from][i];
+    return label == PACK_NO_LABEL ? -1 : set->chosen.renumbered[label];
 }
 
 const uint8_t *dataset_image(const dataset *set, dataset_split split, uint32_t i) {
-    return pack_image(&set->pack, packed_split(split), packed_index(set, split, i));
+    int from = packed_place(set, split, &i);
+    return pack_image(&set->pack, from, i);
 }

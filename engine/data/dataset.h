@@ -1,7 +1,7 @@
 /*
  * Data sets: labelled images of one size, 8-bit RGB, in a training and a test split. Whatever the source (the built-in
- * drawings, CIFAR's binary files, a folder or an archive of images), it is imported once into one packed, checksummed
- * file that is memory-mapped from then on. Labels are for evaluation; pretraining never looks at them.
+ * drawings, the files of a published format, a folder or an archive of images), it is imported once into one packed,
+ * checksummed file that is memory-mapped from then on. Labels are for evaluation; pretraining never looks at them.
  */
 #ifndef MEWS_DATASET_H
 #define MEWS_DATASET_H
@@ -11,16 +11,25 @@
 
 #include <stdint.h>
 
-typedef enum dataset_split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_COUNT } dataset_split;
+/* SPLIT_PRETRAIN is what is trained on without labels: SPLIT_TRAIN, and under data.unlabelled what has no labels too.
+ */
+typedef enum dataset_split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_PRETRAIN, SPLIT_COUNT } dataset_split;
+
+enum { LABELS_FINE, LABELS_COARSE };
 
 typedef struct data_options {
-    int name;                    /* choice: shapes, cifar10, folder */
-    char path[FIELD_TEXT_SIZE];  /* directory or archive; unused by shapes */
-    int64_t size;                /* side of the square images, pixels */
-    int64_t limit;               /* train on the first N of a seeded shuffle of the training split; 0 = all */
-    double validation;           /* share of the training split held out for choosing settings; it comes off first */
-    int64_t seed;                /* of the shuffle behind limit and validation */
-    char cache[FIELD_TEXT_SIZE]; /* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
+    int name;                      /* choice: shapes, cifar10, … */
+    char path[FIELD_TEXT_SIZE];    /* directory or archive; unused by shapes */
+    int64_t size;                  /* side of the square images, pixels */
+    int64_t limit;                 /* train on the first N of a seeded shuffle of the training split; 0 = all */
+    double validation;             /* share of the training split held out for choosing settings; it comes off first */
+    double imbalance;              /* images of the first class per image of the last one, exponentially in between */
+    char classes[FIELD_TEXT_SIZE]; /* names, separated by commas, brackets allowed: only these; "" = all */
+    char class_list[FIELD_TEXT_SIZE]; /* file with a class folder a line: only these are imported; "" = all */
+    int labels;                       /* LABELS_: of CIFAR-100 */
+    bool unlabelled;                  /* pretrain on STL-10's unlabelled images, too */
+    int64_t seed;                     /* of the shuffle behind limit, validation and imbalance */
+    char cache[FIELD_TEXT_SIZE];      /* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
 } data_options;
 
 extern const field_table data_fields;
@@ -33,6 +42,8 @@ typedef void (*dataset_progress)(void *context, const char *what, uint64_t done,
 /*
  * Opens the data set, importing it into the cache on first use. The training and validation splits are shuffled by
  * data.seed; the test split keeps the source's order, or takes the classes in turn where the source is a folder.
+ * data.classes numbers its classes anew, in the source's order, in every split; data.imbalance thins the training split
+ * alone.
  * Warnings (images skipped) go to `warn`, a line each. Errors name the file and what is wrong with it.
  */
 dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
@@ -50,11 +61,11 @@ const float *dataset_std(const dataset *set);
 /* Reads every image and holds it against the checksum. */
 bool dataset_verify(const dataset *set, error *err);
 
-/* The choice of data.name that fits what is at `path`: CIFAR-10's binary files, or a folder; −1 with ERROR_USAGE. */
+/* The choice of data.name that fits the files at `path`; −1 with ERROR_USAGE when nothing there is known. */
 int dataset_guess(const char *path, error *err);
 
 uint32_t dataset_count(const dataset *set, dataset_split split);
-int dataset_label(const dataset *set, dataset_split split, uint32_t i);
+int dataset_label(const dataset *set, dataset_split split, uint32_t i); /* −1 where there is none */
 /* size × size × 3 bytes, row-major RGB, inside the mapped file. */
 const uint8_t *dataset_image(const dataset *set, dataset_split split, uint32_t i);
 

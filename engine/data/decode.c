@@ -27,6 +27,7 @@ typedef struct batch {
 } batch;
 
 typedef struct reader {
+    const importer *im;
     source *from;
     int most; /* files a batch */
     batch *batches;
@@ -47,6 +48,11 @@ bool decode_is_image(const char *name) {
 
 /* ---- The reading thread ---- */
 
+static source_want choose_images(const void *context, const char *name) {
+    const importer *im = context;
+    return decode_is_image(name) && (!im->wanted || im->wanted(im, name)) ? SOURCE_READ : SOURCE_PASS;
+}
+
 static bool is_of_interest(const source_item *item) { return item->kind != SOURCE_FILE || item->data || item->problem; }
 
 static void fill(reader *r, batch *b) {
@@ -54,7 +60,7 @@ static void fill(reader *r, batch *b) {
     b->count = 0;
     while (b->count < r->most && bytes < BATCH_BYTES) {
         source_item *item = &b->items[b->count];
-        if (!source_next(r->from, decode_is_image, item, &r->err)) {
+        if (!source_next(r->from, choose_images, r->im, item, &r->err)) {
             b->last = true;
             return;
         }
@@ -146,6 +152,8 @@ static bool keep_batch(importer *im, batch *b, uint8_t *pixels, found *f, error 
         source_item *item = &b->items[i];
         if (item->kind == SOURCE_SKIPPED) {
             import_warn(im, "%s: skipping %s: %s", im->path, item->name, item->problem);
+        } else if (item->kind == SOURCE_FOLDER && im->wanted && !im->wanted(im, item->name)) {
+            source_item_free(item);
         } else if (item->kind == SOURCE_FOLDER) {
             if (!grow(&f->folders, f->folder_count, &f->folder_capacity, sizeof *f->folders, err)) return false;
             f->folders[f->folder_count++] = item->name;
@@ -186,7 +194,7 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
 bool decode_source(importer *im, source *from, found *out, error *err) {
     size_t each = (size_t)im->size * (size_t)im->size * 3;
     int most = (int)(BATCH_PIXEL_BYTES / each);
-    reader r = {.from = from, .most = most < BATCH_FILES ? most : BATCH_FILES};
+    reader r = {.im = im, .from = from, .most = most < BATCH_FILES ? most : BATCH_FILES};
     bool done = false;
     pthread_t thread;
     uint8_t *pixels = malloc((size_t)r.most * each);

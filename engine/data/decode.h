@@ -31,4 +31,7 @@ bool decode_is_image(const char *name);
 bool decode_source(importer *im, source *from, found *out, error *err);
 void found_free(found *f);
 
+/* Classes, splits and order of the images found, by their names; see folder.c. */
+bool folder_arrange(importer *im, const found *f, error *err);
+
 #endif

@@ -144,6 +144,15 @@ static bool check_classes(const importer *im, const classes *c, const found *f, 
     return true;
 }
 
+static bool check_listed(const importer *im, const classes *c, error *err) {
+    for (const char *const *l = im->listed; l && *l; l++) {
+        uint32_t at = class_find(c, (place){FOLDER_TRAIN, *l, strlen(*l)});
+        if (at == c->count || strcmp(c->names[at], *l) != 0)
+            return error_set(err, ERROR_USAGE, "%s holds no class `%s`, which data.class_list names", im->path, *l);
+    }
+    return true;
+}
+
 /* ---- Samples ---- */
 
 static int by_class_and_name(const void *a, const void *b) {
@@ -216,24 +225,33 @@ done:
     return done;
 }
 
+bool folder_arrange(importer *im, const found *f, error *err) {
+    classes c = {0};
+    bool split = false;
+    int class_depth = 0;
+    if (f->count == 0) return error_set(err, ERROR_RUN, "%s holds no images (JPEG, PNG)", im->path);
+    for (uint32_t i = 0; i < f->count && !split; i++) split = place_in_split(f->images[i].name).name != NULL;
+    for (uint32_t i = 0; i < f->count && !split; i++)
+        if (depth(f->images[i].name) > class_depth) class_depth = depth(f->images[i].name);
+    bool done = collect_classes(&c, f, split, class_depth, err) && list_samples(im, f, &c, split, err) &&
+                check_classes(im, &c, f, split, class_depth, err) && check_listed(im, &c, err);
+    classes_free(&c);
+    return done;
+}
+
+/* Does the image, or the folder, lie in a class that data.class_list names? */
+static bool is_listed(const importer *im, const char *name) {
+    for (const char *part = name, *slash; (slash = strchr(part, '/')); part = slash + 1)
+        for (const char *const *l = im->listed; *l; l++)
+            if (strncmp(part, *l, (size_t)(slash - part)) == 0 && !(*l)[slash - part]) return true;
+    return false;
+}
+
 bool folder_import(importer *im, error *err) {
     found f = {0};
-    classes c = {0};
-    bool done = false, split = false;
-    int class_depth = 0;
+    if (im->listed) im->wanted = is_listed;
     source *from = source_open(im->path, err);
-    if (!from || !decode_source(im, from, &f, err)) goto done;
-    if (f.count == 0) {
-        error_set(err, ERROR_RUN, "%s holds no images (JPEG, PNG)", im->path);
-        goto done;
-    }
-    for (uint32_t i = 0; i < f.count && !split; i++) split = place_in_split(f.images[i].name).name != NULL;
-    for (uint32_t i = 0; i < f.count && !split; i++)
-        if (depth(f.images[i].name) > class_depth) class_depth = depth(f.images[i].name);
-    done = collect_classes(&c, &f, split, class_depth, err) && list_samples(im, &f, &c, split, err) &&
-           check_classes(im, &c, &f, split, class_depth, err);
-done:
-    classes_free(&c);
+    bool done = from && decode_source(im, from, &f, err) && folder_arrange(im, &f, err);
     found_free(&f);
     source_close(from);
     return done;

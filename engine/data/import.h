@@ -8,7 +8,9 @@
 #include "engine/data/dataset.h"
 #include "engine/data/pack.h"
 
-typedef struct importer {
+typedef struct importer importer;
+
+struct importer {
     const char *path; /* source: directory or archive; unused by shapes */
     int size;         /* side of the packed images */
     pack_writer pack;
@@ -16,7 +18,10 @@ typedef struct importer {
     void (*warn)(void *, const char *);
     void *context;
     bool enlarged; /* said already that images are scaled up */
-} importer;
+    const data_options *options;
+    bool (*wanted)(const importer *im, const char *name); /* which images are decoded; NULL = all */
+    const char *const *listed; /* what data.class_list names, sorted and NULL-terminated; NULL = every class */
+};
 
 void import_progress(importer *im, const char *what, uint64_t done, uint64_t total);
 void import_warn(importer *im, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -29,6 +34,12 @@ bool import_append_square(importer *im, const uint8_t *images, uint32_t count, i
 
 bool shapes_import(importer *im, error *err);
 bool cifar_import(importer *im, error *err);
+bool cifar100_import(importer *im, error *err);
+bool svhn_import(importer *im, error *err);
+bool stl10_import(importer *im, error *err);
+bool mnist_import(importer *im, error *err);
+bool fashion_import(importer *im, error *err);
+bool tiny_imagenet_import(importer *im, error *err);
 bool folder_import(importer *im, error *err);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample, training split first),
- * labels (uint32, likewise), class names (each ended by a zero byte). Numbers are little-endian, as on every machine
- * this runs on. Header and tail carry SHA-256 sums of their own and are checked at every opening; the images' sum,
- * which takes a pass over the whole file, is checked on demand. That sum is taken over the images' own sums, so that
- * all cores share the work and the images' place in the file does not matter.
+ * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample: training, test,
+ * unlabelled), labels (uint32, likewise), class names (each ended by a zero byte). Numbers are little-endian, as on
+ * every machine this runs on. Header and tail carry SHA-256 sums of their own and are checked at every opening; the
+ * images' sum, which takes a pass over the whole file, is checked on demand. That sum is taken over the images' own
+ * sums, so that all cores share the work and the images' place in the file does not matter.
  */
 #include "engine/data/pack.h"
 
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 4096, VERSION = 1, MAX_SIZE = 4096, HEX = 64 };
+enum { HEADER_BYTES = 4096, VERSION = 2, MAX_SIZE = 4096, HEX = 64 };
 
 static const char magic[8] = "MEWSPACK";
 
@@ -27,6 +27,12 @@ typedef struct header {
 } header;
 
 static_assert(sizeof(header) <= HEADER_BYTES, "the header fits its page");
+
+static uint64_t count_samples(const uint32_t counts[PACK_SPLITS]) {
+    uint64_t sum = 0;
+    for (int s = 0; s < PACK_SPLITS; s++) sum += counts[s];
+    return sum;
+}
 
 static size_t image_bytes(int size) { return (size_t)size * (size_t)size * 3; }
 
@@ -46,7 +52,8 @@ static bool check_header(const header *h, uint64_t bytes, const char *path, erro
     char sum[65];
     header_sum(h, sum);
     if (memcmp(sum, h->header, HEX) != 0) return damaged(path, "its header does not match its checksum", err);
-    uint64_t samples = (uint64_t)h->counts[0] + h->counts[1];
+    uint64_t samples = count_samples(h->counts);
+    if (samples > UINT32_MAX) return damaged(path, "its header makes no sense", err);
     if (bytes != h->file_bytes)
         return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
                          (unsigned long long)bytes, (unsigned long long)h->file_bytes);
@@ -58,7 +65,7 @@ static bool check_header(const header *h, uint64_t bytes, const char *path, erro
 }
 
 static bool read_tail(pack *p, const header *h, const char *path, error *err) {
-    uint32_t samples = h->counts[0] + h->counts[1];
+    uint32_t samples = (uint32_t)count_samples(h->counts), labelled = samples - h->counts[PACK_UNLABELLED];
     const uint8_t *tail = p->map.data + h->tail_offset;
     size_t bytes = p->map.size - h->tail_offset;
     char sum[65];
@@ -66,7 +73,8 @@ static bool read_tail(pack *p, const header *h, const char *path, error *err) {
     if (memcmp(sum, h->tail, HEX) != 0) return damaged(path, "its index does not match its checksum", err);
     const uint32_t *slots = (const uint32_t *)tail, *labels = slots + samples;
     for (uint32_t i = 0; i < samples; i++)
-        if (slots[i] >= h->images || labels[i] >= h->classes) return damaged(path, "its index makes no sense", err);
+        if (slots[i] >= h->images || (i < labelled ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
+            return damaged(path, "its index makes no sense", err);
     p->class_names = calloc((size_t)h->classes + 1, sizeof *p->class_names);
     if (!p->class_names) return error_memory(err, h->classes * sizeof *p->class_names, "class names");
     const char *name = (const char *)(labels + samples), *end = (const char *)tail + bytes;
@@ -76,8 +84,8 @@ static bool read_tail(pack *p, const header *h, const char *path, error *err) {
         p->class_names[c] = name;
         name += length + 1;
     }
-    p->slots[PACK_TRAIN] = slots, p->slots[PACK_TEST] = slots + h->counts[PACK_TRAIN];
-    p->labels[PACK_TRAIN] = labels, p->labels[PACK_TEST] = labels + h->counts[PACK_TRAIN];
+    for (int s = 0; s < PACK_SPLITS; slots += h->counts[s], labels += h->counts[s], s++)
+        p->slots[s] = slots, p->labels[s] = labels;
     return true;
 }
 
@@ -145,7 +153,7 @@ static bool content_sum(const uint8_t *images, int size, const uint32_t *slots, 
 }
 
 bool pack_verify(const pack *p, const char *path, error *err) {
-    uint32_t samples = p->counts[0] + p->counts[1];
+    uint32_t samples = (uint32_t)count_samples(p->counts);
     const char *names = (const char *)(p->labels[PACK_TRAIN] + samples);
     size_t names_bytes = (size_t)(p->map.data + p->map.size - (const uint8_t *)names);
     char sum[65];
@@ -218,18 +226,18 @@ bool pack_add_sample(pack_writer *w, int split, uint32_t slot, uint32_t label, e
 
 /* Slots, labels, names in one block, as they stand in the file. */
 static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
-    const pack_list *a = &w->lists[PACK_TRAIN], *b = &w->lists[PACK_TEST];
-    *bytes = 8 * ((size_t)a->count + b->count);
+    *bytes = 0;
+    for (int s = 0; s < PACK_SPLITS; s++) *bytes += 8 * (size_t)w->lists[s].count;
     for (uint32_t c = 0; c < w->classes; c++) *bytes += strlen(w->class_names[c]) + 1;
     uint8_t *tail = malloc(*bytes + 1), *out = tail;
     if (!tail) {
         error_memory(err, *bytes, "the index of a data set");
         return NULL;
     }
-    const uint32_t *parts[] = {a->slots, b->slots, a->labels, b->labels};
-    for (int i = 0; i < 4; i++) {
-        size_t n = sizeof(uint32_t) * w->lists[i % 2].count;
-        if (n) memcpy(out, parts[i], n);
+    for (int i = 0; i < 2 * PACK_SPLITS; i++) {
+        const pack_list *l = &w->lists[i % PACK_SPLITS];
+        size_t n = sizeof(uint32_t) * l->count;
+        if (n) memcpy(out, i < PACK_SPLITS ? l->slots : l->labels, n);
         out += n;
     }
     for (uint32_t c = 0; c < w->classes; c++) out = (uint8_t *)stpcpy((char *)out, w->class_names[c]) + 1;
@@ -240,14 +248,14 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     static const uint8_t zeros[8];
     bool done = false;
     file_map map = {0};
-    size_t tail_bytes = 0, samples = (size_t)w->lists[0].count + w->lists[1].count;
+    size_t tail_bytes = 0, samples = 0;
     uint64_t end = HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
     header h = {.version = VERSION,
                 .size = (uint32_t)w->size,
                 .images = w->images,
                 .classes = w->classes,
-                .counts = {w->lists[0].count, w->lists[1].count},
                 .tail_offset = (end + 7) / 8 * 8};
+    for (int s = 0; s < PACK_SPLITS; s++) samples += h.counts[s] = w->lists[s].count;
     char sum[65];
     uint8_t *tail = make_tail(w, &tail_bytes, err);
     if (!tail || !put(w, zeros, h.tail_offset - end, err) || !put(w, tail, tail_bytes, err)) goto done;

@@ -11,7 +11,9 @@
 
 #include <stdint.h>
 
-enum { PACK_TRAIN, PACK_TEST, PACK_SPLITS };
+enum { PACK_TRAIN, PACK_TEST, PACK_UNLABELLED, PACK_SPLITS };
+
+#define PACK_NO_LABEL UINT32_MAX /* of every sample of PACK_UNLABELLED, and of no other */
 
 /* An open pack; everything points into the mapped file. */
 typedef struct pack {

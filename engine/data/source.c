@@ -32,7 +32,9 @@ struct source {
     char *path;
     struct archive *archive; /* NULL for a directory */
     listing files;
-    size_t next; /* items given out */
+    size_t next;    /* items given out */
+    FILE *stream;   /* the directory's file that is being streamed, or NULL */
+    char *streamed; /* name of the item that is being streamed */
 };
 
 static const char too_large[] = "larger than 256 MiB";
@@ -101,7 +103,7 @@ static bool list_directory(listing *l, const char *root, error *err) {
     return true;
 }
 
-static bool next_in_directory(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
+static bool next_in_directory(source *s, source_chooser choose, const void *context, source_item *item, error *err) {
     if (s->next == s->files.count) return false;
     const char *name = s->files.names[s->next++];
     char *path = NULL;
@@ -109,9 +111,14 @@ static bool next_in_directory(source *s, bool (*wanted)(const char *name), sourc
         return error_memory(err, PATH_MAX, "a file's name");
     struct stat status;
     error unread = {0};
-    if (name[strlen(name) - 1] == '/')
-        item->kind = SOURCE_FOLDER;
-    else if (!wanted(name))
+    bool folder = name[strlen(name) - 1] == '/';
+    source_want want = folder ? SOURCE_PASS : choose(context, name);
+    if (folder) item->kind = SOURCE_FOLDER;
+    if (want == SOURCE_STREAM) {
+        item->streamed = (s->stream = fopen(path, "rbe"));
+        if (!item->streamed) item->problem = "cannot be read";
+    }
+    if (want != SOURCE_READ)
         goto done;
     else if (stat(path, &status) == 0 && status.st_size > SOURCE_MAX_BYTES)
         item->problem = too_large;
@@ -123,6 +130,20 @@ done:
 }
 
 /* ---- Archives ---- */
+
+/* Archives break off in one way, by far, that their reader can mend: a download or a copy that did not finish. */
+static bool ends_early(struct archive *a) {
+    const char *why = archive_error_string(a);
+    return why && (strcasestr(why, "truncated") || strcasestr(why, "unexpected end") || strcasestr(why, "premature"));
+}
+
+static bool archive_failed(struct archive *a, const char *path, const char *member, error *err) {
+    const char *why = archive_error_string(a);
+    bool early = ends_early(a);
+    return error_set(err, ERROR_RUN, "%s %s%s%s: %s%s", path, early ? "ends early" : "is damaged", member ? " at " : "",
+                     member ? member : "", why ? why : "it cannot be read",
+                     early ? "; its download or copy did not come to its end" : "");
+}
 
 static struct archive *open_archive(const char *path, error *err) {
     struct archive *a = archive_read_new();
@@ -138,7 +159,10 @@ static struct archive *open_archive(const char *path, error *err) {
     archive_read_support_format_tar(a);
     archive_read_support_format_zip(a);
     if (archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK) return a;
-    error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip)", path);
+    if (ends_early(a))
+        archive_failed(a, path, NULL, err);
+    else
+        error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip)", path);
     archive_read_free(a);
     return NULL;
 }
@@ -174,9 +198,7 @@ static bool read_member(source *s, struct archive_entry *entry, source_item *ite
         la_ssize_t n = archive_read_data(s->archive, item->data + item->size, capacity - item->size);
         if (n == 0) return true;
         if (n < 0) {
-            if (n == ARCHIVE_FATAL)
-                return error_set(err, ERROR_RUN, "%s is damaged at %s: %s", s->path, item->name,
-                                 archive_error_string(s->archive));
+            if (n == ARCHIVE_FATAL) return archive_failed(s->archive, s->path, item->name, err);
             item->problem = "damaged in the archive";
             break;
         }
@@ -187,7 +209,7 @@ static bool read_member(source *s, struct archive_entry *entry, source_item *ite
     return true;
 }
 
-static bool next_in_archive(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
+static bool next_in_archive(source *s, source_chooser choose, const void *context, source_item *item, error *err) {
     struct archive_entry *entry;
     const char *name;
     int status;
@@ -195,9 +217,9 @@ static bool next_in_archive(source *s, bool (*wanted)(const char *name), source_
         status = archive_read_next_header(s->archive, &entry);
         if (status == ARCHIVE_EOF) return false;
         if (status == ARCHIVE_FATAL || status == ARCHIVE_FAILED) {
-            const char *why = archive_error_string(s->archive);
-            if (s->next > 0) return error_set(err, ERROR_RUN, "%s is damaged: %s", s->path, why);
-            return error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip): %s", s->path, why);
+            if (s->next > 0 || ends_early(s->archive)) return archive_failed(s->archive, s->path, NULL, err);
+            return error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip): %s", s->path,
+                             archive_error_string(s->archive));
         }
         s->next++;
         name = archive_entry_pathname(entry);
@@ -218,7 +240,9 @@ static bool next_in_archive(source *s, bool (*wanted)(const char *name), source_
         item->problem = "its name leads out of the archive";
     else
         item->kind = folder ? SOURCE_FOLDER : SOURCE_FILE;
-    return item->kind != SOURCE_FILE || !wanted(name) || read_member(s, entry, item, err);
+    source_want want = item->kind == SOURCE_FILE ? choose(context, name) : SOURCE_PASS;
+    item->streamed = want == SOURCE_STREAM;
+    return want != SOURCE_READ || read_member(s, entry, item, err);
 }
 
 /* ---- Either ---- */
@@ -250,6 +274,8 @@ failed:
 void source_close(source *s) {
     if (!s) return;
     if (s->archive) archive_read_free(s->archive);
+    if (s->stream) fclose(s->stream);
+    free(s->streamed);
     listing_free(&s->files);
     free(s->path);
     free(s);
@@ -257,11 +283,33 @@ void source_close(source *s) {
 
 uint64_t source_count(const source *s) { return s->archive ? 0 : s->files.count; }
 
-bool source_next(source *s, bool (*wanted)(const char *name), source_item *item, error *err) {
+bool source_next(source *s, source_chooser choose, const void *context, source_item *item, error *err) {
     *item = (source_item){0};
-    bool got = s->archive ? next_in_archive(s, wanted, item, err) : next_in_directory(s, wanted, item, err);
+    if (s->stream) fclose(s->stream);
+    free(s->streamed);
+    s->stream = NULL, s->streamed = NULL;
+    bool got =
+        s->archive ? next_in_archive(s, choose, context, item, err) : next_in_directory(s, choose, context, item, err);
+    if (got && item->streamed && !(s->streamed = strdup(item->name)))
+        got = error_memory(err, strlen(item->name) + 1, "a file's name");
     if (!got) source_item_free(item);
     return got;
+}
+
+bool source_stream(source *s, void *out, size_t size, size_t *got, error *err) {
+    *got = 0;
+    if (!s->archive) {
+        *got = fread(out, 1, size, s->stream);
+        return !ferror(s->stream) ||
+               error_set(err, ERROR_RUN, "cannot read %s/%s: %s", s->path, s->streamed, strerror(errno));
+    }
+    while (*got < size) {
+        la_ssize_t n = archive_read_data(s->archive, (char *)out + *got, size - *got);
+        if (n == 0) break;
+        if (n < 0) return archive_failed(s->archive, s->path, s->streamed, err);
+        *got += (size_t)n;
+    }
+    return true;
 }
 
 void source_item_free(source_item *item) {

@@ -1,7 +1,7 @@
 /*
  * Where files come from: a directory (walked whole, links followed) or an archive (tar, zip; gzip, bzip2, xz, zstd),
  * read one after another without unpacking. What is in an archive is taken for hostile: members that would lie outside
- * it, links and devices are passed over, and a member that is too large is never read.
+ * it, links and devices are passed over, and a member that is too large is never read into memory.
  */
 #ifndef MEWS_SOURCE_H
 #define MEWS_SOURCE_H
@@ -27,19 +27,35 @@ typedef enum source_kind {
     SOURCE_SKIPPED, /* not touched: `problem` says why */
 } source_kind;
 
+/* What is to become of a file, chosen by its name. */
+typedef enum source_want {
+    SOURCE_PASS,   /* its bytes are not wanted */
+    SOURCE_READ,   /* into memory */
+    SOURCE_STREAM, /* left to source_stream, whatever its size */
+} source_want;
+
+typedef source_want (*source_chooser)(const void *context, const char *name);
+
 typedef struct source_item {
     source_kind kind;
+    bool streamed; /* its bytes wait for source_stream */
     char *name;    /* relative to the source, without "./" in front */
-    uint8_t *data; /* NULL when the file was not wanted, too large or unreadable */
+    uint8_t *data; /* NULL when the file was not to be read, too large or unreadable */
     size_t size;
     const char *problem; /* why a wanted file has no data: a string that lives on; NULL otherwise */
 } source_item;
 
 /*
- * What comes next. `wanted` decides by name whether a file's bytes are read. false at the end, and on an error that
- * ends the reading (a damaged archive), which leaves its message in err.
+ * What comes next. `choose` decides what becomes of a file's bytes. false at the end, and on an error that ends the
+ * reading (an archive that is damaged or ends early), which leaves its message in err.
  */
-bool source_next(source *s, bool (*wanted)(const char *name), source_item *item, error *err);
+bool source_next(source *s, source_chooser choose, const void *context, source_item *item, error *err);
+
+/*
+ * Up to `size` bytes of the file that source_next gave last, if that is streamed, into out; *got < size only where the
+ * file ends. What is left unread is passed over by the next source_next.
+ */
+bool source_stream(source *s, void *out, size_t size, size_t *got, error *err);
 void source_item_free(source_item *item);
 
 /*

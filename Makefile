@@ -152,7 +152,7 @@ define experiment
 endef
 export DATA EPOCHS SEEDS JOBS
 
-ablation-dims ablation-codes-million ablation-dictionary collapse-zoo: deps
+ablation-dims ablation-codes-million ablation-dictionary ablation-imbalance collapse-zoo: deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
 
@@ -191,6 +191,7 @@ help:
 	@echo "                     DATA=PATH (image folder, archive or CIFAR-10)  EPOCHS=N  SEEDS=N  JOBS=N"
 	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
 	@echo "make ablation-dictionary      what codes are drawn from: signs, Hadamard, rotations, normal numbers, learned"
+	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
@@ -201,5 +202,5 @@ help:
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
 .PHONY: all test check sanitize fuzz run-fuzzers ablation-dims ablation-codes-million \
-        ablation-dictionary collapse-zoo bench deps install clean help
+        ablation-dictionary ablation-imbalance collapse-zoo bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,6 +1,6 @@
 /*
- * The commands that work on what is there: eval (a finished run again), report (a results folder), data (imports),
- * bench (the yardsticks). Each is a thin door to the part that does the work.
+ * The commands that work on what is there: eval (a finished run again), report (a results folder), bench (the
+ * yardsticks). Each is a thin door to the part that does the work.
  */
 #include "analysis/report/report.h"
 #include "experiments/bench.h"
@@ -70,70 +70,6 @@ const command command_report = {
     .rules = {.words = "DIR", .min_words = 1, .max_words = 1, .options = report_options},
     .summary = "tables, plots and one HTML page for a sweep or a run",
     .run = run_report,
-};
-
-/* ---- data ---- */
-
-/* What an import tells, shown as an experiment's. */
-static void on_import(void *context, const char *what, uint64_t done, uint64_t total) {
-    const experiment_hooks *hooks = context;
-    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total};
-    hooks->progress(hooks->context, &now);
-}
-
-static void on_import_warning(void *context, const char *line) {
-    const experiment_hooks *hooks = context;
-    hooks->warn(hooks->context, line);
-}
-
-static bool set_option(data_options *o, const char *key, const char *value, error *err) {
-    const field *row = fields_require(&data_fields, key, err);
-    return row && (!value || field_parse(&data_fields, row, o, value, err));
-}
-
-static bool run_data(const command_context *context, const arguments *args, error *err) {
-    static const char *const verbs[] = {"import", NULL};
-    if (strcmp(args->words[0], "import") != 0) {
-        const char *near = error_nearest(args->words[0], verbs);
-        return error_set(err, ERROR_USAGE, "`mews data` does not know `%.80s`; %s", args->words[0],
-                         near ? "did you mean `import`?" : "it can `import`");
-    }
-    if (args->word_count < 2) return error_set(err, ERROR_USAGE, "`mews data import` takes a folder or an archive");
-    const char *source = args->words[1];
-    terminal t = terminal_open(stderr);
-    experiment_hooks hooks = watch_on(&t, context->interrupted);
-    data_options o;
-    fields_defaults(&data_fields, &o);
-    const char *kind = arguments_value(args, "--kind", NULL);
-    if (!kind && (o.name = dataset_guess(source, err)) < 0) return false;
-    if (!set_option(&o, "name", kind, err) ||
-        !set_option(&o, "path", source, err) || !set_option(&o, "size", arguments_value(args, "--size", NULL), err) ||
-        !set_option(&o, "cache", arguments_value(args, "--out", NULL), err))
-        return false;
-    dataset *set = dataset_open(&o, on_import, on_import_warning, &hooks, err);
-    terminal_clear(&t);
-    if (!set) return false;
-    printf("%s: %u training and %u test images of %dx%d in %d classes, checksum %.16s\n", source,
-           dataset_count(set, SPLIT_TRAIN), dataset_count(set, SPLIT_TEST), dataset_size(set), dataset_size(set),
-           dataset_classes(set), dataset_checksum(set));
-    dataset_close(set);
-    return true;
-}
-
-static const option data_options_table[] = {
-    {"--out", "-o", "DIR", "folder of the packed file (default: the cache; `data.cache: DIR` reads it from there)"},
-    {"--kind", NULL, "NAME", "one of `mews datasets` (default: seen from SRC)"},
-    {"--size", NULL, "PIXELS", "side that images are resized to (default: 32)"},
-    {0},
-};
-const command command_data = {
-    .name = "data",
-    .rules = {.words = "import SRC", .min_words = 1, .max_words = 2, .options = data_options_table},
-    .summary = "read a folder or an archive of images once, pack and check it",
-    .details =
-        "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
-        "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet. Training imports what it needs by itself; this does it beforehand.\n",
-    .run = run_data,
 };
 
 /* ---- bench ---- */

@@ -1,0 +1,158 @@
+/*
+ * `mews data`: what can be done with a data set before anything is trained on it. Import packs it, verify reads every
+ * byte of it, show draws it as a run would see it. Where a data set is named, it may be by name, by path or by the spec
+ * that uses it.
+ */
+#include "engine/data/sheet.h"
+#include "experiments/command.h"
+#include "experiments/spec_file.h"
+#include "experiments/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What an import tells, shown as an experiment's. */
+static void on_import(void *context, const char *what, uint64_t done, uint64_t total) {
+    const experiment_hooks *hooks = context;
+    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total};
+    hooks->progress(hooks->context, &now);
+}
+
+static void on_import_warning(void *context, const char *line) {
+    const experiment_hooks *hooks = context;
+    hooks->warn(hooks->context, line);
+}
+
+static dataset *open_set(const command_context *context, const data_options *o, error *err) {
+    terminal t = terminal_open(stderr);
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
+    dataset *set = dataset_open(o, on_import, on_import_warning, &hooks, err);
+    terminal_clear(&t);
+    return set;
+}
+
+static void print_set(const char *name, const dataset *set) {
+    printf("%s: %u training and %u test images of %dx%d in %d classes, checksum %.16s\n", name,
+           dataset_count(set, SPLIT_TRAIN), dataset_count(set, SPLIT_TEST), dataset_size(set), dataset_size(set),
+           dataset_classes(set), dataset_checksum(set));
+}
+
+/* ---- Which data set ---- */
+
+static bool set_key(spec_file *f, const char *key, const char *value, error *err) {
+    char text[FIELD_TEXT_SIZE + 64];
+    if (!value) return true;
+    snprintf(text, sizeof text, "%s=%s", key, value);
+    return spec_file_set(f, text, err);
+}
+
+/* `word` names a spec (.yaml), a data set of the table, or a path. */
+static bool set_source(spec_file *f, const char *word, const char *kind, error *err) {
+    const field *name = fields_find(&data_fields, "name");
+    size_t n = strlen(word);
+    if (n > 5 && strcmp(word + n - 5, ".yaml") == 0) return spec_file_read(f, word, err);
+    for (int i = 0; name->choices[i]; i++)
+        if (strcmp(word, name->choices[i]) == 0) return set_key(f, "data.name", word, err);
+    if (!strchr(word, '/')) {
+        const char *near = error_nearest(word, name->choices);
+        FILE *file = fopen(word, "rb");
+        if (file) fclose(file);
+        if (!file && near)
+            return error_set(err, ERROR_USAGE, "there is no data set, file or folder `%.200s`; did you mean `%s`?",
+                             word, near);
+    }
+    int guessed = kind ? 0 : dataset_guess(word, err);
+    return guessed >= 0 && set_key(f, "data.name", kind ? kind : name->choices[guessed], err) &&
+           set_key(f, "data.path", word, err);
+}
+
+/* The spec behind a command's words: only its data, augmentation and seed count. */
+static bool make_spec(const arguments *args, spec *s, error *err) {
+    spec_file f = {0};
+    settings base = {0};
+    const char *set;
+    bool done = set_source(&f, args->words[1], arguments_value(args, "--kind", NULL), err) &&
+                set_key(&f, "data.size", arguments_value(args, "--size", NULL), err) &&
+                settings_add(&base, "method.name", "falcon", false, "", err);
+    if (strcmp(args->words[0], "show") != 0)
+        done = done && set_key(&f, "data.cache", arguments_value(args, "--out", NULL), err);
+    for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&f, set, err);
+    const settings *const layers[] = {&base, &f.settings, &f.overrides};
+    done = done && spec_resolve(s, "data", layers, 3, args->words[1], err);
+    settings_free(&base);
+    spec_file_free(&f);
+    return done;
+}
+
+/* ---- What can be done with it ---- */
+
+static bool finish_import(const arguments *args, const spec *s, const dataset *set, error *err) {
+    (void)s, (void)err;
+    print_set(args->words[1], set);
+    return true;
+}
+
+static bool finish_verify(const arguments *args, const spec *s, const dataset *set, error *err) {
+    (void)s;
+    if (!dataset_verify(set, err)) return false;
+    print_set(args->words[1], set);
+    printf("every image matches its checksum\n");
+    return true;
+}
+
+static bool finish_show(const arguments *args, const spec *s, const dataset *set, error *err) {
+    const char *out = arguments_value(args, "--out", "data.png");
+    if (!sheet_write(set, &s->augment, (uint64_t)s->train.seed, out, err)) return false;
+    print_set(args->words[1], set);
+    printf("%s: training images by class, a row each:", out);
+    for (int c = 0; c < dataset_classes(set) && c < 20; c++) printf("%s %s", c ? "," : "", dataset_class_name(set, c));
+    printf(";\nbelow, the first images that a run takes, each before its views\n");
+    return true;
+}
+
+static bool run_data(const command_context *context, const arguments *args, error *err) {
+    static const char *const verbs[] = {"import", "verify", "show", NULL};
+    static bool (*const finish[])(const arguments *, const spec *, const dataset *,
+                                  error *) = {finish_import, finish_verify, finish_show};
+    int verb = 0;
+    while (verbs[verb] && strcmp(args->words[0], verbs[verb]) != 0) verb++;
+    if (!verbs[verb]) {
+        const char *near = error_nearest(args->words[0], verbs);
+        return error_set(err, ERROR_USAGE, "`mews data` does not know `%.80s`; %s%s%s", args->words[0],
+                         near ? "did you mean `" : "it can `import`, `verify`, `show`", near ? near : "",
+                         near ? "`?" : "");
+    }
+    if (args->word_count < 2)
+        return error_set(err, ERROR_USAGE, "`mews data %s` takes %s", verbs[verb],
+                         verb == 0 ? "a folder or an archive" : "a data set's name, its path or a spec");
+    spec s = {0};
+    if (!make_spec(args, &s, err)) return false;
+    dataset *set = open_set(context, &s.data, err);
+    bool done = set && finish[verb](args, &s, set, err);
+    dataset_close(set);
+    spec_free(&s);
+    return done;
+}
+
+static const option data_options_table[] = {
+    {"--out", "-o", "DIR",
+     "folder of the packed file (default: the cache; `data.cache: DIR` reads it from there);\n"
+     "for show: the picture's FILE.png (default: data.png)"},
+    {"--kind", NULL, "NAME", "one of `mews datasets` (default: seen from SRC)"},
+    {"--size", NULL, "PIXELS", "side that images are resized to (default: 32)"},
+    {"--set", "-s", "KEY=VALUE", "a key of data, augment or train, as in data.imbalance=100 or augment.local_crops=6"},
+    {0},
+};
+const command command_data = {
+    .name = "data",
+    .rules = {.words = "VERB SRC", .min_words = 1, .max_words = 2, .options = data_options_table},
+    .summary = "pack a data set, check it, or look at it: import, verify, show",
+    .details =
+        "  import SRC     read it once, pack it; training does this by itself for what it needs\n"
+        "  verify SRC     read every byte of the packed file and hold it against its checksums\n"
+        "  show SRC       a contact sheet: images by class, then pairs of views as a run will see them\n\n"
+        "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
+        "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet; for verify and\n"
+        "show also a spec (.yaml), or a data set's name with --set data.path=PATH.\n",
+    .run = run_data,
+};

@@ -320,7 +320,7 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
     }
     ok = ok && (!u || take_usage(u, c, err));
     if (ok && !assignment) {
-        size_t wanted = in->clusters ? in->clusters : in->classes > 0 ? (size_t)in->classes : n / 10 < 10 ? n / 10 : 10;
+        size_t wanted = in->clusters ? in->clusters : in->classes > 1 ? (size_t)in->classes : n / 10 < 10 ? n / 10 : 10;
         kmeans_options options = {.clusters = wanted < 1   ? 1
                                               : wanted > n ? n
                                                            : wanted,

@@ -45,7 +45,8 @@ typedef struct collapse_input {
     const usage *usage;    /* of the same rows, or NULL: taken from the assignment; without both, cluster: unknown */
     const int32_t *labels; /* (n), or NULL; 0 … classes − 1 */
     int classes;
-    size_t clusters; /* of the k-means when there is no assignment; 0: classes, else min(10, n / 10) */
+    size_t clusters; /* of the k-means when there is no assignment; 0: classes if they are two or more, else min(10, n /
+                        10) */
     bool quick;      /* no intervals, one restart of k-means: cheap enough for every epoch */
     uint64_t seed;
 } collapse_input;

@@ -60,7 +60,10 @@ static bool trace(matrix m, const int32_t *labels, int classes, double used, con
     if (LAPACKE_dgesdd(LAPACK_ROW_MAJOR, 'S', (lapack_int)k, (lapack_int)d, w->copy, (lapack_int)d, w->sigma, w->left,
                        (lapack_int)side, w->right, (lapack_int)d))
         return error_set(err, ERROR_RUN, "singular values of %zu class means did not converge", k);
-    while (rank < side && w->sigma[rank] > (double)(k > d ? k : d) * DBL_EPSILON * w->sigma[0]) rank++;
+    /* Weighted by their rows the centred means add up to zero: one direction fewer than classes, and what stands in its
+     * place is rounding, which no threshold tells from means that lie close together. */
+    size_t most = smaller(side, (size_t)used - 1);
+    while (rank < most && w->sigma[rank] > (double)(k > d ? k : d) * DBL_EPSILON * w->sigma[0]) rank++;
     *out = NAN;
     if (rank == 0) return true;
     for (size_t start = 0; start < n; start += BLOCK) {

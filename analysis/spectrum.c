@@ -338,6 +338,16 @@ static bool correlations(const moments *mo, double *out, error *err) {
     return ok;
 }
 
+/*
+ * What rounding to float32 leaves in a direction that is empty, over σ₁: σ₁ is at least ‖X‖_F over the root of the
+ * shorter side s, so at most √s ε/2. s ε allows for the arithmetic before; the rows' number has no part in it.
+ */
+static double rank_tolerance(size_t n, size_t d) {
+    enum { SIDE_LEAST = 64 };
+    double side = (double)smaller(n, d);
+    return fmax(side, SIDE_LEAST) * (double)FLT_EPSILON;
+}
+
 bool spectrum_compute(matrix m, bool noise, spectrum *s, error *err) {
     row_source rows = rows_of(m);
     return spectrum_compute_rows(&rows, noise, s, err);
@@ -361,7 +371,7 @@ bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *s, erro
 
     size_t most = smaller(n - 1, d), rank = 0;
     const double *sigma = s->singular_values_centred;
-    while (rank < most && sigma[rank] > sigma[0] * (double)(n > d ? n : d) * FLT_EPSILON) rank++;
+    while (rank < most && sigma[rank] > sigma[0] * rank_tolerance(n, d)) rank++;
     s->rankme = figure(spectrum_rankme(s->singular_values, count), count, null.rankme);
     s->effective_rank = figure(spectrum_effective_rank(sigma, count), most, null.effective_rank);
     s->participation_ratio = figure(spectrum_participation_ratio(sigma, count), most, null.participation_ratio);

@@ -20,7 +20,7 @@ typedef struct spectrum {
     rank_figure rankme;              /* Garrido et al. 2023: uncentred; share of min(n, d) */
     rank_figure effective_rank;      /* Roy & Vetterli 2007: centred; this and below: share of min(n − 1, d) */
     rank_figure participation_ratio; /* centred, (Σλ)² / Σλ² with λ = σ² */
-    rank_figure numerical_rank;      /* centred, σ > σ₁ max(n, d) ε, ε of float32, what the matrix is stored in */
+    rank_figure numerical_rank; /* centred, σ > σ₁ max(64, min(n, d)) ε, ε of float32, what the matrix is stored in */
     double condition_number; /* centred: σ₁ over the smallest of the min(n − 1, d); infinity when that is 0 */
     double alpha; /* α-ReQ (Agrawal et al. 2022): λ_i ∝ i^−α by least squares in logs; NaN unless 3 points */
     size_t alpha_first, alpha_last;  /* ranks fitted, from 1, both included; 0 when there is no fit */

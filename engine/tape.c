@@ -265,6 +265,8 @@ static void count_uses(node *n, int by) {
 static bool run_forward(tape *t, node *n) {
     const kernel *k = &t->backend->kernels[n->op];
     tensor shape = {.kind = TENSOR_PLAIN};
+    for (int i = 0; i < n->inputs; i++)
+        if (n->in[i] && !n->in[i]->data) return op_failed(t, n, "an input was forgotten or released before") != NULL;
     n->out = &shape;
     const char *why = k->forward ? op_rules[n->op]->shape(n) : "this backend has no kernel for it";
     n->out = NULL;
@@ -328,6 +330,12 @@ static bool reserve_grad(tape *t, tensor *x) {
 static bool remember(tape *t, tensor *x) {
     if (!x || x->data) return true;
     node *n = x->maker;
+    if (!n) {
+        error_set(&t->failed, ERROR_RUN,
+                  "backward needs a value that was forgotten or released, and no recorded op can "
+                  "make it again: tape_keep it");
+        return false;
+    }
     tensor shape = *x;
     bool gone[OP_INPUTS] = {false};
     for (int i = 0; i < n->inputs; i++) {

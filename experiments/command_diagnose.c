@@ -119,8 +119,11 @@ static void print_text(const diagnosis *d, const subject *s) {
                  c->clusters_by_kmeans ? " by k-means" : "");
     print_figure("rank in clusters", c->clusters.effective_rank, "mean effective rank, %.4g of the most possible",
                  c->clusters.share);
-    print_figure("cosine in clusters", d->blocks.within, "between clusters %.4g, contrast by chance %.2g ± %.2g",
-                 d->blocks.between, d->blocks.chance, d->blocks.chance_sd);
+    if (isnan(d->blocks.between))
+        print_figure("cosine in clusters", d->blocks.within, "one cluster: none between");
+    else
+        print_figure("cosine in clusters", d->blocks.within, "between clusters %.4g, contrast by chance %.2g ± %.2g",
+                     d->blocks.between, d->blocks.chance, d->blocks.chance_sd);
     print_figure("silhouette", d->silhouette.value, "1 apart, 0 cut at random, %zu rows", d->silhouette.rows);
     print_mixture(&d->mixture);
     if (d->has_neural_collapse) {

@@ -186,6 +186,15 @@ START_TEST(test_scale_and_duplicated_rows_change_no_verdict) {
 }
 END_TEST
 
+START_TEST(test_labels_of_one_class_leave_k_means_its_clusters) {
+    int32_t labels[300] = {0};
+    collapse c = diagnose((collapse_input){.embeddings = noise(300, 8, 1, 0), .labels = labels, .classes = 1});
+    ck_assert_uint_eq(c.clusters_used, 10);
+    ck_assert_int_eq(c.verdicts[COLLAPSE_INTRACLUSTER].verdict, VERDICT_HEALTHY);
+    collapse_free(&c);
+}
+END_TEST
+
 START_TEST(test_dead_codes_are_cluster_collapse) {
     enum { N = 2000, C = 50 };
     matrix m = noise(N, 8, 1, 0);
@@ -471,6 +480,7 @@ Suite *suite_collapse(void) {
     tcase_add_test(t, test_fewer_rows_than_columns_is_not_dimensional_collapse);
     tcase_add_test(t, test_two_rows_are_too_few_to_judge_a_rank);
     tcase_add_test(t, test_scale_and_duplicated_rows_change_no_verdict);
+    tcase_add_test(t, test_labels_of_one_class_leave_k_means_its_clusters);
     tcase_add_test(t, test_dead_codes_are_cluster_collapse);
     tcase_add_test(t, test_more_codes_than_rows_is_not_cluster_collapse_but_no_ground_to_judge_clusters);
     tcase_add_test(t, test_uniform_rows_are_cluster_collapse_though_every_code_is_used);

@@ -127,6 +127,20 @@ START_TEST(test_twelve_decades_keep_their_singular_values) {
 }
 END_TEST
 
+START_TEST(test_more_rows_make_no_direction_empty) {
+    enum { ROWS = 200000, COLS = 4 };
+    float *x = malloc(sizeof *x * ROWS * COLS);
+    rng r = rng_stream(3, RNG_TEST, 0, 0, 0);
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < COLS; j++) x[i * COLS + j] = (float)(rng_normal(&r) * (j == 2 ? 0.001 : 1));
+    for (int i = 0; i < ROWS; i++) x[i * COLS + 3] = x[i * COLS] / 3 + x[i * COLS + 1] / 7;
+    spectrum s = compute((matrix){x, ROWS, COLS});
+    ck_assert_double_eq(s.numerical_rank.value, 3);
+    spectrum_free(&s);
+    free(x);
+}
+END_TEST
+
 START_TEST(test_rankme_of_constant_matrix_is_one) {
     spectrum s = compute(constant_matrix(100, 16));
     assert_near(s.rankme.value, 1, 1e-4, "RankMe");
@@ -327,6 +341,7 @@ Suite *suite_spectrum(void) {
     tcase_add_test(t, test_twelve_decades_keep_their_singular_values);
     suite_add_tcase(s, t);
     t = tcase_create("edges");
+    tcase_add_test(t, test_more_rows_make_no_direction_empty);
     tcase_add_test(t, test_rankme_of_constant_matrix_is_one);
     tcase_add_test(t, test_rounding_of_a_constant_column_is_no_direction);
     tcase_add_test(t, test_constant_wide_matrix_has_no_centred_rank);

@@ -130,6 +130,24 @@ START_TEST(test_nc1_of_points_is_zero_and_of_random_labels_its_chance) {
 }
 END_TEST
 
+START_TEST(test_nc1_of_many_rows_does_not_take_rounding_for_a_direction) {
+    enum { ROWS = 20000, COLS = 16, CLASSES = 10 };
+    matrix m = noise(ROWS, COLS, 6);
+    int32_t labels[ROWS];
+    neural_collapse nc;
+    error err = {0};
+    for (int i = 0; i < ROWS; i++) {
+        labels[i] = i / (ROWS / CLASSES);
+        for (int j = 0; j < COLS; j++) ((float *)m.data)[i * COLS + j] += 100;
+    }
+    ck_assert(neural_collapse_compute(m, labels, CLASSES, 0, &nc, &err));
+    /* Means of n/K rows of noise: Σ_B is Σ_W·K/n times a Wishart matrix of K − 1 degrees of freedom over K. */
+    double scale = (double)ROWS / CLASSES;
+    ck_assert_msg(nc.nc1 > scale / 2 && nc.nc1 < 20 * scale, "%g, by chance %g", nc.nc1, nc.chance);
+    ck_assert_msg(nc.chance > scale / 2 && nc.chance < 20 * scale, "%g, by chance %g", nc.nc1, nc.chance);
+}
+END_TEST
+
 START_TEST(test_nc1_is_unknown_where_classes_have_no_pairs) {
     matrix m = noise(10, 3, 5);
     int32_t each[10], one[10] = {0}, bad[10] = {0};
@@ -155,6 +173,7 @@ Suite *suite_views(void) {
     tcase_add_test(t, test_unrelated_views_are_not_invariant);
     tcase_add_test(t, test_nc1_is_numpys_trace_with_a_pseudo_inverse);
     tcase_add_test(t, test_nc1_of_points_is_zero_and_of_random_labels_its_chance);
+    tcase_add_test(t, test_nc1_of_many_rows_does_not_take_rounding_for_a_direction);
     tcase_add_test(t, test_nc1_is_unknown_where_classes_have_no_pairs);
     suite_add_tcase(s, t);
     return s;

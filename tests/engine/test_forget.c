@@ -120,12 +120,40 @@ START_TEST(test_without_a_record_forgetting_gives_memory_back_at_once) {
 }
 END_TEST
 
+START_TEST(test_what_cannot_be_made_again_is_an_error_not_a_crash) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    tape *t = tape_create(b, &err);
+    float *values = calloc(1 << 14, sizeof *values);
+    tensor *a = tape_matrix(t, values, 128, 128), *c = tape_matrix(t, values, 128, 128);
+    tape_require_grad(a);
+    tensor *y = op_add(t, a, c); /* neither of which it keeps */
+    tensor *loss = op_sum_squares(t, y);
+    tape_forget(t, y);
+    tape_forget(t, c);
+    tape_backward(t, loss);
+    ck_assert(!tape_check(t, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "forgotten"));
+    tape_reset(t);
+    err = (error){0};
+    c = tape_matrix(t, values, 128, 128);
+    tape_forget(t, c);
+    ck_assert_ptr_null(op_tanh(t, c));
+    ck_assert(!tape_check(t, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "tanh"));
+    free(values);
+    tape_destroy(t);
+    b->destroy(b);
+}
+END_TEST
+
 Suite *suite_forget(void) {
     Suite *s = suite_create("forget");
     TCase *t = tcase_create("forget");
     tcase_add_test(t, test_forgotten_values_come_back_bit_for_bit);
     tcase_add_test(t, test_forgetting_saves_memory);
     tcase_add_test(t, test_without_a_record_forgetting_gives_memory_back_at_once);
+    tcase_add_test(t, test_what_cannot_be_made_again_is_an_error_not_a_crash);
     suite_add_tcase(s, t);
     return s;
 }

@@ -92,7 +92,7 @@ static void scale_by_trust(const optimizer_options *o, backend *b, const tensor 
         return;
     }
     u->trust = o->trust * w / (g + u->weight_decay * w + 1e-8);
-    if (o->trust_clip && u->lr > 0) u->trust = fmin(u->trust / u->lr, 1);
+    if (o->trust_clip) u->trust = u->lr > 0 ? fmin(u->trust / u->lr, 1) : 1;
 }
 
 static bool excluded(const optimizer_options *o, const parameter *one) {

@@ -171,6 +171,29 @@ START_TEST(test_parameters_without_a_gradient_stay) {
 }
 END_TEST
 
+/* Warm-up may begin at 0: what enters the momentum there is felt when the rate rises. */
+START_TEST(test_lars_never_scales_a_step_up_at_a_rate_of_zero) {
+    error err = {0};
+    backend *b = backend_cpu(0, &err);
+    parameters *p = parameters_create(b, 0, &err);
+    safetensors *file = golden_file("optimizers");
+    add_parameters(p, file);
+    optimizer_options with = options_of("name lars weight_decay 0 trust 1");
+    optimizer o;
+    bool created = optimizer_create(&o, &with, p, &err);
+    ck_assert_msg(created, "%s", err.text);
+    give_gradients(p, file, 0);
+    optimizer_step(&o, 0, 1, optimizer_gradient_norm(p));
+    array gradient = golden(file, "grads", names[0]);
+    float velocity[256];
+    b->read_real(b, velocity, p->items[0]->first, gradient.shape[1]);
+    ck_assert_mem_eq(velocity, gradient.values, (size_t)gradient.shape[1] * sizeof *velocity);
+    safetensors_close(file);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
 START_TEST(test_gradient_norm_shows_a_gradient_that_is_not_a_number) {
     error err = {0};
     backend *b = backend_cpu(0, &err);
@@ -194,6 +217,7 @@ Suite *suite_optimizer(void) {
     tcase_add_test(t, test_rate_warms_up_and_falls_by_a_cosine);
     tcase_add_test(t, test_rate_is_finite_however_the_steps_are_cut);
     tcase_add_test(t, test_parameters_without_a_gradient_stay);
+    tcase_add_test(t, test_lars_never_scales_a_step_up_at_a_rate_of_zero);
     tcase_add_test(t, test_gradient_norm_shows_a_gradient_that_is_not_a_number);
     suite_add_tcase(s, t);
     return s;

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/checkpoint.h"
 #include "experiments/evaluate.h"
+#include "experiments/store.h"
 #include "experiments/train.h"
 
 #include <math.h>
@@ -23,6 +24,15 @@ static void data_progress(void *context, const char *what, uint64_t done, uint64
 
 static void data_warn(void *context, const char *line) {
     const experiment_hooks *hooks = context;
+    if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+/* The index repeats what the run's directory says; a run goes on without it, and the next reader mends it. */
+static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
+    error why = {0};
+    char line[1100];
+    if (store_note_run(r->folder, make, &why)) return;
+    snprintf(line, sizeof line, "the index of runs is behind: %s", why.text);
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
@@ -78,11 +88,13 @@ bool experiment_run(const run_plan *plan, const char *results, const experiment_
         return false;
     }
     run_end end = RUN_END_FOUND;
+    note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
     if (!ok) {
         error ignored = {0}; /* the reason that counts is the run's own */
         run_fail(&r, err->text, &ignored);
     }
+    if (r.status != RUN_FINISHED) note_in_index(&r, true, hooks);
     note_outcome(out, &r, ok ? end : RUN_END_INTERRUPTED);
     run_close(&r);
     dataset_close(data);
@@ -134,6 +146,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     bool ok = made && restore(&m, folder, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {
         note_outcome(out, &r, end);
+        if (ok) note_in_index(&r, false, hooks);
         run_close(&r);
     }
     if (made) model_destroy(&m);

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "experiments/child.h"
 #include "experiments/command.h"
+#include "experiments/store.h"
 
 #include <errno.h>
 #include <math.h>
@@ -174,6 +175,7 @@ static void record_death(const queue_item *item, const char *reason) {
     error ignored = {0};
     if (!run_open_folder(&r, item->folder, &ignored)) return;
     if (r.status == RUN_UNFINISHED) run_fail(&r, reason, &ignored);
+    store_note_run(item->folder, false, &ignored);
     run_close(&r);
 }
 

@@ -1,0 +1,314 @@
+/* The index of runs: it says what the directories say, whoever writes at once and whatever dies in between. */
+#include "engine/file.h"
+#include "experiments/filter.h"
+#include "experiments/store.h"
+#include "tests/experiments/program.h"
+
+#include <signal.h>
+#include <sqlite3.h>
+
+static void write_file(const char *name, const char *text) {
+    char path[256], *slash;
+    error err = {0};
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    slash = strrchr(path, '/');
+    *slash = '\0';
+    ck_assert(file_make_folders(path, &err));
+    *slash = '/';
+    ck_assert_msg(file_write(path, text, strlen(text), &err), "%s", err.text);
+}
+
+static void write_run(int i, const char *status, int codes, double linear) {
+    char name[64], text[512];
+    snprintf(name, sizeof name, "results/sweep/sweep_seed-%d/run.json", i);
+    snprintf(text, sizeof text,
+             "{\"id\": \"sweep_seed-%d\", \"name\": \"sweep\", \"status\": \"%s\", \"method\": \"falcon\", "
+             "\"swept\": {\"train.seed\": %d}, \"spec\": {\"method.codes\": %d, \"train.seed\": %d, "
+             "\"eval.metrics\": [\"linear\", \"knn\"]}, \"final\": {\"linear\": %g, \"prototype_ari\": null}}",
+             i, status, i, codes, i, linear);
+    write_file(name, text);
+}
+
+static const char *results(void) {
+    static char path[96];
+    snprintf(path, sizeof path, "%s/results", folder);
+    return path;
+}
+
+static void note(int i) {
+    char path[160];
+    error err = {0};
+    snprintf(path, sizeof path, "%s/sweep/sweep_seed-%d", results(), i);
+    ck_assert_msg(store_note_run(path, true, &err), "%s", err.text);
+}
+
+/* Every row of every table, as text. */
+static char *dump(void) {
+    static const char *const queries[] = {"SELECT * FROM runs ORDER BY 1", "SELECT * FROM settings ORDER BY 1, 2",
+                                          "SELECT * FROM figures ORDER BY 1, 2"};
+    char path[128], *text = NULL;
+    size_t size;
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/runs.db", results());
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    FILE *out = open_memstream(&text, &size);
+    for (int q = 0; q < 3; q++) {
+        sqlite3_stmt *query;
+        ck_assert_int_eq(sqlite3_prepare_v2(db, queries[q], -1, &query, NULL), SQLITE_OK);
+        while (sqlite3_step(query) == SQLITE_ROW) {
+            for (int c = 0; c < sqlite3_column_count(query); c++)
+                fprintf(out, "%s|", sqlite3_column_text(query, c) ? (const char *)sqlite3_column_text(query, c) : "");
+            putc('\n', out);
+        }
+        sqlite3_finalize(query);
+    }
+    fclose(out);
+    sqlite3_close(db);
+    return text;
+}
+
+static size_t lines_with(const char *text, const char *word) {
+    size_t n = 0;
+    for (; (text = strstr(text, word)); text++) n++;
+    return n;
+}
+
+static void index_equals_a_rebuilt_one(size_t runs) {
+    size_t found;
+    error err = {0};
+    char *grown = dump();
+    ck_assert_msg(store_rebuild(results(), &found, &err), "%s", err.text);
+    char *built = dump();
+    ck_assert_uint_eq(found, runs);
+    ck_assert_uint_eq(lines_with(grown, "|sweep/sweep_seed-"), runs);
+    ck_assert_str_eq(grown, built);
+    free(grown);
+    free(built);
+}
+
+static void refresh(void) {
+    error err = {0};
+    store *s = store_open_current(results(), &err);
+    ck_assert_msg(s != NULL, "%s", err.text);
+    store_close(s);
+}
+
+START_TEST(test_a_run_noted_again_stands_once_with_its_last_word) {
+    write_run(1, "running", 64, 0);
+    note(1);
+    write_run(1, "finished", 64, 0.5);
+    note(1);
+    char *text = dump();
+    ck_assert_ptr_nonnull(strstr(text, "|finished|"));
+    ck_assert_ptr_null(strstr(text, "|running|"));
+    ck_assert_ptr_nonnull(strstr(text, "eval.metrics|"));
+    ck_assert_ptr_nonnull(strstr(text, "|[linear, knn]|0|"));
+    free(text);
+    index_equals_a_rebuilt_one(1);
+}
+END_TEST
+
+START_TEST(test_a_reader_sees_runs_that_came_changed_or_went_unnoted) {
+    for (int i = 0; i < 3; i++) write_run(i, "running", 64, 0);
+    note(0);
+    refresh();
+    write_run(1, "failed", 64, 0);
+    shell("rm -r results/sweep/sweep_seed-2");
+    write_run(3, "finished", 16, 0.25);
+    refresh();
+    index_equals_a_rebuilt_one(3);
+}
+END_TEST
+
+/* A writer of `runs` runs; a directory is there before its line in the index. */
+static pid_t start_writer(int first, int runs) {
+    pid_t pid = fork();
+    if (pid) return pid;
+    for (int i = first; i < first + runs; i++) {
+        write_run(i, "running", 64, 0);
+        note(i);
+        write_run(i, "finished", 64, 0.01 * i);
+        note(i);
+    }
+    _exit(0);
+}
+
+START_TEST(test_several_writers_at_once_lose_and_double_nothing) {
+    pid_t pids[4];
+    int status;
+    write_run(0, "finished", 64, 0);
+    for (int i = 0; i < 4; i++) pids[i] = start_writer(1 + 10 * i, 10);
+    for (int i = 0; i < 4; i++) {
+        waitpid(pids[i], &status, 0);
+        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    note(0);
+    index_equals_a_rebuilt_one(41);
+}
+END_TEST
+
+START_TEST(test_writers_that_are_killed_leave_an_index_that_mends) {
+    write_run(0, "finished", 64, 0);
+    pid_t steady = start_writer(100, 20);
+    for (int round = 0; round < 5; round++) {
+        pid_t pid = start_writer(1, 20);
+        usleep(5000 + 7000 * (useconds_t)round);
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        refresh();
+    }
+    waitpid(start_writer(1, 20), NULL, 0);
+    waitpid(steady, NULL, 0);
+    refresh();
+    index_equals_a_rebuilt_one(41);
+}
+END_TEST
+
+START_TEST(test_an_index_of_a_newer_program_is_left_alone) {
+    write_run(0, "finished", 64, 0.5);
+    note(0);
+    sqlite3 *db;
+    char path[128], line[400];
+    snprintf(path, sizeof path, "%s/runs.db", results());
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    snprintf(line, sizeof line,
+             "results/runs.db was made by a newer mews (schema 9, this one knows %d); use that one, "
+             "or remove the file: `mews index` makes it anew",
+             STORE_SCHEMA);
+    refused_with(1, "runs", line);
+    refused_with(1, "index", line);
+}
+END_TEST
+
+START_TEST(test_a_damaged_index_is_made_anew) {
+    write_run(0, "finished", 64, 0.5);
+    write_file("results/runs.db",
+               "this is no database, and long enough for its first page to be looked at ............");
+    refused_with(1, "runs",
+                 "results/runs.db is damaged (file is not a database); `mews index` makes it anew from the "
+                 "run directories");
+    ck_assert_str_eq(mews("index")->out, "results/runs.db: 1 run\n");
+    index_equals_a_rebuilt_one(1);
+}
+END_TEST
+
+START_TEST(test_where_nothing_can_be_written_runs_are_listed_all_the_same) {
+    write_run(0, "finished", 64, 0.5);
+    shell("mkdir results/runs.db");
+    ck_assert_str_eq(mews("runs")->out, "id            status    linear\nsweep_seed-0  finished     0.5\n");
+}
+END_TEST
+
+START_TEST(test_a_record_that_is_damaged_is_still_in_the_index) {
+    write_file("results/sweep/sweep_seed-0/run.json", "{\"id\": ");
+    ck_assert_ptr_nonnull(strstr(mews("runs")->out, "sweep_seed-0  unreadable"));
+    index_equals_a_rebuilt_one(1);
+}
+END_TEST
+
+/* ---- Conditions ---- */
+
+static void holds_for(const char *condition, const char *expected) {
+    error err = {0};
+    char seeds[64] = "";
+    store_runs all;
+    store *s = store_open_current(results(), &err);
+    filter *f = filter_parse(condition, &err);
+    ck_assert_msg(s && f && store_runs_read(s, &all, &err) && filter_bind(f, s, &all, &err), "%s", err.text);
+    for (size_t i = 0; i < all.count; i++)
+        if (filter_holds(f, &all, i)) strncat(seeds, strrchr(all.folders[i], '-') + 1, 4);
+    ck_assert_msg(strcmp(seeds, expected) == 0, "%s: %s, expected %s", condition, seeds, expected);
+    filter_free(f);
+    store_runs_free(&all);
+    store_close(s);
+}
+
+static void some_runs(void) {
+    write_run(0, "finished", 64, 0.5);
+    write_run(1, "finished", 1024, 0.25);
+    write_run(2, "failed", 16384, 0.75);
+}
+
+START_TEST(test_conditions_compare_numbers_and_words) {
+    some_runs();
+    holds_for("method.codes > 1000", "12");
+    holds_for("method.codes >= 1.024e3 and status = finished", "1");
+    holds_for("status != finished or linear<0.3", "12");
+    holds_for("not (status=failed or method.codes=64)", "1");
+    holds_for("id = 'sweep_seed-2' or id == \"sweep_seed-0\"", "02");
+    holds_for("linear <= 0.5 and linear > 0.25", "0");
+    holds_for("name = \"x' OR '1'='1\"", "");
+    holds_for("prototype_ari < 100", "");
+    holds_for("not prototype_ari < 100", "012");
+}
+END_TEST
+
+START_TEST(test_conditions_with_slips_get_one_line) {
+    some_runs();
+    refused("runs --where 'method.code > 3'", "--where: no run has `method.code`; did you mean `method.codes`?");
+    refused("runs --where 'codes > 3'", "--where: no run has `codes`; did you mean `method.codes`?");
+    refused("runs --sort linar", "--sort: no run has `linar`; did you mean `linear`?");
+    refused("runs --where 'linear >'", "--where: expected a value at the end (character 9 of `linear >`)");
+    refused("runs --where 'linear > high'", "--where: expected a number at `high` (character 10 of `linear > high`)");
+    refused("runs --where 'linear 3'", "--where: expected one of = != < <= > >= at `3` (character 8 of `linear 3`)");
+    refused("runs --where \"name; DROP TABLE runs\"",
+            "--where: expected one of = != < <= > >= at `DROP TABLE runs` (character 7 of `name; DROP TABLE runs`)");
+    refused("runs nowhere", "there is no results folder nowhere");
+}
+END_TEST
+
+/* ---- Commands ---- */
+
+START_TEST(test_runs_are_listed_sorted_as_text_csv_and_json) {
+    some_runs();
+    ck_assert_str_eq(
+        mews("runs --sort linear --where 'status = finished'")->out,
+        "id            status    linear\nsweep_seed-0  finished     0.5\nsweep_seed-1  finished    0.25\n");
+    ck_assert_str_eq(mews("runs results/sweep --sort -linear --show method.codes")->out,
+                     "id            status    linear  method.codes\nsweep_seed-1  finished    0.25          1024\n"
+                     "sweep_seed-0  finished     0.5            64\nsweep_seed-2  failed      0.75         16384\n");
+    ck_assert_ptr_nonnull(
+        strstr(mews("runs --csv")->out, "sweep_seed-0,finished,sweep/sweep_seed-0,sweep,,falcon,,,0,0.5,"));
+    ck_assert_ptr_nonnull(strstr(mews("runs --json")->out, "\"train.seed\":0,\"linear\":0.5,\"prototype_ari\":null}"));
+}
+END_TEST
+
+START_TEST(test_removing_needs_a_yes_and_takes_the_run_out_of_the_index) {
+    some_runs();
+    note(0);
+    refused("rm sweep_seed-9", "there is no run `sweep_seed-9` in results; did you mean `sweep_seed-0`?");
+    refused("rm sweep", "3 runs begin with `sweep`; give more of the id (`mews runs` lists them)");
+    const said *s = mews("rm sweep_seed-0");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_ptr_nonnull(strstr(s->err, "without a terminal it needs --yes"));
+    ck_assert_str_eq(mews("rm --yes sweep_seed-0 results/sweep/sweep_seed-2")->out,
+                     "removed results/sweep/sweep_seed-0\nremoved results/sweep/sweep_seed-2\n");
+    index_equals_a_rebuilt_one(1);
+    mews("rm -y sweep_seed-1");
+    shell("test ! -e results/sweep");
+    ck_assert_str_eq(mews("runs")->out, "no runs\n");
+}
+END_TEST
+
+Suite *suite_store(void) {
+    Suite *suite = suite_create("store");
+    TCase *tests = tcase_create("store");
+    tcase_set_timeout(tests, 60);
+    tcase_add_checked_fixture(tests, program_setup, program_teardown);
+    tcase_add_test(tests, test_a_run_noted_again_stands_once_with_its_last_word);
+    tcase_add_test(tests, test_a_reader_sees_runs_that_came_changed_or_went_unnoted);
+    tcase_add_test(tests, test_several_writers_at_once_lose_and_double_nothing);
+    tcase_add_test(tests, test_writers_that_are_killed_leave_an_index_that_mends);
+    tcase_add_test(tests, test_an_index_of_a_newer_program_is_left_alone);
+    tcase_add_test(tests, test_a_damaged_index_is_made_anew);
+    tcase_add_test(tests, test_where_nothing_can_be_written_runs_are_listed_all_the_same);
+    tcase_add_test(tests, test_a_record_that_is_damaged_is_still_in_the_index);
+    tcase_add_test(tests, test_conditions_compare_numbers_and_words);
+    tcase_add_test(tests, test_conditions_with_slips_get_one_line);
+    tcase_add_test(tests, test_runs_are_listed_sorted_as_text_csv_and_json);
+    tcase_add_test(tests, test_removing_needs_a_yes_and_takes_the_run_out_of_the_index);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,8 +1,9 @@
 /*
  * `mews data`: what can be done with a data set before anything is trained on it. Import packs it, verify reads every
- * byte of it, show draws it as a run would see it. Where a data set is named, it may be by name, by path or by the spec
- * that uses it.
+ * byte of it, fetch brings it from the network first, show draws it as a run would see it. Where a data set is named,
+ * it may be by name, by path or by the spec that uses it.
  */
+#include "engine/data/fetch.h"
 #include "engine/data/sheet.h"
 #include "experiments/command.h"
 #include "experiments/spec_file.h"
@@ -110,24 +111,68 @@ static bool finish_show(const arguments *args, const spec *s, const dataset *set
     return true;
 }
 
+/* ---- Fetching ---- */
+
+static void on_bytes(void *context, const char *file, uint64_t done, uint64_t total) {
+    char what[256];
+    snprintf(what, sizeof what, "fetching %.200s, MiB", file);
+    on_import(context, what, done >> 20, (total + (1 << 20) - 1) >> 20);
+}
+
+static bool refuse_fetch(const char *name, error *err) {
+    const char *names[32] = {0}, *near;
+    if (strncmp(name, "imagenet", 8) == 0)
+        return error_set(err, ERROR_USAGE,
+                         "ImageNet's licence is given to people: ask for access at https://image-net.org, download "
+                         "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, unpack them to train/<wnid>/ and "
+                         "val/<wnid>/, then `mews data import DIR --set data.class_list=FILE` (a wnid a line; without "
+                         "it, all 1000)");
+    for (int i = 0; i < 31 && catalog_name(i); i++) names[i] = catalog_name(i);
+    near = error_nearest(name, names);
+    return error_set(err, ERROR_USAGE, "`mews data fetch` does not know `%.80s`; %s%s%s", name,
+                     near ? "did you mean `" : "`mews data --help` lists what it can bring", near ? near : "",
+                     near ? "`?" : "");
+}
+
+/* Brings the files of args->words[1]; the import that follows finds them by the data set's name. */
+static bool fetch(const command_context *context, const arguments *args, const data_options *o, error *err) {
+    char cache[PATH_MAX], folder[PATH_MAX], source[PATH_MAX];
+    terminal t = terminal_open(stderr);
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
+    fetch_options how = fetch_defaults;
+    how.mirror = arguments_value(args, "--mirror", getenv("MEWS_DATA_MIRROR"));
+    how.progress = on_bytes, how.warn = on_import_warning, how.context = &hooks, how.interrupted = context->interrupted;
+    if (how.mirror && !*how.mirror) how.mirror = NULL;
+    const catalog_entry *entry = catalog_find(args->words[1]);
+    if (!dataset_cache(o, cache, err)) return false;
+    catalog_place(entry, cache, folder, source);
+    bool done = fetch_files(&how, entry, folder, err);
+    terminal_clear(&t);
+    if (done) printf("%s\n", source);
+    return done;
+}
+
 static bool run_data(const command_context *context, const arguments *args, error *err) {
-    static const char *const verbs[] = {"import", "verify", "show", NULL};
+    static const char *const verbs[] = {"import", "verify", "show", "fetch", NULL};
     static bool (*const finish[])(const arguments *, const spec *, const dataset *,
-                                  error *) = {finish_import, finish_verify, finish_show};
+                                  error *) = {finish_import, finish_verify, finish_show, finish_import};
     int verb = 0;
     while (verbs[verb] && strcmp(args->words[0], verbs[verb]) != 0) verb++;
     if (!verbs[verb]) {
         const char *near = error_nearest(args->words[0], verbs);
         return error_set(err, ERROR_USAGE, "`mews data` does not know `%.80s`; %s%s%s", args->words[0],
-                         near ? "did you mean `" : "it can `import`, `verify`, `show`", near ? near : "",
+                         near ? "did you mean `" : "it can `fetch`, `import`, `verify`, `show`", near ? near : "",
                          near ? "`?" : "");
     }
     if (args->word_count < 2)
         return error_set(err, ERROR_USAGE, "`mews data %s` takes %s", verbs[verb],
-                         verb == 0 ? "a folder or an archive" : "a data set's name, its path or a spec");
+                         verb == 0   ? "a folder or an archive"
+                         : verb == 3 ? "a data set's name, as in `mews data fetch cifar10`"
+                                     : "a data set's name, its path or a spec");
+    if (verb == 3 && !catalog_find(args->words[1])) return refuse_fetch(args->words[1], err);
     spec s = {0};
     if (!make_spec(args, &s, err)) return false;
-    dataset *set = open_set(context, &s.data, err);
+    dataset *set = verb == 3 && !fetch(context, args, &s.data, err) ? NULL : open_set(context, &s.data, err);
     bool done = set && finish[verb](args, &s, set, err);
     dataset_close(set);
     spec_free(&s);
@@ -139,6 +184,9 @@ static const option data_options_table[] = {
      "folder of the packed file (default: the cache; `data.cache: DIR` reads it from there);\n"
      "for show: the picture's FILE.png (default: data.png)"},
     {"--kind", NULL, "NAME", "one of `mews datasets` (default: seen from SRC)"},
+    {"--mirror", NULL, "URL",
+     "for fetch: where the files lie instead of their official address "
+     "(or MEWS_DATA_MIRROR)"},
     {"--size", NULL, "PIXELS", "side that images are resized to (default: 32)"},
     {"--set", "-s", "KEY=VALUE", "a key of data, augment or train, as in data.imbalance=100 or augment.local_crops=6"},
     {0},
@@ -146,13 +194,15 @@ static const option data_options_table[] = {
 const command command_data = {
     .name = "data",
     .rules = {.words = "VERB SRC", .min_words = 1, .max_words = 2, .options = data_options_table},
-    .summary = "pack a data set, check it, or look at it: import, verify, show",
+    .summary = "fetch a data set, pack it, check it, or look at it",
     .details =
+        "  fetch NAME     download it (resumed if it breaks off, checked), then import it: cifar10, cifar100, svhn,\n"
+        "                 stl10, mnist, fashion-mnist, tiny-imagenet; a spec's `data: {name: NAME}` then finds it\n"
         "  import SRC     read it once, pack it; training does this by itself for what it needs\n"
         "  verify SRC     read every byte of the packed file and hold it against its checksums\n"
         "  show SRC       a contact sheet: images by class, then pairs of views as a run will see them\n\n"
         "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
         "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet; for verify and\n"
-        "show also a spec (.yaml), or a data set's name with --set data.path=PATH.\n",
+        "show also a spec (.yaml), or the name of a data set that was fetched.\n",
     .run = run_data,
 };

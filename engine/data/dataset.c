@@ -6,6 +6,7 @@
  */
 #include "engine/data/dataset.h"
 
+#include "engine/data/catalog.h"
 #include "engine/data/import.h"
 #include "engine/data/pack.h"
 #include "engine/data/select.h"
@@ -40,7 +41,8 @@ static const field rows[] = {
     {ROW(name), .type = FIELD_CHOICE, .fallback = "shapes", .choices = names, .identity = true,
      .help = "data set: shapes (drawn by the program); cifar10, cifar100 (binary files, or images as folder); svhn "
              "(.mat); stl10 (binary); mnist, fashion-mnist (IDX); tiny-imagenet (as published); folder (images)"},
-    {ROW(path), .type = FIELD_TEXT, .fallback = "", .help = "directory or archive (tar, zip); unused by shapes"},
+    {ROW(path), .type = FIELD_TEXT, .fallback = "",
+     .help = "directory or archive (tar, zip); unused by shapes; empty = what `mews data fetch` brought"},
     {ROW(size), .type = FIELD_INT, .fallback = "32", .min = 8, .max = 512, .identity = true,
      .help = "side of the square images, pixels; others are resized and cropped to it"},
     {ROW(limit), .type = FIELD_INT, .fallback = "0", .min = 0, .max = UINT32_MAX, .identity = true,
@@ -74,7 +76,7 @@ struct dataset {
 
 /* ---- Which file, made from what ---- */
 
-static bool cache_folder(const data_options *options, char out[PATH_MAX], error *err) {
+bool dataset_cache(const data_options *options, char *out, error *err) {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     int n = -1;
     if (options->cache[0])
@@ -90,10 +92,15 @@ static bool cache_folder(const data_options *options, char out[PATH_MAX], error 
 
 /* Where the images come from: data.path, or without one what was fetched before. */
 static bool find_source(const data_options *options, const char *folder, char path[PATH_MAX], error *err) {
-    (void)folder;
+    const catalog_entry *fetched = catalog_find(names[options->name]);
+    char downloads[PATH_MAX];
     snprintf(path, PATH_MAX, "%s", options->path);
-    return options->path[0] || options->name == NAME_SHAPES ||
-           error_set(err, ERROR_USAGE, "data.name %s needs data.path, a directory or an archive", names[options->name]);
+    if (options->path[0] || options->name == NAME_SHAPES) return true;
+    if (fetched) catalog_place(fetched, folder, downloads, path);
+    if (fetched && access(path, F_OK) == 0) return true;
+    return error_set(err, ERROR_USAGE, "data.name %s needs data.path, a directory or an archive%s%s%s",
+                     names[options->name], fetched ? "; or run `mews data fetch " : "", fetched ? fetched->name : "",
+                     fetched ? "` first" : "");
 }
 
 /* What the import depends on besides the source: another variant is another file, so that a sweep may go to and fro. */
@@ -246,7 +253,7 @@ dataset *dataset_open(const data_options *options, dataset_progress progress, vo
     }
     set->name = options->name;
     im.path = path;
-    if (cache_folder(options, folder, err) && find_source(options, folder, path, err) &&
+    if (dataset_cache(options, folder, err) && find_source(options, folder, path, err) &&
         identify(options, path, folder, &set->file, source, err) &&
         open_or_import(&set->pack, options, folder, set->file, source, &im, err) &&
         selection_make(&set->chosen, &set->pack, options, err))

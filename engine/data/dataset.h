@@ -19,7 +19,7 @@ enum { LABELS_FINE, LABELS_COARSE };
 
 typedef struct data_options {
     int name;                      /* choice: shapes, cifar10, … */
-    char path[FIELD_TEXT_SIZE];    /* directory or archive; unused by shapes */
+    char path[FIELD_TEXT_SIZE];    /* directory or archive; "" = as `mews data fetch` left it; unused by shapes */
     int64_t size;                  /* side of the square images, pixels */
     int64_t limit;                 /* train on the first N of a seeded shuffle of the training split; 0 = all */
     double validation;             /* share of the training split held out for choosing settings; it comes off first */
@@ -38,6 +38,9 @@ typedef struct dataset dataset;
 
 /* Says what goes on during a long import; done of total images (total 0 = not known yet). */
 typedef void (*dataset_progress)(void *context, const char *what, uint64_t done, uint64_t total);
+
+/* The folder of packed files and downloads: data.cache or its default, PATH_MAX bytes. */
+bool dataset_cache(const data_options *options, char *out, error *err);
 
 /*
  * Opens the data set, importing it into the cache on first use. The training and validation splits are shuffled by

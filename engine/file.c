@@ -34,15 +34,26 @@ bool file_begin(file_writer *w, const char *path, error *err) {
     return false;
 }
 
-void file_remove_leftovers(const char *folder) {
+/* base NULL: of any file. */
+static void remove_leftovers(const char *folder, const char *base) {
     DIR *d = opendir(folder);
     if (!d) return;
     for (struct dirent *e; (e = readdir(d));) {
         const char *mark = strstr(e->d_name, ".tmp-");
-        size_t digits = mark ? strspn(mark + 5, "0123456789") : 0;
-        if (digits && !mark[5 + digits]) unlinkat(dirfd(d), e->d_name, 0);
+        size_t digits = mark ? strspn(mark + 5, "0123456789") : 0, length = (size_t)(mark ? mark - e->d_name : 0);
+        bool meant = !base || (strlen(base) == length && strncmp(base, e->d_name, length) == 0);
+        if (meant && digits && !mark[5 + digits]) unlinkat(dirfd(d), e->d_name, 0);
     }
     closedir(d);
+}
+
+void file_remove_leftovers(const char *folder) { remove_leftovers(folder, NULL); }
+
+void file_remove_leftovers_of(const char *path) {
+    char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+    if (slash) *slash = '\0';
+    if (folder) remove_leftovers(slash == folder && slash ? "/" : slash ? folder : ".", slash ? slash + 1 : path);
+    free(folder);
 }
 
 static bool sync_folder_of(const char *path) {

@@ -227,6 +227,7 @@ static bool open_or_import(pack *p, const data_options *options, const char *fol
         goto done;
     }
     if ((lock = lock_take(lock_path, err)) < 0) goto done;
+    file_remove_leftovers_of(file); /* of an import that was killed: whoever holds the lock is the only writer */
     damage = (error){0};
     pack_state state = pack_open(p, file, source, &damage); /* again: another process may have been at work */
     if (state == PACK_DAMAGED) import_warn(im, "%s; importing again", damage.text);

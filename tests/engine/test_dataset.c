@@ -266,6 +266,36 @@ START_TEST(test_of_processes_that_import_at_once_one_works_and_the_others_wait) 
 }
 END_TEST
 
+/* Kills its own process at the first sign of progress: the import has written by then. */
+static void die(void *context, const char *what, uint64_t done, uint64_t total) {
+    (void)context, (void)what, (void)done, (void)total;
+    kill(getpid(), SIGKILL);
+}
+
+START_TEST(test_an_import_that_was_killed_leaves_nothing_to_the_next) {
+    bench b;
+    bench_begin(&b);
+    make_source(&b);
+    char file[600];
+    data_options options = bench_options(&b, "folder", b.source);
+    pid_t child = fork();
+    if (child == 0) {
+        dataset_open(&options, die, bench_hear, &b, &b.err);
+        _exit(0);
+    }
+    int status, left = 0;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFSIGNALED(status));
+    DIR *dir = opendir(b.cache);
+    for (struct dirent *e; (e = readdir(dir));) left += strstr(e->d_name, ".tmp-") != NULL;
+    closedir(dir);
+    ck_assert_int_eq(left, 1);
+    dataset_close(bench_must_open(&b, &options));
+    packed_file(&b, file); /* the only file: no lock, no half of a pack */
+    bench_end(&b);
+}
+END_TEST
+
 START_TEST(test_without_a_place_for_the_cache_the_message_names_the_ways_out) {
     bench b;
     bench_begin(&b);
@@ -291,6 +321,7 @@ Suite *suite_dataset(void) {
     tcase_add_test(t, test_verifying_finds_a_flipped_bit_in_an_image);
     tcase_add_test(t, test_a_full_disk_leaves_the_old_pack_and_nothing_else);
     tcase_add_test(t, test_of_processes_that_import_at_once_one_works_and_the_others_wait);
+    tcase_add_test(t, test_an_import_that_was_killed_leaves_nothing_to_the_next);
     tcase_add_test(t, test_without_a_place_for_the_cache_the_message_names_the_ways_out);
     suite_add_tcase(s, t);
     return s;

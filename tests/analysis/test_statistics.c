@@ -1,0 +1,86 @@
+/* Statistics of repeated runs, held against scipy's. */
+#include "analysis/statistics.h"
+#include "tests/analysis/golden.h"
+
+static safetensors *file;
+
+static double *values(const char *name, size_t *count) {
+    error err = {0};
+    if (!file) file = safetensors_open("tests/golden/statistics.safetensors", &err);
+    ck_assert_msg(file != NULL, "%s", err.text);
+    const safetensors_entry *entry = safetensors_find(file, name);
+    ck_assert_msg(entry != NULL, "no golden %s", name);
+    double *x = malloc(entry->count * sizeof *x);
+    ck_assert(safetensors_read_double(file, name, x, entry->count, &err));
+    if (count) *count = entry->count;
+    return x;
+}
+
+START_TEST(test_paired_tests_agree_with_scipy) {
+    static const char *const cases[] = {"2-0.1", "3-0.5", "5-0.0", "5-1.0", "10-0.3", "40-0.2"};
+    for (size_t i = 0; i < 6; i++) {
+        char a[64], b[64], expected[64];
+        size_t n;
+        snprintf(a, sizeof a, "paired-%s.a", cases[i]);
+        snprintf(b, sizeof b, "paired-%s.b", cases[i]);
+        snprintf(expected, sizeof expected, "paired-%s.expected", cases[i]);
+        double *x = values(a, &n), *y = values(b, NULL), *want = values(expected, NULL);
+        assert_near(statistics_paired_p(x, y, n), want[0], 1e-10, cases[i]);
+        assert_near(statistics_mean(x, n), want[1], 1e-12, cases[i]);
+        assert_near(statistics_sd(x, n), want[2], 1e-12, cases[i]);
+    }
+}
+END_TEST
+
+START_TEST(test_students_tail_agrees_with_scipy) {
+    static const int degrees[] = {1, 2, 4, 9, 30, 500};
+    size_t n;
+    double *t = values("student.t", &n);
+    for (size_t d = 0; d < 6; d++) {
+        char name[32];
+        snprintf(name, sizeof name, "student.%d", degrees[d]);
+        double *want = values(name, NULL);
+        for (size_t i = 0; i < n; i++) {
+            double p = statistics_student_p(t[i], degrees[d]);
+            ck_assert_msg(fabs(p - want[i]) <= 1e-9 * want[i] + 1e-300, "%s at %g: %g, expected %g", name, t[i], p,
+                          want[i]);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_holm_agrees_with_sorting_and_passes_over_what_was_not_tested) {
+    size_t n;
+    double *p = values("holm.p", &n), *want = values("holm.expected", NULL), with_gap[8];
+    memcpy(with_gap + 1, p, n * sizeof *p);
+    with_gap[0] = (double)NAN;
+    statistics_holm(p, n);
+    statistics_holm(with_gap, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        assert_near(p[i], want[i], 1e-14, "Holm");
+        ck_assert(with_gap[i + 1] == p[i]);
+    }
+    ck_assert(isnan(with_gap[0]));
+    double zeros[3] = {0, 0, 0.5};
+    statistics_holm(zeros, 3);
+    ck_assert(zeros[0] == 0 && zeros[1] == 0 && zeros[2] == 0.5);
+}
+END_TEST
+
+START_TEST(test_what_one_run_cannot_tell_is_no_number) {
+    double a[] = {1, 2}, b[] = {3, 4};
+    ck_assert(isnan(statistics_paired_p(a, b, 1)) && isnan(statistics_sd(a, 1)) && isnan(statistics_mean(a, 0)));
+    ck_assert(statistics_paired_p(a, b, 2) == 0 && statistics_paired_p(a, a, 2) == 1);
+}
+END_TEST
+
+Suite *suite_statistics(void) {
+    Suite *suite = suite_create("statistics");
+    TCase *tests = tcase_create("statistics");
+    tcase_add_test(tests, test_paired_tests_agree_with_scipy);
+    tcase_add_test(tests, test_students_tail_agrees_with_scipy);
+    tcase_add_test(tests, test_holm_agrees_with_sorting_and_passes_over_what_was_not_tested);
+    tcase_add_test(tests, test_what_one_run_cannot_tell_is_no_number);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -1,0 +1,118 @@
+/* A paper's table: its figures without any run, and beside those of runs what seeds allow to be said. */
+#include "engine/file.h"
+#include "experiments/paper_table.h"
+#include "tests/experiments/program.h"
+
+#include <math.h>
+
+static void write_run(const char *method, int codes, int seed, double linear, double ami) {
+    char path[256], text[1024];
+    error err = {0};
+    snprintf(path, sizeof path, "%s/results/table1-small/table1-small_%s_codes-%d_seed-%d", folder, method, codes,
+             seed);
+    ck_assert(file_make_folders(path, &err));
+    strcat(path, "/run.json");
+    snprintf(text, sizeof text,
+             "{\"id\": \"table1-small_%s_codes-%d_seed-%d\", \"status\": \"finished\", \"method\": \"%s\", \"swept\": "
+             "{\"method.codes\": %d, \"train.seed\": %d}, \"spec\": {\"data.name\": \"cifar10\", \"backbone.name\": "
+             "\"falcon8\", \"backbone.width\": 32, \"train.epochs\": 6, \"train.batch\": 64, \"method.codes\": %d, "
+             "\"train.seed\": %d, \"data.limit\": 5000}, \"final\": {\"linear\": %.17g, \"prototype_nmi\": 0.4, "
+             "\"prototype_nmi_chance\": 0.35, \"prototype_ami\": %.17g}}",
+             method, codes, seed, method, codes, seed, codes, seed, linear, ami);
+    ck_assert(file_write(path, text, strlen(text), &err));
+}
+
+static void read_table(paper_table *t) {
+    char results[96];
+    error err = {0};
+    snprintf(results, sizeof results, "%s/results", folder);
+    ck_assert_msg(paper_table_read(t, "table1", results, NULL, &err), "%s", err.text);
+}
+
+static const paper_row *row_of(const paper_table *t, const char *method, double codes) {
+    for (size_t i = 0; i < t->count; i++)
+        if (t->rows[i].n && strcmp(t->rows[i].method, method) == 0 && t->rows[i].codes == codes) return &t->rows[i];
+    ck_abort_msg("no row of %s", method);
+}
+
+/* `seeds` of each: FALCON above SwAV in accuracy, as good as GEDI, below it in AMI. */
+static void write_runs(int seeds) {
+    static const double noise[] = {0.004, -0.003, 0.001, -0.002, 0.003};
+    for (int i = 0; i < seeds; i++) {
+        write_run("falcon", 16384, i, 0.68 + noise[i], 0.10 + noise[i]);
+        write_run("falcon", 64, i, 0.66 + 2 * noise[i], 0.12);
+        write_run("swav", 64, i, 0.56 - noise[i], 0.08);
+        write_run("gedi", 64, i, 0.68 + noise[(i + 2) % 5], 0.30 + noise[4 - i]);
+    }
+}
+
+START_TEST(test_published_figures_stand_alone_where_nothing_was_run) {
+    const said *s = mews("table table1 --csv");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "cifar10,falcon,,0.35,0.68,"), "%s%s", s->out, s->err);
+    ck_assert_ptr_nonnull(strstr(s->out, "cifar100,chance,16384 random codes,0.63,0.01,"));
+    ck_assert_ptr_nonnull(
+        strstr(mews("table table2 --markdown")->out, "| imagenet100 | dino | 100 codes | 64.1 | 87.0 |"));
+    ck_assert_ptr_nonnull(strstr(mews("table table2 --latex")->out, "\\toprule"));
+    ck_assert_ptr_nonnull(strstr(mews("table table1")->out, "NMI is not adjusted for chance"));
+    refused("table tabel1", "there is no table `tabel1`; did you mean `table1`?");
+    refused("table figure", "there is no table `figure`; there are table1 and table2");
+    refused("table table1 --csv --latex", "one of --markdown, --csv and --latex");
+}
+END_TEST
+
+START_TEST(test_runs_stand_on_the_published_row_of_their_method_and_codes) {
+    paper_table t;
+    write_runs(3);
+    read_table(&t);
+    const paper_row *falcon = row_of(&t, "falcon", 16384), *few = row_of(&t, "falcon", 64);
+    ck_assert_str_eq(falcon->published[1], "0.68");
+    ck_assert_str_eq(few->published[1], "");
+    ck_assert_str_eq(few->setting, "codes 64");
+    ck_assert_uint_eq(falcon->n, 3);
+    ck_assert_str_eq(falcon->scale, "falcon8 width 32, 6 epochs, batch 64, 5000 images");
+    ck_assert(falcon->reference && !few->reference);
+    paper_table_free(&t);
+}
+END_TEST
+
+START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
+    paper_table t;
+    write_runs(4);
+    read_table(&t);
+    for (size_t i = 0; i < t.count; i++)
+        for (int m = 0; m < PAPER_MEASURED; m++) ck_assert(!t.rows[i].bold[m]);
+    paper_table_free(&t);
+    write_runs(5);
+    read_table(&t);
+    const paper_row *falcon = row_of(&t, "falcon", 16384), *swav = row_of(&t, "swav", 64),
+                    *gedi = row_of(&t, "gedi", 64);
+    ck_assert(isnan(falcon->p[0]) && swav->p[0] < 0.001 && gedi->p[0] > 0.5);
+    ck_assert(falcon->bold[0] && gedi->bold[0] && !swav->bold[0]);
+    ck_assert(gedi->bold[3] && !falcon->bold[3]);  /* AMI */
+    ck_assert(!falcon->bold[1] && !gedi->bold[1]); /* NMI is never judged */
+    ck_assert(isnan(gedi->p[1]));
+    paper_table_free(&t);
+    const said *s = mews("table table1");
+    ck_assert_msg(strstr(s->out, "*0.681 ± 0.003*") != NULL, "%s", s->out);
+}
+END_TEST
+
+START_TEST(test_other_runs_are_chosen_by_a_condition) {
+    write_runs(2);
+    ck_assert_ptr_null(strstr(mews("table table1 --where 'method = swav'")->out, "reference"));
+    ck_assert_ptr_nonnull(strstr(mews("table table1 --where 'method = falcon'")->out, "reference"));
+    refused("table table1 --where 'metod = swav'", "--where: no run has `metod`; did you mean `method`?");
+}
+END_TEST
+
+Suite *suite_table(void) {
+    Suite *suite = suite_create("table");
+    TCase *tests = tcase_create("table");
+    tcase_add_checked_fixture(tests, program_setup, program_teardown);
+    tcase_add_test(tests, test_published_figures_stand_alone_where_nothing_was_run);
+    tcase_add_test(tests, test_runs_stand_on_the_published_row_of_their_method_and_codes);
+    tcase_add_test(tests, test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold);
+    tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);
+    suite_add_tcase(suite, tests);
+    return suite;
+}

@@ -263,6 +263,37 @@ START_TEST(test_idx_refuses_wrong_magic_and_lengths) {
 }
 END_TEST
 
+/* Bytes of the headers and of the rest changed at random: read or refused by one line, and nothing else. */
+START_TEST(test_spoilt_files_are_read_or_refused_but_break_nothing) {
+    enum { SPOILT = 60 };
+    static const char *const files[][3] = {{"svhn", "svhn/train_32x32.mat", "test_32x32.mat"},
+                                           {"mnist", "mnist/train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz"}};
+    bench b;
+    bench_begin(&b);
+    char path[256];
+    int refused = 0;
+    data_options options = bench_options(&b, files[_i][0], b.source);
+    snprintf(path, sizeof path, "tests/golden/formats/%s", files[_i][1]);
+    size_t size;
+    char *whole = file_read(path, &size, &b.err), *spoilt = malloc(size);
+    rng r = rng_stream(1, RNG_TEST, 0, (uint64_t)_i, 0);
+    for (int i = 0; i < SPOILT; i++) {
+        memcpy(spoilt, whole, size);
+        for (int k = 0; k < 3; k++)
+            spoilt[rng_below(&r, (uint32_t)(k && size > 300 ? 300 : size))] = (char)rng_bits(&r);
+        bench_write(&b, files[_i][2], spoilt, i % 4 ? size : rng_below(&r, (uint32_t)size));
+        dataset *set = bench_open(&b, &options);
+        refused += !set;
+        ck_assert(set || (b.err.code && !strchr(b.err.text, '\n')));
+        dataset_close(set);
+    }
+    ck_assert_int_eq(refused, SPOILT); /* the other files of the format are missing, if nothing else */
+    free(spoilt);
+    free(whole);
+    bench_end(&b);
+}
+END_TEST
+
 START_TEST(test_an_archive_that_ends_early_says_so) {
     static const char *const names[] = {"cifar-100-binary.tar.gz", "stl10_binary.tar.gz"};
     static const char *const kinds[] = {"cifar100", "stl10"};
@@ -296,6 +327,7 @@ Suite *suite_formats(void) {
     tcase_add_test(t, test_svhn_refuses_what_is_no_digit_of_its_own);
     tcase_add_test(t, test_stl10_refuses_images_without_labels_and_labels_out_of_range);
     tcase_add_test(t, test_idx_refuses_wrong_magic_and_lengths);
+    tcase_add_loop_test(t, test_spoilt_files_are_read_or_refused_but_break_nothing, 0, 2);
     tcase_add_test(t, test_an_archive_that_ends_early_says_so);
     suite_add_tcase(s, t);
     return s;

@@ -292,6 +292,22 @@ START_TEST(test_removing_needs_a_yes_and_takes_the_run_out_of_the_index) {
 }
 END_TEST
 
+START_TEST(test_two_runs_stand_beside_each_other) {
+    some_runs();
+    write_file("results/sweep/sweep_seed-0/metrics.jsonl", "{\"step\": 1, \"loss\": 3}\n{\"step\": 2, \"loss\": 2}\n");
+    write_file("results/sweep/sweep_seed-1/metrics.jsonl",
+               "{\"step\": 2, \"loss\": 1.5}\n{\"step\": 3, \"loss\": 1}\n");
+    const said *s = mews("compare sweep_seed-0 results/sweep/sweep_seed-1 --json");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "\"method.codes\":[64,1024]") != NULL, "%s%s", s->out, s->err);
+    ck_assert_ptr_null(strstr(s->out, "eval.metrics")); /* the same in both */
+    ck_assert_ptr_nonnull(strstr(s->out, "\"linear\":[0.5,0.25]"));
+    ck_assert_ptr_nonnull(strstr(s->out, "\"loss\":[[2.0,2.0,1.5]]"));
+    ck_assert_ptr_nonnull(strstr(mews("compare sweep_seed-0 sweep_seed-1")->out, "-0.25"));
+    refused("compare sweep_seed-0 sweep_sed-1",
+            "there is no run `sweep_sed-1` in results; did you mean `sweep_seed-1`?");
+}
+END_TEST
+
 Suite *suite_store(void) {
     Suite *suite = suite_create("store");
     TCase *tests = tcase_create("store");
@@ -309,6 +325,7 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_conditions_with_slips_get_one_line);
     tcase_add_test(tests, test_runs_are_listed_sorted_as_text_csv_and_json);
     tcase_add_test(tests, test_removing_needs_a_yes_and_takes_the_run_out_of_the_index);
+    tcase_add_test(tests, test_two_runs_stand_beside_each_other);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -133,8 +133,12 @@ done:
 
 /* Archives break off in one way, by far, that their reader can mend: a download or a copy that did not finish. */
 static bool ends_early(struct archive *a) {
+    static const char *const words[] = {"truncated", "unexpected end", "premature",
+                                        "no progress is possible"}; /* xz: it waits for bytes that do not come */
     const char *why = archive_error_string(a);
-    return why && (strcasestr(why, "truncated") || strcasestr(why, "unexpected end") || strcasestr(why, "premature"));
+    for (size_t i = 0; why && i < sizeof words / sizeof *words; i++)
+        if (strcasestr(why, words[i])) return true;
+    return false;
 }
 
 static bool archive_failed(struct archive *a, const char *path, const char *member, error *err) {

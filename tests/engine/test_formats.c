@@ -312,6 +312,28 @@ START_TEST(test_an_archive_that_ends_early_says_so) {
 }
 END_TEST
 
+START_TEST(test_an_archive_of_any_kind_that_ends_early_says_so) {
+    static const char *const kinds[] = {".tar", ".tar.gz", ".tar.xz", ".zip"};
+    bench b;
+    bench_begin(&b);
+    char path[600], name[64];
+    size_t size;
+    snprintf(path, sizeof path, "%s/images%s", b.folder, kinds[_i]);
+    struct archive *a = bench_archive(path);
+    for (int i = 0; i < 400; i++) {
+        snprintf(name, sizeof name, "train/ant/%d.png", i);
+        bench_member_image(a, name, (uint32_t)i);
+    }
+    bench_archive_close(a);
+    char *whole = file_read(path, &size, &b.err);
+    ck_assert(file_write(path, whole, size * 3 / 5 + 7, &b.err));
+    data_options options = bench_options(&b, "folder", path);
+    bench_must_refuse(&b, &options, ERROR_RUN, "ends early");
+    free(whole);
+    bench_end(&b);
+}
+END_TEST
+
 Suite *suite_formats(void) {
     Suite *s = suite_create("formats");
     TCase *t = tcase_create("golden");
@@ -329,6 +351,7 @@ Suite *suite_formats(void) {
     tcase_add_test(t, test_idx_refuses_wrong_magic_and_lengths);
     tcase_add_loop_test(t, test_spoilt_files_are_read_or_refused_but_break_nothing, 0, 2);
     tcase_add_test(t, test_an_archive_that_ends_early_says_so);
+    tcase_add_loop_test(t, test_an_archive_of_any_kind_that_ends_early_says_so, 0, 4);
     suite_add_tcase(s, t);
     return s;
 }

@@ -36,6 +36,6 @@ const command command_table = {
     .details =
         "Published figures stand beside the mean and standard deviation over seeds of finished runs, with a paired\n"
         "test against FALCON (Holm's correction). NMI is shown with its chance level, but judged are AMI and\n"
-        "accuracy. Runs with train.epochs 0 are the rows `random`.\n",
+        "accuracy. Runs with train.epochs 0 are the rows `random`; a seed that ran twice counts once.\n",
     .run = run_table,
 };

@@ -193,6 +193,8 @@ static bool add_run(paper_table *t, source *s, size_t run, error *err) {
     describe(s, run, &like);
     paper_row *row = row_for(t, &like, err);
     if (!row) return false;
+    for (size_t i = 0; i < row->n; i++) /* a seed again, under another name, is no further evidence */
+        if (row->seeds[i] == seed.number) return true;
     if (row->n == PAPER_SEEDS) return true;
     row->seeds[row->n] = seed.type == CELL_NUMBER ? seed.number : (double)NAN;
     for (int m = 0; m < PAPER_MEASURED && t->measured[m]; m++) {

@@ -97,6 +97,16 @@ START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
 }
 END_TEST
 
+START_TEST(test_a_seed_that_ran_twice_counts_once) {
+    paper_table t;
+    write_runs(3);
+    shell("cp -r results/table1-small results/table1-again");
+    read_table(&t);
+    ck_assert_uint_eq(row_of(&t, "falcon", 16384)->n, 3);
+    paper_table_free(&t);
+}
+END_TEST
+
 START_TEST(test_other_runs_are_chosen_by_a_condition) {
     write_runs(2);
     ck_assert_ptr_null(strstr(mews("table table1 --where 'method = swav'")->out, "reference"));
@@ -112,6 +122,7 @@ Suite *suite_table(void) {
     tcase_add_test(tests, test_published_figures_stand_alone_where_nothing_was_run);
     tcase_add_test(tests, test_runs_stand_on_the_published_row_of_their_method_and_codes);
     tcase_add_test(tests, test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold);
+    tcase_add_test(tests, test_a_seed_that_ran_twice_counts_once);
     tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);
     suite_add_tcase(suite, tests);
     return suite;

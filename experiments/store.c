@@ -19,6 +19,11 @@ enum {
     APPLICATION = 0x6d657773, /* "mews": PRAGMA application_id */
 };
 
+/* A key's or a figure's column of the view. */
+#define SETTING(KEY) ", (SELECT value FROM settings s WHERE s.key = '" KEY "' AND s.run = runs.run) AS \"" KEY "\""
+#define FIGURE(NAME) ", (SELECT value FROM figures f WHERE f.metric = '" NAME "' AND f.run = runs.run) AS " NAME
+
+/* clang-format off */
 static const char schema[] =
     "CREATE TABLE runs (run INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, id TEXT NOT NULL, name TEXT, block TEXT,"
     " status TEXT, reason TEXT, stopped TEXT, method TEXT, data TEXT, data_checksum TEXT, version TEXT,"
@@ -28,54 +33,14 @@ static const char schema[] =
     "CREATE INDEX settings_swept ON settings (key) WHERE swept = 1;"
     "CREATE TABLE figures (metric TEXT NOT NULL, run INTEGER NOT NULL, value REAL, PRIMARY KEY (metric, run))"
     " WITHOUT ROWID;"
-    "CREATE VIEW overview AS SELECT runs.*,"
-#define SETTING(KEY) " (SELECT value FROM settings s WHERE s.key = '" KEY "' AND s.run = runs.run) AS \"" KEY "\","
-#define FIGURE(NAME) " (SELECT value FROM figures f WHERE f.metric = '" NAME "' AND f.run = runs.run) AS " NAME
+    "CREATE VIEW overview AS SELECT runs.*"
     SETTING("method.codes") SETTING("method.features") SETTING("train.epochs") SETTING("train.seed")
-        FIGURE("linear") "," FIGURE("knn") "," FIGURE("kmeans_nmi") "," FIGURE("kmeans_ami") "," FIGURE(
-            "protot"
-            "ype_"
-            "nmi") "," FIGURE("prototype_nmi_chance") "," FIGURE("prototype_ami") "," FIGURE("rankme") "," FIGURE("rank"
-                                                                                                                  "me_"
-                                                                                                                  "back"
-                                                                                                                  "bon"
-                                                                                                                  "e") " F"
-                                                                                                                       "RO"
-                                                                                                                       "M "
-                                                                                                                       "ru"
-                                                                                                                       "ns"
-                                                                                                                       ";"
-                                                                                                                       "PR"
-                                                                                                                       "AG"
-                                                                                                                       "MA"
-                                                                                                                       " a"
-                                                                                                                       "pp"
-                                                                                                                       "li"
-                                                                                                                       "ca"
-                                                                                                                       "ti"
-                                                                                                                       "on"
-                                                                                                                       "_i"
-                                                                                                                       "d "
-                                                                                                                       "= "
-                                                                                                                       "18"
-                                                                                                                       "35"
-                                                                                                                       "36"
-                                                                                                                       "62"
-                                                                                                                       "59"
-                                                                                                                       "; "
-                                                                                                                       "PR"
-                                                                                                                       "AG"
-                                                                                                                       "MA"
-                                                                                                                       " u"
-                                                                                                                       "se"
-                                                                                                                       "r_"
-                                                                                                                       "ve"
-                                                                                                                       "rs"
-                                                                                                                       "io"
-                                                                                                                       "n "
-                                                                                                                       "= "
-                                                                                                                       "1"
-                                                                                                                       ";";
+    FIGURE("linear") FIGURE("knn") FIGURE("kmeans_nmi") FIGURE("kmeans_ami")
+    FIGURE("prototype_nmi") FIGURE("prototype_nmi_chance") FIGURE("prototype_ami")
+    FIGURE("rankme") FIGURE("rankme_backbone")
+    " FROM runs;"
+    "PRAGMA application_id = 1835366259; PRAGMA user_version = 1;";
+/* clang-format on */
 
 /* A run's rows of a table whose key comes first: every key there is, and of each the one row, without a scan. */
 #define FORGET(TABLE, KEY)                                                                                             \

@@ -80,12 +80,13 @@ typedef struct node {
     bool again; /* forward runs a second time, for values that were forgotten: what is in `saved` stands */
 } node;
 
-enum { KEEP_OUT = 1u << OP_INPUTS };
+/* KEEP_MASK: the output where a ReLU is folded in, whose mask it holds. */
+enum { KEEP_OUT = 1u << OP_INPUTS, KEEP_MASK = KEEP_OUT << 1 };
 #define KEEP_IN(i) (1u << (i))
 
 typedef struct op_rule {
     const char *name;
-    unsigned keeps; /* whose values backward reads: KEEP_IN(i), KEEP_OUT */
+    unsigned keeps; /* whose values backward reads: KEEP_IN(i), KEEP_OUT, KEEP_MASK */
     /* Sets out's kind, rank and shape and saved_count from inputs and attributes; NULL, or why they do not fit. */
     const char *(*shape)(node *n);
     /* Products: additions and multiplications of one pass (forward, or one of the two gradients). NULL: not counted. */

@@ -155,7 +155,7 @@ static const char *shape_batchnorm(node *n) {
     set_like(n->out, x);
     return NULL;
 }
-static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_OUT, shape_batchnorm, NULL};
+static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_MASK, shape_batchnorm, NULL};
 
 tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual, bool relu, int groups,
                        bool training) {

@@ -254,11 +254,17 @@ static bool reserve_saved(tape *t, node *n) {
     return true;
 }
 
+/* Whose values the node's backward reads. */
+static unsigned kept(const node *n) {
+    unsigned keeps = op_rules[n->op]->keeps;
+    return keeps & KEEP_MASK && n->with.norm.relu ? keeps | KEEP_OUT : keeps;
+}
+
 static void count_uses(node *n, int by) {
-    const op_rule *rule = op_rules[n->op];
+    unsigned keeps = kept(n);
     for (int i = 0; i < n->inputs; i++)
-        if (n->in[i] && rule->keeps & KEEP_IN(i)) n->in[i]->uses += by;
-    if (rule->keeps & KEEP_OUT) n->out->uses += by;
+        if (n->in[i] && keeps & KEEP_IN(i)) n->in[i]->uses += by;
+    if (keeps & KEEP_OUT) n->out->uses += by;
 }
 
 /* Fills in n->out and runs the op; false with a message where it cannot. */
@@ -354,7 +360,7 @@ static bool remember(tape *t, tensor *x) {
 }
 
 static bool remember_kept(tape *t, node *n) {
-    unsigned keeps = op_rules[n->op]->keeps;
+    unsigned keeps = kept(n);
     for (int i = 0; i < n->inputs; i++)
         if (keeps & KEEP_IN(i) && !remember(t, n->in[i])) return false;
     return !(keeps & KEEP_OUT) || remember(t, n->out);

@@ -39,8 +39,9 @@ void tape_assign(tape *t, tensor *lasting, const tensor *value);
 size_t tape_mark(const tape *t);
 void tape_release(tape *t, size_t mark, const tensor *keep);
 
-/* Gives back a value that no later op of the forward pass will read. Backward makes it again, bit for bit, from its
-   op's inputs where it needs it: memory for the price of a second forward of that op. */
+/* Gives back a value that no later op of the forward pass will read, through a stopped gradient or not. Backward makes
+   it again, bit for bit, from its op's inputs where it needs it: memory for the price of a second forward of that op.
+ */
 void tape_forget(tape *t, tensor *x);
 
 /* Keeps a value (not its gradient) until tape_reset, past its last backward use. */

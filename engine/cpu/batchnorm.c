@@ -214,7 +214,8 @@ static void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot)
     for (int64_t i = t.first; i < t.last; i++)
         for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
             int64_t offset = plane(s, n->in[0]->data, i, t.block) - n->in[0]->data + l;
-            const real *x = n->in[0]->data + offset, *y = n->out->data + offset, *g = n->out->grad + offset;
+            const real *x = n->in[0]->data + offset, *g = n->out->grad + offset;
+            const real *y = relu ? n->out->data + offset : x; /* without a ReLU the output may be gone */
             const real *mean = n->saved[0] + at + l, *inverse = n->saved[1] + at + l;
             if (lanes - l >= BLOCK_LANES)
                 plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, relu, sum + l, dot + l);
@@ -258,7 +259,7 @@ static void chunk_slope(const plan *s, node *n, task t, const double *sums, cons
         }
         for (int64_t i = t.first; i < t.last; i++) {
             int64_t offset = plane(s, x->data, i, t.block) - x->data + l;
-            const real *px = x->data + offset, *y = n->out->data + offset, *g = n->out->grad + offset;
+            const real *px = x->data + offset, *y = relu ? n->out->data + offset : px, *g = n->out->grad + offset;
             real *dx = to_x ? x->grad + offset : NULL, *dres = to_res ? residual->grad + offset : NULL;
             if (width == BLOCK_LANES && dx && !dres && !add_x)
                 plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false);

@@ -151,15 +151,10 @@ static tensor *conv(tape *t, const layer *l, tensor *x) {
     return op_conv2d(t, x, l->weight, l->bias, l->stride, l->padding);
 }
 
-/* A 1×1 convolution costs little to be run again, so its own output is forgotten too. */
-static tensor *project(tape *t, const layer *l, tensor *x, int groups, bool training) {
-    tensor *h = conv(t, l, x), *y = op_batchnorm(t, h, &l->norm, NULL, false, groups, training);
-    tape_forget(t, h);
-    return y;
-}
-
 static tensor *basic_block(tape *t, const residual *b, tensor *x, int groups, bool training) {
-    tensor *shortcut = b->projects ? project(t, &b->shortcut, x, groups, training) : x;
+    tensor *shortcut = x;
+    if (b->projects)
+        shortcut = op_batchnorm(t, conv(t, &b->shortcut, x), &b->shortcut.norm, NULL, false, groups, training);
     tensor *h = op_batchnorm(t, conv(t, &b->conv1, x), &b->conv1.norm, NULL, true, groups, training);
     tensor *g = conv(t, &b->conv2, h);
     tape_forget(t, h);

@@ -8,7 +8,8 @@
  *   loss = mean over global views s and all other views t of ℓ(z_t, q_s)                            (eq. 1, 6)
  *
  * No gradient flows through q. Sinkhorn-Knopp runs on logarithms, so that no ε overflows. A queue of past embeddings
- * joins the batch's own in Sinkhorn-Knopp, from a set epoch on and once it is full. Prototypes are brought to length 1
+ * joins the batch's own in Sinkhorn-Knopp, from a set epoch on and once it is full (it fills from the first step; the
+ * authors' fills from that epoch). Prototypes are brought to length 1
  * before each forward pass (the authors' code) or are weights whose length is divided out (solo-learn).
  */
 #include "methods/method.h"

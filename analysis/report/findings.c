@@ -107,9 +107,9 @@ static bool add_directions(const scene *at) {
         "rank), of up to %.0f dimensions",
         most, dimensions);
     if (strncmp(at->block->methods, "falcon", 6) == 0)
-        words_say(&w,
-                  ": FALCON's projector is linear, so there can be no more directions than the backbone has features, "
-                  "however many codes or dimensions follow");
+        words_say(
+            &w, ": FALCON's projector is linear, so there are about as many directions as the backbone has features at "
+                "most, however many codes or dimensions follow");
     words_say(&w, ".");
     return words_add(at, false, &w);
 }

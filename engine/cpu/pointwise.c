@@ -9,7 +9,6 @@
 #include "engine/cpu/products.h"
 
 #include <omp.h>
-#include <string.h>
 
 enum {
     STRETCH = 8 * STEP,     /* pixels multiplied at a time */

@@ -37,10 +37,8 @@ struct pool *pool_create(void) {
     p->reserved = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
     const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     /* A limit on addresses (ulimit -v) or a kernel that promises no more than it has may allow less. */
-    for (p->base = MAP_FAILED; p->base == MAP_FAILED && p->reserved >= HEADER; p->reserved /= 2) {
-        p->base = mmap(NULL, p->reserved, PROT_READ | PROT_WRITE, how, -1, 0);
-        if (p->base != MAP_FAILED) break;
-    }
+    while ((p->base = mmap(NULL, p->reserved, PROT_READ | PROT_WRITE, how, -1, 0)) == MAP_FAILED && p->reserved > PAGE)
+        p->reserved /= 2;
     if (p->base == MAP_FAILED) {
         free(p);
         return NULL;
@@ -94,16 +92,12 @@ static block *take_gap(struct pool *p, size_t size) {
  * kills whoever touches it: better to say so first.
  */
 static block *grow(struct pool *p, size_t size) {
-    block **last = &p->gaps;
-    while (*last && (*last)->next) last = &(*last)->next;
-    block *gap = *last && (char *)*last + (*last)->size == p->base + p->top ? *last : NULL;
-    size_t start = p->top - (gap ? gap->size : 0), skip = lead(p, p->base + start, size);
+    block **end = &p->gaps; /* where the list ends, but for a gap that touches `top` */
+    while (*end && (char *)*end + (*end)->size != p->base + p->top) end = &(*end)->next;
+    size_t start = p->top - (*end ? (*end)->size : 0), skip = lead(p, p->base + start, size);
     if (skip > p->reserved - start || size > p->reserved - start - skip) return NULL;
-    if (skip) {
-        if (!gap) gap = *last ? ((*last)->next = (block *)(p->base + start)) : (p->gaps = (block *)(p->base + start));
-        *gap = (block){.size = skip};
-    } else if (gap)
-        *last = NULL;
+    *end = skip ? (block *)(p->base + start) : NULL;
+    if (skip) **end = (block){.size = skip};
     start += skip;
     block *b = (block *)(p->base + start);
     b->size = size;

@@ -15,7 +15,6 @@
 #include "engine/cpu/winograd_tiles.h"
 
 #include <omp.h>
-#include <string.h>
 
 enum {
     CACHE = 400 * 1024,      /* bytes for V: with U and M it fills a second-level cache of 1 MiB */

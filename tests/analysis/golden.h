@@ -1,10 +1,11 @@
 /*
- * Golden values for the tests of analysis/: whole arrays of tests/golden/analysis.safetensors by name. A missing one
+ * Golden values for the tests of analysis/: whole arrays by name, and matrices of noise. A missing one
  * fails the test that asked for it. Arrays are allocated and left to the test's process to end with.
  */
 #ifndef MEWS_TESTS_GOLDEN_H
 #define MEWS_TESTS_GOLDEN_H
 
+#include "engine/rng.h"
 #include "analysis/matrix.h"
 #include "engine/safetensors.h"
 
@@ -19,12 +20,17 @@ typedef struct golden {
     const char *prefix;
 } golden;
 
-static inline golden golden_open(const char *prefix) {
+/* Opens tests/golden/NAME.safetensors for one case's values. */
+static inline golden golden_open_in(const char *name, const char *prefix) {
     error err = {0};
-    golden g = {safetensors_open("tests/golden/analysis.safetensors", &err), prefix};
+    char path[128];
+    snprintf(path, sizeof path, "tests/golden/%s.safetensors", name);
+    golden g = {safetensors_open(path, &err), prefix};
     ck_assert_msg(g.file != NULL, "%s", err.text);
     return g;
 }
+
+static inline golden golden_open(const char *prefix) { return golden_open_in("analysis", prefix); }
 
 static inline const safetensors_entry *golden_find(golden g, const char *name) {
     char full[128];
@@ -62,6 +68,14 @@ static inline int32_t *golden_ints(golden g, const char *name, size_t *count) {
 /* |a − b| ≤ tolerance · max(1, |b|). */
 static inline void assert_near(double a, double b, double tolerance, const char *what) {
     ck_assert_msg(fabs(a - b) <= tolerance * fmax(1, fabs(b)), "%s: %.12g, expected %.12g", what, a, b);
+}
+
+/* Standard normal values; the caller frees them. */
+static inline matrix noise(size_t rows, size_t cols, uint64_t seed) {
+    float *x = malloc(rows * cols * sizeof *x);
+    rng r = rng_stream(seed, RNG_TEST, 0, 0, 0);
+    for (size_t i = 0; i < rows * cols; i++) x[i] = (float)rng_normal(&r);
+    return (matrix){x, rows, cols};
 }
 
 #endif

@@ -11,20 +11,6 @@
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 
-static golden open_structure(const char *prefix) {
-    error err = {0};
-    golden g = {safetensors_open("tests/golden/structure.safetensors", &err), prefix};
-    ck_assert_msg(g.file != NULL, "%s", err.text);
-    return g;
-}
-
-static matrix noise(size_t rows, size_t cols, uint64_t seed) {
-    float *x = malloc(rows * cols * sizeof *x);
-    rng r = rng_stream(seed, RNG_TEST, 0, 0, 0);
-    for (size_t i = 0; i < rows * cols; i++) x[i] = (float)rng_normal(&r);
-    return (matrix){x, rows, cols};
-}
-
 /* `k` clusters in turn, points at `spread` about their centres. */
 static matrix clustered(size_t rows, size_t cols, size_t k, double spread, int32_t *assignment) {
     matrix centres = noise(k, cols, 7), x = noise(rows, cols, 8);
@@ -48,7 +34,7 @@ START_TEST(test_mixture_is_scikit_learns_from_the_same_start) {
         int iterations;
     } cases[] = {{"blobs", 6, 0, 0}, {"long", 10, 1e-9, 60}, {"flat", 12, 0, 0}, {"wide", 4, 0, 0}};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        golden g = open_structure(cases[c].name);
+        golden g = golden_open_in("structure", cases[c].name);
         matrix m = golden_matrix(g, "x");
         const double *figures = golden_doubles(g, "figures"), *weights = golden_doubles(g, "weights");
         const double *means = golden_doubles(g, "means"), *variances = golden_doubles(g, "variances");
@@ -135,7 +121,7 @@ END_TEST
 START_TEST(test_silhouette_is_scikit_learns) {
     static const char *const cases[] = {"sil_blobs", "sil_random", "sil_single"};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        golden g = open_structure(cases[c]);
+        golden g = golden_open_in("structure", cases[c]);
         silhouette s;
         error err = {0};
         ck_assert(silhouette_compute(golden_matrix(g, "x"), golden_ints(g, "labels", NULL), 0, &s, &err));
@@ -166,11 +152,11 @@ START_TEST(test_lidar_is_numpys) {
     lidar l;
     error err = {0};
     for (size_t c = 0; c < 2; c++) {
-        golden g = open_structure(cases[c]);
+        golden g = golden_open_in("structure", cases[c]);
         ck_assert(lidar_of_views(golden_matrix(g, "x"), golden_matrix(g, "y"), &l, &err));
         ck_assert_double_lt(fabs(l.value / *golden_doubles(g, "lidar") - 1), 1e-6);
     }
-    golden g = open_structure("lidar_classes");
+    golden g = golden_open_in("structure", "lidar_classes");
     ck_assert(lidar_of_classes(golden_matrix(g, "x"), golden_ints(g, "labels", NULL), 7, &l, &err));
     ck_assert_double_lt(fabs(l.value / *golden_doubles(g, "lidar") - 1), 1e-6);
     ck_assert_uint_eq(l.groups, 7);
@@ -197,7 +183,7 @@ END_TEST
 /* ---- blocks ----------------------------------------------------------------------------------------------------- */
 
 START_TEST(test_cosines_within_and_between_clusters_are_numpys) {
-    golden g = open_structure("blocks");
+    golden g = golden_open_in("structure", "blocks");
     const double *want = golden_doubles(g, "figures");
     block_structure b;
     error err = {0};

@@ -6,24 +6,10 @@
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 
-static golden open_views(const char *prefix) {
-    error err = {0};
-    golden g = {safetensors_open("tests/golden/views.safetensors", &err), prefix};
-    ck_assert_msg(g.file != NULL, "%s", err.text);
-    return g;
-}
-
-static matrix noise(size_t rows, size_t cols, uint64_t seed) {
-    float *x = malloc(rows * cols * sizeof *x);
-    rng r = rng_stream(seed, RNG_TEST, 0, 0, 0);
-    for (size_t i = 0; i < rows * cols; i++) x[i] = (float)rng_normal(&r);
-    return (matrix){x, rows, cols};
-}
-
 START_TEST(test_alignment_and_uniformity_are_numpys) {
     static const char *const cases[] = {"tall", "wide", "zero_row"};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        golden g = open_views(cases[c]);
+        golden g = golden_open_in("views", cases[c]);
         const double *want = golden_doubles(g, "figures");
         uniformity u;
         alignment a;
@@ -39,7 +25,7 @@ START_TEST(test_alignment_and_uniformity_are_numpys) {
 END_TEST
 
 START_TEST(test_uniformity_of_the_sphere_is_its_integral) {
-    const double *want = golden_doubles(open_views("sphere"), "expected");
+    const double *want = golden_doubles(golden_open_in("views", "sphere"), "expected");
     uniformity u;
     error err = {0};
     ck_assert(uniformity_compute(noise(4, 1, 0), 0, &u, &err));
@@ -101,7 +87,7 @@ START_TEST(test_nc1_is_numpys_trace_with_a_pseudo_inverse) {
     static const char *const cases[] = {"nc_balanced", "nc_uneven", "nc_wide", "nc_more_classes"};
     static const size_t classes[] = {5, 4, 12, 9};
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        golden g = open_views(cases[c]);
+        golden g = golden_open_in("views", cases[c]);
         int32_t *labels = golden_ints(g, "labels", NULL);
         neural_collapse nc;
         error err = {0};

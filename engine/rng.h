@@ -21,6 +21,7 @@ typedef enum rng_purpose {
     RNG_NULL,        /* noise that statistics are held against */
     RNG_TEST,
     RNG_METHOD, /* a method's own draws; sample = step */
+    RNG_SWEEP,  /* values of a sweep's `random:`; sample = number of the draw */
 } rng_purpose;
 
 typedef struct rng {

@@ -78,8 +78,15 @@ static bool make_spec(const arguments *args, spec *s, error *err) {
     if (strcmp(args->words[0], "show") != 0)
         done = done && set_key(&f, "data.cache", arguments_value(args, "--out", NULL), err);
     for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&f, set, err);
-    const settings *const layers[] = {&base, &f.settings, &f.overrides};
-    done = done && spec_resolve(s, "data", layers, 3, args->words[1], err);
+    const settings **layers = calloc(f.top.layer_count + 2, sizeof(settings *));
+    if (!layers) done = done && error_memory(err, f.top.layer_count * sizeof *layers, "a spec");
+    if (done) {
+        layers[0] = &base;
+        size_t count = spec_level_layers(&f.top, NULL, layers, 1);
+        layers[count++] = &f.overrides;
+        done = spec_resolve(s, "data", layers, count, args->words[1], err);
+    }
+    free(layers);
     settings_free(&base);
     spec_file_free(&f);
     return done;

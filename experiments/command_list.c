@@ -3,7 +3,7 @@
  * the specs are read by, so it cannot be out of date.
  */
 #include "experiments/command.h"
-#include "experiments/spec.h"
+#include "experiments/spec_file.h"
 #include "experiments/terminal.h"
 
 #include <stdlib.h>
@@ -65,6 +65,22 @@ static size_t print_keys(const char *prefix) {
     return printed;
 }
 
+/* What stands in a file beside the sections. */
+static size_t print_file_keys(const char *prefix) {
+    size_t printed = 0;
+    for (const spec_file_key *k = spec_file_keys; k->name; k++) {
+        if (!wanted(prefix, k->name)) continue;
+        if (printed++ == 0) printf("beside the sections\n");
+        printf("  %-12s %s\n%15s", k->name, k->takes, "");
+        terminal_wrap(stdout, k->help, 15, 15, terminal_width(stdout));
+    }
+    if (printed && !*prefix)
+        printf(
+            "\nA value may be ${section.key}: what that key comes to in the end. Layers, later ones over earlier ones: "
+            "the file's\nsections, its methods, the block's sections, its methods, --set, swept values.\n");
+    return printed;
+}
+
 static bool refuse_prefix(const char *prefix, error *err) {
     const char *names[64];
     size_t n = 0;
@@ -79,7 +95,7 @@ static bool refuse_prefix(const char *prefix, error *err) {
 static bool run_keys(const command_context *context, const arguments *args, error *err) {
     (void)context;
     const char *prefix = args->word_count ? args->words[0] : "";
-    if (!print_keys(prefix)) return refuse_prefix(prefix, err);
+    if (print_keys(prefix) + print_file_keys(prefix) == 0) return refuse_prefix(prefix, err);
     return true;
 }
 

@@ -92,7 +92,10 @@ static bool run_sweep(const command_context *context, const arguments *args, err
 }
 
 static const option options[] = {
-    {"--set", "-s", "KEY=VALUE", "change a key of the spec; `sweep.KEY=[A, B]` changes what is swept; may come often"},
+    {"--set", "-s", "KEY=VALUE",
+     "change a key of the spec; `sweep.KEY=[A, B]` changes what is swept, `random.runs=N` how often is drawn; may come "
+     "often"},
+    {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--jobs", "-j", "JOBS", "runs at a time, which share the cores (default: 1)"},
     {"--dry-run", "-n", NULL, "only list the runs and how they stand"},

@@ -56,6 +56,8 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
     measured_data data = {0};
     if (!spec_file_read(&q->file, spec_path, err)) return false;
     const char *set;
+    for (size_t i = 0; (set = arguments_nth(args, "--base", i)); i++)
+        if (!spec_file_base(&q->file, set, err)) goto failed;
     for (size_t i = 0; (set = arguments_nth(args, "--set", i)); i++)
         if (!spec_file_set(&q->file, set, err)) goto failed;
     if (!sweep_expand(&q->sweep, &q->file, err)) goto failed;

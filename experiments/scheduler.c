@@ -142,6 +142,7 @@ static bool start(scheduler *s, job *j, size_t run, error *err) {
     int n = 4;
     char threads[64];
     const queue_item *item = &s->queue->items[run];
+    for (size_t i = 0; (set = arguments_nth(s->plan->args, "--base", i)); i++) argv[n++] = "--base", argv[n++] = set;
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--set", i)); i++) argv[n++] = "--set", argv[n++] = set;
     argv[n++] = "--out", argv[n++] = s->plan->results;
     argv[n++] = "--only", argv[n++] = item->id;

@@ -1,11 +1,12 @@
 /*
  * Making one spec out of layers of settings. Each section is a row of one table (name, field table, where its struct
  * stands); the method's section is the one whose field table is chosen by a value, its `name`. The order of meaning is
- * fixed, not the order of writing: first the method, then defaults, then presets, then every other key, layer by layer.
+ * fixed, not the order of writing: first the method, then defaults, then presets, then every other key, layer by layer,
+ * and last the values that refer to others, each after those that it refers to.
  */
 #include "experiments/spec.h"
-#include "engine/file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +51,12 @@ const char *spec_shorthand(const char *section) {
     return found ? found->shorthand : NULL;
 }
 
+const char *spec_full_key(const char *key, char out[SPEC_KEY_SIZE]) {
+    const char *shorthand = strchr(key, '.') ? NULL : spec_shorthand(key);
+    snprintf(out, SPEC_KEY_SIZE, "%.80s%s%.14s", key, shorthand ? "." : "", shorthand ? shorthand : "");
+    return out;
+}
+
 static void *section_options(const spec *s, const struct section *section) {
     return section->fields ? (char *)s + section->offset : s->method_options;
 }
@@ -81,13 +88,14 @@ void settings_free(settings *list) {
     *list = (settings){0};
 }
 
-/* The last setting of `key` in the first `count` layers, or NULL. */
-static const setting *last_setting(const settings *const *layers, size_t count, const char *key) {
+const setting *settings_last(const settings *const *layers, size_t count, const char *key) {
     for (size_t l = count; l-- > 0;)
         for (size_t i = layers[l]->count; i-- > 0;)
             if (strcmp(layers[l]->items[i].key, key) == 0) return &layers[l]->items[i];
     return NULL;
 }
+
+static bool has_reference(const setting *set) { return strstr(set->value, "${") != NULL; }
 
 /* ---- Resolving ---- */
 
@@ -100,11 +108,17 @@ static bool refuse_method(const setting *wanted, error *err) {
                      wanted->value, wanted->where);
 }
 
+static bool refuse_reference(const setting *set, error *err) {
+    return error_set(err, ERROR_USAGE, "%s: `%s` takes no reference: it decides what other keys are", set->where,
+                     set->key);
+}
+
 static bool choose_method(spec *s, const settings *const *layers, size_t count, const char *origin, error *err) {
-    const setting *wanted = last_setting(layers, count, "method.name");
+    const setting *wanted = settings_last(layers, count, "method.name");
     if (!wanted)
         return error_set(err, ERROR_USAGE, "%s: no method is named; add `method: <name>` (`mews methods` lists them)",
                          origin);
+    if (has_reference(wanted)) return refuse_reference(wanted, err);
     s->method = method_find(wanted->value);
     return s->method || refuse_method(wanted, err);
 }
@@ -131,29 +145,44 @@ static bool refuse_section(const setting *set, error *err) {
     return error_set(err, ERROR_USAGE, "unknown key `%s` in %s; `mews keys` lists what there is", set->key, set->where);
 }
 
-/* Sets one option; `layer` is where the setting stands among `layers`. */
-static bool apply(spec *s, const setting *set, const settings *const *layers, size_t layer, error *err) {
-    const char *dot = strchr(set->key, '.');
-    const struct section *section = dot ? section_find(set->key, (size_t)(dot - set->key)) : NULL;
-    if (!section) return refuse_section(set, err);
-    if (!section->fields && strcmp(dot + 1, "name") == 0) return true; /* the method, chosen already */
+static const struct section *section_of(const char *key) {
+    const char *dot = strchr(key, '.');
+    return dot ? section_find(key, (size_t)(dot - key)) : NULL;
+}
 
-    const field_table *table = section_fields(s, section);
-    const field *row = fields_find(table, dot + 1);
-    if (!row) {
-        const setting *meant = section->fields ? NULL : last_setting(layers, layer + 1, "method.name");
-        const method *other = meant ? method_find(meant->value) : NULL;
-        if (other && other != s->method && fields_find(&other->fields, dot + 1)) return true;
-        return refuse_key(s, set, section, err);
-    }
-    if (set->list && row->type != FIELD_SET) {
-        char domain[512];
+static const field *row_of(const spec *s, const struct section *section, const char *key) {
+    return fields_find(section_fields(s, section), key + strlen(section->name) + 1);
+}
+
+/* Whether `set`, whose key the final method does not have, was meant for another one. `layer` is where it stands. */
+static bool is_passed_over(const spec *s, const setting *set, const struct section *section,
+                           const settings *const *layers, size_t layer) {
+    const char *key = set->key + strlen(section->name) + 1;
+    if (section->fields) return false;
+    if (strcmp(key, "name") == 0) return true; /* the method, chosen already */
+    const setting *meant = settings_last(layers, layer + 1, "method.name");
+    const method *other = meant ? method_find(meant->value) : NULL;
+    return other && other != s->method && fields_find(&other->fields, key);
+}
+
+static bool set_row(spec *s, const setting *set, const struct section *section, const field *row, const char *value,
+                    error *err) {
+    char domain[512];
+    if (set->list && row->type != FIELD_SET)
         return error_set(err, ERROR_USAGE, "%s: `%s` takes one value (%s); lists of values go under `sweep:`",
                          set->where, set->key, field_domain(row, domain, sizeof domain));
-    }
     error local = {0};
-    if (field_parse(table, row, section_options(s, section), set->value, &local)) return true;
+    if (field_parse(section_fields(s, section), row, section_options(s, section), value, &local)) return true;
     return error_set(err, local.code, "%s: %s", set->where, local.text);
+}
+
+/* Sets one option, unless its value has yet to be found. */
+static bool apply(spec *s, const setting *set, const settings *const *layers, size_t layer, error *err) {
+    const struct section *section = section_of(set->key);
+    if (!section) return refuse_section(set, err);
+    const field *row = row_of(s, section, set->key);
+    if (!row) return is_passed_over(s, set, section, layers, layer) || refuse_key(s, set, section, err);
+    return has_reference(set) || set_row(s, set, section, row, set->value, err);
 }
 
 /* Presets first: a preset sets the section's other rows, so whatever the spec says itself must come after it. */
@@ -162,10 +191,104 @@ static bool apply_presets(spec *s, const settings *const *layers, size_t count, 
         if (!sections[i].preset) continue;
         char key[SPEC_KEY_SIZE];
         snprintf(key, sizeof key, "%s.%s", sections[i].name, sections[i].shorthand);
-        const setting *set = last_setting(layers, count, key);
+        const setting *set = settings_last(layers, count, key);
+        if (set && has_reference(set)) return refuse_reference(set, err);
         if (set && !apply(s, set, layers, 0, err)) return false;
         sections[i].preset(section_options(s, &sections[i]));
     }
+    return true;
+}
+
+/* ---- References ---- */
+
+enum { DEEPEST = 32 };
+
+/* The settings that wait for each other's values. */
+typedef struct resolver {
+    spec *spec;
+    const settings *const *layers;
+    size_t layer_count;
+    const setting *waiting[DEEPEST];
+    size_t depth;
+    error *err;
+} resolver;
+
+static bool refuse_cycle(const resolver *r, size_t first) {
+    char chain[512] = "";
+    size_t used = 0;
+    for (size_t i = first; i < r->depth && used < sizeof chain; i++)
+        used += (size_t)snprintf(chain + used, sizeof chain - used, "%s → ", r->waiting[i]->key);
+    return error_set(r->err, ERROR_USAGE, "%s: references go round in a circle: %s%s", r->waiting[first]->where, chain,
+                     r->waiting[first]->key);
+}
+
+static bool resolve_reference(resolver *r, const setting *set);
+
+/* The value of `key`, to which `set` refers, appended to `out`. */
+static bool append_value(resolver *r, const setting *set, const char *key, char out[FIELD_TEXT_SIZE]) {
+    char full[SPEC_KEY_SIZE], value[FIELD_TEXT_SIZE];
+    const setting *other = settings_last(r->layers, r->layer_count, spec_full_key(key, full));
+    if (other && has_reference(other) && !resolve_reference(r, other)) return false;
+    bool is_name = strcmp(full, "name") == 0;
+    if (!is_name && !spec_value(r->spec, full, value, sizeof value)) {
+        setting unknown = {0}; /* refused like one that is written */
+        memcpy(unknown.key, full, sizeof full);
+        snprintf(unknown.where, sizeof unknown.where, "${%.80s}, %.200s", key, set->where);
+        return section_of(full) ? refuse_key(r->spec, &unknown, section_of(full), r->err)
+                                : refuse_section(&unknown, r->err);
+    }
+    size_t used = strlen(out);
+    if ((size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, "%s", is_name ? r->spec->name : value) <
+        FIELD_TEXT_SIZE - used)
+        return true;
+    return error_set(r->err, ERROR_USAGE, "%s: the value of `%s` is too long", set->where, set->key);
+}
+
+/* The text of `set` with every ${key} in it replaced. */
+static bool expand(resolver *r, const setting *set, char out[FIELD_TEXT_SIZE]) {
+    const char *rest = set->value;
+    *out = '\0';
+    for (const char *open; (open = strstr(rest, "${"));) {
+        char key[SPEC_KEY_SIZE];
+        const char *close = strchr(open, '}');
+        if (!close || close - open - 2 >= SPEC_KEY_SIZE - 16)
+            return error_set(r->err, ERROR_USAGE, "%s: `%s` holds `${` without a key and `}` behind it", set->where,
+                             set->key);
+        strncat(out, rest, (size_t)(open - rest)); /* fits: what is appended between is checked */
+        snprintf(key, sizeof key, "%.*s", (int)(close - open - 2), open + 2);
+        if (!append_value(r, set, key, out)) return false;
+        rest = close + 1;
+        if (strlen(out) + strlen(rest) >= FIELD_TEXT_SIZE)
+            return error_set(r->err, ERROR_USAGE, "%s: the value of `%s` is too long", set->where, set->key);
+    }
+    strcat(out, rest);
+    return true;
+}
+
+static bool resolve_reference(resolver *r, const setting *set) {
+    char value[FIELD_TEXT_SIZE];
+    const struct section *section = section_of(set->key);
+    const field *row = row_of(r->spec, section, set->key);
+    if (!row) return true; /* passed over: a key of another method */
+    for (size_t i = 0; i < r->depth; i++)
+        if (r->waiting[i] == set) return refuse_cycle(r, i);
+    if (r->depth == DEEPEST)
+        return error_set(r->err, ERROR_USAGE, "%s: more than %d references behind each other", set->where, DEEPEST);
+    r->waiting[r->depth++] = set;
+    bool done = expand(r, set, value) && set_row(r->spec, set, section, row, value, r->err);
+    r->depth--;
+    return done;
+}
+
+/* Every setting that stands in the end and refers to others. */
+static bool resolve_references(spec *s, const settings *const *layers, size_t count, error *err) {
+    resolver r = {.spec = s, .layers = layers, .layer_count = count, .err = err};
+    for (size_t l = 0; l < count; l++)
+        for (size_t i = 0; i < layers[l]->count; i++) {
+            const setting *set = &layers[l]->items[i];
+            if (has_reference(set) && settings_last(layers, count, set->key) == set && !resolve_reference(&r, set))
+                return false;
+        }
     return true;
 }
 
@@ -182,6 +305,7 @@ bool spec_resolve(spec *s, const char *name, const settings *const *layers, size
     bool done = apply_presets(s, layers, layer_count, err);
     for (size_t l = 0; done && l < layer_count; l++)
         for (size_t i = 0; done && i < layers[l]->count; i++) done = apply(s, &layers[l]->items[i], layers, l, err);
+    done = done && resolve_references(s, layers, layer_count, err);
     if (!done) spec_free(s);
     return done;
 }
@@ -224,69 +348,4 @@ char *spec_value(const spec *s, const char *key, char *out, size_t size) {
         return out;
     }
     return NULL;
-}
-
-/* Text in YAML's double quotes, where every byte has a spelling. */
-static void write_quoted(FILE *stream, const char *text) {
-    putc('"', stream);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            fprintf(stream, "\\%c", *p);
-        else if (*p < 32 || *p == 127)
-            fprintf(stream, "\\x%02x", *p);
-        else
-            putc(*p, stream);
-    }
-    putc('"', stream);
-}
-
-char *spec_text(const spec *s, error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) {
-        error_memory(err, 1 << 12, "a spec's text");
-        return NULL;
-    }
-    spec_item item;
-    const char *section = "";
-    fprintf(stream, "name: ");
-    write_quoted(stream, s->name);
-    putc('\n', stream);
-    for (size_t i = 0; spec_item_at(s, i, &item); i++) {
-        if (strcmp(section, item.section) != 0) fprintf(stream, "%s:\n", item.section);
-        section = item.section;
-        fprintf(stream, "  %s: ", item.key);
-        if (item.type == FIELD_TEXT)
-            write_quoted(stream, item.text);
-        else
-            fputs(item.text, stream);
-        putc('\n', stream);
-    }
-    if (fclose(stream) == 0) return text;
-    free(text);
-    error_memory(err, size, "a spec's text");
-    return NULL;
-}
-
-bool spec_write_resolved(const spec *s, const char *path, error *err) {
-    char *text = spec_text(s, err);
-    bool done = text && file_write(path, text, strlen(text), err);
-    free(text);
-    return done;
-}
-
-bool spec_identity_hash(const spec *s, const char *data_checksum, char out[65], error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *stream = open_memstream(&text, &size);
-    if (!stream) return error_memory(err, 1 << 12, "a spec's identity");
-    spec_item item;
-    for (size_t i = 0; spec_item_at(s, i, &item); i++)
-        if (item.identity) fprintf(stream, "%s.%s=%s\n", item.section, item.key, item.text);
-    fprintf(stream, "data.checksum=%s\n", data_checksum);
-    bool done = fclose(stream) == 0 || error_memory(err, size, "a spec's identity");
-    if (done) file_sha256(text, size, out);
-    free(text);
-    return done;
 }

@@ -45,12 +45,16 @@ typedef struct settings {
 bool settings_add(settings *list, const char *key, const char *value, bool is_list, const char *where, error *err);
 void settings_free(settings *list);
 
+/* The last setting of `key` in the layers, or NULL. */
+const setting *settings_last(const settings *const *layers, size_t count, const char *key);
+
 /* ---- Specs ---- */
 
 /*
  * The spec that `layers` make, later ones over earlier ones. A key unknown to the final method is passed over when it
- * was set for another method in a layer below. ERROR_USAGE names the key and where it stands. `origin` (a file's name)
- * is for what is missing altogether.
+ * was set for another method in a layer below. A value may hold `${section.key}`: what that key comes to in the end, as
+ * field_format writes it. ERROR_USAGE names the key and where it stands. `origin` (a file's name) is for what is
+ * missing altogether.
  */
 bool spec_resolve(spec *s, const char *name, const settings *const *layers, size_t layer_count, const char *origin,
                   error *err);
@@ -66,6 +70,9 @@ bool spec_is_section(const char *name);
 
 /* The key that a bare section stands for ("augment" → "preset", as in `augment: none`), or NULL. */
 const char *spec_shorthand(const char *section);
+
+/* "section" → "section.shorthand"; a dotted key stays as it is. Returns `out`. */
+const char *spec_full_key(const char *key, char out[SPEC_KEY_SIZE]);
 
 /* One value of a spec, in the order of the sections; the method's name counts as one. False past the last. */
 typedef struct spec_item {

@@ -1,35 +1,32 @@
 /*
- * Reading a spec file. libyaml's document interface gives a tree of nodes with their lines; this file checks that the
- * tree has a spec's shape and flattens it into settings. It does not know what a key means: only the names of the
- * sections and the two ways to write one (mapping, or the shorthand for one key). Values are checked when a spec is
- * resolved, since which keys a method has is known only then.
+ * Reading a spec file and what it includes. This file checks that the YAML has a spec's shape and flattens it into
+ * settings. It does not know what a key means: only the names of the sections and the two ways to write one (mapping,
+ * or the shorthand for one key). Values are checked when a spec is resolved, since which keys a method has is known
+ * only then. An included file adds its layers before the file that includes it begins its own, so "laid below" is the
+ * order in the lists.
  */
 #include "experiments/spec_file.h"
-#include "engine/file.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yaml.h>
+#include <sys/stat.h>
 
-/* One document being read. */
-typedef struct reader {
-    yaml_document_t document;
-    const char *path;
-    error *err;
-} reader;
-
-static void say_where(const reader *r, const yaml_node_t *node, char out[SPEC_WHERE_SIZE]) {
-    snprintf(out, SPEC_WHERE_SIZE, "%.250s:%zu", r->path, node->start_mark.line + 1);
-}
-
-/* "file:line: what". Returns false. */
-static bool refuse(reader *r, const yaml_node_t *node, const char *what, const char *name) {
-    char where[SPEC_WHERE_SIZE];
-    say_where(r, node, where);
-    if (name) return error_set(r->err, ERROR_USAGE, "%s: `%s` %s", where, name, what);
-    return error_set(r->err, ERROR_USAGE, "%s: %s", where, what);
-}
+const spec_file_key spec_file_keys[] = {
+    {"name", "NAME", "of the folder of results and the start of run ids; without it, the file's name", false},
+    {"include", "FILE or [FILES]",
+     "beside this file, laid below it block by block and key by key; their names stay behind", false},
+    {"methods", "{METHOD: {SECTION: …}}", "sections for the runs of one method, laid over the others", true},
+    {"sweep", "{KEY: [VALUES]}", "every combination", true},
+    {"zip", "{KEY: [VALUES]}", "keys that move together, lists of one length; a list of such mappings holds several",
+     true},
+    {"random", "{runs: N, KEY: RANGE}",
+     "N draws of these keys together, the same for the same `seed:` (0); RANGE is {uniform: [low, high]}, "
+     "{log_uniform: [low, high]}, {integer: [low, high]}, {log_integer: [low, high]} or {choice: [values]}",
+     true},
+    {"sweeps", "{BLOCK: {…}}", "blocks, each with sections, methods, sweep, zip and random of its own", false},
+    {0},
+};
 
 /* ---- Growing lists ---- */
 
@@ -44,91 +41,34 @@ static void *grow(void *list, size_t *count, size_t size, error *err) {
     return grown;
 }
 
-static void axes_free(spec_axes *axes) {
-    for (size_t i = 0; i < axes->count; i++) settings_free(&axes->items[i].values);
-    free(axes->items);
-    *axes = (spec_axes){0};
+static spec_layer *add_layer(spec_level *level, error *err) {
+    spec_layer *layers = grow(level->layers, &level->layer_count, sizeof *layers, err);
+    if (!layers) return NULL;
+    level->layers = layers;
+    return &layers[level->layer_count - 1];
 }
 
-static spec_axis *axes_find(spec_axes *axes, const char *key) {
-    for (size_t i = 0; i < axes->count; i++)
-        if (strcmp(axes->items[i].key, key) == 0) return &axes->items[i];
-    return NULL;
+static void level_free(spec_level *level) {
+    for (size_t i = 0; i < level->layer_count; i++) settings_free(&level->layers[i].settings);
+    free(level->layers);
+    spec_axes_free(&level->axes);
 }
 
-static spec_axis *axes_add(spec_axes *axes, const char *key, error *err) {
-    spec_axis *items = grow(axes->items, &axes->count, sizeof *items, err);
-    if (!items) return NULL;
-    axes->items = items;
-    spec_axis *axis = &items[axes->count - 1];
-    snprintf(axis->key, sizeof axis->key, "%s", key);
-    return axis;
+void spec_file_free(spec_file *file) {
+    free(file->path);
+    level_free(&file->top);
+    settings_free(&file->overrides);
+    for (size_t i = 0; i < file->block_count; i++) level_free(&file->blocks[i].level);
+    free(file->blocks);
+    *file = (spec_file){0};
 }
 
-/* ---- Nodes ---- */
-
-static const yaml_node_t *node_at(reader *r, int index) { return yaml_document_get_node(&r->document, index); }
-
-/* A scalar's text, or NULL when the node is none or holds a zero byte. */
-static const char *scalar_text(const yaml_node_t *node) {
-    if (node->type != YAML_SCALAR_NODE) return NULL;
-    const char *text = (const char *)node->data.scalar.value;
-    return strlen(text) == node->data.scalar.length ? text : NULL;
-}
-
-/* `key:` with nothing behind it. */
-static bool is_empty(const yaml_node_t *node) {
-    const char *text = scalar_text(node);
-    return text && !*text && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-}
-
-/*
- * Walks a mapping: calls `each` with key and value until it returns false. Refuses keys that are no text or come twice.
- */
-static bool each_pair(reader *r, const yaml_node_t *mapping, void *context,
-                      bool (*each)(reader *r, void *context, const char *key, const yaml_node_t *key_node,
-                                   const yaml_node_t *value)) {
-    const yaml_node_pair_t *first = mapping->data.mapping.pairs.start, *top = mapping->data.mapping.pairs.top;
-    for (const yaml_node_pair_t *pair = first; pair < top; pair++) {
-        const yaml_node_t *key_node = node_at(r, pair->key);
-        const char *key = scalar_text(key_node);
-        if (!key || !*key) return refuse(r, key_node, "a key must be a word", NULL);
-        for (const yaml_node_pair_t *earlier = first; earlier < pair; earlier++) {
-            const yaml_node_t *other = node_at(r, earlier->key);
-            if (strcmp(scalar_text(other), key) != 0) continue;
-            char what[64];
-            snprintf(what, sizeof what, "stands twice (first in line %zu)", other->start_mark.line + 1);
-            return refuse(r, key_node, what, key);
-        }
-        if (!each(r, context, key, key_node, node_at(r, pair->value))) return false;
-    }
-    return true;
-}
-
-/* The text of a list of scalars: "[a, b]". */
-static bool list_text(reader *r, const yaml_node_t *list, const char *key, char out[FIELD_TEXT_SIZE]) {
-    size_t used = (size_t)snprintf(out, FIELD_TEXT_SIZE, "[");
-    for (const yaml_node_item_t *i = list->data.sequence.items.start; i < list->data.sequence.items.top; i++) {
-        const char *text = scalar_text(node_at(r, *i));
-        if (!text) return refuse(r, node_at(r, *i), "takes a list of words, not a list of lists or mappings", key);
-        used += (size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, "%s%s", used > 1 ? ", " : "", text);
-        if (used >= FIELD_TEXT_SIZE - 1) return refuse(r, list, "is too long", key);
-    }
-    snprintf(out + used, FIELD_TEXT_SIZE - used, "]");
-    return true;
-}
-
-/* Adds one value, scalar or list of scalars. */
-static bool add_value(reader *r, settings *list, const char *key, const yaml_node_t *value, const yaml_node_t *place) {
-    char text[FIELD_TEXT_SIZE], where[SPEC_WHERE_SIZE];
-    bool is_list = value->type == YAML_SEQUENCE_NODE;
-    say_where(r, place, where);
-    if (value->type == YAML_MAPPING_NODE) return refuse(r, value, "takes a value, not a mapping", key);
-    if (is_list) return list_text(r, value, key, text) && settings_add(list, key, text, true, where, r->err);
-    const char *scalar = scalar_text(value);
-    if (!scalar) return refuse(r, value, "holds a zero byte", key);
-    if (is_empty(value)) return refuse(r, place, "has no value", key);
-    return settings_add(list, key, scalar, false, where, r->err);
+size_t spec_level_layers(const spec_level *level, const char *method, const settings **out, size_t count) {
+    for (int of_method = 0; of_method <= (method != NULL); of_method++)
+        for (size_t i = 0; i < level->layer_count; i++)
+            if (strcmp(level->layers[i].method, of_method ? method : "") == 0)
+                out[count++] = &level->layers[i].settings;
+    return count;
 }
 
 /* ---- Sections ---- */
@@ -143,69 +83,100 @@ static bool each_option(reader *r, void *context, const char *key, const yaml_no
     const section_context *c = context;
     char full[FIELD_TEXT_SIZE];
     snprintf(full, sizeof full, "%s.%s", c->section, key);
-    return add_value(r, c->list, full, value, key_node);
+    return reader_add(r, c->list, full, value, key_node);
 }
 
 static bool read_section(reader *r, settings *list, const char *section, const yaml_node_t *key_node,
                          const yaml_node_t *value) {
-    if (is_empty(value)) return true;
-    if (value->type == YAML_MAPPING_NODE) return each_pair(r, value, &(section_context){list, section}, each_option);
+    if (node_is_empty(value)) return true;
+    if (value->type == YAML_MAPPING_NODE) return reader_each(r, value, &(section_context){list, section}, each_option);
     const char *shorthand = spec_shorthand(section);
-    if (!shorthand) return refuse(r, key_node, "takes a mapping of keys", section);
+    if (!shorthand) return reader_refuse(r, key_node, "takes a mapping of keys", section);
     char full[SPEC_KEY_SIZE];
     snprintf(full, sizeof full, "%s.%s", section, shorthand);
-    return add_value(r, list, full, value, key_node);
+    return reader_add(r, list, full, value, key_node);
 }
 
-/* "section" → "section.shorthand"; a dotted key stays as it is. */
-static const char *full_key(const char *key, char out[SPEC_KEY_SIZE]) {
-    const char *shorthand = strchr(key, '.') ? NULL : spec_shorthand(key);
-    snprintf(out, SPEC_KEY_SIZE, "%.80s%s%.14s", key, shorthand ? "." : "", shorthand ? shorthand : "");
-    return out;
-}
-
-/* ---- Sweeps ---- */
-
-static bool each_axis(reader *r, void *context, const char *key, const yaml_node_t *key_node,
-                      const yaml_node_t *value) {
-    char full[SPEC_KEY_SIZE];
-    if (strlen(key) + 16 >= sizeof full) return refuse(r, key_node, "is too long for a key", key);
-    if (value->type != YAML_SEQUENCE_NODE) return refuse(r, key_node, "takes a list of values to sweep", key);
-    const yaml_node_item_t *item = value->data.sequence.items.start, *top = value->data.sequence.items.top;
-    if (item == top) return refuse(r, key_node, "has nothing to sweep: its list is empty", key);
-    if (axes_find(context, full_key(key, full))) return refuse(r, key_node, "is swept twice", full);
-    spec_axis *axis = axes_add(context, full, r->err);
-    for (; axis && item < top; item++)
-        if (!add_value(r, &axis->values, full, node_at(r, *item), node_at(r, *item))) return false;
-    return axis != NULL;
-}
-
-static bool read_sweep(reader *r, spec_axes *axes, const yaml_node_t *key_node, const yaml_node_t *value) {
-    if (value->type != YAML_MAPPING_NODE)
-        return refuse(r, key_node, "takes a mapping from keys to lists of values", "sweep");
-    return each_pair(r, value, axes, each_axis);
-}
-
-/* "unknown key `optimiser` in file:line; did you mean `optimizer`?" among the sections and `extra` words. */
-static bool refuse_unknown(reader *r, const char *key, const yaml_node_t *node, const char *const extra[3]) {
-    const char *known[32];
+/* "unknown key `optimiser` in file:line; did you mean `optimizer`?" among the sections and what else may stand there.
+ */
+static bool refuse_unknown(reader *r, const char *key, const yaml_node_t *node, bool level, bool top) {
+    const char *known[40] = {0};
     size_t n = 0;
     for (size_t i = 0; n < 24 && spec_section_name(i); i++) known[n++] = spec_section_name(i);
-    for (size_t i = 0; i < 3 && extra[i]; i++) known[n++] = extra[i];
-    known[n] = NULL;
+    for (const spec_file_key *k = spec_file_keys; level && k->name; k++)
+        if (top || k->in_blocks) known[n++] = k->name;
     char where[SPEC_WHERE_SIZE];
-    say_where(r, node, where);
+    reader_where(r, node, where);
     const char *near = error_nearest(key, known);
     if (near) return error_set(r->err, ERROR_USAGE, "unknown key `%s` in %s; did you mean `%s`?", key, where, near);
     return error_set(r->err, ERROR_USAGE, "unknown key `%s` in %s; `mews keys` lists what there is", key, where);
 }
 
+/* ---- Levels: what the file and a block have in common ---- */
+
+static bool each_method_key(reader *r, void *context, const char *key, const yaml_node_t *key_node,
+                            const yaml_node_t *value) {
+    spec_layer *layer = context;
+    if (!spec_is_section(key)) return refuse_unknown(r, key, key_node, false, false);
+    size_t before = layer->settings.count;
+    if (!read_section(r, &layer->settings, key, key_node, value)) return false;
+    for (size_t i = before; i < layer->settings.count; i++)
+        if (strcmp(layer->settings.items[i].key, "method.name") == 0)
+            return error_set(r->err, ERROR_USAGE, "%s: the sections for method `%s` cannot name another method",
+                             layer->settings.items[i].where, layer->method);
+    return true;
+}
+
+static bool each_method(reader *r, void *context, const char *key, const yaml_node_t *key_node,
+                        const yaml_node_t *value) {
+    char where[SPEC_WHERE_SIZE];
+    reader_where(r, key_node, where);
+    if (!method_find(key)) {
+        const char *near = error_nearest(key, method_names);
+        return error_set(r->err, ERROR_USAGE, "unknown method `%.80s` in %s; %s%s%s", key, where,
+                         near ? "did you mean `" : "", near ? near : "`mews methods` lists what there is",
+                         near ? "`?" : "");
+    }
+    if (value->type != YAML_MAPPING_NODE) return reader_refuse(r, key_node, "takes a mapping of sections", key);
+    spec_layer *layer = add_layer(context, r->err);
+    if (!layer) return false;
+    snprintf(layer->method, sizeof layer->method, "%s", key);
+    memcpy(layer->where, where, sizeof where);
+    return reader_each(r, value, layer, each_method_key);
+}
+
+/* Whether `key` is one of a level's own; *done is then how reading it went. `plain` is the level's layer of the file
+   that is being read. */
+static bool read_level_key(reader *r, spec_level *level, size_t plain, const char *key, const yaml_node_t *key_node,
+                           const yaml_node_t *value, bool *done) {
+    if (strcmp(key, "sweep") == 0)
+        *done = spec_axes_read_sweep(r, &level->axes, key_node, value);
+    else if (strcmp(key, "zip") == 0)
+        *done = spec_axes_read_zip(r, &level->axes, key_node, value);
+    else if (strcmp(key, "random") == 0)
+        *done = spec_axes_read_random(r, &level->axes, key_node, value);
+    else if (strcmp(key, "methods") == 0)
+        *done = value->type == YAML_MAPPING_NODE
+                    ? reader_each(r, value, level, each_method)
+                    : reader_refuse(r, key_node, "takes a mapping from methods to sections", key);
+    else if (spec_is_section(key))
+        *done = read_section(r, &level->layers[plain].settings, key, key_node, value);
+    else
+        return false;
+    return true;
+}
+
+typedef struct level_context {
+    spec_level *level;
+    size_t plain;
+} level_context;
+
 static bool each_block_key(reader *r, void *context, const char *key, const yaml_node_t *key_node,
                            const yaml_node_t *value) {
-    spec_block *block = context;
-    if (strcmp(key, "sweep") == 0) return read_sweep(r, &block->axes, key_node, value);
-    if (spec_is_section(key)) return read_section(r, &block->settings, key, key_node, value);
-    return refuse_unknown(r, key, key_node, (const char *const[3]){"sweep"});
+    const level_context *c = context;
+    bool done;
+    if (read_level_key(r, c->level, c->plain, key, key_node, value, &done)) return done;
+    return refuse_unknown(r, key, key_node, true, false);
 }
 
 /* ---- The file ---- */
@@ -220,45 +191,130 @@ static bool name_is_safe(const char *name) {
 
 static const char bad_name[] = "is no name: letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first";
 
+/* The files that are open, innermost last, for what they include. */
+typedef struct open_file {
+    const struct open_file *parent;
+    const char *path;
+    struct stat status;
+} open_file;
+
+typedef struct file_context {
+    spec_file *file;
+    const open_file *open;
+    unsigned *sources; /* files opened so far */
+    size_t plain;      /* the top level's layer of this file */
+} file_context;
+
+static spec_block *block_of(spec_file *file, const char *name, error *err) {
+    for (size_t i = 0; i < file->block_count; i++)
+        if (strcmp(file->blocks[i].name, name) == 0) return &file->blocks[i];
+    spec_block *blocks = grow(file->blocks, &file->block_count, sizeof *blocks, err);
+    if (!blocks) return NULL;
+    file->blocks = blocks;
+    spec_block *block = &blocks[file->block_count - 1];
+    snprintf(block->name, sizeof block->name, "%s", name);
+    return block;
+}
+
 static bool each_block(reader *r, void *context, const char *key, const yaml_node_t *key_node,
                        const yaml_node_t *value) {
     spec_file *file = context;
-    if (!name_is_safe(key)) return refuse(r, key_node, bad_name, key);
-    if (value->type != YAML_MAPPING_NODE) return refuse(r, key_node, "takes a mapping of sections and a `sweep:`", key);
-    spec_block *blocks = grow(file->blocks, &file->block_count, sizeof *blocks, r->err);
-    if (!blocks) return false;
-    file->blocks = blocks;
-    spec_block *block = &blocks[file->block_count - 1];
-    snprintf(block->name, sizeof block->name, "%s", key);
-    return each_pair(r, value, block, each_block_key);
+    if (!name_is_safe(key)) return reader_refuse(r, key_node, bad_name, key);
+    if (value->type != YAML_MAPPING_NODE)
+        return reader_refuse(r, key_node, "takes a mapping of sections and a `sweep:`", key);
+    spec_block *block = block_of(file, key, r->err);
+    if (!block || !add_layer(&block->level, r->err)) return false;
+    return reader_each(r, value, &(level_context){&block->level, block->level.layer_count - 1}, each_block_key);
 }
 
 static bool each_top_key(reader *r, void *context, const char *key, const yaml_node_t *key_node,
                          const yaml_node_t *value) {
-    spec_file *file = context;
+    const file_context *c = context;
+    bool done;
+    if (strcmp(key, "include") == 0) return true; /* read before everything else */
     if (strcmp(key, "name") == 0) {
-        const char *name = scalar_text(value);
-        if (!name || !name_is_safe(name)) return refuse(r, value, bad_name, name ? name : "name");
-        snprintf(file->name, sizeof file->name, "%s", name);
+        const char *name = node_text(value);
+        if (!name || !name_is_safe(name)) return reader_refuse(r, value, bad_name, name ? name : "name");
+        if (!c->open->parent) snprintf(c->file->name, sizeof c->file->name, "%s", name);
         return true;
     }
-    if (strcmp(key, "sweep") == 0) return read_sweep(r, &file->axes, key_node, value);
     if (strcmp(key, "sweeps") == 0) {
         if (value->type != YAML_MAPPING_NODE || value->data.mapping.pairs.start == value->data.mapping.pairs.top)
-            return refuse(r, key_node, "takes a mapping from names to blocks", key);
-        return each_pair(r, value, file, each_block);
+            return reader_refuse(r, key_node, "takes a mapping from names to blocks", key);
+        return reader_each(r, value, c->file, each_block);
     }
-    if (spec_is_section(key)) return read_section(r, &file->settings, key, key_node, value);
-    return refuse_unknown(r, key, key_node, (const char *const[3]){"name", "sweep", "sweeps"});
+    if (read_level_key(r, &c->file->top, c->plain, key, key_node, value, &done)) return done;
+    return refuse_unknown(r, key, key_node, true, true);
 }
 
-/* Whether a second document follows, which nobody would read. */
-static bool more_follows(yaml_parser_t *parser) {
-    yaml_document_t next;
-    if (!yaml_parser_load(parser, &next)) return true;
-    bool more = yaml_document_get_root_node(&next) != NULL;
-    yaml_document_delete(&next);
-    return more;
+/* ---- Including ---- */
+
+enum { MOST_FILES = 64 }; /* two files that include each other's includes twice would otherwise be read for ever */
+
+static bool read_layers(spec_file *file, const char *path, const open_file *parent, unsigned *sources, error *err);
+
+static bool refuse_circle(reader *r, const yaml_node_t *node, const open_file *open, const open_file *again) {
+    char chain[512] = "";
+    for (const open_file *o = open; o; o = o == again ? NULL : o->parent) {
+        char longer[sizeof chain];
+        snprintf(longer, sizeof longer, "%.200s → %.300s", o->path, chain);
+        memcpy(chain, longer, sizeof chain);
+    }
+    char what[640];
+    snprintf(what, sizeof what, "goes round in a circle: %s%.100s", chain, again->path);
+    return reader_refuse(r, node, what, "include");
+}
+
+/* The path of what is included, beside the including file; `out` is of PATH_SIZE. */
+enum { PATH_SIZE = 512 };
+static bool include_one(reader *r, const file_context *c, const yaml_node_t *node) {
+    const char *name = node_text(node), *slash = strrchr(r->path, '/');
+    char path[PATH_SIZE], what[PATH_SIZE + 64];
+    struct stat status;
+    if (!name || !*name) return reader_refuse(r, node, "takes the name of a file, or a list of them", "include");
+    int folder = *name == '/' || !slash ? 0 : (int)(slash + 1 - r->path);
+    if (snprintf(path, sizeof path, "%.*s%s", folder, r->path, name) >= PATH_SIZE || *c->sources >= MOST_FILES)
+        return reader_refuse(r, node, *c->sources >= MOST_FILES ? "reads more than 64 files" : "is too long a path",
+                             "include");
+    if (stat(path, &status) != 0 || !S_ISREG(status.st_mode)) {
+        snprintf(what, sizeof what, "finds no file %s; paths are relative to this file's folder", path);
+        return reader_refuse(r, node, what, "include");
+    }
+    for (const open_file *o = c->open; o; o = o->parent)
+        if (o->status.st_dev == status.st_dev && o->status.st_ino == status.st_ino)
+            return refuse_circle(r, node, c->open, o);
+    return read_layers(c->file, path, c->open, c->sources, r->err);
+}
+
+static bool include_all(reader *r, const file_context *c, const yaml_node_t *root) {
+    const yaml_node_pair_t *pair = root->data.mapping.pairs.start, *top = root->data.mapping.pairs.top;
+    while (pair < top) { /* before reader_each has looked at the keys */
+        const char *key = node_text(reader_node(r, pair->key));
+        if (key && strcmp(key, "include") == 0) break;
+        pair++;
+    }
+    if (pair == top) return true;
+    const yaml_node_t *value = reader_node(r, pair->value);
+    if (value->type != YAML_SEQUENCE_NODE) return include_one(r, c, value);
+    const yaml_node_item_t *item = value->data.sequence.items.start, *end = value->data.sequence.items.top;
+    for (; item < end; item++)
+        if (!include_one(r, c, reader_node(r, *item))) return false;
+    return true;
+}
+
+/* What `path` and the files it includes say, onto what stands in `file`. */
+static bool read_layers(spec_file *file, const char *path, const open_file *parent, unsigned *sources, error *err) {
+    open_file open = {.parent = parent, .path = path};
+    file_context c = {.file = file, .open = &open, .sources = sources};
+    reader r = {.source = (*sources)++};
+    const yaml_node_t *root = reader_open(&r, path, err);
+    if (!root) return false;
+    stat(path, &open.status);
+    bool done = include_all(&r, &c, root) && add_layer(&file->top, err);
+    c.plain = file->top.layer_count - 1;
+    done = done && reader_each(&r, root, &c, each_top_key);
+    reader_close(&r);
+    return done;
 }
 
 /* The file's name without folder and extension; "run" when that makes no name. */
@@ -269,112 +325,75 @@ static void name_from_path(const char *path, char out[SPEC_NAME_SIZE]) {
     if (!name_is_safe(out)) strcpy(out, "run");
 }
 
-enum { LARGEST = 1 << 16 }; /* bytes; the YAML library's time grows with the square of unclosed brackets */
-
 bool spec_file_read(spec_file *file, const char *path, error *err) {
+    unsigned sources = 0;
     *file = (spec_file){.path = strdup(path)};
-    reader r = {.path = path, .err = err};
-    yaml_parser_t parser = {0};
-    bool done = false, loaded = false;
-    size_t size = 0;
-    error reading = {0};
-    char *text = file_read(path, &size, &reading);
-    if (size > LARGEST) {
-        error_set(err, ERROR_USAGE, "%s: is too large for a spec (%zu bytes; at most %d)", path, size, LARGEST);
-        goto done;
-    }
-    if (!text || !file->path) {
-        error_set(err, ERROR_USAGE, "%s", text ? "out of memory" : reading.text);
-        goto done;
-    }
+    if (!file->path) return error_memory(err, strlen(path) + 1, "a path");
     name_from_path(path, file->name);
-    if (!yaml_parser_initialize(&parser)) {
-        error_memory(err, sizeof parser, "the YAML parser");
-        goto done;
-    }
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, size);
-    loaded = yaml_parser_load(&parser, &r.document);
-    if (!loaded) {
-        error_set(err, ERROR_USAGE, "%s:%zu: not YAML: %s", path, parser.problem_mark.line + 1,
-                  parser.problem ? parser.problem : "unreadable");
-        goto done;
-    }
-    const yaml_node_t *root = yaml_document_get_root_node(&r.document);
-    if (!root)
-        error_set(err, ERROR_USAGE, "%s: is empty; a spec needs at least `method: <name>`", path);
-    else if (root->type != YAML_MAPPING_NODE)
-        refuse(&r, root, "a spec is a mapping of sections (data, backbone, method, …)", NULL);
-    else if (more_follows(&parser))
-        error_set(err, ERROR_USAGE, "%s:%zu: a second document; a file holds one spec", path, parser.mark.line + 1);
-    else
-        done = each_pair(&r, root, file, each_top_key);
-done:
-    if (loaded) yaml_document_delete(&r.document);
-    yaml_parser_delete(&parser);
-    free(text);
+    bool done = read_layers(file, path, NULL, &sources, err) && spec_axes_check(&file->top.axes, err);
+    for (size_t i = 0; done && i < file->block_count; i++) done = spec_axes_check(&file->blocks[i].level.axes, err);
     if (!done) spec_file_free(file);
     return done;
 }
 
-void spec_file_free(spec_file *file) {
-    free(file->path);
-    settings_free(&file->settings);
-    settings_free(&file->overrides);
-    axes_free(&file->axes);
-    for (size_t i = 0; i < file->block_count; i++) {
-        settings_free(&file->blocks[i].settings);
-        axes_free(&file->blocks[i].axes);
-    }
-    free(file->blocks);
-    *file = (spec_file){0};
-}
-
 /* ---- --set ---- */
 
-/* Splits "[a, b]" or "a" into an axis' values, replacing those that stand. */
-static bool set_axis_values(spec_axis *axis, const char *value, const char *where, error *err) {
-    char copy[FIELD_TEXT_SIZE], *rest = copy;
-    settings_free(&axis->values);
-    size_t length = (size_t)snprintf(copy, sizeof copy, "%s", value);
-    if (length >= sizeof copy) return error_set(err, ERROR_USAGE, "%.60s…: the list is too long", where);
-    if (length >= 2 && copy[0] == '[' && copy[length - 1] == ']') copy[length - 1] = '\0', rest++;
-    for (char *word; (word = strsep(&rest, ", "));)
-        if (*word && !settings_add(&axis->values, axis->key, word, false, where, err)) return false;
-    return axis->values.count ||
-           error_set(err, ERROR_USAGE, "%s: `%s` has nothing to sweep: its list is empty", where, axis->key);
-}
-
-/* Every axis of this key in the file, or a new one at the top level when `or_new`. */
-static bool set_axes(spec_file *file, const char *key, const char *value, const char *where, bool or_new, error *err) {
+/* Fixes `key` in every list of axes that varies it, or with `sweep` gives it other values. */
+static bool set_axes(spec_file *file, const char *key, const char *value, const char *where, bool sweep, error *err) {
     bool found = false;
     for (size_t b = 0; b <= file->block_count; b++) {
-        spec_axis *axis = axes_find(b < file->block_count ? &file->blocks[b].axes : &file->axes, key);
-        if (axis && !set_axis_values(axis, value, where, err)) return false;
-        found |= axis != NULL;
+        bool top = b == file->block_count; /* last, where a key is added that no block varies */
+        spec_axes *axes = top ? &file->top.axes : &file->blocks[b].level.axes;
+        if (sweep ? !spec_axes_replace(axes, key, value, where, top && !found, &found, err)
+                  : !spec_axes_fix(axes, key, value, where, &found, err))
+            return false;
     }
-    if (found || !or_new) return true;
-    spec_axis *axis = axes_add(&file->axes, key, err);
-    return axis && set_axis_values(axis, value, where, err);
+    return true;
+}
+
+static bool set_random(spec_file *file, const char *what, const char *value, const char *where, error *err) {
+    bool found = false;
+    for (size_t b = 0; b <= file->block_count; b++) {
+        spec_axes *axes = b < file->block_count ? &file->blocks[b].level.axes : &file->top.axes;
+        if (!*axes->random_where) continue;
+        found = true;
+        if (!spec_axes_set_random(axes, what, value, where, err)) return false;
+    }
+    return found || error_set(err, ERROR_USAGE, "%s: the spec draws nothing; it has no `random:`", where);
+}
+
+/* "KEY=VALUE" into `key`; returns the value, or NULL. */
+static const char *split(const char *option, const char *text, char key[SPEC_KEY_SIZE], char where[SPEC_WHERE_SIZE],
+                         error *err) {
+    const char *equals = strchr(text, '=');
+    snprintf(where, SPEC_WHERE_SIZE, "%s %.300s", option, text);
+    if (!equals || equals == text) return error_set(err, ERROR_USAGE, "%s: takes KEY=VALUE", where), NULL;
+    if (equals - text + 16 >= SPEC_KEY_SIZE) return error_set(err, ERROR_USAGE, "%s: the key is too long", where), NULL;
+    snprintf(key, SPEC_KEY_SIZE, "%.*s", (int)(equals - text), text);
+    return equals + 1;
 }
 
 bool spec_file_set(spec_file *file, const char *text, error *err) {
     char where[SPEC_WHERE_SIZE], key[SPEC_KEY_SIZE], full[SPEC_KEY_SIZE];
-    const char *equals = strchr(text, '=');
-    snprintf(where, sizeof where, "--set %.300s", text);
-    if (!equals || equals == text) return error_set(err, ERROR_USAGE, "%s: takes KEY=VALUE", where);
-    if ((size_t)(equals - text) + 16 >= sizeof key)
-        return error_set(err, ERROR_USAGE, "%s: the key is too long", where);
-    snprintf(key, sizeof key, "%.*s", (int)(equals - text), text);
-    const char *value = equals + 1;
-
+    const char *value = split("--set", text, key, where, err);
+    if (!value) return false;
     if (strcmp(key, "name") == 0) {
         if (!name_is_safe(value)) return error_set(err, ERROR_USAGE, "%s: `%.80s` %s", where, value, bad_name);
         snprintf(file->name, sizeof file->name, "%s", value);
         return true;
     }
-    if (strncmp(key, "sweep.", 6) == 0) return set_axes(file, full_key(key + 6, full), value, where, true, err);
-    full_key(key, full);
+    if (strncmp(key, "sweep.", 6) == 0) return set_axes(file, spec_full_key(key + 6, full), value, where, true, err);
+    if (strcmp(key, "random.runs") == 0 || strcmp(key, "random.seed") == 0)
+        return set_random(file, key + 7, value, where, err);
+    spec_full_key(key, full);
     bool list = *value == '[';
     return settings_add(&file->overrides, full, value, list, where, err) &&
            (list || set_axes(file, full, value, where, false, err));
+}
+
+bool spec_file_base(spec_file *file, const char *text, error *err) {
+    char where[SPEC_WHERE_SIZE], key[SPEC_KEY_SIZE], full[SPEC_KEY_SIZE];
+    const char *value = split("--base", text, key, where, err);
+    spec_layer *layer = value ? add_layer(&file->top, err) : NULL;
+    return layer && settings_add(&layer->settings, spec_full_key(key, full), value, *value == '[', where, err);
 }

@@ -1,59 +1,29 @@
 /*
- * Expanding sweeps. The axes of a block turn like the wheels of an odometer; for each reading one layer of settings is
- * laid over the file's, the block's and --set's, and resolved. A value that is swept and fixed by --set is one-valued
- * by then (spec_file_set saw to it), so that a run picked out of a sweep has the id it has in the whole sweep.
+ * Expanding sweeps. For each reading of a block's wheels one layer of settings is laid over the file's, the block's and
+ * --set's, and resolved. A value that is swept and fixed by --set is one-valued by then (spec_file_set saw to it), so
+ * that a run picked out of a sweep has the id it has in the whole sweep.
  */
 #include "experiments/sweep.h"
+#include "experiments/wheels.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_AXES = 16, MAX_RUNS = 10000 };
-
-/* A block's axes: its own, then the top-level ones that it does not sweep itself. */
-typedef struct wheels {
-    const spec_axis *axes[MAX_AXES];
-    size_t at[MAX_AXES];
-    size_t count;
-} wheels;
-
-static bool add_axes(wheels *w, const spec_axes *axes, error *err) {
-    for (size_t i = 0; i < axes->count; i++) {
-        bool known = false;
-        for (size_t j = 0; j < w->count; j++) known |= strcmp(w->axes[j]->key, axes->items[i].key) == 0;
-        if (known) continue;
-        if (w->count == MAX_AXES)
-            return error_set(err, ERROR_USAGE, "%s: more than %d swept keys", axes->items[i].values.items[0].where,
-                             MAX_AXES);
-        w->axes[w->count++] = &axes->items[i];
-    }
-    return true;
-}
-
-/* The next combination; false after the last. */
-static bool turn(wheels *w) {
-    for (size_t i = w->count; i-- > 0;) {
-        if (++w->at[i] < w->axes[i]->values.count) return true;
-        w->at[i] = 0;
-    }
-    return false;
-}
-
 /* Notes the swept values as the resolved spec holds them: 1e-3 and 0.001 are one value. */
 static bool note_swept(run_plan *plan, const wheels *w, error *err) {
-    plan->swept = calloc(w->count + 1, sizeof *plan->swept);
-    if (!plan->swept) return error_memory(err, w->count * sizeof *plan->swept, "a sweep");
-    plan->swept_count = w->count;
+    plan->swept = calloc(w->column_count + 1, sizeof *plan->swept);
+    if (!plan->swept) return error_memory(err, w->column_count * sizeof *plan->swept, "a sweep");
+    plan->swept_count = w->column_count;
     spec_item item;
     for (size_t i = 0; spec_item_at(&plan->spec, i, &item); i++) {
         char key[FIELD_TEXT_SIZE];
         snprintf(key, sizeof key, "%s.%s", item.section, item.key);
-        for (size_t a = 0; a < w->count; a++) {
-            if (strcmp(w->axes[a]->key, key) != 0) continue;
-            swept_value *swept = &plan->swept[a];
-            snprintf(swept->key, sizeof swept->key, "%s", w->axes[a]->key);
+        for (size_t c = 0; c < w->column_count; c++) {
+            if (strcmp(w->columns[c].axis->key, key) != 0) continue;
+            swept_value *swept = &plan->swept[c];
+            snprintf(swept->key, sizeof swept->key, "%.95s", key);
             memcpy(swept->value, item.text, sizeof item.text);
             swept->type = item.type;
         }
@@ -74,63 +44,105 @@ static bool check_new(const sweep *sw, size_t first, const wheels *w, error *err
     for (size_t i = first; i + 1 < sw->count; i++) {
         if (!same_swept(&sw->runs[i], last)) continue;
         size_t reading = i - first;
-        for (size_t a = w->count; a-- > 0; reading /= w->axes[a]->values.count) {
-            const setting *value = &w->axes[a]->values.items[w->at[a]];
-            if (reading % w->axes[a]->values.count != w->at[a])
-                return error_set(err, ERROR_USAGE, "%s: `%s` sweeps over %s twice", value->where, value->key,
-                                 last->swept[a].value);
+        for (size_t wheel = w->wheel_count; wheel-- > 0; reading /= w->rows[wheel]) {
+            if (reading % w->rows[wheel] == w->at[wheel]) continue;
+            size_t c = 0;
+            while (w->columns[c].wheel != wheel) c++;
+            const setting *value = wheels_value(w, c);
+            return error_set(err, ERROR_USAGE, "%s: `%s` %s %s twice", value->where, value->key,
+                             w->columns[c].axis->group ? "and what moves with it run over" : "sweeps over",
+                             last->swept[c].value);
         }
     }
     return true;
 }
 
+/* The layers of a run, lowest first, into `out`: room for those of both levels and two more. */
+static size_t stack_layers(const spec_file *file, const spec_block *block, const settings *swept,
+                           const settings **out) {
+    size_t count = spec_level_layers(&file->top, NULL, out, 0); /* once for the method alone */
+    if (block) count = spec_level_layers(&block->level, NULL, out, count);
+    out[count++] = &file->overrides, out[count++] = swept;
+    const setting *method = settings_last(out, count, "method.name");
+    const char *name = method ? method->value : NULL;
+    count = spec_level_layers(&file->top, name, out, 0);
+    if (block) count = spec_level_layers(&block->level, name, out, count);
+    out[count++] = &file->overrides, out[count++] = swept;
+    return count;
+}
+
 static bool add_run(sweep *sw, const spec_file *file, const spec_block *block, const wheels *w, error *err) {
-    static const settings none = {0};
     settings swept = {0};
     bool done = false;
-    for (size_t i = 0; i < w->count; i++) {
-        const setting *value = &w->axes[i]->values.items[w->at[i]];
-        if (!settings_add(&swept, value->key, value->value, value->list, value->where, err)) goto done;
-    }
+    const settings **layers =
+        calloc(file->top.layer_count + (block ? block->level.layer_count : 0) + 2, sizeof(settings *));
     run_plan *runs = realloc(sw->runs, (sw->count + 1) * sizeof *runs);
-    if (!runs) {
+    if (runs) sw->runs = runs;
+    if (!runs || !layers) {
         error_memory(err, (sw->count + 1) * sizeof *runs, "a sweep");
         goto done;
     }
-    sw->runs = runs;
+    for (size_t c = 0; c < w->column_count; c++) {
+        const setting *value = wheels_value(w, c);
+        if (!settings_add(&swept, value->key, value->value, value->list, value->where, err)) goto done;
+    }
     run_plan *plan = &runs[sw->count];
     *plan = (run_plan){0};
     snprintf(plan->block, sizeof plan->block, "%s", block ? block->name : "");
-    const settings *layers[] = {&file->settings, block ? &block->settings : &none, &file->overrides, &swept};
-    if (!spec_resolve(&plan->spec, file->name, layers, 4, file->path, err)) goto done;
+    size_t count = stack_layers(file, block, &swept, layers);
+    if (!spec_resolve(&plan->spec, file->name, layers, count, file->path, err)) goto done;
     sw->count++;
     done = note_swept(plan, w, err);
 done:
+    free(layers);
     settings_free(&swept);
     return done;
+}
+
+static bool expand_block(sweep *sw, const spec_file *file, const spec_block *block, error *err) {
+    wheels w;
+    size_t first = sw->count;
+    bool done = wheels_make(&w, block ? &block->level.axes : NULL, &file->top.axes, err);
+    if (done) do {
+            done = sw->count < SWEEP_MOST_RUNS ||
+                   error_set(err, ERROR_USAGE, "%s: the sweep has more than %d runs", file->path, SWEEP_MOST_RUNS);
+            done = done && add_run(sw, file, block, &w, err) && check_new(sw, first, &w, err);
+        } while (done && wheels_turn(&w));
+    wheels_free(&w);
+    return done;
+}
+
+/* `methods:` of a method that no run has: its keys are checked all the same. */
+static bool check_unused(const sweep *sw, const spec_file *file, const spec_block *block, error *err) {
+    const spec_level *level = block ? &block->level : &file->top;
+    for (size_t i = 0; i < level->layer_count; i++) {
+        const spec_layer *layer = &level->layers[i];
+        bool used = !*layer->method;
+        for (size_t k = 0; k < sw->count && !used; k++)
+            used = strcmp(sw->runs[k].spec.method->name, layer->method) == 0;
+        if (used) continue;
+        spec s;
+        settings named = {0};
+        const settings *const layers[] = {&named, &layer->settings};
+        bool done = settings_add(&named, "method.name", layer->method, false, layer->where, err) &&
+                    spec_resolve(&s, "unused", layers, 2, file->path, err);
+        settings_free(&named);
+        if (!done) return false;
+        spec_free(&s);
+    }
+    return true;
 }
 
 bool sweep_expand(sweep *sw, const spec_file *file, error *err) {
     *sw = (sweep){0};
     size_t blocks = file->block_count ? file->block_count : 1;
-    for (size_t b = 0; b < blocks; b++) {
-        const spec_block *block = file->block_count ? &file->blocks[b] : NULL;
-        wheels w = {0};
-        if ((block && !add_axes(&w, &block->axes, err)) || !add_axes(&w, &file->axes, err)) goto failed;
-        size_t first = sw->count;
-        do {
-            if (sw->count == MAX_RUNS) {
-                error_set(err, ERROR_USAGE, "%s: the sweep has more than %d runs", file->path, MAX_RUNS);
-                goto failed;
-            }
-            if (!add_run(sw, file, block, &w, err) || !check_new(sw, first, &w, err)) goto failed;
-        } while (turn(&w));
-    }
-    return true;
-
-failed:
-    sweep_free(sw);
-    return false;
+    bool done = true;
+    for (size_t b = 0; done && b < blocks; b++)
+        done = expand_block(sw, file, file->block_count ? &file->blocks[b] : NULL, err);
+    done = done && check_unused(sw, file, NULL, err);
+    for (size_t b = 0; done && b < file->block_count; b++) done = check_unused(sw, file, &file->blocks[b], err);
+    if (!done) sweep_free(sw);
+    return done;
 }
 
 void run_plan_free(run_plan *plan) {

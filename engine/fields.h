@@ -18,6 +18,13 @@ enum { FIELD_TEXT_SIZE = 1024 };
 
 typedef enum field_type { FIELD_BOOL, FIELD_INT, FIELD_REAL, FIELD_CHOICE, FIELD_SET, FIELD_TEXT } field_type;
 
+/* Short form in the tables: false, true. A key that is added later is IDENTITY_IF_SET: earlier runs keep their ids. */
+typedef enum field_identity {
+    IDENTITY_NO,
+    IDENTITY_YES,
+    IDENTITY_IF_SET, /* where it is not the default */
+} field_identity;
+
 typedef struct field {
     const char *key; /* as in the spec, without its section: "codes" */
     field_type type;
@@ -25,7 +32,7 @@ typedef struct field {
     const char *fallback;       /* default, as it would stand in YAML */
     double min, max;            /* inclusive bounds of numbers; none when min ≥ max (both left out) */
     const char *const *choices; /* NULL-terminated; FIELD_CHOICE and FIELD_SET */
-    bool identity;              /* decides a run's result, so it is part of the run id */
+    field_identity identity;    /* does it decide a run's result, and so is part of the run id? */
     const char *help;           /* one line: meaning, unit, source */
 } field;
 

@@ -92,15 +92,15 @@ typedef struct augment_bench {
 } augment_bench;
 
 static bool augment_body(void *context, error *err) {
-    (void)err;
     static const float mean[3] = {0.4914f, 0.4822f, 0.4465f}, std[3] = {0.247f, 0.243f, 0.261f};
     augment_bench *a = context;
     a->epoch++;
     for (int64_t i = 0; i < a->pairs * BENCH_VIEWS; i++) {
         rng r = rng_stream(0, RNG_AUGMENT, a->epoch, (uint64_t)(i / BENCH_VIEWS), (uint32_t)(i % BENCH_VIEWS));
-        augment_draw draw = augment_sample(&a->options, BENCH_SIDE, (int)(i % BENCH_VIEWS), &r);
-        augment_image(a->augmenter, &a->options, &draw, a->images + i / BENCH_VIEWS * BENCH_SIDE * BENCH_SIDE * 3,
-                      a->view);
+        augment_draw draw = augment_sample(&a->options, BENCH_SIDE, BENCH_SIDE, (int)(i % BENCH_VIEWS), &r);
+        if (!augment_image(a->augmenter, &a->options, &draw, a->images + i / BENCH_VIEWS * BENCH_SIDE * BENCH_SIDE * 3,
+                           BENCH_SIDE * 3, a->view, err))
+            return false;
         augment_normalize(a->view, BENCH_SIDE * BENCH_SIDE, mean, std, a->pixels);
     }
     return true;

@@ -33,8 +33,9 @@ static dataset *open_set(const command_context *context, const data_options *o, 
 }
 
 static void print_set(const char *name, const dataset *set) {
-    printf("%s: %u training and %u test images of %dx%d in %d classes, checksum %.16s\n", name,
-           dataset_count(set, SPLIT_TRAIN), dataset_count(set, SPLIT_TEST), dataset_size(set), dataset_size(set),
+    printf("%s: %u training and %u test images %s %dx%d in %d classes, checksum %.16s\n", name,
+           dataset_count(set, SPLIT_TRAIN), dataset_count(set, SPLIT_TEST),
+           dataset_has_pixels(set) ? "of" : "as files, seen at", dataset_size(set), dataset_size(set),
            dataset_classes(set), dataset_checksum(set));
 }
 
@@ -210,6 +211,8 @@ const command command_data = {
         "  show SRC       a contact sheet: images by class, then pairs of views as a run will see them\n\n"
         "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
         "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet; for verify and\n"
-        "show also a spec (.yaml), or the name of a data set that was fetched.\n",
+        "show also a spec (.yaml), or the name of a data set that was fetched.\n\n"
+        "Photographs are best kept as they are (--set data.packing=files): crops then come from the whole image, and\n"
+        "one packed file serves every size.\n",
     .run = run_data,
 };

@@ -69,7 +69,10 @@ static bool represent(evaluation *e, dataset_split split, uint32_t limit, repres
     }
     for (uint32_t first = 0; first < out->n && !stopped(e); first += (uint32_t)batch) {
         uint32_t n = out->n - first < (uint32_t)batch ? out->n - first : (uint32_t)batch;
-        loader_plain(e->data, split, first, n, pixels);
+        if (!loader_plain(e->data, split, first, n, pixels, err)) {
+            free(pixels);
+            return false;
+        }
         tape_reset(m->tape);
         model_represent(m, pixels, (int)n, size, out->values + first * d);
         for (uint32_t i = 0; i < n; i++) out->labels[first + i] = dataset_label(e->data, split, first + i);

@@ -106,7 +106,7 @@ static bool pass(look *l, const onset *o, model *m, uint32_t first, int n, error
     size_t side = (size_t)dataset_size(o->data);
     for (uint32_t i = 0; i < (uint32_t)n; i++) {
         uint32_t image = (uint32_t)((uint64_t)(first + i) * held_out / o->rows);
-        loader_plain(o->data, o->split, image, 1, l->pixels + i * side * side * 3);
+        if (!loader_plain(o->data, o->split, image, 1, l->pixels + i * side * side * 3, err)) return false;
         l->labels[first + i] = dataset_label(o->data, o->split, image);
     }
     float *embeddings = l->embeddings + (size_t)first * (size_t)m->width;

@@ -329,8 +329,10 @@ bool spec_item_at(const spec *s, size_t i, spec_item *item) {
         }
         if (i < table->count) {
             const field *row = &table->rows[i];
-            item->key = row->key, item->type = row->type, item->identity = row->identity;
+            item->key = row->key, item->type = row->type;
             field_format(row, section_options(s, section), item->text, sizeof item->text);
+            item->identity = row->identity == IDENTITY_YES ||
+                             (row->identity == IDENTITY_IF_SET && strcmp(item->text, row->fallback) != 0);
             return true;
         }
         i -= table->count;

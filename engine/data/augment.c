@@ -13,12 +13,14 @@
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
-enum { ASYMMETRIC, SYMMETRIC, SYMMETRIC_WEAK, NONE, CUSTOM };
+enum { ASYMMETRIC, SYMMETRIC, SYMMETRIC_WEAK, DINO, SWAV, NONE, CUSTOM };
 
 static const char *const presets[] = {
     [ASYMMETRIC] = "asymmetric",
     [SYMMETRIC] = "symmetric",
     [SYMMETRIC_WEAK] = "symmetric_weak",
+    [DINO] = "dino",
+    [SWAV] = "swav",
     [NONE] = "none",
     [CUSTOM] = "custom",
     NULL,
@@ -46,6 +48,10 @@ static const field rows[] = {
     REAL(blur, "0", 0, 1, "probability of Gaussian blur"),
     REAL(blur_min, "0.1", 0.01, 100, "smallest sigma of the blur, pixels"),
     REAL(blur_max, "2", 0.01, 100, "largest sigma of the blur, pixels"),
+    {"blur_second", FIELD_REAL, offsetof(augment_options, blur_second), "-1", -1, 1, NULL, IDENTITY_IF_SET,
+     "probability of blur on the second view; below 0: the same as blur"},
+    {"blur_local", FIELD_REAL, offsetof(augment_options, blur_local), "-1", -1, 1, NULL, IDENTITY_IF_SET,
+     "probability of blur on small views; below 0: the same as blur"},
     REAL(solarize, "0", 0, 1, "probability of inverting bright values, first view"),
     REAL(solarize_second, "0.2", 0, 1, "probability of inverting bright values, second view"),
     {"solarize_threshold", FIELD_INT, offsetof(augment_options, solarize_threshold), "128", 0, 256, NULL, true,
@@ -81,6 +87,8 @@ void augment_apply_preset(augment_options *options) {
         .greyscale = 0.2,
         .blur_min = 0.1,
         .blur_max = 2,
+        .blur_second = -1,
+        .blur_local = -1,
         .solarize_threshold = 128,
         .global_crops = AUGMENT_VIEWS,
         .local_min = 0.05,
@@ -89,6 +97,15 @@ void augment_apply_preset(augment_options *options) {
     if (preset == ASYMMETRIC) o.solarize_second = 0.2;
     if (preset == SYMMETRIC) o.brightness = o.contrast = o.saturation = 0.8, o.hue = 0.2, o.blur = 0.5;
     if (preset == SYMMETRIC_WEAK) o.saturation = 0.4, o.blur = 0.5;
+    /* The authors' own at 224 pixels, with their small views of 96. */
+    if (preset == DINO) {
+        o.crop_min = 0.4, o.blur = 1, o.blur_second = 0.1, o.blur_local = 0.5, o.solarize_second = 0.2;
+        o.local_crops = 8, o.local_size = 96, o.local_min = 0.05, o.local_max = 0.4;
+    }
+    if (preset == SWAV) {
+        o.crop_min = 0.14, o.brightness = o.contrast = o.saturation = 0.8, o.hue = 0.2, o.blur = 0.5;
+        o.local_crops = 6, o.local_size = 96, o.local_min = 0.05, o.local_max = 0.14;
+    }
     if (preset == NONE) o.crop_min = 1, o.flip = o.jitter = o.greyscale = 0;
     *options = o;
 }
@@ -115,29 +132,36 @@ bool augment_check(const augment_options *o, error *err) {
 
 /* ---- what is drawn ---------------------------------------------------------------------------------------------- */
 
+/* The square in the middle. */
+static void centre_crop(int width, int height, augment_draw *draw) {
+    draw->width = draw->height = width < height ? width : height;
+    draw->top = (height - draw->height) / 2, draw->left = (width - draw->width) / 2;
+}
+
 /*
  * torchvision's RandomResizedCrop: ten tries at an area (uniform) and a ratio (log-uniform) whose box fits, else the
  * largest central box whose ratio is allowed.
  */
-static void sample_crop(const augment_options *o, int size, bool local, rng *random, augment_draw *draw) {
+static void sample_crop(const augment_options *o, int width, int height, bool local, rng *random, augment_draw *draw) {
     double least = local ? o->local_min : o->crop_min, most = local ? o->local_max : o->crop_max;
     double low = log(o->ratio_min), high = log(o->ratio_max);
     for (int attempt = 0; attempt < 10; attempt++) {
-        double area = (double)size * size * rng_between(random, least, most);
+        double area = (double)width * height * rng_between(random, least, most);
         double ratio = exp(rng_between(random, low, high));
-        double width = rint(sqrt(area * ratio)), height = rint(sqrt(area / ratio));
-        if (width < 1 || width > size || height < 1 || height > size) continue;
-        draw->width = (int)width, draw->height = (int)height;
-        draw->top = (int)rng_below(random, (uint32_t)(size - draw->height + 1));
-        draw->left = (int)rng_below(random, (uint32_t)(size - draw->width + 1));
+        double across = rint(sqrt(area * ratio)), down = rint(sqrt(area / ratio));
+        if (across < 1 || across > width || down < 1 || down > height) continue;
+        draw->width = (int)across, draw->height = (int)down;
+        draw->top = (int)rng_below(random, (uint32_t)(height - draw->height + 1));
+        draw->left = (int)rng_below(random, (uint32_t)(width - draw->width + 1));
         return;
     }
-    draw->width = draw->height = size;
-    if (o->ratio_min > 1) draw->height = (int)rint(size / o->ratio_min);
-    if (o->ratio_max < 1) draw->width = (int)rint(size * o->ratio_max);
+    double ratio = (double)width / height;
+    draw->width = width, draw->height = height;
+    if (ratio < o->ratio_min) draw->height = (int)rint(width / o->ratio_min);
+    if (ratio > o->ratio_max) draw->width = (int)rint(height * o->ratio_max);
     draw->height = draw->height > 0 ? draw->height : 1;
     draw->width = draw->width > 0 ? draw->width : 1;
-    draw->top = (size - draw->height) / 2, draw->left = (size - draw->width) / 2;
+    draw->top = (height - draw->height) / 2, draw->left = (width - draw->width) / 2;
 }
 
 static double sample_factor(rng *random, double strength) {
@@ -145,13 +169,14 @@ static double sample_factor(rng *random, double strength) {
 }
 
 /* Everything is drawn whether it is used or not, so that changing one step's setting leaves the others' draws alone. */
-augment_draw augment_sample(const augment_options *o, int size, int view, rng *random) {
+augment_draw augment_sample(const augment_options *o, int width, int height, int view, rng *random) {
     augment_draw draw = {.order = {0, 1, 2, 3}};
     draw.flip = rng_uniform(random) < o->flip;
     draw.jitter = rng_uniform(random) < o->jitter;
     draw.greyscale = rng_uniform(random) < o->greyscale;
-    draw.blur = rng_uniform(random) < o->blur;
     bool local = view >= AUGMENT_VIEWS;
+    double blur = view == 0 ? o->blur : local ? o->blur_local : o->blur_second;
+    draw.blur = rng_uniform(random) < (blur < 0 ? o->blur : blur);
     draw.solarize = rng_uniform(random) < (view == 0 || local ? o->solarize : o->solarize_second);
     for (int i = 3; i > 0; i--) {
         int j = (int)(rng_uniform(random) * (i + 1)), swap = draw.order[i];
@@ -163,14 +188,17 @@ augment_draw augment_sample(const augment_options *o, int size, int view, rng *r
     draw.saturation = sample_factor(random, o->saturation);
     draw.hue = rng_between(random, -o->hue, o->hue);
     draw.sigma = rng_between(random, o->blur_min, o->blur_max);
-    sample_crop(o, size, local, random, &draw);
+    if ((local ? o->local_min : o->crop_min) >= 1)
+        centre_crop(width, height, &draw);
+    else
+        sample_crop(o, width, height, local, random, &draw);
     return draw;
 }
 
 /* ---- pixels ----------------------------------------------------------------------------------------------------- */
 
 struct augmenter {
-    int source_size, target_size;
+    int target_size;
     resizer *resizer;
     uint8_t *planes;  /* (3, target_size, target_size) */
     uint8_t *scratch; /* the blur's */
@@ -188,7 +216,7 @@ augmenter *augmenter_create(int source_size, int target_size, error *err) {
         return NULL;
     }
     size_t planes = 3 * (size_t)target_size * target_size, scratch = blur_scratch(target_size);
-    a->source_size = source_size, a->target_size = target_size;
+    a->target_size = target_size;
     if (!(a->planes = malloc(planes)) || !(a->scratch = malloc(scratch))) {
         error_memory(err, planes + scratch, "an augmenter");
         goto fail;
@@ -220,18 +248,19 @@ static void jitter(const augment_draw *draw, uint8_t *planes, int pixels) {
         }
 }
 
-void augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
-                   uint8_t *target) {
+bool augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
+                   size_t stride, uint8_t *target, error *err) {
     int size = a->target_size, pixels = size * size;
     resize_box box = {.left = draw->left, .top = draw->top, .width = draw->width, .height = draw->height};
-    resize_bicubic(a->resizer, source, 3 * (size_t)a->source_size, box, draw->flip, target, size, size, NULL);
-    if (!draw->jitter && !draw->greyscale && !draw->blur && !draw->solarize) return;
+    if (!resize_bicubic(a->resizer, source, stride, box, draw->flip, target, size, size, err)) return false;
+    if (!draw->jitter && !draw->greyscale && !draw->blur && !draw->solarize) return true;
     colour_split(target, pixels, a->planes);
     if (draw->jitter) jitter(draw, a->planes, pixels);
     if (draw->greyscale) colour_greyscale(a->planes, pixels);
     if (draw->blur) blur_gaussian(a->planes, size, draw->sigma, a->scratch);
     if (draw->solarize) colour_solarize(a->planes, pixels, (int)options->solarize_threshold);
     colour_join(a->planes, pixels, target);
+    return true;
 }
 
 /* A block of 16 pixels: 48 values, a whole number of vectors, in which the three channels' constants repeat. */

@@ -11,6 +11,7 @@
 #include "engine/fields.h"
 #include "engine/rng.h"
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* Views 0 and 1 are global (the second may differ: solarise), those from AUGMENT_VIEWS on are local: small crops of a
@@ -18,13 +19,14 @@
 enum { AUGMENT_VIEWS = 2, AUGMENT_MAX_LOCAL = 64 };
 
 typedef struct augment_options {
-    int preset; /* choice: asymmetric, symmetric, symmetric_weak, none, custom; sets every row the spec does not */
+    int preset;                /* choice: asymmetric, symmetric, …, custom; sets every row the spec does not */
     double crop_min, crop_max; /* area of the random resized crop as a share of the image; 1, 1 = none */
     double ratio_min, ratio_max;
     double flip;                                          /* probability */
     double jitter, brightness, contrast, saturation, hue; /* probability; strengths */
     double greyscale;
     double blur, blur_min, blur_max;  /* probability; sigma in pixels */
+    double blur_second, blur_local;   /* probability on the second view and on local ones; < 0: as blur */
     double solarize, solarize_second; /* probability on the first and on the second view */
     int64_t solarize_threshold;
     int64_t global_crops, local_crops; /* views of each kind */
@@ -48,15 +50,18 @@ typedef struct augment_draw {
     double brightness, contrast, saturation, hue, sigma;
 } augment_draw;
 
-augment_draw augment_sample(const augment_options *options, int size, int view, rng *random);
+/* For an image of width×height; where no crop is asked for, the box is the square in its middle. */
+augment_draw augment_sample(const augment_options *options, int width, int height, int view, rng *random);
 
 typedef struct augmenter augmenter; /* scratch memory and tables of one thread */
+
+/* Ready for sources of up to source_size a side: these allocate nothing and cannot fail. 0: made ready as they come. */
 augmenter *augmenter_create(int source_size, int target_size, error *err);
 void augmenter_destroy(augmenter *a);
 
-/* source: size×size×3 bytes RGB; target: target_size×target_size×3 bytes RGB. */
-void augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
-                   uint8_t *target);
+/* source: RGB, rows `stride` bytes apart, with the draw's box inside; target: target_size×target_size×3 bytes RGB. */
+bool augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
+                   size_t stride, uint8_t *target, error *err);
 
 /* out = (rgb/255 − mean)/std per channel; rgb and out: (pixels, 3). */
 void augment_normalize(const uint8_t *rgb, int pixels, const float mean[3], const float std[3], float *out);

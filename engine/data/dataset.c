@@ -27,13 +27,15 @@
 enum { NAME_SHAPES };
 
 enum {
-    IMPORT_VERSION = 1,
-    MAX_LISTED = 1 << 16
-}; /* goes up when an importer starts to make other images or another order */
+    IMPORT_VERSION = 2, /* goes up when an importer starts to make other images or another order */
+    MAX_LISTED = 1 << 16,
+};
 
 static const char *const names[] = {"shapes", "cifar10",       "cifar100",      "svhn",   "stl10",
                                     "mnist",  "fashion-mnist", "tiny-imagenet", "folder", NULL};
 static const char *const labels[] = {"fine", "coarse", NULL};
+static const char *const packings[] = {"pixels", "files", NULL};
+static const char *const decodings[] = {"exact", "scaled", NULL};
 
 #define ROW(member) .key = #member, .offset = offsetof(data_options, member)
 
@@ -45,6 +47,12 @@ static const field rows[] = {
      .help = "directory or archive (tar, zip); unused by shapes; empty = what `mews data fetch` brought"},
     {ROW(size), .type = FIELD_INT, .fallback = "32", .min = 8, .max = 512, .identity = true,
      .help = "side of the square images, pixels; others are resized and cropped to it"},
+    {ROW(packing), .type = FIELD_CHOICE, .fallback = "pixels", .choices = packings, .identity = IDENTITY_IF_SET,
+     .help = "pixels: images are brought to data.size once (small images); files: JPEGs and PNGs are kept as they are, "
+             "crops taken from the whole image, evaluation sees the middle 7/8 (photographs)"},
+    {ROW(decode), .type = FIELD_CHOICE, .fallback = "exact", .choices = decodings, .identity = IDENTITY_IF_SET,
+     .help = "of packing files: exact, each crop's own pixels; scaled, JPEGs are decoded 2, 4 or 8 times smaller where "
+             "a crop is that much larger than the view: faster, slightly other pixels"},
     {ROW(limit), .type = FIELD_INT, .fallback = "0", .min = 0, .max = UINT32_MAX, .identity = true,
      .help = "train on the first N of a seeded shuffle of the training split; 0 = all"},
     {ROW(validation), .type = FIELD_REAL, .fallback = "0", .min = 0, .max = 0.9, .identity = true,
@@ -69,7 +77,8 @@ const field_table data_fields = {"data", rows, sizeof rows / sizeof *rows, sizeo
 
 struct dataset {
     pack pack;
-    int name;
+    int name, size;
+    bool scaled;
     selection chosen;
     char *file;
 };
@@ -111,6 +120,11 @@ static bool describe_variant(const data_options *options, char out[256], error *
         return error_set(err, ERROR_USAGE, "data.labels coarse is for cifar100 only, not for %s", name);
     if (options->unlabelled && strcmp(name, "stl10") != 0)
         return error_set(err, ERROR_USAGE, "data.unlabelled is for stl10 only; %s has no unlabelled images", name);
+    if (options->packing == PACKING_FILES && strcmp(name, "folder") != 0 && strcmp(name, "tiny-imagenet") != 0)
+        return error_set(err, ERROR_USAGE,
+                         "data.packing files is for folder and tiny-imagenet, whose images are files; %s has only "
+                         "pixels",
+                         name);
     if (options->class_list[0]) {
         size_t size;
         if (strcmp(name, "folder") != 0)
@@ -122,8 +136,9 @@ static bool describe_variant(const data_options *options, char out[256], error *
         free(text);
         sum[12] = '\0';
     }
-    snprintf(out, 256, "%s%s%s%s", options->labels == LABELS_COARSE ? "-coarse" : "",
-             options->unlabelled ? "-unlabelled" : "", sum[0] ? "-" : "", sum);
+    snprintf(out, 256, "%s%s%s%s%s", options->labels == LABELS_COARSE ? "-coarse" : "",
+             options->unlabelled ? "-unlabelled" : "", options->packing == PACKING_FILES ? "-files" : "",
+             sum[0] ? "-" : "", sum);
     return true;
 }
 
@@ -140,11 +155,12 @@ static bool identify(const data_options *options, const char *path, const char *
         file_sha256(real, strlen(real), where);
         where[12] = '\0';
     }
-    snprintf(text, sizeof text, "%s%s %s %lld %d %d", names[options->name], variant, print, (long long)options->size,
-             IMPORT_VERSION, SHAPES_VERSION);
+    long long size = options->packing == PACKING_FILES ? 0 : options->size; /* files serve every size */
+    snprintf(text, sizeof text, "%s%s %s %lld %d %d", names[options->name], variant, print, size, IMPORT_VERSION,
+             SHAPES_VERSION);
     file_sha256(text, strlen(text), source);
-    int n = asprintf(file, "%s/%s%s-%lld%s%s.mews", folder, names[options->name], variant, (long long)options->size,
-                     where[0] ? "-" : "", where);
+    int n = asprintf(file, "%s/%s%s-%lld%s%s.mews", folder, names[options->name], variant, size, where[0] ? "-" : "",
+                     where);
     if (n >= 0) return true;
     *file = NULL;
     return error_memory(err, PATH_MAX, "a file's name");
@@ -202,8 +218,8 @@ static bool import(const data_options *options, const char *file, const char sou
                                                              fashion_import, tiny_imagenet_import, folder_import};
     char *text = NULL;
     const char **listed = NULL;
-    bool done = read_class_list(im, &text, &listed, err) && pack_begin(&im->pack, file, im->size, err) &&
-                importers[options->name](im, err);
+    bool done = read_class_list(im, &text, &listed, err) &&
+                pack_begin(&im->pack, file, im->files ? 0 : im->size, err) && importers[options->name](im, err);
     if (done && im->pack.lists[PACK_TRAIN].count == 0)
         done = error_set(err, ERROR_RUN, "%s: no images to train on", im->path);
     if (done) done = pack_finish(&im->pack, source, err);
@@ -244,15 +260,19 @@ done:
 
 dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
                       void *context, error *err) {
-    importer im = {
-        .options = options, .size = (int)options->size, .progress = progress, .warn = warn, .context = context};
+    importer im = {.options = options,
+                   .size = (int)options->size,
+                   .files = options->packing == PACKING_FILES,
+                   .progress = progress,
+                   .warn = warn,
+                   .context = context};
     char folder[PATH_MAX], path[PATH_MAX], source[65];
     dataset *set = calloc(1, sizeof *set);
     if (!set) {
         error_memory(err, sizeof *set, "a data set");
         return NULL;
     }
-    set->name = options->name;
+    set->name = options->name, set->size = im.size, set->scaled = im.files && options->decode == DECODE_SCALED;
     im.path = path;
     if (dataset_cache(options, folder, err) && find_source(options, folder, path, err) &&
         identify(options, path, folder, &set->file, source, err) &&
@@ -274,7 +294,9 @@ void dataset_close(dataset *set) {
 /* ---- Looking ---- */
 
 const char *dataset_name(const dataset *set) { return names[set->name]; }
-int dataset_size(const dataset *set) { return set->pack.size; }
+int dataset_size(const dataset *set) { return set->size; }
+bool dataset_has_pixels(const dataset *set) { return !set->pack.offsets; }
+bool dataset_decodes_scaled(const dataset *set) { return set->scaled; }
 int dataset_classes(const dataset *set) { return (int)set->chosen.classes; }
 const char *dataset_class_name(const dataset *set, int label) { return set->pack.class_names[set->chosen.kept[label]]; }
 
@@ -302,4 +324,12 @@ int dataset_label(const dataset *set, dataset_split split, uint32_t i) {
 const uint8_t *dataset_image(const dataset *set, dataset_split split, uint32_t i) {
     int from = packed_place(set, split, &i);
     return pack_image(&set->pack, from, i);
+}
+
+bool dataset_photo(const dataset *set, dataset_split split, uint32_t i, photo *out, error *err) {
+    uint32_t at = i;
+    int from = packed_place(set, split, &at);
+    size_t bytes;
+    const uint8_t *data = pack_file(&set->pack, from, at, &bytes);
+    return photo_open(out, data, bytes, err) || error_prefix(err, "%s: image %u", set->file, i);
 }

@@ -1,11 +1,16 @@
 /*
- * Data sets: labelled images of one size, 8-bit RGB, in a training and a test split. Whatever the source (the built-in
- * drawings, the files of a published format, a folder or an archive of images), it is imported once into one packed,
- * checksummed file that is memory-mapped from then on. Labels are for evaluation; pretraining never looks at them.
+ * Data sets: labelled images, 8-bit RGB, in a training and a test split. Whatever the source (the built-in drawings,
+ * the files of a published format, a folder or an archive of images), it is imported once into one packed, checksummed
+ * file that is memory-mapped from then on. Labels are for evaluation; pretraining never looks at them.
+ *
+ * data.packing says what is packed: pixels, all images brought to one size, which suits small images; or the files as
+ * they are, decoded again for every view, which suits photographs, whose crops are taken from the whole image and whose
+ * pixels would not fit a disk. The choice is the spec's, not the size's, since the views are not the same.
  */
 #ifndef MEWS_DATASET_H
 #define MEWS_DATASET_H
 
+#include "engine/data/photo.h"
 #include "engine/error.h"
 #include "engine/fields.h"
 
@@ -16,11 +21,15 @@
 typedef enum dataset_split { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_TEST, SPLIT_PRETRAIN, SPLIT_COUNT } dataset_split;
 
 enum { LABELS_FINE, LABELS_COARSE };
+enum { PACKING_PIXELS, PACKING_FILES };
+enum { DECODE_EXACT, DECODE_SCALED };
 
 typedef struct data_options {
     int name;                      /* choice: shapes, cifar10, … */
     char path[FIELD_TEXT_SIZE];    /* directory or archive; "" = as `mews data fetch` left it; unused by shapes */
-    int64_t size;                  /* side of the square images, pixels */
+    int64_t size;                  /* side of the square images that a network sees, pixels */
+    int packing;                   /* PACKING_ */
+    int decode;                    /* DECODE_: how files are decoded for a view */
     int64_t limit;                 /* train on the first N of a seeded shuffle of the training split; 0 = all */
     double validation;             /* share of the training split held out for choosing settings; it comes off first */
     double imbalance;              /* images of the first class per image of the last one, exponentially in between */
@@ -54,7 +63,7 @@ dataset *dataset_open(const data_options *options, dataset_progress progress, vo
 void dataset_close(dataset *set);
 
 const char *dataset_name(const dataset *set);
-int dataset_size(const dataset *set); /* side in pixels */
+int dataset_size(const dataset *set); /* data.size */
 int dataset_classes(const dataset *set);
 const char *dataset_class_name(const dataset *set, int label);
 const char *dataset_checksum(const dataset *set); /* SHA-256 of the packed content, 64 hexadecimal digits */
@@ -69,7 +78,16 @@ int dataset_guess(const char *path, error *err);
 
 uint32_t dataset_count(const dataset *set, dataset_split split);
 int dataset_label(const dataset *set, dataset_split split, uint32_t i); /* −1 where there is none */
+
+/* Are its images pixels (dataset_image) or files (dataset_photo)? And may a view's file be decoded smaller than it is?
+ */
+bool dataset_has_pixels(const dataset *set);
+bool dataset_decodes_scaled(const dataset *set);
+
 /* size × size × 3 bytes, row-major RGB, inside the mapped file. */
 const uint8_t *dataset_image(const dataset *set, dataset_split split, uint32_t i);
+
+/* The image's file, inside the mapped one. It was decoded when it was packed, so an error means damage since then. */
+bool dataset_photo(const dataset *set, dataset_split split, uint32_t i, photo *out, error *err);
 
 #endif

@@ -4,7 +4,7 @@
  */
 #include "engine/data/decode.h"
 
-#include "engine/data/images.h"
+#include "engine/data/photo.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -21,6 +21,7 @@ enum {
 
 typedef struct batch {
     source_item items[BATCH_FILES];
+    pack_tally tallies[BATCH_FILES];
     char problems[BATCH_FILES][192]; /* "" = decoded */
     int count;
     bool full, last; /* full: the decoder's turn */
@@ -93,40 +94,63 @@ static void *read_ahead(void *argument) {
 
 /* ---- The decoding threads ---- */
 
-/* Fits every image of the batch into its place in `pixels` and frees the file's bytes. */
+/* One thread's scratch memory, and what it has to tell of the images' sizes. */
+typedef struct fitter {
+    resizer *resizer;
+    photo_part part;
+    int smallest[2]; /* image that has to grow, the one of the fewest pixels */
+    uint32_t refitted;
+} fitter;
+
+static void note_size(fitter *f, int width, int height, int side) {
+    bool small = width < side || height < side;
+    if (small && (!f->smallest[0] || (int64_t)width * height < (int64_t)f->smallest[0] * f->smallest[1]))
+        f->smallest[0] = width, f->smallest[1] = height;
+    f->refitted += width != side || height != side;
+}
+
+/* pixels NULL: the file is kept, and only counted. */
+static bool decode_one(fitter *f, const source_item *item, int side, uint8_t *pixels, pack_tally *tally, error *err) {
+    photo p;
+    *tally = (pack_tally){0};
+    if (!photo_open(&p, item->data, item->size, err) || !image_fits(p.width, p.height, err) ||
+        !photo_decode(&p, 1, (resize_box){0, 0, p.width, p.height}, &f->part, err))
+        return false;
+    note_size(f, p.width, p.height, side);
+    image whole = {p.width, p.height, (uint8_t *)f->part.corner};
+    if (pixels) return image_fit(f->resizer, &whole, side, side, pixels, err);
+    pack_count(tally, whole.pixels, (size_t)p.width * (size_t)p.height);
+    return true;
+}
+
+/* Fits every image of the batch into its place in `pixels`, or counts it. */
 static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], uint32_t *refitted) {
     size_t each = (size_t)side * (size_t)side * 3;
 #pragma omp parallel
     {
         error none = {0};
-        resizer *r = resizer_create(&none);
+        fitter f = {.resizer = resizer_create(&none)};
 #pragma omp for schedule(dynamic, 8)
         for (int i = 0; i < b->count; i++) {
             source_item *item = &b->items[i];
             error err = none;
-            image decoded = {0};
             b->problems[i][0] = '\0';
             if (item->kind != SOURCE_FILE) continue;
             if (item->problem)
                 error_set(&err, ERROR_RUN, "%s", item->problem);
-            else if (r && image_decode(item->data, item->size, &decoded, &err))
-                image_fit(r, &decoded, side, pixels + (size_t)i * each, &err);
-            if (err.code)
-                snprintf(b->problems[i], sizeof b->problems[i], "%.190s", err.text);
-            else if (decoded.width != side || decoded.height != side)
-#pragma omp critical(decode_sizes)
-            {
-                bool small = decoded.width < side || decoded.height < side;
-                int64_t pixels_of_least = (int64_t)smallest[0] * smallest[1];
-                if (small && (!smallest[0] || (int64_t)decoded.width * decoded.height < pixels_of_least))
-                    smallest[0] = decoded.width, smallest[1] = decoded.height;
-                ++*refitted;
-            }
-            image_free(&decoded);
-            free(item->data);
-            item->data = NULL;
+            else if (f.resizer)
+                decode_one(&f, item, side, pixels ? pixels + (size_t)i * each : NULL, &b->tallies[i], &err);
+            if (err.code) snprintf(b->problems[i], sizeof b->problems[i], "%.190s", err.text);
         }
-        resizer_destroy(r);
+#pragma omp critical(decode_sizes)
+        {
+            if (f.smallest[0] &&
+                (!smallest[0] || (int64_t)f.smallest[0] * f.smallest[1] < (int64_t)smallest[0] * smallest[1]))
+                smallest[0] = f.smallest[0], smallest[1] = f.smallest[1];
+            *refitted += f.refitted;
+        }
+        photo_part_free(&f.part);
+        resizer_destroy(f.resizer);
     }
 }
 
@@ -162,14 +186,15 @@ static bool keep_batch(importer *im, batch *b, uint8_t *pixels, found *f, error 
             note_broken(im, f, item->name, b->problems[i]);
         } else {
             if (!grow(&f->images, f->count, &f->capacity, sizeof *f->images, err)) return false;
-            if (kept != (uint32_t)i) memcpy(pixels + kept * each, pixels + (size_t)i * each, each);
+            if (im->files && !pack_append_file(&im->pack, item->data, item->size, &b->tallies[i], err)) return false;
+            if (pixels && kept != (uint32_t)i) memcpy(pixels + kept * each, pixels + (size_t)i * each, each);
             f->images[f->count++] = (found_image){item->name, slot + kept++};
             item->name = NULL;
         }
         source_item_free(item);
     }
     b->count = 0;
-    return pack_append(&im->pack, pixels, kept, err);
+    return im->files || pack_append(&im->pack, pixels, kept, err);
 }
 
 static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, error *err) {
@@ -193,13 +218,13 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
 
 bool decode_source(importer *im, source *from, found *out, error *err) {
     size_t each = (size_t)im->size * (size_t)im->size * 3;
-    int most = (int)(BATCH_PIXEL_BYTES / each);
+    int most = im->files ? BATCH_FILES : (int)(BATCH_PIXEL_BYTES / each);
     reader r = {.im = im, .from = from, .most = most < BATCH_FILES ? most : BATCH_FILES};
     bool done = false;
     pthread_t thread;
-    uint8_t *pixels = malloc((size_t)r.most * each);
+    uint8_t *pixels = im->files ? NULL : malloc((size_t)r.most * each);
     r.batches = calloc(2, sizeof *r.batches);
-    if (!pixels || !r.batches) {
+    if ((!pixels && !im->files) || !r.batches) {
         error_memory(err, (size_t)r.most * each + 2 * sizeof *r.batches, "batches of images");
         goto freed;
     }
@@ -219,8 +244,10 @@ bool decode_source(importer *im, source *from, found *out, error *err) {
     if (done && (uint64_t)out->broken * 100 > (uint64_t)out->count + out->broken)
         done = error_set(err, ERROR_RUN, "%s: %u of %u images cannot be read; more than 1 %% is too many to skip",
                          im->path, out->broken, out->count + out->broken);
-    if (done && out->refitted)
-        import_warn(im, "%s: %u of %u images are not %dx%d: their short side was resized to that and the middle kept",
+    if (done && out->refitted && !im->files)
+        import_warn(im,
+                    "%s: %u of %u images are not %dx%d: their short side was resized to that and the middle kept; "
+                    "data.packing files keeps and crops whole images",
                     im->path, out->refitted, out->count, im->size, im->size);
     if (done && out->broken)
         import_warn(im, "%s: skipped %u of %u images that cannot be read", im->path, out->broken,

@@ -1,6 +1,7 @@
 /*
  * All images of a source, decoded, fitted and appended to the pack: one thread reads (decompressing an archive is the
- * bound), the others decode behind it. Memory is bounded by two batches, whatever the source's size.
+ * bound), the others decode behind it. Files that are packed as they are get decoded, too: what is broken is found now,
+ * and the pixels' mean is known. Memory is bounded by two batches, whatever the source's size.
  */
 #ifndef MEWS_DECODE_H
 #define MEWS_DECODE_H

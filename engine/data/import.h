@@ -12,7 +12,8 @@ typedef struct importer importer;
 
 struct importer {
     const char *path; /* source: directory or archive; unused by shapes */
-    int size;         /* side of the packed images */
+    int size;         /* side of the images that a run sees */
+    bool files;       /* images are packed as the files they come in */
     pack_writer pack;
     dataset_progress progress; /* both may be NULL */
     void (*warn)(void *, const char *);

@@ -8,6 +8,7 @@
  */
 #include "engine/data/loader.h"
 #include "engine/clock.h"
+#include "engine/data/views.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -32,17 +33,14 @@ typedef struct order {
 
 typedef struct worker {
     loader *loader;
-    augmenter *augmenter, *local; /* local: NULL when there are no local views */
-    uint8_t *view;                /* one view as bytes */
+    view_maker *maker;
     pthread_t thread;
 } worker;
 
 struct loader {
-    const dataset *set;
-    dataset_split split;
-    augment_options augment;
-    int views, pairs, size, locals, local_size;
-    uint64_t seed, start; /* start: batches before the first one, counted from epoch 0 */
+    view_plan plan;
+    int pairs, size, locals, local_size;
+    uint64_t start; /* batches before the first one, counted from epoch 0 */
     uint32_t count, batches, slices;
     worker *workers;
     int threads, started;
@@ -52,7 +50,8 @@ struct loader {
     uint64_t ticket;    /* slices given out */
     uint64_t delivered; /* batches handed to the caller */
     uint64_t released;  /* batches that he is through with */
-    bool stopping;
+    bool stopping, failed;
+    error failure; /* why the first of the threads to fail did */
     order orders[BUFFERS];
     buffer buffers[BUFFERS];
 };
@@ -62,34 +61,23 @@ static const uint32_t *order_of(loader *l, uint32_t epoch) {
     order *o = &l->orders[epoch % BUFFERS];
     if (!o->filled || o->epoch != epoch) {
         for (uint32_t i = 0; i < l->count; i++) o->samples[i] = i;
-        rng random = rng_stream(l->seed, RNG_SHUFFLE, epoch, 0, 0);
+        rng random = rng_stream(l->plan.seed, RNG_SHUFFLE, epoch, 0, 0);
         rng_shuffle(&random, o->samples, l->count);
         o->epoch = epoch, o->filled = true;
     }
     return o->samples;
 }
 
-static void make_view(worker *w, augmenter *with, const uint8_t *image, uint32_t epoch, uint32_t sample, int view,
-                      int size, float *out) {
+static bool make_sample(worker *w, buffer *out, uint32_t epoch, uint32_t sample, int place, error *err) {
     const loader *l = w->loader;
-    rng random = rng_stream(l->seed, RNG_AUGMENT, epoch, sample, (uint32_t)view);
-    augment_draw draw = augment_sample(&l->augment, l->size, view, &random);
-    augment_image(with, &l->augment, &draw, image, w->view);
-    augment_normalize(w->view, size * size, dataset_mean(l->set), dataset_std(l->set), out);
-}
-
-static void make_sample(worker *w, buffer *out, uint32_t epoch, uint32_t sample, int place) {
-    const loader *l = w->loader;
-    const uint8_t *image = dataset_image(l->set, l->split, sample);
-    size_t pixels = (size_t)l->size * l->size, local_pixels = (size_t)l->local_size * l->local_size;
+    float *views[VIEWS_MOST];
+    size_t values = 3 * (size_t)l->size * l->size, local_values = 3 * (size_t)l->local_size * l->local_size;
     out->samples[place] = sample;
-    out->labels[place] = dataset_label(l->set, l->split, sample);
-    for (int view = 0; view < l->views; view++)
-        make_view(w, w->augmenter, image, epoch, sample, view, l->size,
-                  out->pixels + ((size_t)view * l->pairs + place) * pixels * 3);
+    out->labels[place] = dataset_label(l->plan.set, l->plan.split, sample);
+    for (int v = 0; v < l->plan.views; v++) views[v] = out->pixels + ((size_t)v * l->pairs + place) * values;
     for (int i = 0; i < l->locals; i++)
-        make_view(w, w->local, image, epoch, sample, AUGMENT_VIEWS + i, l->local_size,
-                  out->local + ((size_t)i * l->pairs + place) * local_pixels * 3);
+        views[l->plan.views + i] = out->local + ((size_t)i * l->pairs + place) * local_values;
+    return view_maker_run(w->maker, epoch, sample, views, err);
 }
 
 static void *work(void *argument) {
@@ -107,9 +95,18 @@ static void *work(void *argument) {
         l->ticket++;
         pthread_mutex_unlock(&l->mutex);
 
-        for (int i = first; i < end; i++) make_sample(w, out, epoch, samples[i], i);
+        error err = {0};
+        bool made = true;
+        for (int i = first; i < end && made; i++) made = make_sample(w, out, epoch, samples[i], i, &err);
 
         pthread_mutex_lock(&l->mutex);
+        if (!made) {
+            if (!l->failed) l->failure = err;
+            l->failed = l->stopping = true;
+            pthread_cond_broadcast(&l->work);
+            pthread_cond_signal(&l->ready);
+            break;
+        }
         if (++out->done == l->slices) pthread_cond_signal(&l->ready);
     }
     pthread_mutex_unlock(&l->mutex);
@@ -131,7 +128,7 @@ static bool start_workers(loader *l, error *err) {
 
 static bool allocate(loader *l, error *err) {
     size_t image = 3 * (size_t)l->size * l->size;
-    size_t values = (size_t)l->views * l->pairs * image;
+    size_t values = (size_t)l->plan.views * l->pairs * image;
     size_t local = 3 * (size_t)l->local_size * l->local_size, local_values = (size_t)l->locals * l->pairs * local;
     for (int i = 0; i < BUFFERS; i++) {
         buffer *b = &l->buffers[i];
@@ -148,9 +145,7 @@ static bool allocate(loader *l, error *err) {
     for (int i = 0; i < l->threads; i++) {
         worker *w = &l->workers[i];
         w->loader = l;
-        if (!(w->view = malloc(image > local ? image : local))) return error_memory(err, image, "a view");
-        if (!(w->augmenter = augmenter_create(l->size, l->size, err))) return false;
-        if (l->locals && !(w->local = augmenter_create(l->size, l->local_size, err))) return false;
+        if (!(w->maker = view_maker_create(&l->plan, err))) return false;
     }
     return true;
 }
@@ -158,9 +153,10 @@ static bool allocate(loader *l, error *err) {
 loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err) {
     uint32_t count = dataset_count(set, split);
-    if (views < 1 || pairs < 1 || threads < 1) {
-        error_set(err, ERROR_USAGE, "a loader needs at least one view, one pair and one thread (given %d, %d, %d)",
-                  views, pairs, threads);
+    if (views < 1 || views > AUGMENT_VIEWS || pairs < 1 || threads < 1) {
+        error_set(err, ERROR_USAGE,
+                  "a loader needs one view or two, and at least one pair and one thread (given %d, %d, %d)", views,
+                  pairs, threads);
         return NULL;
     }
     if (count < (uint32_t)pairs) {
@@ -179,10 +175,10 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
         error_memory(err, sizeof *l, "a loader");
         return NULL;
     }
-    l->set = set, l->split = split, l->augment = *augment;
-    l->views = views, l->pairs = pairs, l->size = dataset_size(set), l->threads = threads;
+    l->plan = (view_plan){.set = set, .split = split, .augment = *augment, .views = views, .seed = seed};
+    l->pairs = pairs, l->size = dataset_size(set), l->threads = threads;
     if ((l->locals = (int)augment->local_crops)) l->local_size = (int)augment->local_size;
-    l->seed = seed, l->count = count, l->batches = count / (uint32_t)pairs;
+    l->count = count, l->batches = count / (uint32_t)pairs;
     l->slices = ((uint32_t)pairs + SLICE - 1) / SLICE;
     l->start = (uint64_t)epoch * l->batches + index;
     pthread_mutex_init(&l->mutex, NULL);
@@ -196,7 +192,6 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
 uint32_t loader_batches(const loader *l) { return l->batches; }
 
 bool loader_next(loader *l, loader_batch *batch, error *err) {
-    (void)err;
     double before = clock_seconds();
     pthread_mutex_lock(&l->mutex);
     uint64_t number = l->delivered;
@@ -206,14 +201,16 @@ bool loader_next(loader *l, loader_batch *batch, error *err) {
         pthread_cond_broadcast(&l->work);
     }
     buffer *b = &l->buffers[number % BUFFERS];
-    while (b->done < l->slices) pthread_cond_wait(&l->ready, &l->mutex);
+    while (b->done < l->slices && !l->failed) pthread_cond_wait(&l->ready, &l->mutex);
+    bool failed = l->failed;
     l->delivered++;
     pthread_mutex_unlock(&l->mutex);
+    if (failed) return error_set(err, l->failure.code, "%s", l->failure.text);
     *batch = (loader_batch){
         .epoch = (uint32_t)((l->start + number) / l->batches),
         .index = (uint32_t)((l->start + number) % l->batches),
         .pairs = l->pairs,
-        .views = l->views,
+        .views = l->plan.views,
         .locals = l->locals,
         .local_size = l->local_size,
         .pixels = b->pixels,
@@ -232,11 +229,7 @@ void loader_close(loader *l) {
     pthread_cond_broadcast(&l->work);
     pthread_mutex_unlock(&l->mutex);
     for (int i = 0; i < l->started; i++) pthread_join(l->workers[i].thread, NULL);
-    for (int i = 0; l->workers && i < l->threads; i++) {
-        augmenter_destroy(l->workers[i].augmenter);
-        augmenter_destroy(l->workers[i].local);
-        free(l->workers[i].view);
-    }
+    for (int i = 0; l->workers && i < l->threads; i++) view_maker_destroy(l->workers[i].maker);
     free(l->workers);
     for (int i = 0; i < BUFFERS; i++) {
         free(l->buffers[i].pixels);
@@ -251,9 +244,25 @@ void loader_close(loader *l) {
     free(l);
 }
 
-void loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels) {
-    int area = dataset_size(set) * dataset_size(set);
-    for (uint32_t i = 0; i < count; i++)
-        augment_normalize(dataset_image(set, split, first + i), area, dataset_mean(set), dataset_std(set),
-                          pixels + (size_t)i * area * 3);
+bool loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels, error *err) {
+    size_t area = (size_t)dataset_size(set) * (size_t)dataset_size(set);
+    bool done = true;
+#pragma omp parallel if (!dataset_has_pixels(set))
+    {
+        plain_maker maker = {0};
+        error local = {0};
+        uint8_t *rgb = malloc(3 * area);
+        bool made = rgb || error_memory(&local, 3 * area, "an image");
+#pragma omp for schedule(dynamic, 1)
+        for (uint32_t i = 0; i < count; i++) {
+            made = made && view_plain(&maker, set, split, first + i, rgb, &local);
+            if (made) augment_normalize(rgb, (int)area, dataset_mean(set), dataset_std(set), pixels + i * area * 3);
+        }
+        if (!made)
+#pragma omp critical(loader_plain_error)
+            done = error_set(err, local.code, "%s", local.text);
+        plain_maker_free(&maker);
+        free(rgb);
+    }
+    return done;
 }

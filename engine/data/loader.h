@@ -32,11 +32,18 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);
 uint32_t loader_batches(const loader *l); /* per epoch */
 
-/* The next batch; its memory stays valid until the next call. One caller. Nothing is allocated after loader_open. */
+/*
+ * The next batch; its memory stays valid until the next call. One caller. Of packed pixels nothing is allocated after
+ * loader_open; of packed files a thread's memory grows with the largest image. An error (a file that was damaged since
+ * it was packed) is final.
+ */
 bool loader_next(loader *l, loader_batch *batch, error *err);
 void loader_close(loader *l); /* stops the threads, wherever they are */
 
-/* Images of a split as they are, normalised: rows [first, first+count) into pixels (count, size, size, 3). */
-void loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels);
+/*
+ * Images of a split as evaluation sees them (view_plain), normalised: rows [first, first+count) into pixels (count,
+ * size, size, 3). Decoded by all threads of the caller's OpenMP team.
+ */
+bool loader_plain(const dataset *set, dataset_split split, uint32_t first, uint32_t count, float *pixels, error *err);
 
 #endif

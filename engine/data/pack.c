@@ -1,9 +1,10 @@
 /*
  * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample: training, test,
- * unlabelled), labels (uint32, likewise), class names (each ended by a zero byte). Numbers are little-endian, as on
- * every machine this runs on. Header and tail carry SHA-256 sums of their own and are checked at every opening; the
- * images' sum, which takes a pass over the whole file, is checked on demand. That sum is taken over the images' own
- * sums, so that all cores share the work and the images' place in the file does not matter.
+ * unlabelled), labels (uint32, likewise), where the images are files (size 0) their offsets (uint64 per slot, and the
+ * end), class names (each ended by a zero byte). Numbers are little-endian, as on every machine this runs on. Header
+ * and tail carry SHA-256 sums of their own and are checked at every opening; the images' sum, which takes a pass over
+ * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
+ * and the images' place in the file does not matter.
  */
 #include "engine/data/pack.h"
 
@@ -36,6 +37,21 @@ static uint64_t count_samples(const uint32_t counts[PACK_SPLITS]) {
 
 static size_t image_bytes(int size) { return (size_t)size * (size_t)size * 3; }
 
+/* Where each slot's bytes lie: at equal distances, or at offsets. */
+typedef struct extents {
+    const uint8_t *images;
+    size_t each;
+    const uint64_t *offsets;
+} extents;
+
+static const uint8_t *extent_of(const extents *e, uint32_t slot, size_t *bytes) {
+    *bytes = e->offsets ? e->offsets[slot + 1] - e->offsets[slot] : e->each;
+    return e->images + (e->offsets ? e->offsets[slot] : slot * (uint64_t)e->each);
+}
+
+/* 64-bit words of the tail's offsets. */
+static uint64_t offset_count(uint32_t size, uint32_t images) { return size == 0 ? (uint64_t)images + 1 : 0; }
+
 static void header_sum(const header *h, char out[65]) {
     header copy = *h;
     memset(copy.header, 0, HEX);
@@ -57,11 +73,17 @@ static bool check_header(const header *h, uint64_t bytes, const char *path, erro
     if (bytes != h->file_bytes)
         return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
                          (unsigned long long)bytes, (unsigned long long)h->file_bytes);
-    if (h->size < 1 || h->size > MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
+    if (h->size > MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
         h->tail_offset < HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
-        (bytes - h->tail_offset) / 8 < samples)
+        (bytes - h->tail_offset) / 8 < samples + offset_count(h->size, h->images))
         return damaged(path, "its header makes no sense", err);
     return true;
+}
+
+static bool check_offsets(const uint64_t *offsets, const header *h) {
+    bool ordered = offsets[0] == 0 && offsets[h->images] <= h->tail_offset - HEADER_BYTES;
+    for (uint32_t i = 0; ordered && i < h->images; i++) ordered = offsets[i] <= offsets[i + 1];
+    return ordered;
 }
 
 static bool read_tail(pack *p, const header *h, const char *path, error *err) {
@@ -75,9 +97,13 @@ static bool read_tail(pack *p, const header *h, const char *path, error *err) {
     for (uint32_t i = 0; i < samples; i++)
         if (slots[i] >= h->images || (i < labelled ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
             return damaged(path, "its index makes no sense", err);
+    const uint64_t *offsets = (const uint64_t *)(labels + samples);
+    const char *name = (const char *)(offsets + offset_count(h->size, h->images)), *end = (const char *)tail + bytes;
+    if (h->size == 0 && !check_offsets(offsets, h)) return damaged(path, "its index makes no sense", err);
+    if (h->size == 0) p->offsets = offsets;
+    p->names = name;
     p->class_names = calloc((size_t)h->classes + 1, sizeof *p->class_names);
     if (!p->class_names) return error_memory(err, h->classes * sizeof *p->class_names, "class names");
-    const char *name = (const char *)(labels + samples), *end = (const char *)tail + bytes;
     for (uint32_t c = 0; c < h->classes; c++) {
         size_t length = strnlen(name, (size_t)(end - name));
         if (length == (size_t)(end - name)) return damaged(path, "class names are missing", err);
@@ -133,16 +159,18 @@ void pack_close(pack *p) {
 
 /* ---- Figures over all images ---- */
 
-/* Images in logical order by list, their bytes at `images`. */
-static bool content_sum(const uint8_t *images, int size, const uint32_t *slots, const uint32_t *labels,
-                        uint32_t samples, const char *names, size_t names_bytes, char out[65], error *err) {
-    size_t each = image_bytes(size), bytes = (size_t)samples * (HEX + sizeof *labels) + names_bytes + 1;
+/* Images in logical order by list. */
+static bool content_sum(const extents *images, const uint32_t *slots, const uint32_t *labels, uint32_t samples,
+                        const char *names, size_t names_bytes, char out[65], error *err) {
+    size_t bytes = (size_t)samples * (HEX + sizeof *labels) + names_bytes + 1;
     char *sums = malloc(bytes);
     if (!sums) return error_memory(err, bytes, "checksums");
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(dynamic, 64)
     for (uint32_t i = 0; i < samples; i++) {
         char sum[65];
-        file_sha256(images + slots[i] * each, each, sum);
+        size_t each;
+        const uint8_t *image = extent_of(images, slots[i], &each);
+        file_sha256(image, each, sum);
         memcpy(sums + (size_t)i * HEX, sum, HEX);
     }
     if (samples) memcpy(sums + (size_t)samples * HEX, labels, samples * sizeof *labels);
@@ -154,26 +182,38 @@ static bool content_sum(const uint8_t *images, int size, const uint32_t *slots, 
 
 bool pack_verify(const pack *p, const char *path, error *err) {
     uint32_t samples = (uint32_t)count_samples(p->counts);
-    const char *names = (const char *)(p->labels[PACK_TRAIN] + samples);
-    size_t names_bytes = (size_t)(p->map.data + p->map.size - (const uint8_t *)names);
+    extents images = {p->images, image_bytes(p->size), p->offsets};
+    size_t names_bytes = (size_t)(p->map.data + p->map.size - (const uint8_t *)p->names);
     char sum[65];
-    if (!content_sum(p->images, p->size, p->slots[PACK_TRAIN], p->labels[PACK_TRAIN], samples, names, names_bytes, sum,
-                     err))
+    if (!content_sum(&images, p->slots[PACK_TRAIN], p->labels[PACK_TRAIN], samples, p->names, names_bytes, sum, err))
         return false;
     return strcmp(sum, p->checksum) == 0 || damaged(path, "its images do not match their checksum", err);
 }
 
+void pack_count(pack_tally *tally, const uint8_t *rgb, size_t pixels) {
+    tally->pixels += pixels;
+    for (size_t j = 0; j < 3 * pixels; j += 3)
+        for (int k = 0; k < 3; k++) {
+            uint64_t v = rgb[j + (size_t)k];
+            tally->sums[k] += v, tally->squares[k] += v * v;
+        }
+}
+
 /* Exact sums of integers, so the figures depend on no order. */
-static void moments(header *h, const uint8_t *images, const pack_list *train) {
+static void moments(header *h, const uint8_t *images, const pack_tally *tallies, const pack_list *train) {
     size_t each = image_bytes((int)h->size);
-    uint64_t sum[3] = {0}, squares[3] = {0};
-#pragma omp parallel for schedule(static) reduction(+ : sum[:3], squares[:3])
+    uint64_t pixels = 0, sum[3] = {0}, squares[3] = {0};
+#pragma omp parallel for schedule(static) reduction(+ : pixels, sum[:3], squares[:3])
     for (uint32_t i = 0; i < train->count; i++) {
-        const uint8_t *image = images + train->slots[i] * each;
-        for (size_t j = 0; j < each; j += 3)
-            for (int k = 0; k < 3; k++) sum[k] += image[j + k], squares[k] += (uint64_t)image[j + k] * image[j + k];
+        pack_tally t = {0};
+        if (tallies)
+            t = tallies[train->slots[i]];
+        else
+            pack_count(&t, images + train->slots[i] * each, each / 3);
+        pixels += t.pixels;
+        for (int k = 0; k < 3; k++) sum[k] += t.sums[k], squares[k] += t.squares[k];
     }
-    double n = (double)train->count * (double)(each / 3);
+    double n = (double)pixels;
     for (int k = 0; k < 3; k++) {
         double mean = n > 0 ? (double)sum[k] / n : 0, variance = n > 0 ? (double)squares[k] / n - mean * mean : 0;
         h->mean[k] = (float)(mean / 255);
@@ -201,6 +241,24 @@ bool pack_append(pack_writer *w, const uint8_t *images, uint32_t count, error *e
     return true;
 }
 
+bool pack_append_file(pack_writer *w, const uint8_t *data, size_t bytes, const pack_tally *tally, error *err) {
+    if (w->images == w->capacity) {
+        uint32_t capacity = w->capacity ? 2 * w->capacity : 1024;
+        uint64_t *offsets = realloc(w->offsets, ((size_t)capacity + 1) * sizeof *offsets);
+        if (offsets) w->offsets = offsets;
+        pack_tally *tallies = realloc(w->tallies, capacity * sizeof *tallies);
+        if (tallies) w->tallies = tallies;
+        if (!offsets || !tallies) return error_memory(err, capacity * sizeof *tallies, "the index of a data set");
+        if (w->capacity == 0) offsets[0] = 0;
+        w->capacity = capacity;
+    }
+    if (w->images == INT32_MAX) return error_set(err, ERROR_RUN, "more than %d images", INT32_MAX);
+    if (!put(w, data, bytes, err)) return false;
+    w->tallies[w->images++] = *tally;
+    w->offsets[w->images] = w->offsets[w->images - 1] + bytes;
+    return true;
+}
+
 bool pack_add_class(pack_writer *w, const char *name, error *err) {
     char **names = realloc(w->class_names, ((size_t)w->classes + 1) * sizeof *names);
     if (names) w->class_names = names;
@@ -224,9 +282,15 @@ bool pack_add_sample(pack_writer *w, int split, uint32_t slot, uint32_t label, e
     return true;
 }
 
-/* Slots, labels, names in one block, as they stand in the file. */
+static uint64_t images_end(const pack_writer *w) {
+    if (w->size == 0) return HEADER_BYTES + (w->images ? w->offsets[w->images] : 0);
+    return HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
+}
+
+/* Slots, labels, offsets, names in one block, as they stand in the file. */
 static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
-    *bytes = 0;
+    size_t offsets = 8 * offset_count((uint32_t)w->size, w->images);
+    *bytes = offsets;
     for (int s = 0; s < PACK_SPLITS; s++) *bytes += 8 * (size_t)w->lists[s].count;
     for (uint32_t c = 0; c < w->classes; c++) *bytes += strlen(w->class_names[c]) + 1;
     uint8_t *tail = malloc(*bytes + 1), *out = tail;
@@ -240,6 +304,9 @@ static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
         if (n) memcpy(out, i < PACK_SPLITS ? l->slots : l->labels, n);
         out += n;
     }
+    if (offsets && w->images) memcpy(out, w->offsets, offsets);
+    if (offsets && !w->images) memset(out, 0, offsets);
+    out += offsets;
     for (uint32_t c = 0; c < w->classes; c++) out = (uint8_t *)stpcpy((char *)out, w->class_names[c]) + 1;
     return tail;
 }
@@ -249,7 +316,7 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     bool done = false;
     file_map map = {0};
     size_t tail_bytes = 0, samples = 0;
-    uint64_t end = HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
+    uint64_t end = images_end(w);
     header h = {.version = VERSION,
                 .size = (uint32_t)w->size,
                 .images = w->images,
@@ -267,10 +334,12 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     memcpy(h.magic, magic, sizeof magic);
     memcpy(h.source, source, HEX);
     h.file_bytes = h.tail_offset + tail_bytes;
-    moments(&h, map.data + HEADER_BYTES, &w->lists[PACK_TRAIN]);
+    moments(&h, map.data + HEADER_BYTES, w->tallies, &w->lists[PACK_TRAIN]);
+    extents images = {map.data + HEADER_BYTES, image_bytes(w->size), w->offsets};
     const uint32_t *slots = (const uint32_t *)tail;
-    if (!content_sum(map.data + HEADER_BYTES, w->size, slots, slots + samples, (uint32_t)samples,
-                     (const char *)(slots + 2 * samples), tail_bytes - 8 * samples, sum, err))
+    size_t names = 8 * (samples + offset_count(h.size, h.images));
+    if (!content_sum(&images, slots, slots + samples, (uint32_t)samples, (const char *)tail + names, tail_bytes - names,
+                     sum, err))
         goto done;
     memcpy(h.content, sum, HEX);
     file_sha256(tail, tail_bytes, sum);
@@ -293,6 +362,8 @@ void pack_abandon(pack_writer *w) {
     file_abandon(&w->file);
     for (uint32_t c = 0; c < w->classes; c++) free(w->class_names[c]);
     free(w->class_names);
+    free(w->offsets);
+    free(w->tallies);
     for (int s = 0; s < PACK_SPLITS; s++) free(w->lists[s].slots), free(w->lists[s].labels);
     *w = (pack_writer){0};
 }

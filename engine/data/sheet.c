@@ -6,6 +6,7 @@
 #include "engine/data/sheet.h"
 
 #include "engine/data/loader.h"
+#include "engine/data/views.h"
 #include "engine/file.h"
 
 #include <math.h>
@@ -38,13 +39,15 @@ static int class_rows(const dataset *set) {
     return classes < CLASS_ROWS ? classes : CLASS_ROWS;
 }
 
-static void draw_classes(const canvas *c, const dataset *set) {
+static bool draw_classes(const canvas *c, const dataset *set, plain_maker *plain, uint8_t *tile, error *err) {
     int filled[CLASS_ROWS] = {0}, rows = class_rows(set);
     for (uint32_t i = 0; i < dataset_count(set, SPLIT_TRAIN); i++) {
         int label = dataset_label(set, SPLIT_TRAIN, i);
-        if (label < rows && filled[label] < c->columns)
-            place_tile(c, label, filled[label]++, 0, dataset_image(set, SPLIT_TRAIN, i), dataset_size(set));
+        if (label >= rows || filled[label] >= c->columns) continue;
+        if (!view_plain(plain, set, SPLIT_TRAIN, i, tile, err)) return false;
+        place_tile(c, label, filled[label]++, 0, tile, dataset_size(set));
     }
+    return true;
 }
 
 /* ---- Views ---- */
@@ -58,12 +61,14 @@ static void undo_normalisation(const dataset *set, const float *from, int side, 
 }
 
 /* Each sample takes 1 + views + locals tiles; as many samples stand side by side as fit. */
-static void draw_batch(const canvas *c, const dataset *set, const loader_batch *batch, uint8_t *pixels) {
+static bool draw_batch(const canvas *c, const dataset *set, const loader_batch *batch, plain_maker *plain,
+                       uint8_t *pixels, error *err) {
     int side = dataset_size(set), each = 1 + batch->views + batch->locals;
     int across = c->columns / each < 1 ? 1 : c->columns / each;
     for (int i = 0; i < batch->pairs; i++) {
         int row = c->split_row + i / across, column = i % across * each, shift = i % across * GROUP;
-        place_tile(c, row, column++, shift, dataset_image(set, SPLIT_PRETRAIN, batch->samples[i]), side);
+        if (!view_plain(plain, set, SPLIT_PRETRAIN, batch->samples[i], pixels, err)) return false;
+        place_tile(c, row, column++, shift, pixels, side);
         for (int v = 0; v < batch->views + batch->locals; v++) {
             bool local = v >= batch->views;
             size_t nth = (size_t)(local ? v - batch->views : v) * (size_t)batch->pairs + (size_t)i;
@@ -73,6 +78,7 @@ static void draw_batch(const canvas *c, const dataset *set, const loader_batch *
             place_tile(c, row, column++, shift, pixels, its);
         }
     }
+    return true;
 }
 
 /* ---- The sheet ---- */
@@ -105,6 +111,7 @@ bool sheet_write(const dataset *set, const augment_options *augment, uint64_t se
     c.width = GAP + c.columns * (c.tile + GAP) + (across - 1) * GROUP, c.height = GAP + c.rows * (c.tile + GAP) + BLANK;
     size_t bytes = (size_t)c.width * (size_t)c.height * 3, tile_bytes = (size_t)side * (size_t)side * 3;
     bool done = false;
+    plain_maker plain = {0};
     uint8_t *tile = malloc(tile_bytes);
     loader *from = loader_open(set, SPLIT_PRETRAIN, augment, views, pairs, seed, 0, 0, 1, err);
     if (!from || !loader_next(from, &batch, err)) goto done;
@@ -113,10 +120,10 @@ bool sheet_write(const dataset *set, const augment_options *augment, uint64_t se
         goto done;
     }
     memset(c.pixels, PAPER, bytes);
-    draw_classes(&c, set);
-    draw_batch(&c, set, &batch, tile);
-    done = write_png(&c, path, err);
+    done = draw_classes(&c, set, &plain, tile, err) && draw_batch(&c, set, &batch, &plain, tile, err) &&
+           write_png(&c, path, err);
 done:
+    plain_maker_free(&plain);
     loader_close(from);
     free(c.pixels);
     free(tile);

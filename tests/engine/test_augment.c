@@ -60,7 +60,7 @@ START_TEST(test_views_are_those_of_torchvision_byte_for_byte) {
         memcpy(row, cases + i * sizeof row, sizeof row);
         augment_draw draw = draw_of(row);
         uint8_t view[BYTES];
-        augment_image(a, &options, &draw, sources + (size_t)row[0] * BYTES, view);
+        ck_assert(augment_image(a, &options, &draw, sources + (size_t)row[0] * BYTES, 3 * SIZE, view, &err));
         for (int k = 0; k < BYTES; k++)
             ck_assert_msg(view[k] == views[i * BYTES + k], "case %d, byte %d: %d instead of %d", (int)i, k, view[k],
                           views[i * BYTES + k]);
@@ -146,8 +146,8 @@ START_TEST(test_none_leaves_images_as_they_are) {
     for (int i = 0; i < BYTES; i++) source[i] = (uint8_t)(i * 7 + i / 50);
     for (uint32_t i = 0; i < 50; i++) {
         rng random = rng_stream(5, RNG_AUGMENT, 0, i, i & 1);
-        augment_draw draw = augment_sample(&options, SIZE, (int)i & 1, &random);
-        augment_image(a, &options, &draw, source, target);
+        augment_draw draw = augment_sample(&options, SIZE, SIZE, (int)i & 1, &random);
+        ck_assert(augment_image(a, &options, &draw, source, 3 * SIZE, target, &err));
         ck_assert_mem_eq(source, target, BYTES);
     }
     augmenter_destroy(a);
@@ -163,8 +163,8 @@ START_TEST(test_images_of_other_sizes_come_out_at_the_target_size) {
     error err = {0};
     augmenter *a = augmenter_create(SOURCE, TARGET, &err);
     rng random = rng_stream(5, RNG_AUGMENT, 0, 0, 0);
-    augment_draw draw = augment_sample(&options, SOURCE, 0, &random);
-    augment_image(a, &options, &draw, source, target);
+    augment_draw draw = augment_sample(&options, SOURCE, SOURCE, 0, &random);
+    ck_assert(augment_image(a, &options, &draw, source, 3 * SOURCE, target, &err));
     for (size_t i = 0; i < sizeof target; i++) ck_assert_uint_eq(target[i], 90);
     augmenter_destroy(a);
     ck_assert_ptr_null(augmenter_create(4000, 32, &err));
@@ -182,7 +182,7 @@ START_TEST(test_crops_are_distributed_as_torchvisions) {
     augment_options options = preset("asymmetric");
     for (uint32_t i = 0; i < DRAWS; i++) {
         rng random = rng_stream(2, RNG_TEST, 0, i, 0);
-        augment_draw d = augment_sample(&options, SIZE, 0, &random);
+        augment_draw d = augment_sample(&options, SIZE, SIZE, 0, &random);
         ck_assert(d.top >= 0 && d.left >= 0 && d.height > 0 && d.width > 0);
         ck_assert(d.top + d.height <= SIZE && d.left + d.width <= SIZE);
         double figures[FIGURES] = {d.top, d.left, d.height, d.width, d.height * d.width, d.height * d.width == PIXELS};
@@ -201,7 +201,7 @@ START_TEST(test_crop_ratios_stay_in_their_bounds) {
     double smallest = 10, largest = 0;
     for (uint32_t i = 0; i < 5000; i++) {
         rng random = rng_stream(3, RNG_TEST, 0, i, 0);
-        augment_draw d = augment_sample(&options, LARGE, 0, &random);
+        augment_draw d = augment_sample(&options, LARGE, LARGE, 0, &random);
         double area = (double)d.height * d.width / (LARGE * LARGE), ratio = (double)d.width / d.height;
         smallest = fmin(smallest, ratio), largest = fmax(largest, ratio);
         ck_assert(area > 0.079 && area <= 1);
@@ -216,12 +216,12 @@ END_TEST
 /* Ratios that no box of the area asked for can have inside the image leave the central box of the nearest ratio. */
 START_TEST(test_a_crop_that_cannot_fit_falls_back_to_the_centre) {
     augment_options options = preset("asymmetric");
-    options.crop_min = options.crop_max = 1, options.ratio_min = 2, options.ratio_max = 3;
+    options.crop_min = options.crop_max = 0.999, options.ratio_min = 2, options.ratio_max = 3;
     rng random = rng_stream(3, RNG_TEST, 0, 0, 0);
-    augment_draw d = augment_sample(&options, SIZE, 0, &random);
+    augment_draw d = augment_sample(&options, SIZE, SIZE, 0, &random);
     ck_assert(d.width == SIZE && d.height == SIZE / 2 && d.left == 0 && d.top == SIZE / 4);
     options.ratio_min = 0.2, options.ratio_max = 0.5;
-    d = augment_sample(&options, SIZE, 0, &random);
+    d = augment_sample(&options, SIZE, SIZE, 0, &random);
     ck_assert(d.width == SIZE / 2 && d.height == SIZE && d.left == SIZE / 4 && d.top == 0);
 }
 END_TEST
@@ -234,7 +234,7 @@ START_TEST(test_steps_happen_as_often_and_as_strongly_as_asked) {
     options.solarize_second = 0.3, options.brightness = 1.5;
     for (uint32_t i = 0; i < DRAWS; i++) {
         rng random = rng_stream(4, RNG_TEST, 0, i, 1);
-        augment_draw d = augment_sample(&options, SIZE, 1, &random);
+        augment_draw d = augment_sample(&options, SIZE, SIZE, 1, &random);
         flips += d.flip, jitters += d.jitter, greys += d.greyscale, blurs += d.blur, solarized += d.solarize;
         orders[d.order[0] | d.order[1] << 2 | d.order[2] << 4 | d.order[3] << 6]++;
         brightness += d.brightness, hue += d.hue, sigma += d.sigma;
@@ -265,7 +265,7 @@ START_TEST(test_only_the_second_asymmetric_view_is_solarized) {
     for (uint32_t i = 0; i < 2000; i++)
         for (int view = 0; view < 2; view++) {
             rng random = rng_stream(4, RNG_TEST, 0, i, (uint32_t)view);
-            solarized[view] += augment_sample(&options, SIZE, view, &random).solarize;
+            solarized[view] += augment_sample(&options, SIZE, SIZE, view, &random).solarize;
         }
     ck_assert_int_eq(solarized[0], 0);
     ck_assert_int_gt(solarized[1], 330);
@@ -278,7 +278,7 @@ START_TEST(test_local_crops_have_areas_of_their_own_and_the_first_views_colours)
     double least = 1, most = 0, sum = 0;
     for (uint32_t i = 0; i < 4000; i++) {
         rng random = rng_stream(5, RNG_TEST, 0, i, AUGMENT_VIEWS);
-        augment_draw d = augment_sample(&options, 500, AUGMENT_VIEWS + (int)(i % 5), &random);
+        augment_draw d = augment_sample(&options, 500, 500, AUGMENT_VIEWS + (int)(i % 5), &random);
         double area = (double)d.height * d.width / 250000;
         least = fmin(least, area), most = fmax(most, area), sum += area;
         ck_assert(!d.solarize);

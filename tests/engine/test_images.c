@@ -124,7 +124,7 @@ START_TEST(test_fitting_equals_torchvisions_resize_and_centre_crop) {
         image from = {(int)source->shape[1], (int)source->shape[0], malloc(source->bytes)};
         memcpy(from.pixels, source->data, source->bytes);
         uint8_t *fitted = malloc(target->bytes);
-        ck_assert(image_fit(r, &from, side, fitted, &err));
+        ck_assert(image_fit(r, &from, side, side, fitted, &err));
         ck_assert_mem_eq(fitted, target->data, target->bytes);
         free(fitted);
         image_free(&from);
@@ -139,7 +139,7 @@ START_TEST(test_a_strip_is_too_long_to_fit) {
     uint8_t target[8 * 8 * 3];
     error err = {0};
     resizer *r = resizer_create(&err);
-    ck_assert(!image_fit(r, &strip, 8, target, &err));
+    ck_assert(!image_fit(r, &strip, 8, 8, target, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "3000×2"));
     resizer_destroy(r);
     image_free(&strip);

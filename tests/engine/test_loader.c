@@ -145,8 +145,9 @@ START_TEST(test_a_view_is_what_its_own_stream_draws) {
         for (int i = 0; i < PAIRS; i++) {
             uint32_t sample = batch.samples[i];
             rng random = rng_stream(SEED, RNG_AUGMENT, 2, sample, (uint32_t)v);
-            augment_draw draw = augment_sample(&asymmetric, size, v, &random);
-            augment_image(a, &asymmetric, &draw, dataset_image(set, SPLIT_TRAIN, sample), view);
+            augment_draw draw = augment_sample(&asymmetric, size, size, v, &random);
+            ck_assert(augment_image(a, &asymmetric, &draw, dataset_image(set, SPLIT_TRAIN, sample), 3 * (size_t)size,
+                                    view, &err));
             augment_normalize(view, size * size, dataset_mean(set), dataset_std(set), pixels);
             ck_assert(memcmp(pixels, batch.pixels + ((size_t)v * PAIRS + i) * values(), values() * sizeof *pixels) ==
                       0);
@@ -184,8 +185,10 @@ START_TEST(test_local_views_have_a_size_and_streams_of_their_own) {
             int place = (i + 3 * k) % PAIRS;
             uint32_t sample = one.samples[place];
             rng random = rng_stream(SEED, RNG_AUGMENT, one.epoch, sample, (uint32_t)(AUGMENT_VIEWS + k));
-            augment_draw draw = augment_sample(&multi, dataset_size(set), AUGMENT_VIEWS + k, &random);
-            augment_image(a, &multi, &draw, dataset_image(set, SPLIT_TRAIN, sample), rgb);
+            int whole = dataset_size(set);
+            augment_draw draw = augment_sample(&multi, whole, whole, AUGMENT_VIEWS + k, &random);
+            ck_assert(
+                augment_image(a, &multi, &draw, dataset_image(set, SPLIT_TRAIN, sample), 3 * (size_t)whole, rgb, &err));
             augment_normalize(rgb, SIZE * SIZE, dataset_mean(set), dataset_std(set), view);
             ck_assert_mem_eq(view, one.local + ((size_t)k * PAIRS + (size_t)place) * SIZE * SIZE * 3, sizeof view);
         }
@@ -254,7 +257,8 @@ END_TEST
 START_TEST(test_plain_images_are_only_normalised) {
     enum { FIRST = 5, HOW_MANY = 9 };
     float *pixels = malloc(HOW_MANY * values() * sizeof *pixels);
-    loader_plain(set, SPLIT_TEST, FIRST, HOW_MANY, pixels);
+    error err = {0};
+    ck_assert(loader_plain(set, SPLIT_TEST, FIRST, HOW_MANY, pixels, &err));
     for (size_t i = 0; i < HOW_MANY; i++) {
         const uint8_t *image = dataset_image(set, SPLIT_TEST, (uint32_t)(FIRST + i));
         for (size_t k = 0; k < values(); k++) {

@@ -8,7 +8,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import transforms as T
 
 from golden import save
@@ -23,7 +23,7 @@ arrays = {}
 
 def add(name, data, pixels=None):
     if pixels is None:
-        pixels = np.asarray(Image.open(io.BytesIO(data)).convert('RGB'))
+        pixels = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert('RGB'))
     arrays[name + '.file'] = np.frombuffer(data, np.uint8)
     arrays[name + '.pixels'] = np.ascontiguousarray(pixels)
 
@@ -53,6 +53,13 @@ add('jpeg_444', encoded(image, 'JPEG', quality=90, subsampling=0))
 add('jpeg_progressive', encoded(image, 'JPEG', progressive=True))
 add('jpeg_grey', encoded(image.convert('L'), 'JPEG'))
 add('jpeg_cmyk', encoded(image.convert('CMYK'), 'JPEG', quality=95))
+add('jpeg_422', encoded(image, 'JPEG', quality=60, subsampling=1))
+add('jpeg_grey_progressive', encoded(image.convert('L'), 'JPEG', progressive=True))
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = orientation, 'a camera'
+    add(f'jpeg_turned_{orientation}', encoded(image, 'JPEG', quality=50, exif=exif))
+add('png_turned_6', encoded(image.convert('L'), 'PNG', exif=b'Exif\0\0MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0'))
 for mode in ('RGB', 'L', 'P', '1', 'LA', 'RGBA'):
     add('png_' + mode.lower(), encoded(image.convert(mode), 'PNG'))
 add('png_p_transparent', encoded(image.quantize(7), 'PNG', transparency=2, bits=4))

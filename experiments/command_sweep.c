@@ -3,6 +3,7 @@
  * are and how to look at them.
  */
 #include "experiments/command.h"
+#include "experiments/results_folder.h"
 #include "experiments/scheduler.h"
 #include "experiments/watch.h"
 
@@ -57,9 +58,12 @@ static void say_beginning(terminal *t, const queue *q, int jobs) {
 
 static bool run_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
                       terminal *t, int jobs, error *err) {
-    bool json = arguments_has(args, "--json");
+    bool json = arguments_has(args, "--json"), to_do = false;
     schedule plan = {.args = args, .results = results, .jobs = jobs, .interrupted = context->interrupted};
     schedule_outcome out;
+    for (size_t i = 0; i < q->sweep.count; i++) to_do |= q->items[i].status != RUN_FINISHED;
+    if (to_do && !results_folder_open(results, q->file.name, err)) return false;
+    if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
     if (!schedule_run(q, &plan, t, &out, err)) return false;
     if (json) print_json(q, results);
@@ -98,6 +102,7 @@ static const option options[] = {
     {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--jobs", "-j", "JOBS", "runs at a time, which share the cores (default: 1)"},
+    {"--force", NULL, NULL, "put runs beside those of another spec by the same name"},
     {"--dry-run", "-n", NULL, "only list the runs and how they stand"},
     {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},
     {0},
@@ -109,6 +114,6 @@ const command command_sweep = {
     .summary = "every run of a spec's `sweep:`; finished runs are skipped",
     .details =
         "Runs that fail are noted and the rest goes on; the exit code is 1 then. Stopped with Ctrl-C, a sweep goes\n"
-        "on where it was when the same command is given again.\n",
+        "on where it was when the same command is given again. When the spec has changed since, it says what has.\n",
     .run = run_sweep,
 };

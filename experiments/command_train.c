@@ -4,7 +4,7 @@
  */
 #include "experiments/command.h"
 #include "engine/clock.h"
-#include "experiments/queue.h"
+#include "experiments/results_folder.h"
 #include "experiments/watch.h"
 
 #include <math.h>
@@ -98,7 +98,8 @@ static bool run_train(const command_context *context, const arguments *args, err
     bool done = false;
     if (queue_open(&q, args->words[0], args, results, &hooks, err)) {
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
-        done = item && experiment_run(item->plan, results, &hooks, &out, err);
+        done = item && results_folder_open(results, q.file.name, err) &&
+               experiment_run(item->plan, results, &hooks, &out, err);
         queue_close(&q);
     }
     terminal_clear(&w.terminal);

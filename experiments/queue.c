@@ -23,7 +23,8 @@ static void tell_warning(void *context, const char *line) {
 typedef struct measured_data {
     data_options options;
     char checksum[65];
-    double images; /* seen in an epoch */
+    uint32_t images, train, test; /* as in queue_item */
+    int classes, size;
 } measured_data;
 
 static bool measure_data(measured_data *m, const data_options *options, const experiment_hooks *hooks, error *err) {
@@ -32,6 +33,10 @@ static bool measure_data(measured_data *m, const data_options *options, const ex
     if (!data) return false;
     m->options = *options;
     m->images = dataset_count(data, SPLIT_PRETRAIN);
+    m->train = dataset_count(data, SPLIT_TRAIN);
+    m->test = dataset_count(data, dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST);
+    m->classes = dataset_classes(data);
+    m->size = dataset_size(data);
     snprintf(m->checksum, sizeof m->checksum, "%s", dataset_checksum(data));
     dataset_close(data);
     return true;
@@ -41,7 +46,14 @@ static bool fill(queue_item *item, const run_plan *plan, const measured_data *da
     run r;
     if (!run_peek(&r, results, plan, data->checksum, err)) return false;
     const train_options *train = &plan->spec.train;
-    *item = (queue_item){.plan = plan, .status = r.status};
+    *item = (queue_item){.plan = plan,
+                         .status = r.status,
+                         .images = data->images,
+                         .train = data->train,
+                         .test = data->test,
+                         .classes = data->classes,
+                         .size = data->size};
+    memcpy(item->checksum, data->checksum, sizeof item->checksum);
     item->work = (double)train->epochs * data->images;
     item->seconds = run_seconds(&r, "train") + run_seconds(&r, "eval");
     snprintf(item->id, sizeof item->id, "%s", r.id);

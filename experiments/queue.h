@@ -14,8 +14,11 @@ typedef struct queue_item {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status;
-    double work;    /* images to be seen: the yardstick of the time a run takes */
-    double seconds; /* what the run has taken so far, all sittings, as recorded */
+    char checksum[65];            /* of the data */
+    uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
+    int classes, size;            /* size: side of the images */
+    double work;                  /* images to be seen: the yardstick of the time a run takes */
+    double seconds;               /* what the run has taken so far, all sittings, as recorded */
 } queue_item;
 
 typedef struct queue {

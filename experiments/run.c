@@ -53,8 +53,7 @@ static json_t *item_json(field_type type, const char *text) {
     return string ? string : json_string("(not UTF-8)");
 }
 
-/* {"section.key": value} of a whole spec. */
-static json_t *spec_json(const spec *s) {
+json_t *run_spec_json(const spec *s) {
     json_t *all = json_object();
     spec_item item;
     for (size_t i = 0; spec_item_at(s, i, &item); i++) {
@@ -87,7 +86,7 @@ static json_t *make_record(const run *r, const run_plan *plan, const char *data_
                      "name", plan->spec.name, "block", plan->block, "status", "running", "version", MEWS_VERSION,
                      "threads", run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name,
                      "checksum", data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
-                     spec_json(&plan->spec), "final", "seconds");
+                     run_spec_json(&plan->spec), "final", "seconds");
 }
 
 /* Whether the record's figures are those that the spec asks for: measured the same way, and all of them there. */
@@ -254,7 +253,7 @@ bool run_finish(run *r, const spec *s, error *err) {
     char path[1200];
     json_object_set_new(r->record, "status", json_string("finished"));
     json_object_del(r->record, "reason");
-    json_object_set_new(r->record, "spec", spec_json(s));
+    json_object_set_new(r->record, "spec", run_spec_json(s));
     return spec_write_resolved(s, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);
 }
 

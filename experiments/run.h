@@ -45,6 +45,9 @@ void run_close(run *r);
 /* "folder/name" into `out`. Returns `out`. */
 char *run_path(const run *r, const char *name, char *out, size_t size);
 
+/* {"section.key": value} of a whole spec, as run.json holds it; the caller's to json_decref. */
+json_t *run_spec_json(const spec *s);
+
 /* Compute threads of a spec: its train.threads, or every core. */
 int run_threads(const spec *s);
 

@@ -273,9 +273,8 @@ static void load_start(const model *m, const safetensors *file, const char *name
     ck_assert_msg(copied, "%s", err.text);
 }
 
-/* Nine BatchNorms and ReLUs stand between pixels and loss, so single precision keeps four digits of a small gradient at
-   the far end (the heads alone are held to 1e-4 in test_methods_golden.c). Biases before a BatchNorm have none but
-   rounding: held against the largest one there is. */
+/* Biases before a BatchNorm have no gradient but rounding: held against the largest one there is. The images are such
+   that no ReLU stands within rounding of zero: one that fell on the other side there would turn gradients by per cents. */
 static void compare_gradients(const model *m, const safetensors *file, const char *name, int step) {
     char key[160];
     float host[LARGEST];
@@ -297,7 +296,7 @@ static void compare_gradients(const model *m, const safetensors *file, const cha
             largest = fmax(largest, sqrt(norm));
             double scale = sqrt(norm) > 1e-9 * largest ? sqrt(norm) : 0.1 * largest;
             if (round)
-                ck_assert_msg(sqrt(difference) <= 3e-4 * scale, "%s %s: off by %.3g", name, key,
+                ck_assert_msg(sqrt(difference) <= 1e-4 * scale, "%s %s: off by %.3g", name, key,
                               sqrt(difference) / scale);
         }
 }
@@ -323,7 +322,7 @@ START_TEST(test_three_whole_steps_match_pytorch) {
     const char *name = golden_models[_i].name;
     char lines[400], key[32];
     safetensors *file = golden_file("models");
-    snprintf(lines, sizeof lines, "backbone.width=3 train.batch=6 optimizer.name=sgd %s", golden_models[_i].lines);
+    snprintf(lines, sizeof lines, "backbone.width=3 train.batch=12 optimizer.name=sgd %s", golden_models[_i].lines);
     bench *b = bench_open(lines);
     model *m = &b->model;
     error err = {0};
@@ -334,7 +333,7 @@ START_TEST(test_three_whole_steps_match_pytorch) {
         array global = golden(file, "images", key);
         snprintf(key, sizeof key, "local.%d", step);
         array local = golden(file, "images", key);
-        loader_batch batch = {.pairs = 6,
+        loader_batch batch = {.pairs = 12,
                               .views = 2,
                               .locals = m->head.locals,
                               .local_size = (int)local.shape[1],

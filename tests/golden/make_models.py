@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from golden import save
 from make_backbones import ResNet
 
-torch.manual_seed(8)
+torch.manual_seed(9)  # no ReLU's input is nearer to zero than single precision can tell
 torch.set_default_dtype(torch.float64)
-STEPS, N, SIDE, LOCAL, LOCALS, WIDTH = 3, 6, 8, 6, 2, 3
+STEPS, N, SIDE, LOCAL, LOCALS, WIDTH = 3, 12, 8, 6, 2, 3
 D = 4 * WIDTH
 out = {}
 

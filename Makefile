@@ -127,33 +127,52 @@ $(BUILD)/fuzz-%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libmews.a tests/fuzz/driv
 
 .SECONDARY: $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o)
 
-# ---- Experiments: make NAME [DATA=PATH] [EPOCHS=N] [SEEDS=N] [JOBS=N] ----
+# ---- Experiments: make NAME [DATA=PATH] [EPOCHS=N] [SEEDS=N] [JOBS=N] [SCALE=small|paper] ----
 # All of it in the shell, which make hands these variables: make itself would take a path with a space for two.
-# Results are named after the experiment, the data's base name and the epochs, so that other settings are other folders.
+# Results are named after the experiment, its scale, the data's base name and the epochs, so that other settings are other
+# folders. The paper's scale has a spec of its own, experiments/paper/NAME.yaml.
 define experiment
-	@set -e; set --; suffix=; \
+	@set -e; set --; suffix=; spec=experiments/$@.yaml; \
 	for n in "EPOCHS=$$EPOCHS" "SEEDS=$$SEEDS" "JOBS=$$JOBS"; do case $${n#*=} in \
 	    '') ;; 0*|*[!0-9]*) echo "make $@: $${n%%=*} takes a number from 1, not \`$${n#*=}\`" >&2; exit 2;; esac; done; \
+	case "$${SCALE:-small}" in small) ;; paper) suffix=-paper; spec=experiments/paper/$@.yaml; \
+	        test -e $$spec || { echo "make $@: SCALE: there is no $$spec; this one has no paper's scale" >&2; exit 2; }; \
+	        test -z "$$EPOCHS" || { echo "make $@: EPOCHS: SCALE=paper takes the paper's epochs" >&2; exit 2; };; \
+	    *) echo "make $@: SCALE takes small or paper, not \`$$SCALE\`" >&2; exit 2;; esac; \
 	if test -n "$$DATA"; then \
 	    test -e "$$DATA" || { echo "make $@: DATA: there is no file or folder $$DATA" >&2; exit 2; }; \
 	    path=$$(realpath -s "$$DATA"); base=$$(basename "$$path"); base=$${base%%.*}; \
-	    suffix=-$$(printf %s "$${base:-data}" | LC_ALL=C tr -c A-Za-z0-9_- _ | cut -c -32); kind=folder; \
+	    suffix=$$suffix-$$(printf %s "$${base:-data}" | LC_ALL=C tr -c A-Za-z0-9_- _ | cut -c -32); kind=folder; \
 	    case $$(basename "$$path") in *cifar-10-binary*) kind=cifar10;; *cifar-100-binary*) kind=cifar100;; \
 	        *stl10_binary*) kind=stl10;; *tiny-imagenet-200*) kind=tiny-imagenet;; *ashion*) kind=fashion-mnist;; esac; \
 	    if test -e "$$path/data_batch_1.bin" || test -e "$$path/cifar-10-batches-bin"; then kind=cifar10; \
 	    elif test -e "$$path/train_32x32.mat"; then kind=svhn; elif test -e "$$path/train_X.bin"; then kind=stl10; \
 	    elif test -e "$$path/wnids.txt"; then kind=tiny-imagenet; elif test $$kind = folder && \
 	        ls "$$path"/train-images-idx3-ubyte* >/dev/null 2>&1; then kind=mnist; fi; \
+	    $(kind_of_$@) \
 	    set -- "$$@" --set data.name=$$kind --set "data.path=$$path"; fi; \
-	if test -n "$$EPOCHS"; then suffix=$$suffix-$$EPOCHS-epochs; set -- "$$@" --set train.epochs=$$EPOCHS; fi; \
+	if test -n "$$EPOCHS"; then suffix=$$suffix-$$EPOCHS-epochs; set -- "$$@" --base train.epochs=$$EPOCHS; fi; \
 	if test -n "$$SEEDS"; then \
 	    set -- "$$@" --set "sweep.train.seed=[$$(seq -s, 0 $$((SEEDS - 1)))]"; fi; \
-	./mews sweep experiments/$@.yaml --set name=$@$$suffix "$$@" -j "$${JOBS:-1}"; \
-	./mews report results/$@$$suffix
+	./mews sweep $$spec --set name=$@$$suffix "$$@" -j "$${JOBS:-1}"; \
+	./mews report results/$@$$suffix; \
+	$(after_$@)
 endef
-export DATA EPOCHS SEEDS JOBS
+export DATA EPOCHS SEEDS JOBS SCALE
 
-ablation-dims ablation-codes-million ablation-dictionary ablation-imbalance collapse-zoo: deps
+# The table finds its published row by the data's name: images in folders whose name says CIFAR or SVHN are those. At the
+# paper's scale each data set has blocks of its own.
+kind_of_table1 = case $$(basename "$$path") in *cifar100*|*cifar-100*) kind=cifar100;; *cifar10*|*cifar-10*) \
+	        kind=cifar10;; *svhn*|*SVHN*) kind=svhn;; esac; \
+	    if test "$$SCALE" = paper; then case $$kind in svhn|cifar10|cifar100) \
+	        set -- --block $$kind --block $$kind-random;; \
+	        *) echo "make $@: DATA: the paper's scale is for SVHN, CIFAR-10 and CIFAR-100, not for $$base" >&2; exit 2;; \
+	        esac; fi;
+after_table1 = echo; ./mews table table1 --where "name = '$@$$suffix'"
+
+SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1
+SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo
+$(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
 
@@ -189,9 +208,14 @@ clean:
 
 help:
 	@echo "make ablation-dims   how dictionary and embedding sizes decide collapse: trains, diagnoses, draws a page"
-	@echo "                     DATA=PATH (image folder, archive or CIFAR-10)  EPOCHS=N  SEEDS=N  JOBS=N"
-	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
+	@echo "                     DATA=PATH (image folder, archive or published files)  EPOCHS=N  SEEDS=N  JOBS=N"
+	@echo "                     SCALE=small (under an hour on two cores) or paper (its settings; months): these take it:"
+	@echo "make table1          the paper's Table 1: five methods beside random and supervised; prints it beside ours"
+	@echo "make figure-collapse spectra, entropy, covariance and adjacency by number of codes and by method"
+	@echo "make ablation-beta   is beta robust?  (again with DATA=PATH for another data set)"
+	@echo "make ablation-batch  tau depends on the batch: does the result?"
 	@echo "make ablation-dictionary      what codes are drawn from: signs, Hadamard, rotations, normal numbers, learned"
+	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
 	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make check           installs what is missing, builds, runs the tests"
@@ -202,6 +226,5 @@ help:
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: all test check sanitize fuzz run-fuzzers ablation-dims ablation-codes-million \
-        ablation-dictionary ablation-imbalance collapse-zoo bench deps install clean help
+.PHONY: all test check sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -3,6 +3,7 @@
  * are and how to look at them.
  */
 #include "experiments/command.h"
+#include "experiments/estimate.h"
 #include "experiments/results_folder.h"
 #include "experiments/scheduler.h"
 #include "experiments/watch.h"
@@ -21,13 +22,49 @@ static const char *status_word(run_status status) {
     return "";
 }
 
-static void print_plan(const queue *q) {
-    for (size_t i = 0; i < q->sweep.count; i++)
-        printf("%4zu  %-12s %s\n", i + 1, status_word(q->items[i].status), q->items[i].id);
+/* ---- The plan ---- */
+
+static void print_totals(const estimates *e, int jobs) {
+    char took[32];
+    size_t works = e->to_do - e->refused;
+    if (!works) return;
+    printf("\n%zu %s to do: about %s, %d at a time, %.0f %% of it evaluation; %.0f MiB of memory\n", works,
+           works == 1 ? "run" : "runs", terminal_duration(e->seconds, took), jobs, 100 * e->eval_share, e->mib);
+    if (e->shapes)
+        printf("reckoned from %zu measured %s of %.3g to %.3g s; what else this machine does meanwhile comes on top\n",
+               e->shapes, e->shapes == 1 ? "step" : "steps", e->least_step, e->most_step);
 }
 
-/* {name, folder, runs: [{id, block, status, reason, final}]}, read back from the runs' records. */
-static void print_json(const queue *q, const char *results) {
+/* A line a run: how it stands, its id, what it will take. */
+static void print_plan(const queue *q, const estimates *e, int jobs) {
+    int width = 0;
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if ((int)strlen(q->items[i].id) > width) width = (int)strlen(q->items[i].id);
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        const estimate *run = &e->items[i];
+        char took[32];
+        printf("%4zu  %-12s %-*s", i + 1, status_word(q->items[i].status), width, q->items[i].id);
+        if (run->refused)
+            printf("  cannot work: %s", run->refused);
+        else if (!isnan(run->step))
+            printf("  %s%s, %.0f MiB", run->measured ? "" : "about ", terminal_duration(run->train + run->eval, took),
+                   run->mib);
+        putchar('\n');
+    }
+    print_totals(e, jobs);
+}
+
+static json_t *estimate_json(const estimate *run) {
+    if (run->refused) return json_pack("{s:s}", "refused", run->refused);
+    return json_pack("{s:f, s:f, s:f, s:f, s:b}", "step_seconds", run->step, "train_seconds", run->train,
+                     "eval_seconds", run->eval, "memory_mib", run->mib, "measured", run->measured);
+}
+
+/* ---- Outcomes ---- */
+
+/* {name, folder, runs: [{id, block, status, reason, final}]}, read back from the runs' records; a plan's estimates
+   beside them. */
+static void print_json(const queue *q, const char *results, const estimates *e) {
     json_t *runs = json_array();
     for (size_t i = 0; i < q->sweep.count; i++) {
         const queue_item *item = &q->items[i];
@@ -39,10 +76,16 @@ static void print_json(const queue *q, const char *results) {
                               json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,
                                         "block", item->plan->block, "status", status ? status : "new", "reason",
                                         json_object_get(record, "reason"), "final", json_object_get(record, "final")));
+        if (e && (e->items[i].refused || !isnan(e->items[i].step)))
+            json_object_set_new(json_array_get(runs, i), "estimate", estimate_json(&e->items[i]));
         json_decref(record);
     }
     json_t *all =
         json_pack("{s:s, s:s++, s:o}", "name", q->file.name, "folder", results, "/", q->file.name, "runs", runs);
+    if (e)
+        json_object_set_new(all, "estimate",
+                            json_pack("{s:I, s:f, s:f, s:f}", "runs", (json_int_t)(e->to_do - e->refused), "seconds",
+                                      e->seconds, "eval_share", e->eval_share, "memory_mib", e->mib));
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);
@@ -66,13 +109,29 @@ static bool run_queue(const command_context *context, const arguments *args, con
     if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
     if (!schedule_run(q, &plan, t, &out, err)) return false;
-    if (json) print_json(q, results);
+    if (json) print_json(q, results, NULL);
     if (out.interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
     if (!json)
         printf("%zu of %zu runs finished, in %s/%s\n`mews report %s/%s` draws them\n", out.found + out.finished,
                q->sweep.count, results, q->file.name, results, q->file.name);
     return out.failed == 0 ||
            error_set(err, ERROR_RUN, "%zu of %zu runs failed; their run.json says why", out.failed, q->sweep.count);
+}
+
+static bool plan_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
+                       terminal *t, int jobs, error *err) {
+    estimates e;
+    error changed = {0};
+    if (!results_folder_check(q, results, &changed)) terminal_line(t, "mews: warning: %s", changed.text);
+    if (!estimates_make(&e, q, jobs, t, context->interrupted, err)) return false;
+    if (arguments_has(args, "--json"))
+        print_json(q, results, &e);
+    else
+        print_plan(q, &e, jobs);
+    size_t refused = e.refused;
+    estimates_free(&e);
+    return !refused ||
+           error_set(err, ERROR_USAGE, "%zu of %zu runs cannot work; the plan says why", refused, q->sweep.count);
 }
 
 static bool run_sweep(const command_context *context, const arguments *args, error *err) {
@@ -85,12 +144,8 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     bool opened = queue_open(&q, args->words[0], args, results, &hooks, err), done = opened;
     terminal_clear(&t);
     if (!opened) return false;
-    if (!arguments_has(args, "--dry-run"))
-        done = run_queue(context, args, &q, results, &t, (int)jobs, err);
-    else if (arguments_has(args, "--json"))
-        print_json(&q, results);
-    else
-        print_plan(&q);
+    done = arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
+                                            : run_queue(context, args, &q, results, &t, (int)jobs, err);
     queue_close(&q);
     return done;
 }
@@ -100,10 +155,12 @@ static const option options[] = {
      "change a key of the spec; `sweep.KEY=[A, B]` changes what is swept, `random.runs=N` how often is drawn; may come "
      "often"},
     {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
+    {"--block", NULL, "NAME", "only this block of `sweeps:`; may come often"},
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--jobs", "-j", "JOBS", "runs at a time, which share the cores (default: 1)"},
     {"--force", NULL, NULL, "put runs beside those of another spec by the same name"},
-    {"--dry-run", "-n", NULL, "only list the runs and how they stand"},
+    {"--dry-run", "-n", NULL,
+     "only list the runs, how they stand, and what they will take: time and memory, from a measured step"},
     {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},
     {0},
 };

@@ -119,6 +119,7 @@ static bool run_train(const command_context *context, const arguments *args, err
 static const option options[] = {
     {"--set", "-s", "KEY=VALUE", "change a key of the spec, as in method.codes=64; may come often"},
     {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
+    {"--block", NULL, "NAME", "only this block of `sweeps:`; may come often"},
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--only", NULL, "ID", "one run out of a spec with a sweep"},
     {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},

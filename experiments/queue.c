@@ -62,6 +62,14 @@ static bool fill(queue_item *item, const run_plan *plan, const measured_data *da
     return true;
 }
 
+/* Only the blocks that --block names, if it names any. */
+static bool choose_blocks(spec_file *file, const arguments *args, error *err) {
+    const char *names[MAX_GIVEN + 1] = {0};
+    size_t count = 0;
+    while ((names[count] = arguments_nth(args, "--block", count))) count++;
+    return count == 0 || spec_file_keep_blocks(file, names, err);
+}
+
 bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
                 const experiment_hooks *hooks, error *err) {
     *q = (queue){0};
@@ -72,7 +80,7 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
         if (!spec_file_base(&q->file, set, err)) goto failed;
     for (size_t i = 0; (set = arguments_nth(args, "--set", i)); i++)
         if (!spec_file_set(&q->file, set, err)) goto failed;
-    if (!sweep_expand(&q->sweep, &q->file, err)) goto failed;
+    if (!choose_blocks(&q->file, args, err) || !sweep_expand(&q->sweep, &q->file, err)) goto failed;
     q->items = calloc(q->sweep.count, sizeof *q->items);
     if (!q->items) {
         error_memory(err, q->sweep.count * sizeof *q->items, "the list of runs");

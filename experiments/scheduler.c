@@ -136,6 +136,11 @@ static void on_line(void *context, const char *text) {
 
 /* ---- Starting and ending runs ---- */
 
+int schedule_threads(const spec *s, int jobs) {
+    int share = omp_get_num_procs() / jobs;
+    return jobs > 1 && s->train.threads == 0 ? share > 0 ? share : 1 : run_threads(s);
+}
+
 static bool start(scheduler *s, job *j, size_t run, error *err) {
     enum { ROOM = 2 * MAX_GIVEN + 16 };
     const char *argv[ROOM] = {"mews", "train", s->queue->file.path, "--events"}, *set;
@@ -146,9 +151,9 @@ static bool start(scheduler *s, job *j, size_t run, error *err) {
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--set", i)); i++) argv[n++] = "--set", argv[n++] = set;
     argv[n++] = "--out", argv[n++] = s->plan->results;
     argv[n++] = "--only", argv[n++] = item->id;
+    for (size_t i = 0; (set = arguments_nth(s->plan->args, "--block", i)); i++) argv[n++] = "--block", argv[n++] = set;
     if (s->plan->jobs > 1 && item->plan->spec.train.threads == 0) {
-        int share = omp_get_num_procs() / s->plan->jobs;
-        snprintf(threads, sizeof threads, "train.threads=%d", share > 0 ? share : 1);
+        snprintf(threads, sizeof threads, "train.threads=%d", schedule_threads(&item->plan->spec, s->plan->jobs));
         argv[n++] = "--set", argv[n++] = threads;
     }
     *j = (job){.run = run, .started = clock_seconds(), .loss = NAN};

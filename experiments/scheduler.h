@@ -22,6 +22,9 @@ typedef struct schedule_outcome {
     bool interrupted;
 } schedule_outcome;
 
+/* Compute threads of a run when `jobs` of them run at a time: its train.threads, or its share of the cores. */
+int schedule_threads(const spec *s, int jobs);
+
 /* False only when processes could not be started; failed runs are counted in `out`. */
 bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err);
 

@@ -44,6 +44,8 @@ static spec_axis *add(spec_axes *axes, const char *key, error *err) {
     return axis;
 }
 
+const spec_axis *spec_axes_find(const spec_axes *axes, const char *key) { return find((spec_axes *)axes, key); }
+
 /* ---- Reading ---- */
 
 typedef struct context {

@@ -52,6 +52,9 @@ bool spec_axes_read_random(reader *r, spec_axes *axes, const yaml_node_t *key_no
 bool spec_axes_check(const spec_axes *axes, error *err);
 void spec_axes_free(spec_axes *axes);
 
+/* The axis of `key`, or NULL. */
+const spec_axis *spec_axes_find(const spec_axes *axes, const char *key);
+
 /* --set: fixes `key` at one value where it varies; a zip keeps its rows with that value. Sets *found when it does. */
 bool spec_axes_fix(spec_axes *axes, const char *key, const char *value, const char *where, bool *found, error *err);
 

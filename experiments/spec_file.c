@@ -5,7 +5,7 @@
  * only then. An included file adds its layers before the file that includes it begins its own, so "laid below" is the
  * order in the lists.
  */
-#include "experiments/spec_file.h"
+#include "experiments/spec_parts.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -41,14 +41,14 @@ static void *grow(void *list, size_t *count, size_t size, error *err) {
     return grown;
 }
 
-static spec_layer *add_layer(spec_level *level, error *err) {
+spec_layer *spec_level_add_layer(spec_level *level, error *err) {
     spec_layer *layers = grow(level->layers, &level->layer_count, sizeof *layers, err);
     if (!layers) return NULL;
     level->layers = layers;
     return &layers[level->layer_count - 1];
 }
 
-static void level_free(spec_level *level) {
+void spec_level_free(spec_level *level) {
     for (size_t i = 0; i < level->layer_count; i++) settings_free(&level->layers[i].settings);
     free(level->layers);
     spec_axes_free(&level->axes);
@@ -56,9 +56,9 @@ static void level_free(spec_level *level) {
 
 void spec_file_free(spec_file *file) {
     free(file->path);
-    level_free(&file->top);
+    spec_level_free(&file->top);
     settings_free(&file->overrides);
-    for (size_t i = 0; i < file->block_count; i++) level_free(&file->blocks[i].level);
+    for (size_t i = 0; i < file->block_count; i++) spec_level_free(&file->blocks[i].level);
     free(file->blocks);
     *file = (spec_file){0};
 }
@@ -138,7 +138,7 @@ static bool each_method(reader *r, void *context, const char *key, const yaml_no
                          near ? "`?" : "");
     }
     if (value->type != YAML_MAPPING_NODE) return reader_refuse(r, key_node, "takes a mapping of sections", key);
-    spec_layer *layer = add_layer(context, r->err);
+    spec_layer *layer = spec_level_add_layer(context, r->err);
     if (!layer) return false;
     snprintf(layer->method, sizeof layer->method, "%s", key);
     memcpy(layer->where, where, sizeof where);
@@ -182,14 +182,14 @@ static bool each_block_key(reader *r, void *context, const char *key, const yaml
 /* ---- The file ---- */
 
 /* Names become part of paths. */
-static bool name_is_safe(const char *name) {
+bool spec_name_is_safe(const char *name) {
     if (!isalnum((unsigned char)*name) || strlen(name) >= SPEC_NAME_SIZE) return false;
     for (; *name; name++)
         if (!isalnum((unsigned char)*name) && !strchr("._-", *name)) return false;
     return true;
 }
 
-static const char bad_name[] = "is no name: letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first";
+const char spec_bad_name[] = "is no name: letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first";
 
 /* The files that are open, innermost last, for what they include. */
 typedef struct open_file {
@@ -219,11 +219,11 @@ static spec_block *block_of(spec_file *file, const char *name, error *err) {
 static bool each_block(reader *r, void *context, const char *key, const yaml_node_t *key_node,
                        const yaml_node_t *value) {
     spec_file *file = context;
-    if (!name_is_safe(key)) return reader_refuse(r, key_node, bad_name, key);
+    if (!spec_name_is_safe(key)) return reader_refuse(r, key_node, spec_bad_name, key);
     if (value->type != YAML_MAPPING_NODE)
         return reader_refuse(r, key_node, "takes a mapping of sections and a `sweep:`", key);
     spec_block *block = block_of(file, key, r->err);
-    if (!block || !add_layer(&block->level, r->err)) return false;
+    if (!block || !spec_level_add_layer(&block->level, r->err)) return false;
     return reader_each(r, value, &(level_context){&block->level, block->level.layer_count - 1}, each_block_key);
 }
 
@@ -234,7 +234,7 @@ static bool each_top_key(reader *r, void *context, const char *key, const yaml_n
     if (strcmp(key, "include") == 0) return true; /* read before everything else */
     if (strcmp(key, "name") == 0) {
         const char *name = node_text(value);
-        if (!name || !name_is_safe(name)) return reader_refuse(r, value, bad_name, name ? name : "name");
+        if (!name || !spec_name_is_safe(name)) return reader_refuse(r, value, spec_bad_name, name ? name : "name");
         if (!c->open->parent) snprintf(c->file->name, sizeof c->file->name, "%s", name);
         return true;
     }
@@ -310,7 +310,7 @@ static bool read_layers(spec_file *file, const char *path, const open_file *pare
     const yaml_node_t *root = reader_open(&r, path, err);
     if (!root) return false;
     stat(path, &open.status);
-    bool done = include_all(&r, &c, root) && add_layer(&file->top, err);
+    bool done = include_all(&r, &c, root) && spec_level_add_layer(&file->top, err);
     c.plain = file->top.layer_count - 1;
     done = done && reader_each(&r, root, &c, each_top_key);
     reader_close(&r);
@@ -322,7 +322,7 @@ static void name_from_path(const char *path, char out[SPEC_NAME_SIZE]) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
     snprintf(out, SPEC_NAME_SIZE, "%.*s", (int)length, base);
-    if (!name_is_safe(out)) strcpy(out, "run");
+    if (!spec_name_is_safe(out)) strcpy(out, "run");
 }
 
 bool spec_file_read(spec_file *file, const char *path, error *err) {
@@ -334,66 +334,4 @@ bool spec_file_read(spec_file *file, const char *path, error *err) {
     for (size_t i = 0; done && i < file->block_count; i++) done = spec_axes_check(&file->blocks[i].level.axes, err);
     if (!done) spec_file_free(file);
     return done;
-}
-
-/* ---- --set ---- */
-
-/* Fixes `key` in every list of axes that varies it, or with `sweep` gives it other values. */
-static bool set_axes(spec_file *file, const char *key, const char *value, const char *where, bool sweep, error *err) {
-    bool found = false;
-    for (size_t b = 0; b <= file->block_count; b++) {
-        bool top = b == file->block_count; /* last, where a key is added that no block varies */
-        spec_axes *axes = top ? &file->top.axes : &file->blocks[b].level.axes;
-        if (sweep ? !spec_axes_replace(axes, key, value, where, top && !found, &found, err)
-                  : !spec_axes_fix(axes, key, value, where, &found, err))
-            return false;
-    }
-    return true;
-}
-
-static bool set_random(spec_file *file, const char *what, const char *value, const char *where, error *err) {
-    bool found = false;
-    for (size_t b = 0; b <= file->block_count; b++) {
-        spec_axes *axes = b < file->block_count ? &file->blocks[b].level.axes : &file->top.axes;
-        if (!*axes->random_where) continue;
-        found = true;
-        if (!spec_axes_set_random(axes, what, value, where, err)) return false;
-    }
-    return found || error_set(err, ERROR_USAGE, "%s: the spec draws nothing; it has no `random:`", where);
-}
-
-/* "KEY=VALUE" into `key`; returns the value, or NULL. */
-static const char *split(const char *option, const char *text, char key[SPEC_KEY_SIZE], char where[SPEC_WHERE_SIZE],
-                         error *err) {
-    const char *equals = strchr(text, '=');
-    snprintf(where, SPEC_WHERE_SIZE, "%s %.300s", option, text);
-    if (!equals || equals == text) return error_set(err, ERROR_USAGE, "%s: takes KEY=VALUE", where), NULL;
-    if (equals - text + 16 >= SPEC_KEY_SIZE) return error_set(err, ERROR_USAGE, "%s: the key is too long", where), NULL;
-    snprintf(key, SPEC_KEY_SIZE, "%.*s", (int)(equals - text), text);
-    return equals + 1;
-}
-
-bool spec_file_set(spec_file *file, const char *text, error *err) {
-    char where[SPEC_WHERE_SIZE], key[SPEC_KEY_SIZE], full[SPEC_KEY_SIZE];
-    const char *value = split("--set", text, key, where, err);
-    if (!value) return false;
-    if (strcmp(key, "name") == 0) {
-        if (!name_is_safe(value)) return error_set(err, ERROR_USAGE, "%s: `%.80s` %s", where, value, bad_name);
-        snprintf(file->name, sizeof file->name, "%s", value);
-        return true;
-    }
-    if (strncmp(key, "sweep.", 6) == 0) return set_axes(file, spec_full_key(key + 6, full), value, where, true, err);
-    if (strcmp(key, "random.runs") == 0 || strcmp(key, "random.seed") == 0)
-        return set_random(file, key + 7, value, where, err);
-    spec_full_key(key, full);
-    bool list = *value == '[';
-    return settings_add(&file->overrides, full, value, list, where, err) &&
-           (list || set_axes(file, full, value, where, false, err));
-}
-
-bool spec_file_base(spec_file *file, const char *text, error *err) {
-    char where[SPEC_WHERE_SIZE], key[SPEC_KEY_SIZE], full[SPEC_KEY_SIZE];
-    const char *value = split("--base", text, key, where, err);
-    spec_layer *layer = value ? add_layer(&file->top, err) : NULL;
-    return layer && settings_add(&layer->settings, spec_full_key(key, full), value, *value == '[', where, err);
 }

@@ -60,8 +60,12 @@ bool spec_file_read(spec_file *file, const char *path, error *err);
  */
 bool spec_file_set(spec_file *file, const char *text, error *err);
 
-/* --base KEY=VALUE: as if the file's own sections said so, so that `methods:` and blocks keep their say. */
+/* --base KEY=VALUE: as if the file's own sections said so, so that `methods:` and blocks keep their say. Refused for a
+   key that varies. */
 bool spec_file_base(spec_file *file, const char *text, error *err);
+
+/* Drops the blocks that are not named (NULL at the end). ERROR_USAGE for a name that no block has. */
+bool spec_file_keep_blocks(spec_file *file, const char *const *names, error *err);
 void spec_file_free(spec_file *file);
 
 /* Puts a level's layers behind the `count` that stand in `out`, in their order: the plain ones, then those for runs of

@@ -93,12 +93,6 @@ static bool draw_rows(wheels *w, size_t wheel, const spec_axes *axes, error *err
 
 /* ---- Wheels ---- */
 
-static bool varies(const spec_axes *axes, const char *key) {
-    for (size_t i = 0; axes && i < axes->count; i++)
-        if (strcmp(axes->items[i].key, key) == 0) return true;
-    return false;
-}
-
 static bool copy_values(wheel_column *column, error *err) {
     const settings *from = &column->axis->values;
     for (size_t i = 0; i < from->count; i++) {
@@ -113,7 +107,7 @@ static bool add_axes(wheels *w, const spec_axes *axes, const spec_axes *hidden, 
     size_t first = w->column_count, drawn = WHEELS_MOST_KEYS;
     for (size_t i = 0; i < axes->count; i++) {
         const spec_axis *axis = &axes->items[i];
-        if (varies(hidden, axis->key)) continue;
+        if (hidden && spec_axes_find(hidden, axis->key)) continue;
         if (w->column_count == WHEELS_MOST_KEYS)
             return error_set(err, ERROR_USAGE, "%s: more than %d swept keys", axis->where, WHEELS_MOST_KEYS);
         wheel_column *column = &w->columns[w->column_count++];

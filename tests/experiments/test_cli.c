@@ -2,6 +2,8 @@
 #include "engine/file.h"
 #include "tests/experiments/program.h"
 
+#include <jansson.h>
+
 static void write_spec(const char *text) {
     char path[128];
     error err = {0};
@@ -103,6 +105,45 @@ START_TEST(test_a_sweep_runs_and_is_found_finished) {
 }
 END_TEST
 
+/* A plan knows what its runs will take, one measurement for all that share a shape, and which cannot work. */
+START_TEST(test_a_plan_tells_time_and_memory) {
+    write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
+               "method: {name: falcon, features: 16}\ntrain: {epochs: 1, batch: 32, threads: 1}\n"
+               "eval: {metrics: [knn, linear], sample: 100}\n"
+               "sweep: {method.codes: [16, 32], train.epochs: [1, 1000000], method.beta: [1, 2]}\n");
+    const said *s = mews("sweep a.yaml --dry-run -j 2");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    ck_assert_ptr_nonnull(strstr(s->out, "\n8 runs to do: about "));
+    ck_assert_ptr_nonnull(strstr(s->out, " min, 2 at a time, "));
+    ck_assert_ptr_nonnull(strstr(s->out, "reckoned from 2 measured steps of "));
+    ck_assert_ptr_nonnull(strstr(s->out, " MiB\n"));
+    json_t *plan = json_loads(mews("sweep a.yaml --dry-run --json")->out, 0, NULL);
+    json_t *runs = json_object_get(plan, "runs"), *total = json_object_get(plan, "estimate"), *few, *many;
+    few = json_object_get(json_array_get(runs, 0), "estimate"),
+    many = json_object_get(json_array_get(runs, 2), "estimate");
+    double step = json_number_value(json_object_get(few, "step_seconds"));
+    ck_assert(step > 1e-5 && step < 10);
+    ck_assert_double_eq_tol(json_number_value(json_object_get(few, "train_seconds")), 2 * step, 1e-9);
+    ck_assert_double_eq_tol(json_number_value(json_object_get(many, "train_seconds")) / step, 2e6, 1);
+    ck_assert_double_gt(json_number_value(json_object_get(few, "memory_mib")), 1);
+    double sum = 0;
+    for (size_t i = 0; i < 8; i++) {
+        json_t *e = json_object_get(json_array_get(runs, i), "estimate");
+        sum += json_number_value(json_object_get(e, "train_seconds")) +
+               json_number_value(json_object_get(e, "eval_seconds"));
+    }
+    ck_assert_double_eq_tol(json_number_value(json_object_get(total, "seconds")) / sum, 1, 1e-9);
+    json_decref(plan);
+
+    s = mews("sweep a.yaml --dry-run --set method.beta=1 --set train.epochs=1 --set 'sweep.train.batch=[32, 128]'");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_str_eq(s->err, "mews: 2 of 4 runs cannot work; the plan says why\n");
+    ck_assert_ptr_nonnull(strstr(s->out,
+                                 "cannot work: train.batch 128 x train.accumulate 1 is more than the 64 training "
+                                 "images\n"));
+}
+END_TEST
+
 START_TEST(test_no_epochs_measure_the_untrained_backbone) {
     write_spec("name: tiny\ndata: {name: shapes, limit: 64, cache: cache}\nbackbone: {name: resnet8, width: 4}\n"
                "method: {name: supervised}\ntrain: {epochs: 0, batch: 32, threads: 1}\n"
@@ -150,6 +191,7 @@ Suite *suite_cli(void) {
     tcase_add_test(tests, test_keys_come_from_the_tables);
     tcase_add_test(tests, test_lists_name_what_there_is);
     tcase_add_test(tests, test_a_sweep_runs_and_is_found_finished);
+    tcase_add_test(tests, test_a_plan_tells_time_and_memory);
     tcase_add_test(tests, test_no_epochs_measure_the_untrained_backbone);
     tcase_add_test(tests, test_a_failed_run_is_recorded_and_the_rest_goes_on);
     suite_add_tcase(suite, tests);

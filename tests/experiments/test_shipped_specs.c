@@ -36,7 +36,7 @@ static void check_spec(const char *path) {
 
 START_TEST(test_every_shipped_spec_resolves_and_builds) {
     static const char *const patterns[] = {"experiments/*.yaml", "experiments/small/*.yaml", "experiments/cifar/*.yaml",
-                                           "tests/reference/*.yaml"};
+                                           "experiments/paper/*.yaml", "tests/reference/*.yaml"};
     glob_t found;
     ck_assert_int_eq(glob(patterns[_i], 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) check_spec(found.gl_pathv[i]);
@@ -59,6 +59,30 @@ START_TEST(test_every_method_has_a_spec_for_cifar_and_one_for_two_cores) {
             sweep_free(&sw);
             spec_file_free(&file);
         }
+}
+END_TEST
+
+/* A spec for every experiment that make can run at the paper's scale, which holds what stands in cifar/ by method. */
+START_TEST(test_the_papers_scale_has_the_published_settings) {
+    error err = {0};
+    char path[128];
+    for (int i = 0; method_names[i]; i++) {
+        spec_file alone, together;
+        sweep a, b;
+        spec_item x, y;
+        snprintf(path, sizeof path, "experiments/cifar/%s.yaml", method_names[i]);
+        ck_assert(spec_file_read(&alone, path, &err) && sweep_expand(&a, &alone, &err));
+        snprintf(path, sizeof path, "method.name=%s", method_names[i]);
+        ck_assert(spec_file_read(&together, "experiments/paper/published.yaml", &err));
+        ck_assert_msg(spec_file_set(&together, path, &err) && sweep_expand(&b, &together, &err), "%s", err.text);
+        for (size_t k = 0; spec_item_at(&a.runs[0].spec, k, &x); k++) {
+            ck_assert(spec_item_at(&b.runs[0].spec, k, &y));
+            ck_assert_msg(strcmp(x.text, y.text) == 0, "%s: %s.%s is %s in cifar/, %s in paper/", method_names[i],
+                          x.section, x.key, x.text, y.text);
+        }
+        sweep_free(&a), sweep_free(&b);
+        spec_file_free(&alone), spec_file_free(&together);
+    }
 }
 END_TEST
 
@@ -106,8 +130,9 @@ Suite *suite_shipped_specs(void) {
     Suite *s = suite_create("shipped_specs");
     TCase *t = tcase_create("specs");
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 4);
+    tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 5);
     tcase_add_test(t, test_every_method_has_a_spec_for_cifar_and_one_for_two_cores);
+    tcase_add_test(t, test_the_papers_scale_has_the_published_settings);
     tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
     suite_add_tcase(s, t);
     return s;

@@ -167,6 +167,31 @@ START_TEST(test_set_lies_over_everything_and_base_under_methods_and_blocks) {
 }
 END_TEST
 
+START_TEST(test_base_does_not_touch_what_varies) {
+    sweep sw;
+    put("a.yaml", "method: falcon\nsweeps:\n  one: {sweep: {train.seed: [0, 1]}}\n  two: {}\n");
+    ck_assert(!expand("train.seed=3", NULL, &sw));
+    ck_assert_str_eq(err.text, "--base train.seed=3: `train.seed` varies (a.yaml:3); --set fixes it");
+}
+END_TEST
+
+START_TEST(test_blocks_can_be_chosen_by_name) {
+    spec_file file;
+    sweep sw;
+    err = (error){0};
+    put("a.yaml", by_method);
+    ck_assert(spec_file_read(&file, "a.yaml", &err));
+    ck_assert(spec_file_keep_blocks(&file, (const char *const[]){"long", NULL}, &err) &&
+              sweep_expand(&sw, &file, &err));
+    ck_assert_uint_eq(sw.count, 1);
+    ck_assert_str_eq(sw.runs[0].block, "long");
+    sweep_free(&sw);
+    ck_assert(!spec_file_keep_blocks(&file, (const char *const[]){"long", "lung", NULL}, &err));
+    ck_assert_str_eq(err.text, "--block lung: a.yaml has no such block; did you mean `long`?");
+    spec_file_free(&file);
+}
+END_TEST
+
 START_TEST(test_methods_that_make_no_sense_are_refused) {
     put("a.yaml", "method: falcon\nmethods:\n  swv: {train: {epochs: 3}}\n");
     refused("unknown method `swv` in a.yaml:3; did you mean `swav`?");
@@ -240,6 +265,8 @@ Suite *suite_spec_layers(void) {
     tcase_add_test(tests, test_includes_that_cannot_be_are_refused);
     tcase_add_test(tests, test_a_methods_sections_lie_over_its_runs_alone);
     tcase_add_test(tests, test_set_lies_over_everything_and_base_under_methods_and_blocks);
+    tcase_add_test(tests, test_base_does_not_touch_what_varies);
+    tcase_add_test(tests, test_blocks_can_be_chosen_by_name);
     tcase_add_test(tests, test_methods_that_make_no_sense_are_refused);
     tcase_add_test(tests, test_a_reference_is_what_the_other_key_comes_to);
     tcase_add_test(tests, test_a_reference_that_is_covered_is_not_looked_at);

@@ -1,5 +1,6 @@
 /*
- * Student's distribution by the incomplete beta function: p = I_x(ν/2, 1/2) at x = ν/(ν + t²), whose continued fraction
+ * Student's and Fisher's distributions by the incomplete beta function: Student's p = I_x(ν/2, 1/2) at x = ν/(ν + t²),
+ * Fisher's p = I_x(ν₂/2, ν₁/2) at x = ν₂/(ν₂ + ν₁F), whose continued fraction
  * (Lentz's way of evaluating it) converges in some tens of terms for the few degrees of freedom that seeds give.
  */
 #include "analysis/statistics.h"
@@ -53,6 +54,11 @@ double statistics_student_p(double t, double degrees) {
     return isinf(t) ? 0 : incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t));
 }
 
+double statistics_f_p(double f, double above, double below) {
+    if (isnan(f) || f < 0) return (double)NAN;
+    return isinf(f) ? 0 : incomplete_beta(below / 2, above / 2, below / (below + above * f));
+}
+
 double statistics_paired_p(const double *a, const double *b, size_t n) {
     if (n < 2) return (double)NAN;
     double mean = 0, squares = 0;
@@ -62,6 +68,50 @@ double statistics_paired_p(const double *a, const double *b, size_t n) {
     if (error == 0) return mean == 0 ? 1 : 0;
     return statistics_student_p(mean / error, (double)(n - 1));
 }
+
+/* ---- Analysis of variance ---- */
+
+/* The p of what `between` (a sum of squares on `above` degrees) makes of the error; `squares` is what squares about 0
+ * sum up to, beside which rounding is no difference. */
+static variance judge(double between, double above, double left, double degrees, double squares) {
+    variance v = {(double)NAN, degrees, (double)NAN};
+    if (above < 1 || degrees < 1) return v;
+    if (between <= 1e-24 * squares) between = 0;
+    if (left <= 1e-24 * squares) left = 0;
+    v.error = left / degrees;
+    v.p = v.error > 0 ? statistics_f_p(between / above / v.error, above, degrees) : between > 0 ? 0 : 1;
+    return v;
+}
+
+variance statistics_blocks(const double *table, size_t rows, size_t cols) {
+    double mean = statistics_mean(table, rows * cols), between = 0, left = 0;
+    for (size_t j = 0; j < cols; j++) {
+        double column = 0;
+        for (size_t i = 0; i < rows; i++) column += table[i * cols + j] / (double)rows;
+        between += (double)rows * (column - mean) * (column - mean);
+        for (size_t i = 0; i < rows; i++) {
+            double rest = table[i * cols + j] - column - statistics_mean(table + i * cols, cols) + mean;
+            left += rest * rest;
+        }
+    }
+    return judge(between, (double)cols - 1, left, ((double)rows - 1) * ((double)cols - 1),
+                 mean * mean * (double)(rows * cols));
+}
+
+variance statistics_groups(const double *x, const size_t *group, size_t n, size_t groups) {
+    double mean = statistics_mean(x, n), between = 0, left = 0;
+    for (size_t g = 0; g < groups; g++) {
+        double sum = 0, members = 0;
+        for (size_t i = 0; i < n; i++)
+            if (group[i] == g) sum += x[i], members++;
+        between += members * (sum / members - mean) * (sum / members - mean);
+        for (size_t i = 0; i < n; i++)
+            if (group[i] == g) left += (x[i] - sum / members) * (x[i] - sum / members);
+    }
+    return judge(between, (double)groups - 1, left, (double)n - (double)groups, mean * mean * (double)n);
+}
+
+/* ---- Many tests ---- */
 
 void statistics_holm(double *p, size_t n) {
     size_t tests = 0;

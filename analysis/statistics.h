@@ -1,5 +1,6 @@
 /*
- * Statistics of repeated runs: mean and standard deviation over seeds, Student's paired test, Holm's correction.
+ * Statistics of repeated runs: mean and standard deviation over seeds, Student's paired test, analysis of variance,
+ * Holm's correction.
  */
 #ifndef MEWS_STATISTICS_H
 #define MEWS_STATISTICS_H
@@ -15,11 +16,26 @@ double statistics_sd(const double *x, size_t n);
 /* P(|T| ≥ |t|) of Student's t with `degrees` degrees of freedom; NaN when t is. */
 double statistics_student_p(double t, double degrees);
 
+/* P(F ≥ f) of Fisher's F with `above` and `below` degrees of freedom (numerator, denominator); NaN when f is. */
+double statistics_f_p(double f, double above, double below);
+
 /*
  * Two-sided p of the hypothesis that a and b differ by 0 on average, pair by pair. NaN for n < 2; when all differences
  * are equal, 0, or 1 if they are 0.
  */
 double statistics_paired_p(const double *a, const double *b, size_t n);
+
+/* What an analysis of variance finds: the mean square that is left over, on so many degrees of freedom, and the p of the
+ * hypothesis that all groups are alike. NaN where there are no degrees of freedom. */
+typedef struct variance {
+    double error, degrees, p;
+} variance;
+
+/* Groups are the columns of a table whose rows are repetitions, each with a level of its own (randomised blocks). */
+variance statistics_blocks(const double *table, size_t rows, size_t cols);
+
+/* Groups by themselves: x[i] belongs to group[i] < groups, all of which have members. */
+variance statistics_groups(const double *x, const size_t *group, size_t n, size_t groups);
 
 /* Holm's step-down correction (Holm 1979) of n p-values in place; NaNs are no tests and stay. */
 void statistics_holm(double *p, size_t n);

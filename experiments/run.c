@@ -8,6 +8,7 @@
 #include "engine/file.h"
 #include "experiments/version.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -132,11 +133,33 @@ static bool read_record(run *r, error *err) {
                      problem.line, problem.text);
 }
 
+/* For a spec that sweeps nothing: the run that the same spec made as part of a sweep, under a longer id, for ids end
+ * with the hash of what decides a run. A block keeps to its own runs. */
+static void find_by_hash(run *r, const char *results, const run_plan *plan) {
+    char parent[sizeof r->folder], prefix[RUN_ID_SIZE], best[RUN_ID_SIZE] = "";
+    const char *hash = r->id + strlen(r->id) - 9; /* with its underscore */
+    snprintf(parent, sizeof parent, "%s/%s", results, plan->spec.name);
+    int used = snprintf(prefix, sizeof prefix, "%s_%s%s", plan->spec.name, plan->block, *plan->block ? "_" : "");
+    bool needless = plan->swept_count || strlen(parent) + RUN_ID_SIZE >= sizeof r->folder;
+    DIR *directory = needless || access(r->folder, F_OK) == 0 ? NULL : opendir(parent);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        size_t length = strlen(entry->d_name);
+        if (length < 9 || length >= sizeof best || strcmp(entry->d_name + length - 9, hash) != 0) continue;
+        if (strncmp(entry->d_name, prefix, (size_t)used) != 0) continue;
+        if (!*best || strcmp(entry->d_name, best) < 0) snprintf(best, sizeof best, "%s", entry->d_name);
+    }
+    if (directory) closedir(directory);
+    if (!*best) return;
+    snprintf(r->id, sizeof r->id, "%s", best);
+    snprintf(r->folder, sizeof r->folder, "%.*s/%.*s", 1023 - RUN_ID_SIZE, parent, RUN_ID_SIZE - 1, best);
+}
+
 static bool name_folder(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
     *r = (run){.lock = -1};
     if (!run_plan_id(plan, data_checksum, r->id, err)) return false;
     if ((size_t)snprintf(r->folder, sizeof r->folder, "%s/%s/%s", results, plan->spec.name, r->id) >= sizeof r->folder)
         return error_set(err, ERROR_USAGE, "%s: the path is too long", results);
+    find_by_hash(r, results, plan);
     return true;
 }
 
@@ -180,6 +203,11 @@ bool run_open(run *r, const char *results, const run_plan *plan, const char *dat
     }
     json_t *seconds = json_object_get(r->record, "seconds"); /* of the sittings before */
     if (seconds) json_object_set(fresh, "seconds", seconds);
+    static const char *const place[] = {"block", "swept"}; /* of which its own spec.yaml says nothing */
+    for (int i = 0; r->record && !*plan->block && !plan->swept_count && i < 2; i++) {
+        json_t *had = json_object_get(r->record, place[i]);
+        if (had) json_object_set(fresh, place[i], had);
+    }
     json_decref(r->record);
     r->record = fresh;
     if (spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err))

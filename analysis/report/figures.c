@@ -101,7 +101,7 @@ static bool add_limits(const study *s, const char *axis, plot_panel *panel) {
     bound->n = 0;
     for (size_t b = 0; b < s->count; b++)
         for (size_t k = 0; strcmp(s->blocks[b].axis, axis) == 0 && k < s->blocks[b].count; k++) {
-            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k]};
+            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k], NULL};
             snprintf(label, sizeof label, "d, %.140s", figure_name_series(subject, name, sizeof name));
             if (!(bound = add_bound(panel, label))) return false;
             merge_limits(panel, subject.series, bound);
@@ -139,7 +139,7 @@ static bool rank_panel(const study *s, const study_block *like, const char *metr
     int style = 0;
     for (size_t b = 0; b < s->count; b++)
         for (size_t k = 0; strcmp(s->blocks[b].axis, like->axis) == 0 && k < s->blocks[b].count; k++) {
-            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k]};
+            figure_subject subject = {s, &s->blocks[b], &s->blocks[b].series[k], NULL};
             panel->x_log = panel->x_log || s->blocks[b].log;
             if (style == FIGURE_MOST_LINES || !has_metric(subject.series, metric)) continue;
             figure_name_series(subject, label, sizeof label);
@@ -244,7 +244,7 @@ bool figure_quality(figure_subject subject, plot *p, figure *f, error *err) {
 typedef bool figure_builder(figure_subject, plot *, figure *, error *);
 static figure_builder *const builders[] = {figure_quality, figure_spectra, figure_usage, figure_heatmaps,
                                            figure_losses};
-enum { BUILDERS = sizeof builders / sizeof *builders, MOST_SERIES = 6 };
+enum { BUILDERS = sizeof builders / sizeof *builders };
 
 static bool draw(figures *all, figure_builder *build, figure_subject subject, size_t series, const char *folder,
                  void (*log)(void *, const char *), void *context, error *err) {
@@ -253,10 +253,10 @@ static bool draw(figures *all, figure_builder *build, figure_subject subject, si
     char line[256], stem[41];
     bool ok = build(subject, &p, &f, err);
     if (!ok || !p.count) goto done;
-    if (p.columns < 3 && !f.heat) p.width += 40; /* two panels a row have more room */
+    if (p.columns == 2 && !f.heat) p.width += 40; /* two panels a row have more room */
     if (subject.block) {
         snprintf(stem, sizeof stem, "%.40s", f.name);
-        if (subject.block->count > 1)
+        if (subject.series && subject.block->count > 1)
             snprintf(f.name, sizeof f.name, "%s-%.90s-%zu", stem, subject.block->slug, series + 1);
         else
             snprintf(f.name, sizeof f.name, "%s-%.90s", stem, subject.block->slug);
@@ -282,22 +282,53 @@ done:
     return ok;
 }
 
-bool figures_draw(figures *all, const study *s, const char *folder, void (*log)(void *, const char *), void *context,
-                  error *err) {
-    *all = (figures){0};
-    bool ok = draw(all, figure_rank, (figure_subject){s, NULL, NULL}, 0, folder, log, context, err);
-    for (size_t b = 0; b < s->count; b++) {
-        const study_block *block = &s->blocks[b];
-        if (block->count > MOST_SERIES && log) {
-            char line[256];
-            snprintf(line, sizeof line, "%s varies several keys: the first %d of %zu combinations are drawn",
-                     block->name, MOST_SERIES, block->count);
-            log(context, line);
+/* The series that holds the best setting. */
+static size_t best_series(const study_block *b, const char *metric) {
+    size_t best = 0;
+    double high = -INFINITY;
+    for (size_t k = 0; k < b->count; k++)
+        for (size_t i = 0; i < b->series[k].count; i++) {
+            double mean = study_measure(&b->series[k].points[i], metric).mean;
+            if (mean > high) high = mean, best = k;
         }
-        for (int i = 0; i < BUILDERS; i++)
-            for (size_t k = 0; ok && k < block->count && k < MOST_SERIES; k++)
-                ok =
-                    draw(all, builders[i], (figure_subject){s, block, &block->series[k]}, k, folder, log, context, err);
+    return best;
+}
+
+/* Details are drawn of few series, the one with the best setting among them: the effects tell of all. */
+enum { MOST_DETAILED = 6, MOST_OF_A_BLOCK = 3 };
+
+static bool draw_details(figures *all, const study *s, const study_block *block, const char *folder,
+                         void (*log)(void *, const char *), void *context, error *err) {
+    size_t share = MOST_DETAILED / s->count, most = share < 1 ? 1 : share;
+    if (most > MOST_OF_A_BLOCK) most = MOST_OF_A_BLOCK;
+    size_t best = best_series(block, study_primary(&s->records));
+    if (block->count > most && log) {
+        char line[256];
+        snprintf(line, sizeof line, "%s varies several keys: %zu of %zu combinations are drawn in detail", block->name,
+                 most, block->count);
+        log(context, line);
+    }
+    bool ok = true;
+    for (int i = 0; i < BUILDERS; i++)
+        for (size_t k = 0; ok && k < most && k < block->count; k++) {
+            size_t at = k == 0 ? best : k <= best ? k - 1 : k;
+            ok = draw(all, builders[i], (figure_subject){s, block, &block->series[at], NULL}, at, folder, log, context,
+                      err);
+        }
+    return ok;
+}
+
+bool figures_draw(figures *all, const study *s, const effects *e, const char *folder, void (*log)(void *, const char *),
+                  void *context, error *err) {
+    static figure_builder *const of_all[] = {figure_rank, figure_cost, figure_verdicts};
+    bool ok = true;
+    *all = (figures){0};
+    for (size_t i = 0; ok && i < sizeof of_all / sizeof *of_all; i++)
+        ok = draw(all, of_all[i], (figure_subject){.study = s}, 0, folder, log, context, err);
+    for (size_t b = 0; ok && b < s->count; b++) {
+        figure_subject whole = {s, &s->blocks[b], NULL, &e->blocks[b]};
+        ok = draw(all, figure_effects, whole, 0, folder, log, context, err) &&
+             draw_details(all, s, &s->blocks[b], folder, log, context, err);
     }
     if (!ok) figures_free(all);
     return ok;

@@ -5,6 +5,7 @@
 #ifndef MEWS_FIGURES_H
 #define MEWS_FIGURES_H
 
+#include "analysis/report/effects.h"
 #include "analysis/report/plot.h"
 #include "analysis/report/study.h"
 
@@ -24,9 +25,9 @@ typedef struct figures {
     size_t count;
 } figures;
 
-/* Draws every figure into `folder` (which exists) as SVG, PNG and CSV. */
-bool figures_draw(figures *all, const study *s, const char *folder, void (*log)(void *, const char *), void *context,
-                  error *err);
+/* Draws every figure into `folder` (which exists) as SVG, PDF, PNG and CSV. */
+bool figures_draw(figures *all, const study *s, const effects *e, const char *folder, void (*log)(void *, const char *),
+                  void *context, error *err);
 void figures_free(figures *all);
 
 /*
@@ -37,9 +38,13 @@ typedef struct figure_subject {
     const study *study;
     const study_block *block; /* NULL for a figure of the whole study */
     const study_series *series;
+    const block_effects *effects; /* of the block; where series is NULL */
 } figure_subject;
 
-bool figure_rank(figure_subject subject, plot *p, figure *f, error *err); /* of the whole study */
+bool figure_rank(figure_subject subject, plot *p, figure *f, error *err); /* these three of the whole study */
+bool figure_cost(figure_subject subject, plot *p, figure *f, error *err);
+bool figure_verdicts(figure_subject subject, plot *p, figure *f, error *err);
+bool figure_effects(figure_subject subject, plot *p, figure *f, error *err); /* of a block */
 bool figure_quality(figure_subject subject, plot *p, figure *f, error *err);
 bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err);
 bool figure_usage(figure_subject subject, plot *p, figure *f, error *err);

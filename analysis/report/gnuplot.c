@@ -52,7 +52,8 @@ static void complaint(FILE *errors, char *out, size_t size) {
 }
 
 static bool spawn(FILE *script, FILE *errors, int output, pid_t *child, error *err) {
-    char *const arguments[] = {"gnuplot", "-d", NULL};
+    /* by name: what it takes for typed it reads a byte at a time */
+    char *const arguments[] = {"gnuplot", "-d", "/dev/stdin", NULL};
     posix_spawn_file_actions_t actions;
     if (posix_spawn_file_actions_init(&actions)) return error_memory(err, sizeof actions, "starting gnuplot");
     int failed = posix_spawn_file_actions_adddup2(&actions, fileno(script), 0) ||

@@ -48,6 +48,14 @@ static int rank_of(const char *name) {
     return KNOWN;
 }
 
+const char *study_primary(const records *all) {
+    static const char *const by_worth[] = {"linear", "knn", "kmeans_ami", "prototype_ami", "rankme", NULL};
+    for (const char *const *name = by_worth; *name; name++)
+        for (size_t i = 0; i < all->count; i++)
+            if (all->items[i].finished && isfinite(record_metric(&all->items[i], *name))) return *name;
+    return *by_worth;
+}
+
 bool study_is_rank(const char *metric) {
     return (strncmp(metric, "rankme", 6) == 0 || strstr(metric, "_rank")) && !strstr(metric, "share");
 }
@@ -105,7 +113,27 @@ const char **study_metrics(const study *s, size_t *count) {
     return names;
 }
 
-/* ---- settings and verdicts -------------------------------------------------------------------------------------- */
+/* ---- runs, settings and verdicts
+ * -------------------------------------------------------------------------------------- */
+
+static bool listed(const record **runs, size_t count, const record *r) {
+    for (size_t i = 0; i < count; i++)
+        if (runs[i] == r) return true;
+    return false;
+}
+
+const record **study_runs(const study *s, size_t *count) {
+    const record **runs = malloc((s->records.count + 1) * sizeof *runs);
+    *count = 0;
+    for (size_t b = 0; runs && b < s->count; b++)
+        for (size_t k = 0; k < s->blocks[b].count; k++)
+            for (size_t p = 0; p < s->blocks[b].series[k].count; p++) {
+                const study_point *point = &s->blocks[b].series[k].points[p];
+                for (size_t i = 0; i < point->count; i++)
+                    if (b == 0 || !listed(runs, *count, point->records[i])) runs[(*count)++] = point->records[i];
+            }
+    return runs;
+}
 
 char *study_setting(const study_block *b, const study_point *p, char *out, size_t size) {
     size_t length = strlen(b->axis_name);
@@ -122,14 +150,18 @@ char *study_setting(const study_block *b, const study_point *p, char *out, size_
 const char *const study_verdict_names[STUDY_VERDICTS] = {"unknown", "healthy", "warning", "collapsed"};
 const char *const study_modes[5] = {"representation", "dimensional", "cluster", "intracluster", NULL};
 
+int study_run_verdict(const record *r, const char *mode) {
+    const char *name = json_string_value(json_object_get(record_verdict(r, mode), "verdict"));
+    for (int v = 0; name && v < STUDY_VERDICTS; v++)
+        if (strcmp(name, study_verdict_names[v]) == 0) return v;
+    return STUDY_UNKNOWN;
+}
+
 int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VERDICTS]) {
     size_t known = 0, so_far = 0;
     for (int v = 0; v < STUDY_VERDICTS; v++) counts[v] = 0;
     for (size_t i = 0; i < p->count; i++) {
-        const char *name = json_string_value(json_object_get(record_verdict(p->records[i], mode), "verdict"));
-        int found = STUDY_UNKNOWN;
-        for (int v = 0; name && v < STUDY_VERDICTS; v++)
-            if (strcmp(name, study_verdict_names[v]) == 0) found = v;
+        int found = study_run_verdict(p->records[i], mode);
         counts[found]++;
         known += found != STUDY_UNKNOWN;
     }

@@ -123,6 +123,8 @@ static void write_finding(FILE *out, const finding *f) {
     fputs("</section>\n", out);
 }
 
+enum { MOST_OPEN = 4 }; /* series whose findings stand open */
+
 static void write_findings(FILE *out, const study *s, const findings *found) {
     fputs("<h2 id=\"found\">What was found</h2>\n", out);
     if (!s->finished) {
@@ -130,7 +132,7 @@ static void write_findings(FILE *out, const study *s, const findings *found) {
         return;
     }
     fputs("<dl class=\"short\">\n", out);
-    for (size_t i = 0; i < found->count; i++) {
+    for (size_t i = 0; i < found->count && i < 3 * MOST_OPEN; i++) {
         fputs("<dt>", out);
         page_text(out, found->items[i].title);
         fputs("</dt><dd>", out);
@@ -140,16 +142,19 @@ static void write_findings(FILE *out, const study *s, const findings *found) {
     fputs("</dl>\n<p class=\"soft\"><b>On what evidence.</b> ", out);
     page_text(out, found->evidence);
     fputs("</p>\n", out);
+    bool many = found->count > MOST_OPEN;
+    if (many) fprintf(out, "<details><summary>All that was found, series by series (%zu)</summary>\n", found->count);
     for (size_t i = 0; i < found->count; i++)
         if (found->items[i].count) write_finding(out, &found->items[i]);
+    if (many) fputs("</details>\n", out);
 }
 
 /* ---- figures ---------------------------------------------------------------------------------------------------- */
 
 static void write_files(FILE *out, const figure *f, const char *figures_at) {
-    static const char *const kinds[] = {"svg", "png", "csv"};
+    static const char *const kinds[] = {"svg", "pdf", "png", "csv"};
     fputs(" <span class=\"files\">Files: ", out);
-    for (int k = 0; k < (f->heat ? 2 : 3); k++) {
+    for (int k = 0; k < (f->heat ? 3 : 4); k++) {
         fprintf(out, "%s<a href=\"", k ? ", " : "");
         page_text(out, figures_at);
         fputc('/', out);
@@ -162,6 +167,7 @@ static void write_files(FILE *out, const figure *f, const char *figures_at) {
 void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at) {
     fprintf(out, "<figure id=\"figure-%zu\">\n<div class=\"panels%s\"", number,
             f->heat                           ? " heat"
+            : f->columns == 1                 ? " wide"
             : f->columns == 2 || f->count < 3 ? " pairs"
                                               : "");
     if (f->heat) fprintf(out, " style=\"--columns:%d\" tabindex=\"0\"", f->columns);
@@ -202,10 +208,11 @@ static void write_command(FILE *out, const char *command, const char *folder, co
 static void write_commands(FILE *out, const study *s, const char *folder) {
     char command[600];
     fputs("<h3>To reproduce</h3>\n<p>Every run holds its resolved spec, which alone decides its bits for a number of "
-          "threads. One run again, the measurements of one, and this page:</p>\n<pre>",
+          "threads. One run again elsewhere, the measurements of one, and this page:</p>\n<pre>",
           out);
     if (*page_values(s, "command", command, sizeof command)) page_text(out, command), fputc('\n', out);
-    write_command(out, "mews train", folder, s->records.single ? "/spec.yaml" : "/RUN/spec.yaml");
+    write_command(out, "mews train", folder,
+                  s->records.single ? "/spec.yaml --out again" : "/RUN/spec.yaml --out again");
     write_command(out, "mews eval", folder, s->records.single ? "" : "/RUN");
     write_command(out, "mews report", folder, "");
     fputs("</pre>\n", out);
@@ -236,22 +243,25 @@ static void write_unfinished(FILE *out, const study *s) {
     fputs("</tbody></table></div>\n", out);
 }
 
-void page_write(FILE *out, const study *s, const findings *found, const figures *drawn, const char *folder,
-                const char *figures_at) {
+void page_write(FILE *out, const page_parts *p) {
+    const study *s = p->study;
     char text[600];
     page_open(out, s->name);
     write_lede(out, s);
     fputs("</header>\n<main>\n", out);
-    write_findings(out, s, found);
+    page_effects(out, p);
+    if (s->finished) page_front(out, s);
+    page_advice(out, p->next);
+    write_findings(out, s, p->found);
     if (s->finished) {
         page_verdicts(out, s);
-        write_figures(out, drawn, figures_at);
+        write_figures(out, p->drawn, p->figures_at);
         page_figures_of_merit(out, s);
         page_runs(out, s);
         page_settings(out, s);
     }
     write_unfinished(out, s);
-    write_commands(out, s, folder);
+    write_commands(out, s, p->folder);
     fputs("</main>\n<footer>Made by <code>mews report</code>", out);
     write_part(out, "; runs by mews ", page_values(s, "version", text, sizeof text), "");
     fputs(".</footer>\n</body>\n</html>\n", out);

@@ -4,17 +4,30 @@
 #ifndef MEWS_PAGE_H
 #define MEWS_PAGE_H
 
+#include "analysis/report/advice.h"
 #include "analysis/report/figures.h"
 #include "analysis/report/findings.h"
 #include "analysis/report/page_style.h"
 
-/* Writes the page. `folder` is the results folder as the user named it, for the commands on the page; `figures_at`
- * where the figures' files are, seen from the page. */
-void page_write(FILE *out, const study *s, const findings *found, const figures *drawn, const char *folder,
-                const char *figures_at);
+typedef struct page_parts {
+    const study *study;
+    const effects *effects;
+    const advice *next;
+    const findings *found;
+    const figures *drawn;
+    const char *folder;     /* the results folder as the user named it, for the commands on the page */
+    const char *figures_at; /* where the figures' files are, seen from the page */
+} page_parts;
+
+void page_write(FILE *out, const page_parts *p);
 
 /* A figure with its caption; `figures_at`: where its files are, NULL when it has none. */
 void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at);
+
+/* What varied, what each key did, which settings nothing beats, and what to run next. */
+void page_effects(FILE *out, const page_parts *p);
+void page_front(FILE *out, const study *s);
+void page_advice(FILE *out, const advice *next);
 
 /* The tables, each in a container that scrolls by itself. */
 void page_verdicts(FILE *out, const study *s);

@@ -46,6 +46,7 @@ static const char style[] =
     "background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.7rem}\n"
     ".panels svg{width:100%;height:auto;max-width:34rem;display:block}\n"
     ".pairs{grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr))}\n"
+    ".wide{grid-template-columns:1fr}.wide svg{max-width:58rem}\n"
     ".heat{grid-template-columns:repeat(var(--columns),minmax(12.5rem,21rem));overflow-x:auto}\n"
     ".scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px;margin:.6rem 0;background:var(--card)}\n"
     "table{border-collapse:collapse;font-size:.9rem;min-width:100%;font-variant-numeric:tabular-nums}\n"

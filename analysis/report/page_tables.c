@@ -198,30 +198,41 @@ void page_figures_of_merit(FILE *out, const study *s) {
 
 void page_runs(FILE *out, const study *s) {
     static const char *const phases[] = {"train", "eval"};
-    char number[32];
-    fprintf(out, "<details><summary>Every run (%zu)</summary>\n", s->finished);
+    const char *primary = study_primary(&s->records);
+    char text[64];
+    size_t count;
+    const record **runs = study_runs(s, &count);
+    if (!runs) return;
+    fprintf(out, "<details><summary>Every run with its verdicts (%zu)</summary>\n", count);
     open_table(out, "");
-    fputs("<thead><tr><th scope=\"col\">run</th><th scope=\"col\">method</th><th scope=\"col\" class=\"n\">training, "
-          "s</th>"
-          "<th scope=\"col\" class=\"n\">evaluation, s</th></tr></thead>\n<tbody>\n",
-          out);
-    for (size_t i = 0; i < s->records.count; i++) {
-        const record *r = &s->records.items[i];
-        if (!r->finished) continue;
-        fputs("<tr><th scope=\"row\">", out);
+    fputs("<thead><tr><th scope=\"col\" class=\"n\">no.</th><th scope=\"col\">run</th>", out);
+    write_heading(out, "seed", "train.seed", true);
+    write_heading(out, study_metric_title(primary), primary, true);
+    for (const char *const *mode = study_modes; *mode; mode++) fprintf(out, "<th scope=\"col\">%s</th>", *mode);
+    fputs(
+        "<th scope=\"col\" class=\"n\">training, s</th><th scope=\"col\" class=\"n\">evaluation, s</th></tr></thead>\n"
+        "<tbody>\n",
+        out);
+    for (size_t i = 0; i < count; i++) {
+        const record *r = runs[i];
+        fprintf(out, "<tr><td class=\"n\">%zu</td><th scope=\"row\">", i + 1);
         page_text(out, r->id);
-        fputs("</th><td>", out);
-        page_text(out, r->method);
-        fputs("</td>", out);
-        for (int p = 0; p < 2; p++) {
-            const json_t *seconds = json_object_get(json_object_get(r->run, "seconds"), phases[p]);
-            double value = json_is_number(seconds) ? json_number_value(seconds) : (double)NAN;
-            fprintf(out, "<td class=\"n\">%s</td>", study_format("", value, number, sizeof number));
+        fputs("</th><td class=\"n\">", out);
+        page_text(out, record_text(r, "train.seed", text, sizeof text));
+        fprintf(out, "</td><td class=\"n\">%s</td>",
+                study_format(primary, record_metric(r, primary), text, sizeof text));
+        for (const char *const *mode = study_modes; *mode; mode++) {
+            int verdict = study_run_verdict(r, *mode);
+            fprintf(out, "<td class=\"%s\"><span aria-hidden=\"true\">%s</span> %s</td>", study_verdict_names[verdict],
+                    signs[verdict], study_verdict_names[verdict]);
         }
+        for (int p = 0; p < 2; p++)
+            fprintf(out, "<td class=\"n\">%s</td>", study_format("", record_seconds(r, phases[p]), text, sizeof text));
         fputs("</tr>\n", out);
     }
     close_table(out);
     fputs("</details>\n", out);
+    free(runs);
 }
 
 /* The spec's keys over all finished runs, each once, sorted; free the array. */

@@ -1,9 +1,10 @@
 /*
  * Building figures and writing them. The SVG of a figure is put together from its panels' (each also stands alone in
- * the page, where panels flow to the width there is); the PNG is one canvas, at twice the pixels for print.
+ * the page, where panels flow to the width there is); PNG and PDF are one canvas each, the PNG at twice the pixels.
  */
 #include "analysis/report/plot.h"
 
+#include "analysis/report/csv.h"
 #include "analysis/report/gnuplot.h"
 #include "analysis/report/plot_script.h"
 #include "engine/file.h"
@@ -105,26 +106,49 @@ static bool run_svg(const plot *p, char **documents, error *err) {
     return ok;
 }
 
-static bool run_png(const plot *p, const char *path, error *err) {
-    enum { SCALE = 2 };
+/* All panels on one canvas of the terminal that the script begins with; writes `path`. */
+static bool run_canvas(const plot *p, FILE *script, const char *path, error *err) {
     plot_frame frame = canvas_of(p);
-    char *png = NULL;
+    char *picture = NULL;
     size_t size;
-    FILE *script = tmpfile();
-    if (!script) return error_set(err, ERROR_RUN, "no room for a temporary file");
-    fprintf(script,
-            "set terminal pngcairo size %.0f,%.0f noenhanced background '#ffffff' font 'DejaVu Sans,%g' fontscale %d "
-            "linewidth %d pointscale %d\nset output\nset multiplot\n",
-            SCALE * frame.canvas_width, SCALE * frame.canvas_height, PLOT_FONT_SIZE * 0.75, SCALE, SCALE, SCALE);
+    fprintf(script, "set output\nset multiplot\n");
     for (size_t i = 0; i < p->count; i++) {
         frame.left = (double)(i % columns_of(p)) * p->width;
         frame.top = (double)(i / columns_of(p)) * p->height;
         plot_script_panel(script, &p->panels[i], frame);
     }
     fprintf(script, "unset multiplot\nset output\n");
-    bool ok = gnuplot_run(script, &png, &size, err) && file_write(path, png, size, err);
+    bool ok = gnuplot_run(script, &picture, &size, err) && file_write(path, picture, size, err);
+    free(picture);
+    return ok;
+}
+
+static bool run_png(const plot *p, const char *path, error *err) {
+    enum { SCALE = 2 };
+    plot_frame frame = canvas_of(p);
+    FILE *script = tmpfile();
+    if (!script) return error_set(err, ERROR_RUN, "no room for a temporary file");
+    fprintf(script,
+            "set terminal pngcairo size %.0f,%.0f noenhanced background '#ffffff' font 'DejaVu Sans,%g' fontscale %d "
+            "linewidth %d pointscale %d\n",
+            SCALE * frame.canvas_width, SCALE * frame.canvas_height, PLOT_FONT_SIZE * 0.75, SCALE, SCALE, SCALE);
+    bool ok = run_canvas(p, script, path, err);
     fclose(script);
-    free(png);
+    return ok;
+}
+
+/* A px is 1/96 inch, and the font 13 px as elsewhere; fonts are embedded, as journals want it. */
+static bool run_pdf(const plot *p, const char *path, error *err) {
+    plot_frame frame = canvas_of(p);
+    FILE *script = tmpfile();
+    if (!script) return error_set(err, ERROR_RUN, "no room for a temporary file");
+    fprintf(
+        script,
+        "set terminal pdfcairo size %.4fin,%.4fin noenhanced background '#ffffff' font 'DejaVu Sans,%g' fontscale 1 "
+        "linewidth 1 pointscale 1\n",
+        frame.canvas_width / 96, frame.canvas_height / 96, PLOT_FONT_SIZE * 0.75);
+    bool ok = run_canvas(p, script, path, err);
+    fclose(script);
     return ok;
 }
 
@@ -180,15 +204,6 @@ static bool write_svg(const plot *p, const char *documents, const char *path, er
 
 /* ---- numbers ---------------------------------------------------------------------------------------------------- */
 
-static void write_csv_text(FILE *out, const char *text) {
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"') fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
 static bool write_heat(const plot_panel *panel, const char *path, error *err) {
     file_writer w;
     if (!file_begin(&w, path, err)) return false;
@@ -206,9 +221,9 @@ static bool write_csv(const plot *p, const char *path, error *err) {
             const plot_line *line = &p->panels[i].lines[l];
             for (size_t k = 0; k < line->n; k++) {
                 if (!isfinite(line->y[k])) continue;
-                write_csv_text(w.stream, p->panels[i].title);
+                csv_text(w.stream, p->panels[i].title);
                 fputc(',', w.stream);
-                write_csv_text(w.stream, line->label);
+                csv_text(w.stream, line->label);
                 fprintf(w.stream, ",%.9g,%.9g,%.9g,%.9g\n", line->x[k], line->y[k], line->low[k], line->high[k]);
             }
         }
@@ -254,12 +269,13 @@ bool plot_draw_inline(const plot *p, char ***svgs, error *err) {
 }
 
 bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err) {
-    char path[4096], png[4096], *documents = NULL;
+    char path[4096], png[4096], pdf[4096], *documents = NULL;
     *svgs = NULL;
     snprintf(path, sizeof path, "%s/%s.svg", folder, p->name);
     snprintf(png, sizeof png, "%s/%s.png", folder, p->name);
+    snprintf(pdf, sizeof pdf, "%s/%s.pdf", folder, p->name);
     bool ok = run_svg(p, &documents, err) && write_svg(p, documents, path, err) && run_png(p, png, err) &&
-              write_numbers(p, folder, err) && take_panels(p, documents, svgs, err);
+              run_pdf(p, pdf, err) && write_numbers(p, folder, err) && take_panels(p, documents, svgs, err);
     free(documents);
     return ok || error_prefix(err, "figure %s", p->name);
 }

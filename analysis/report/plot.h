@@ -17,6 +17,8 @@ typedef enum plot_look {
     PLOT_REFERENCE, /* thin and grey: a bound, a chance level */
     PLOT_POINTS,    /* a cloud: marks and no line, one of ten colours by `style`; below 0 grey, for the rest */
     PLOT_BARS,      /* from the axis up */
+    PLOT_INTERVALS, /* marks with an interval as a bar, joined by a thin line unless `apart` */
+    PLOT_TILES,     /* squares side by side, healthy, warning or collapsed by `style` 1 … 3, unknown by 0 */
 } plot_look;
 
 typedef struct plot_line {
@@ -24,6 +26,7 @@ typedef struct plot_line {
     plot_look look;
     int style;
     double shade;       /* 0 … 1 */
+    bool apart;         /* x are names: nothing runs from one to the next */
     bool sparse;        /* a few marks along the line rather than one at each datum */
     size_t n;           /* data used of the room there is */
     double *x, *y;      /* (n); a NaN y leaves a gap */
@@ -39,6 +42,7 @@ typedef struct plot_panel {
     char title[200], x_label[120], y_label[120];
     bool bare;               /* no ticks and no grid: places have no meaning of their own, as on a map */
     bool x_log, y_log, zero; /* zero: the y axis starts at 0 when it is linear */
+    double y_low, y_high;    /* of a linear y axis: shown in any case, so that panels compare; both 0 for neither */
     double least_span;       /* of a linear y axis, in its unit; 0 for none */
     double y_floor;          /* of a logarithmic y axis: nothing below is shown; 0 for none */
     plot_tick *ticks;        /* of x; none: chosen */
@@ -71,8 +75,8 @@ void plot_put(plot_line *line, double x, double y, double low, double high); /* 
 void plot_free(plot *p);
 
 /*
- * Draws `folder`/name.svg, .png and .csv (a heat map's numbers: name-1.csv, …). *svgs becomes fresh memory of p->count
- * fresh strings, one panel's SVG element each, fit to stand in an HTML page.
+ * Draws `folder`/name.svg, .pdf, .png and .csv (a heat map's numbers: name-1.csv, …). *svgs becomes fresh memory of
+ * p->count fresh strings, one panel's SVG element each, fit to stand in an HTML page.
  */
 bool plot_draw(const plot *p, const char *folder, char ***svgs, error *err);
 

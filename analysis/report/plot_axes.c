@@ -98,7 +98,9 @@ plot_axis plot_axis_x(const plot_panel *panel) {
     plot_axis axis = {.log = panel->x_log, .low = INFINITY, .high = -INFINITY};
     for (size_t l = 0; l < panel->count; l++)
         for (size_t i = 0; i < panel->lines[l].n; i++) {
-            double half = panel->lines[l].look == PLOT_BARS ? 0.6 : 0; /* a bar is as wide as its place */
+            double half = panel->lines[l].look == PLOT_BARS    ? 0.6
+                          : panel->lines[l].look == PLOT_TILES ? 0.5
+                                                               : 0; /* it fills its place */
             stretch(&axis, panel->lines[l].x[i] - half);
             stretch(&axis, panel->lines[l].x[i] + half);
         }
@@ -134,6 +136,7 @@ plot_axis plot_axis_y(const plot_panel *panel) {
             stretch(&axis, panel->lines[l].low[i]);
             stretch(&axis, panel->lines[l].high[i]);
         }
+    if (panel->y_low < panel->y_high) stretch(&axis, panel->y_low), stretch(&axis, panel->y_high);
     if (axis.log && panel->y_floor > 0 && axis.high > panel->y_floor) axis.low = fmax(axis.low, panel->y_floor);
     double lacking = panel->least_span - (axis.high - axis.low);
     if (!axis.log && axis.low <= axis.high && lacking > 0) {

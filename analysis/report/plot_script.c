@@ -23,6 +23,7 @@ static const char *const dashes[STYLES] = {"solid", "(9,4)", "(2,3)", "(9,3,2,3)
 static const char *const cloud_colours[] = {"#4E79A7", "#F28E2B", "#D64550", "#59A14F", "#8C6BB1",
                                             "#9C755F", "#E377C2", "#17A2A2", "#B5A12C", "#2F4B7C"};
 static const int cloud_marks[] = {7, 5, 9, 13, 11, 7, 5, 9, 13, 11};
+static const char *const tile_colours[] = {"#C8C8C8", "#3C9D6B", "#E3B23C", "#C8401C"}; /* as on the page */
 enum { CLOUDS = sizeof cloud_marks / sizeof *cloud_marks };
 static const int marks[STYLES] = {7, 5, 9, 13, 6, 4, 8}; /* gnuplot's: disc, square, triangle, diamond; then hollow */
 static const char *const ink = "#222222", *const faint = "#666666";
@@ -42,7 +43,9 @@ static void colour_of(const plot_line *line, char out[8]) {
         snprintf(out, 8, "%s", line->style < 0 ? "#B4B4B4" : cloud_colours[line->style % CLOUDS]);
     else if (line->look == PLOT_BARS)
         snprintf(out, 8, "%s", cloud_colours[line->style % CLOUDS]);
-    else if (line->look == PLOT_NAMED)
+    else if (line->look == PLOT_TILES)
+        snprintf(out, 8, "%s", tile_colours[line->style & 3]);
+    else if (line->look == PLOT_NAMED || line->look == PLOT_INTERVALS)
         snprintf(out, 8, "%s", named_colours[line->style % STYLES]);
     else {
         double at = fmin(fmax(line->shade, 0), 1) * 0.93 * LAST;
@@ -151,7 +154,7 @@ static void put_marks(FILE *out, const plot_line *line, size_t index, const plot
 }
 
 static bool has_band(const plot_line *line) {
-    for (size_t i = 0; i < line->n; i++)
+    for (size_t i = 0; line->look < PLOT_INTERVALS && i < line->n; i++)
         if (isfinite(line->y[i]) && (line->low[i] < line->y[i] || line->high[i] > line->y[i])) return true;
     return false;
 }
@@ -183,6 +186,17 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
             }
             if (line->look == PLOT_POINTS) {
                 fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' pt %d ps 0.4", i, colour, mark_of(line));
+                continue;
+            }
+            if (line->look == PLOT_TILES) {
+                fprintf(out, "$d%zu u ($1-0.5):2:($1-0.5):($1+0.5):3:4 w boxxyerror fs solid 1 noborder lc rgb '%s'", i,
+                        colour);
+                continue;
+            }
+            if (line->look == PLOT_INTERVALS) {
+                fprintf(out, "$d%zu u 1:2:3:4 w yerrorbars lc rgb '%s' lw 1.75 pt %d ps 0.75", i, colour,
+                        mark_of(line));
+                if (!line->apart) fprintf(out, ", $d%zu u 1:2 w lines lc rgb '%s' lw 0.75", i, colour);
                 continue;
             }
             if (line->look == PLOT_BARS) {
@@ -248,7 +262,7 @@ static void put_labels(FILE *out, const plot_panel *panel, const layout *l, cons
         const plot_line *line = places[i].line;
         colour_of(line, colour);
         shorten(line->label, label_limit(&l->frame), label, sizeof label);
-        if (line->look != PLOT_POINTS && line->look != PLOT_BARS)
+        if (line->look < PLOT_POINTS)
             fprintf(
                 out,
                 "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lc rgb '%s' lw 2 dt %s\n",
@@ -257,7 +271,7 @@ static void put_labels(FILE *out, const plot_panel *panel, const layout *l, cons
         if (line->look != PLOT_REFERENCE)
             fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 0.75 lw 1.5 lc rgb '%s'\n",
                     screen_x(l, start + sample / 2), screen_y(l, places[i].y),
-                    line->look == PLOT_BARS ? 5 : mark_of(line), colour);
+                    line->look == PLOT_BARS || line->look == PLOT_TILES ? 5 : mark_of(line), colour);
         put_text(out, l, label, start + sample + 5, places[i].y, "left");
     }
 }
@@ -346,7 +360,7 @@ void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
     l.top = put_title(out, &l, panel->title, 6) + 15;
     l.bottom = frame.height - PLOT_FONT_SIZE * (panel->bare ? 2.2 : 4);
     plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);
-    plot_axis_thin(&y, l.bottom - l.top, 0.6 * PLOT_FONT_SIZE / 2);
+    if (!panel->y_tick_count) plot_axis_thin(&y, l.bottom - l.top, 0.6 * PLOT_FONT_SIZE / 2);
     put_margins(out, &l);
     fprintf(out, "set boxwidth 0.85 relative\nset border 3 lc rgb '%s' lw 1\n", faint);
     if (panel->y_tick_count || panel->bare)

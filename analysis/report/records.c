@@ -157,6 +157,11 @@ double record_metric(const record *r, const char *name) {
     return json_is_number(value) ? json_number_value(value) : (double)NAN;
 }
 
+double record_seconds(const record *r, const char *phase) {
+    const json_t *value = json_object_get(json_object_get(r->run, "seconds"), phase);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
 char *record_scalar(const json_t *value, char *out, size_t size) {
     if (json_is_string(value))
         snprintf(out, size, "%s", json_string_value(value));

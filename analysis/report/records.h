@@ -37,6 +37,9 @@ double record_metric(const record *r, const char *name);
  * Looks into swept values first, then the spec, then run.json itself. Returns `out`, "" when absent. */
 char *record_text(const record *r, const char *key, char *out, size_t size);
 
+/* What a phase ("train", "eval") took, all sittings; NaN when that is not known. */
+double record_seconds(const record *r, const char *phase);
+
 /* A JSON scalar as text: 64, 0.001, true, l2. Returns `out`. */
 char *record_scalar(const json_t *value, char *out, size_t size);
 

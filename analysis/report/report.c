@@ -3,6 +3,7 @@
  */
 #include "analysis/report/report.h"
 
+#include "analysis/report/export.h"
 #include "analysis/report/page.h"
 #include "analysis/report/plot_axes.h"
 #include "engine/file.h"
@@ -17,6 +18,8 @@ bool report_write(const char *dir, const char *html, void (*log)(void *context, 
                   error *err) {
     study s = {0};
     findings found = {0};
+    effects effects = {0};
+    advice next = {0};
     figures drawn = {0};
     file_writer page = {0};
     char folder[PATH_SIZE], path[PATH_SIZE + 16], *absolute = NULL;
@@ -26,9 +29,12 @@ bool report_write(const char *dir, const char *html, void (*log)(void *context, 
     snprintf(folder, sizeof folder, "%.*s", (int)length, dir);
     if (!study_read(&s, folder, err)) goto done;
     for (size_t i = 0; i < s.records.unreadable_count && log; i++) log(context, s.records.unreadable[i]);
-    if (!findings_make(&found, &s, err)) goto done;
+    if (!findings_make(&found, &s, err) || !effects_read(&effects, &s, err) || !advice_give(&next, &s, &effects, err))
+        goto done;
     snprintf(path, sizeof path, "%s/figures", folder);
-    if (!file_make_folders(path, err) || !figures_draw(&drawn, &s, path, log, context, err)) goto done;
+    if (!file_make_folders(path, err) || !figures_draw(&drawn, &s, &effects, path, log, context, err) ||
+        !export_numbers(&s, &effects, path, err))
+        goto done;
     absolute = html ? realpath(path, NULL) : NULL; /* a page elsewhere still finds the figures' files */
     if (html && !absolute) {
         error_set(err, ERROR_RUN, "%s: %s", path, strerror(errno));
@@ -36,10 +42,13 @@ bool report_write(const char *dir, const char *html, void (*log)(void *context, 
     }
     snprintf(path, sizeof path, "%s/index.html", folder);
     if (!file_begin(&page, html ? html : path, err)) goto done;
-    page_write(page.stream, &s, &found, &drawn, folder, html ? absolute : "figures");
+    page_parts parts = {&s, &effects, &next, &found, &drawn, folder, html ? absolute : "figures"};
+    page_write(page.stream, &parts);
     ok = file_commit(&page, err);
 done:
     figures_free(&drawn);
+    advice_free(&next);
+    effects_free(&effects);
     findings_free(&found);
     study_free(&s);
     free(absolute);

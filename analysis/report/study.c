@@ -1,7 +1,8 @@
 /*
  * Sorting runs into blocks, series and points. A block's axis is the swept key with the most distinct numeric values
  * (failing that, the most distinct values); the other swept keys that vary name the series. When nothing was declared
- * as swept, the resolved specs are compared instead, so a folder of single runs works as well.
+ * as swept, the resolved specs are compared instead, so a folder of single runs works as well. Keys that always moved
+ * together count as one.
  */
 #include "analysis/report/study.h"
 
@@ -11,12 +12,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Keys that repeat, place or pace a run rather than set what it does. */
-static bool key_ignored(const char *key) {
-    static const char *const suffixes[] = {".seed", ".path", ".threads", ".cache", NULL};
+/* Keys that repeat or pace a run rather than set what it does; where nothing was declared as swept, also those that
+ * only say where things are. */
+static bool key_ignored(const char *key, bool declared) {
+    static const char *const suffixes[] = {".seed", ".threads", ".cache", ".path", NULL};
     size_t length = strlen(key);
     for (const char *const *s = suffixes; *s; s++)
-        if (length >= strlen(*s) && strcmp(key + length - strlen(*s), *s) == 0) return true;
+        if (length >= strlen(*s) && strcmp(key + length - strlen(*s), *s) == 0)
+            return !declared || strcmp(*s, ".path") != 0;
     return false;
 }
 
@@ -33,12 +36,14 @@ static bool in_block(const record *r, const char *name) {
     return false;
 }
 
-/* ---- the axis of a block ---------------------------------------------------------------------------------------- */
+/* ---- what varies in a block ------------------------------------------------------------------------------------- */
 
+enum { MOST_KEYS = 32, VALUE_SIZE = 64 };
+
+/* A key that varies, and which of its values, numbered as they appear, each member has. */
 typedef struct varied {
-    char key[96];
-    size_t values; /* distinct ones */
-    bool numeric;
+    study_key key;
+    size_t *value; /* (members) */
 } varied;
 
 static bool is_number(const char *text, double *value) {
@@ -47,44 +52,114 @@ static bool is_number(const char *text, double *value) {
     return end != text && *end == 0 && isfinite(*value);
 }
 
-static varied measure_key(const record **members, size_t count, const char *key) {
-    varied v = {.numeric = true};
-    char a[64], b[64];
+/* False when out of memory. */
+static bool measure_key(varied *v, const record **members, size_t count, const char *key) {
+    char(*seen)[VALUE_SIZE] = malloc(count * sizeof *seen), text[VALUE_SIZE];
     double x;
-    snprintf(v.key, sizeof v.key, "%s", key);
-    for (size_t i = 0; i < count; i++) {
-        bool seen = false;
-        record_text(members[i], key, a, sizeof a);
-        for (size_t j = 0; j < i && !seen; j++) seen = strcmp(a, record_text(members[j], key, b, sizeof b)) == 0;
-        v.values += !seen;
-        v.numeric = v.numeric && is_number(a, &x);
+    *v = (varied){.key.numeric = true, .value = malloc(count * sizeof *v->value)};
+    snprintf(v->key.key, sizeof v->key.key, "%s", key);
+    for (size_t i = 0; seen && v->value && i < count; i++) {
+        size_t at = 0;
+        record_text(members[i], key, text, sizeof text);
+        while (at < v->key.values && strcmp(seen[at], text) != 0) at++;
+        if (at == v->key.values) memcpy(seen[v->key.values++], text, sizeof text);
+        v->value[i] = at;
+        v->key.numeric = v->key.numeric && is_number(text, &x);
     }
-    return v;
+    bool done = seen && v->value;
+    free(seen);
+    return done;
 }
 
 static int by_interest(const void *pa, const void *pb) {
-    const varied *a = pa, *b = pb;
+    const study_key *a = &((const varied *)pa)->key, *b = &((const varied *)pb)->key;
     if (a->numeric != b->numeric) return a->numeric ? -1 : 1;
     if (a->values != b->values) return a->values > b->values ? -1 : 1;
     return strcmp(a->key, b->key);
 }
 
-/* The keys of `part` ("swept" or "spec") that vary among the members, the axis first. */
-static size_t find_varied(const record **members, size_t count, const char *part, varied *out, size_t capacity) {
+static double number_of(const record *r, const char *key) {
+    char text[VALUE_SIZE];
+    return strtod(record_text(r, key, text, sizeof text), NULL);
+}
+
+/* Whether two keys change at the same runs. Where no two runs share a value, as in a random search, all keys do: there
+ * one must rise or fall with the other. */
+static bool move_together(const record **members, size_t count, const varied *a, const varied *b) {
+    bool rises = true, falls = true;
+    if (memcmp(a->value, b->value, count * sizeof *a->value) != 0) return false;
+    if (a->key.values < count || !a->key.numeric || !b->key.numeric) return true;
+    for (size_t i = 0; i < count && (rises || falls); i++)
+        for (size_t j = 0; j < i; j++) {
+            double x = number_of(members[i], a->key.key) - number_of(members[j], a->key.key);
+            double y = number_of(members[i], b->key.key) - number_of(members[j], b->key.key);
+            rises = rises && (x > 0) == (y > 0);
+            falls = falls && (x > 0) == (y < 0);
+        }
+    return rises || falls;
+}
+
+/* Keys that move together are one: the first keeps the names of the others. */
+static size_t merge_aliases(const record **members, varied *keys, size_t found, size_t count) {
+    size_t kept = 0;
+    for (size_t k = 0; k < found; k++) {
+        size_t like = 0;
+        while (like < kept && !move_together(members, count, &keys[like], &keys[k])) like++;
+        if (like == kept) {
+            keys[kept++] = keys[k];
+            continue;
+        }
+        size_t used = strlen(keys[like].key.with);
+        snprintf(keys[like].key.with + used, sizeof keys[like].key.with - used, "%s%s", used ? ", " : "",
+                 keys[k].key.key);
+        free(keys[k].value);
+    }
+    return kept;
+}
+
+/* The keys of `part` ("swept" or "spec") that vary among the members, the axis first; SIZE_MAX when out of memory. */
+static size_t find_varied(const record **members, size_t count, const char *part, varied keys[MOST_KEYS]) {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         const char *key;
         json_t *value;
         json_object_foreach(json_object_get(members[i]->run, part), key, value) {
-            bool known = key_ignored(key);
-            for (size_t k = 0; k < found && !known; k++) known = strcmp(out[k].key, key) == 0;
-            if (known || found == capacity) continue;
-            varied v = measure_key(members, count, key);
-            if (v.values > 1) out[found++] = v;
+            bool known = key_ignored(key, strcmp(part, "swept") == 0) || found == MOST_KEYS;
+            for (size_t k = 0; k < found && !known; k++) known = strcmp(keys[k].key.key, key) == 0;
+            if (known) continue;
+            varied v;
+            bool measured = measure_key(&v, members, count, key);
+            if (measured && v.key.values > 1)
+                keys[found++] = v;
+            else
+                free(v.value);
+            if (measured) continue;
+            for (size_t k = 0; k < found; k++) free(keys[k].value);
+            return SIZE_MAX;
         }
     }
-    qsort(out, found, sizeof *out, by_interest);
-    return found;
+    if (found) qsort(keys, found, sizeof *keys, by_interest);
+    return merge_aliases(members, keys, found, count);
+}
+
+/* Distinct combinations of the values of keys[from …]. */
+static size_t combinations(const varied *keys, size_t from, size_t to, size_t count) {
+    size_t distinct = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool seen = false;
+        for (size_t j = 0; j < i && !seen; j++) {
+            seen = true;
+            for (size_t k = from; k < to && seen; k++) seen = keys[k].value[i] == keys[k].value[j];
+        }
+        distinct += !seen;
+    }
+    return distinct;
+}
+
+/* A sweep that stopped early still fills most of a grid; a random search fills next to nothing of one. */
+static bool is_scattered(const varied *keys, size_t varying, size_t count) {
+    size_t others = combinations(keys, 1, varying, count);
+    return others > 6 && 3 * combinations(keys, 0, varying, count) < keys[0].key.values * others;
 }
 
 /* ---- filling ---------------------------------------------------------------------------------------------------- */
@@ -141,45 +216,87 @@ static void name_block(study_block *b, const char *name, const record **members,
     }
 }
 
-enum { MOST_KEYS = 32 };
+static void set_axis(study_block *b, const study_key *key) {
+    const char *dot = strchr(key->key, '.');
+    bool of_method = strncmp(key->key, "method.", 7) == 0;
+    snprintf(b->axis, sizeof b->axis, "%s", key->key);
+    snprintf(b->axis_name, sizeof b->axis_name, "%s", of_method && dot ? dot + 1 : key->key);
+    b->numeric = key->numeric;
+}
 
-static bool fill_block(study_block *b, const char *name, const record **members, size_t count, error *err) {
+/* "method.beta = 1, optimizer.lr = 0.001": the values of a run's keys from the `first` on. */
+static void name_values(const study_block *b, const record *r, size_t first, char *out, size_t size) {
+    char value[VALUE_SIZE];
+    *out = 0;
+    for (size_t k = first; k < b->key_count; k++) {
+        size_t used = strlen(out);
+        snprintf(out + used, size - used, "%s%s = %s", k > first ? ", " : "", b->keys[k].key,
+                 record_text(r, b->keys[k].key, value, sizeof value));
+    }
+}
+
+static int by_worth(const void *a, const void *b) {
+    double x = ((const study_point *)a)->x, y = ((const study_point *)b)->x;
+    return (x < y) - (x > y);
+}
+
+/* Settings without an axis stand in order of what they are ranked by, those without it last. */
+static void rank_points(study_series *s, const char *primary) {
+    for (size_t p = 0; p < s->count; p++) {
+        double mean = study_measure(&s->points[p], primary).mean;
+        s->points[p].x = isnan(mean) ? -INFINITY : mean;
+    }
+    qsort(s->points, s->count, sizeof *s->points, by_worth);
+    for (size_t p = 0; p < s->count; p++) s->points[p].x = (double)p;
+}
+
+static bool keep_keys(study_block *b, varied *keys, size_t varying) {
+    b->keys = calloc(varying + 1, sizeof *b->keys);
+    for (size_t k = 0; k < varying; k++) {
+        if (b->keys) b->keys[b->key_count++] = keys[k].key;
+        free(keys[k].value);
+    }
+    return b->keys != NULL;
+}
+
+static bool add_run(study_block *b, const record *r) {
+    char label[160] = "", series[160] = "";
+    double x = 0;
+    if (b->scattered)
+        name_values(b, r, 0, label, sizeof label);
+    else if (*b->axis)
+        record_text(r, b->axis, label, VALUE_SIZE);
+    else
+        snprintf(label, sizeof label, "%s", r->method);
+    if (b->numeric) is_number(label, &x);
+    if (!b->scattered) name_values(b, r, 1, series, sizeof series);
+    return block_add(b, r, series, label, x);
+}
+
+static bool fill_block(study_block *b, const char *name, const record **members, size_t count, const char *primary,
+                       error *err) {
     varied keys[MOST_KEYS] = {0};
-    size_t varying = find_varied(members, count, "swept", keys, MOST_KEYS);
+    size_t varying = find_varied(members, count, "swept", keys);
     if (!varying && !json_object_size(json_object_get(members[0]->run, "swept")))
-        varying = find_varied(members, count, "spec", keys, MOST_KEYS);
+        varying = find_varied(members, count, "spec", keys);
     name_block(b, name, members, count);
-    if (varying) {
-        const char *dot = strchr(keys[0].key, '.');
-        bool of_method = strncmp(keys[0].key, "method.", 7) == 0;
-        snprintf(b->axis, sizeof b->axis, "%s", keys[0].key);
-        snprintf(b->axis_name, sizeof b->axis_name, "%s", of_method && dot ? dot + 1 : keys[0].key);
-        b->numeric = keys[0].numeric;
-    }
+    if (varying == SIZE_MAX) return error_memory(err, count * sizeof *members, "the runs' order");
+    b->scattered = varying > 1 && is_scattered(keys, varying, count);
+    if (varying && !b->scattered) set_axis(b, &keys[0].key);
+    if (!keep_keys(b, keys, varying)) return error_memory(err, count * sizeof *members, "the runs' order");
+    for (size_t i = 0; i < count; i++)
+        if (!add_run(b, members[i])) return error_memory(err, count * sizeof *b->series, "the runs' order");
     double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < count; i++) {
-        char label[64] = "", series[160] = "", value[64];
-        double x = 0;
-        if (varying)
-            record_text(members[i], b->axis, label, sizeof label);
-        else
-            snprintf(label, sizeof label, "%s", members[i]->method);
-        if (b->numeric) is_number(label, &x);
-        low = fmin(low, x), high = fmax(high, x);
-        for (size_t k = 1; k < varying; k++) {
-            size_t used = strlen(series);
-            snprintf(series + used, sizeof series - used, "%s%s = %s", k > 1 ? ", " : "", keys[k].key,
-                     record_text(members[i], keys[k].key, value, sizeof value));
-        }
-        if (!block_add(b, members[i], series, label, x))
-            return error_memory(err, count * sizeof *b->series, "the runs' order");
-    }
-    b->log = b->numeric && low > 0 && high >= 8 * low;
     qsort(b->series, b->count, sizeof *b->series, by_label);
     for (size_t s = 0; s < b->count; s++) {
-        for (size_t p = 0; !b->numeric && p < b->series[s].count; p++) b->series[s].points[p].x = (double)p;
+        for (size_t p = 0; p < b->series[s].count; p++) {
+            if (!b->numeric) b->series[s].points[p].x = (double)p;
+            low = fmin(low, b->series[s].points[p].x), high = fmax(high, b->series[s].points[p].x);
+        }
         qsort(b->series[s].points, b->series[s].count, sizeof(study_point), by_x);
+        if (b->scattered) rank_points(&b->series[s], primary);
     }
+    b->log = b->numeric && low > 0 && high >= 8 * low;
     return true;
 }
 
@@ -229,7 +346,7 @@ bool study_read(study *s, const char *folder, error *err) {
             if (r->finished && in_block(r, names[b])) members[found++] = r;
         }
         if (!found) continue;
-        if (!fill_block(&s->blocks[s->count++], names[b], members, found, err)) goto done;
+        if (!fill_block(&s->blocks[s->count++], names[b], members, found, study_primary(&s->records), err)) goto done;
     }
     s->seeds_min = SIZE_MAX;
     for (size_t i = 0; i < s->records.count; i++) s->finished += s->records.items[i].finished;
@@ -255,6 +372,7 @@ void study_free(study *s) {
             free(s->blocks[b].series[k].points);
         }
         free(s->blocks[b].series);
+        free(s->blocks[b].keys);
     }
     free(s->blocks);
     free(s->name);

@@ -2,7 +2,7 @@
  * What a set of runs varies, found from the records themselves: blocks (the sub-sweeps of a results folder), in each
  * block one axis (the swept key the figures run along), series (every combination of the other swept keys) and points
  * (one setting, with its repetitions over seeds). Nothing is wired to a key's name except that a key ending in ".seed"
- * is a repetition and not a setting.
+ * is a repetition and not a setting. Settings that fill no grid, as a random search leaves them, are one series.
  */
 #ifndef MEWS_STUDY_H
 #define MEWS_STUDY_H
@@ -11,7 +11,7 @@
 
 typedef struct study_point {
     double x;               /* the axis value; its rank among the values when they are not numbers */
-    char label[64];         /* the axis value as text */
+    char label[160];        /* the axis value as text; where settings are scattered, all values */
     const record **records; /* finished runs, one a seed (count) */
     size_t count;
 } study_point;
@@ -22,6 +22,13 @@ typedef struct study_series {
     size_t count;
 } study_series;
 
+/* A swept key that varies, and those that say the same because they always moved together with it ("a, b"). */
+typedef struct study_key {
+    char key[96], with[160];
+    size_t values; /* distinct ones */
+    bool numeric;
+} study_key;
+
 typedef struct study_block {
     char name[96];      /* as in the runs, or made from the method */
     char slug[96];      /* the name as part of a file's name */
@@ -29,6 +36,9 @@ typedef struct study_block {
     char axis_name[96]; /* short: "codes" */
     char methods[96];   /* the runs' methods, comma-separated */
     bool numeric, log;  /* axis values are numbers; positive ones spread over a factor of 8 or more */
+    bool scattered;     /* settings fill no grid (drawn at random): one series without an axis, the best first */
+    study_key *keys;    /* what varies but seeds, the axis first */
+    size_t key_count;
     study_series *series;
     size_t count;
 } study_block;
@@ -52,6 +62,12 @@ typedef struct study_figure {
 } study_figure;
 study_figure study_measure(const study_point *p, const char *metric);
 
+/* The finished runs, setting by setting, each once; free the array only. NULL when out of memory. */
+const record **study_runs(const study *s, size_t *count);
+
+/* The metric that runs are ranked by: linear accuracy, or the next best thing that any of them has. */
+const char *study_primary(const records *all);
+
 /* The names of all final figures, the field's usual order first, then the rest by name; free the array only. */
 const char **study_metrics(const study *s, size_t *count);
 
@@ -67,6 +83,7 @@ char *study_setting(const study_block *b, const study_point *p, char *out, size_
 /* How many of a point's runs got each verdict on a mode ("dimensional"), and the worst that a majority reaches. */
 enum { STUDY_UNKNOWN, STUDY_HEALTHY, STUDY_WARNING, STUDY_COLLAPSED, STUDY_VERDICTS };
 int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VERDICTS]);
+int study_run_verdict(const record *r, const char *mode); /* of one run */
 extern const char *const study_verdict_names[STUDY_VERDICTS];
 extern const char *const study_modes[5]; /* NULL-terminated */
 

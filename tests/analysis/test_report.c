@@ -203,6 +203,10 @@ static void assert_figure(const char *name) {
     char *png = read_text(path);
     ck_assert_mem_eq(png, "\x89PNG", 4);
     free(png);
+    snprintf(path, sizeof path, "%s/figures/%s.pdf", sweep, name);
+    char *pdf = read_text(path);
+    ck_assert_mem_eq(pdf, "%PDF", 4);
+    free(pdf);
 }
 
 static void assert_says(const char *text, const char *words) {
@@ -235,11 +239,49 @@ END_TEST
 START_TEST(test_every_figure_is_drawn_and_well_formed) {
     static const char *const stems[] = {"quality", "spectra", "usage", "heatmaps", "loss"};
     assert_figure("rank");
+    assert_figure("cost");
+    assert_figure("verdicts");
+    assert_figure("effects-s-b-----d-x--1-id-");
     for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
         char name[128];
         snprintf(name, sizeof name, "%s-s-b-----d-x--1-id-", stems[i]);
         assert_figure(name);
     }
+}
+END_TEST
+
+START_TEST(test_the_page_says_what_each_key_did_and_what_to_run_next) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    assert_says(page, "<code>method.codes</code>, 3 values: 4, 16, 64. 6 runs of 3 settings, 2 seeds.");
+    assert_says(page, "method.codes matters for linear accuracy (p &lt; 0.001)");
+    assert_says(page, "<b>0.701</b>");
+    assert_says(page, "run-failed failed: step 7: the loss is &lt;NaN&gt;");
+    assert_says(page, "method.codes is best at the upper end of what was tried, 64");
+    assert_says(page, "1 of 3 settings collapsed in some mode. The nearest that did not: for 4 codes it has "
+                      "method.codes = 16.");
+    assert_says(page, "Every run with its verdicts (6)");
+    free(page);
+}
+END_TEST
+
+START_TEST(test_the_numbers_stand_beside_the_figures_as_csv) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/figures/runs.csv", sweep);
+    char *text = read_text(path);
+    ck_assert_ptr_eq(strstr(text, "number,run,method,method.codes,train.seed,\"linear\","), text);
+    assert_says(text, "\n1,\"run-codes=4-seed=0\",\"falcon\",\"4\",\"0\",0.5,");
+    assert_says(text, ",healthy,collapsed,healthy,unknown,10,1\n");
+    free(text);
+    snprintf(path, sizeof path, "%s/figures/effects.csv", sweep);
+    text = read_text(path);
+    assert_says(text, ",\"method.codes\",\"linear\",\"64\",0.701,0.2,0.2,0.2,0,0,\"over 2 seeds\"\n");
+    free(text);
+    snprintf(path, sizeof path, "%s/figures/settings.csv", sweep);
+    text = read_text(path);
+    assert_says(text, ",\"\",\"4 codes\",\"linear\",2,0.501,");
+    free(text);
 }
 END_TEST
 
@@ -345,6 +387,8 @@ Suite *suite_report(void) {
     tcase_add_unchecked_fixture(page, make_report, remove_sweep);
     tcase_add_test(page, test_a_sweep_becomes_a_page_that_says_what_was_found);
     tcase_add_test(page, test_every_figure_is_drawn_and_well_formed);
+    tcase_add_test(page, test_the_page_says_what_each_key_did_and_what_to_run_next);
+    tcase_add_test(page, test_the_numbers_stand_beside_the_figures_as_csv);
     tcase_add_test(page, test_hostile_names_stay_text_and_failed_runs_are_listed);
     suite_add_tcase(s, page);
     tcase_set_timeout(t, 120);

@@ -49,6 +49,24 @@ START_TEST(test_students_tail_agrees_with_scipy) {
 }
 END_TEST
 
+START_TEST(test_fishers_tail_agrees_with_scipy) {
+    static const int degrees[][2] = {{1, 1}, {1, 4}, {2, 2}, {4, 8}, {9, 60}, {3, 500}};
+    size_t n;
+    double *f = values("fisher.f", &n);
+    for (size_t d = 0; d < 6; d++) {
+        char name[32];
+        snprintf(name, sizeof name, "fisher.%d.%d", degrees[d][0], degrees[d][1]);
+        double *want = values(name, NULL);
+        for (size_t i = 0; i < n; i++) {
+            double p = statistics_f_p(f[i], degrees[d][0], degrees[d][1]);
+            ck_assert_msg(fabs(p - want[i]) <= 1e-9 * want[i] + 1e-300, "%s at %g: %g, expected %g", name, f[i], p,
+                          want[i]);
+        }
+    }
+    ck_assert(isnan(statistics_f_p((double)NAN, 2, 2)) && statistics_f_p(INFINITY, 2, 2) == 0);
+}
+END_TEST
+
 START_TEST(test_holm_agrees_with_sorting_and_passes_over_what_was_not_tested) {
     size_t n;
     double *p = values("holm.p", &n), *want = values("holm.expected", NULL), with_gap[8];
@@ -67,6 +85,32 @@ START_TEST(test_holm_agrees_with_sorting_and_passes_over_what_was_not_tested) {
 }
 END_TEST
 
+START_TEST(test_analyses_of_variance_agree_with_scipy) {
+    double *table = values("blocks.table", NULL), *want = values("blocks.expected", NULL);
+    variance v = statistics_blocks(table, 4, 3);
+    assert_near(v.error, want[0], 1e-12, "error of blocks");
+    ck_assert(v.degrees == want[1]);
+    assert_near(v.p, want[2], 1e-12, "p of blocks");
+    double *x = values("groups", NULL);
+    want = values("groups.expected", NULL);
+    size_t group[15];
+    for (size_t i = 0; i < 15; i++) group[i] = (i >= 5) + (i >= 8);
+    v = statistics_groups(x, group, 15, 3);
+    assert_near(v.error, want[0], 1e-12, "error of groups");
+    ck_assert(v.degrees == want[1]);
+    assert_near(v.p, want[2], 1e-12, "p of groups");
+}
+END_TEST
+
+START_TEST(test_blocks_of_two_columns_are_the_paired_test) {
+    const double a[4] = {0.1, 0.5, 0.2, 0.9}, b[4] = {0.3, 0.6, 0.1, 1.4};
+    double table[8];
+    for (int i = 0; i < 4; i++) table[2 * i] = a[i], table[2 * i + 1] = b[i];
+    assert_near(statistics_blocks(table, 4, 2).p, statistics_paired_p(a, b, 4), 1e-12, "p");
+    ck_assert(isnan(statistics_blocks(table, 1, 4).p) && isnan(statistics_blocks(table, 1, 4).error));
+}
+END_TEST
+
 START_TEST(test_what_one_run_cannot_tell_is_no_number) {
     double a[] = {1, 2}, b[] = {3, 4};
     ck_assert(isnan(statistics_paired_p(a, b, 1)) && isnan(statistics_sd(a, 1)) && isnan(statistics_mean(a, 0)));
@@ -79,7 +123,10 @@ Suite *suite_statistics(void) {
     TCase *tests = tcase_create("statistics");
     tcase_add_test(tests, test_paired_tests_agree_with_scipy);
     tcase_add_test(tests, test_students_tail_agrees_with_scipy);
+    tcase_add_test(tests, test_fishers_tail_agrees_with_scipy);
     tcase_add_test(tests, test_holm_agrees_with_sorting_and_passes_over_what_was_not_tested);
+    tcase_add_test(tests, test_analyses_of_variance_agree_with_scipy);
+    tcase_add_test(tests, test_blocks_of_two_columns_are_the_paired_test);
     tcase_add_test(tests, test_what_one_run_cannot_tell_is_no_number);
     suite_add_tcase(suite, tests);
     return suite;

@@ -107,6 +107,34 @@ START_TEST(test_a_run_is_worked_on_by_one_process_at_a_time) {
 }
 END_TEST
 
+START_TEST(test_a_runs_own_spec_finds_it_again_under_its_longer_id) {
+    char path[1200];
+    spec_file file;
+    run r = opened(), again;
+    snprintf(path, sizeof path, "%s/spec.yaml", r.folder);
+    sweep_free(&plans);
+    ck_assert_msg(spec_file_read(&file, path, &err) && sweep_expand(&plans, &file, &err), "%s", err.text);
+    spec_file_free(&file);
+    ck_assert_uint_eq(plans.runs[0].swept_count, 0);
+    run_close(&r);
+    again = opened();
+    ck_assert_str_eq(again.folder, r.folder);
+    ck_assert_str_eq(again.id, r.id);
+    json_t *record = record_on_disk(&again); /* the report sorts runs by it */
+    ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(record, "swept"), "train.seed")), 3);
+    json_decref(record);
+    run_close(&again);
+    plan_of("train: {seed: 3, epochs: 7}\n"); /* another training is another run */
+    again = opened();
+    ck_assert_str_ne(again.folder, r.folder);
+    run_close(&again);
+    plan_of("sweeps: {other: {train: {seed: 3}}}\n"); /* and so is one of another block */
+    again = opened();
+    ck_assert_str_ne(again.folder, r.folder);
+    run_close(&again);
+}
+END_TEST
+
 START_TEST(test_a_runs_life_shows_in_its_status) {
     ck_assert_int_eq(peeked(), RUN_NEW);
     run r = opened();
@@ -238,6 +266,7 @@ Suite *suite_run(void) {
     tcase_add_test(tests, test_a_new_run_is_recorded_before_it_starts);
     tcase_add_test(tests, test_the_resolved_spec_in_the_folder_is_the_plans);
     tcase_add_test(tests, test_a_run_is_worked_on_by_one_process_at_a_time);
+    tcase_add_test(tests, test_a_runs_own_spec_finds_it_again_under_its_longer_id);
     tcase_add_test(tests, test_a_runs_life_shows_in_its_status);
     tcase_add_test(tests, test_a_changed_eval_asks_for_measuring_again_and_not_for_training);
     tcase_add_test(tests, test_seconds_of_earlier_sittings_are_kept);

@@ -170,7 +170,8 @@ const command command_sweep = {
     .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
     .summary = "every run of a spec's `sweep:`; finished runs are skipped",
     .details =
-        "Runs that fail are noted and the rest goes on; the exit code is 1 then. Stopped with Ctrl-C, a sweep goes\n"
+        "Runs that fail are noted and the rest goes on; the exit code is 1 then. What another process works on is waited\n"
+        "for, so a spec may be swept by several at once. Stopped with Ctrl-C, a sweep goes\n"
         "on where it was when the same command is given again. When the spec has changed since, it says what has.\n",
     .run = run_sweep,
 };

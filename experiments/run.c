@@ -174,9 +174,22 @@ static bool take_lock(run *r, error *err) {
     run_path(r, "lock", path, sizeof path);
     r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (r->lock < 0) return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-    if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return true;
-    if (errno == EWOULDBLOCK) return error_set(err, ERROR_RUN, "%s is being worked on by another process", r->folder);
+    for (int attempt = 0; attempt < 20; attempt++) { /* someone who only looks holds it for a moment */
+        if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) break;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    if (errno == EWOULDBLOCK) return error_set(err, ERROR_RUN, "%s " RUN_HELD, r->folder);
     return error_set(err, ERROR_RUN, "cannot lock %s: %s", path, strerror(errno));
+}
+
+bool run_is_held(const char *folder) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/lock", folder);
+    int lock = open(path, O_RDONLY | O_CLOEXEC);
+    bool held = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (lock >= 0) close(lock); /* which gives back what was taken for a moment */
+    return held;
 }
 
 /* log.txt grows over all sittings of a run. */

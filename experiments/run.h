@@ -34,6 +34,12 @@ typedef struct run {
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
               error *err);
 
+/* Part of the error's text when another process holds a run. */
+#define RUN_HELD "is being worked on by another process"
+
+/* Whether another process works on the run in `folder` right now; false when nothing is there. */
+bool run_is_held(const char *folder);
+
 /* Opens the directory of a run that exists, by its path. */
 bool run_open_folder(run *r, const char *folder, error *err);
 

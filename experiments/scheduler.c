@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-typedef enum fate { WAITING, RUNNING, DONE, FAILED, STOPPED } fate;
+typedef enum fate { WAITING, RUNNING, ELSEWHERE, DONE, FAILED, STOPPED } fate; /* elsewhere: by another process */
 
 /* One run under way. */
 typedef struct job {
@@ -43,7 +43,7 @@ typedef struct scheduler {
     size_t next;                      /* first run not looked at yet */
     double work_done, seconds_done;   /* of the runs done: what an image costs */
     double eval_seconds, evaluations; /* of the runs done in this sitting */
-    double said;                      /* when the last plain line was printed */
+    double said, looked; /* when the last plain line was printed, and other processes' runs were last looked at */
     bool stopping;
     schedule_outcome *outcome;
 } scheduler;
@@ -134,6 +134,54 @@ static void on_line(void *context, const char *text) {
     json_decref(event);
 }
 
+/* ---- Runs that another process works on ---- */
+
+/* Two sweeps of one spec share its runs: each leaves the other's alone, and takes up those that it left unfinished. */
+static void leave_to_others(scheduler *s, size_t run) {
+    char label[RUN_ID_SIZE];
+    s->fates[run] = ELSEWHERE;
+    terminal_line(s->terminal, "[%zu/%zu] %s: another process works on it; it is waited for", run + 1,
+                  s->queue->sweep.count, queue_label(&s->queue->items[run], label));
+}
+
+/* Whether there is still something to do for a run that waited: another process may have finished it, or be at it. */
+static bool is_ours(scheduler *s, size_t run) {
+    const queue_item *item = &s->queue->items[run];
+    char label[RUN_ID_SIZE];
+    struct run now = {0};
+    error ignored = {0}; /* the run itself will tell */
+    if (run_is_held(item->folder)) {
+        leave_to_others(s, run);
+        return false;
+    }
+    bool seen = run_peek(&now, s->plan->results, item->plan, item->checksum, &ignored);
+    bool finished = seen && now.status == RUN_FINISHED;
+    if (seen) run_close(&now);
+    if (!finished) return true;
+    s->fates[run] = DONE;
+    s->outcome->found++;
+    terminal_line(s->terminal, "[%zu/%zu] %s: finished by another process", run + 1, s->queue->sweep.count,
+                  queue_label(item, label));
+    return false;
+}
+
+/* Once a second: runs that nobody works on any more wait for us again. Returns how many are still elsewhere. */
+static size_t look_elsewhere(scheduler *s) {
+    double now = clock_seconds();
+    bool look = now - s->looked >= 1;
+    size_t elsewhere = 0;
+    if (look) s->looked = now;
+    for (size_t i = 0; i < s->queue->sweep.count; i++) {
+        if (s->fates[i] != ELSEWHERE) continue;
+        if (look && !run_is_held(s->queue->items[i].folder)) {
+            s->fates[i] = WAITING;
+            if (i < s->next) s->next = i;
+        }
+        elsewhere++;
+    }
+    return elsewhere;
+}
+
 /* ---- Starting and ending runs ---- */
 
 int schedule_threads(const spec *s, int jobs) {
@@ -205,6 +253,8 @@ static void finish(scheduler *s, job *j) {
     } else if (code == EXIT_INTERRUPTED || (s->stopping && !j->ended)) {
         s->fates[j->run] = STOPPED;
         s->stopping = true;
+    } else if (strstr(j->reason, RUN_HELD)) { /* taken in the moment before ours began */
+        leave_to_others(s, j->run);
     } else {
         s->fates[j->run] = FAILED;
         s->outcome->failed++;
@@ -254,9 +304,10 @@ static void show(scheduler *s) {
 /* Gives every idle job the next run that waits. */
 static bool fill_jobs(scheduler *s, error *err) {
     for (int i = 0; i < s->plan->jobs; i++) {
-        while (s->next < s->queue->sweep.count && s->fates[s->next] != WAITING) s->next++;
+        if (s->jobs[i].child.pid) continue;
+        while (s->next < s->queue->sweep.count && (s->fates[s->next] != WAITING || !is_ours(s, s->next))) s->next++;
         if (s->next == s->queue->sweep.count) break;
-        if (!s->jobs[i].child.pid && !start(s, &s->jobs[i], s->next, err)) return false;
+        if (!start(s, &s->jobs[i], s->next, err)) return false;
     }
     return true;
 }
@@ -308,6 +359,8 @@ bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_ou
         if (*plan->interrupted && !s.stopping) stop_jobs(&s);
         if (!s.stopping && !fill_jobs(&s, err)) stop_jobs(&s);
         running = attend(&s);
+        size_t elsewhere = s.stopping ? 0 : look_elsewhere(&s);
+        if (!running) running = elsewhere > 0;
         for (size_t i = s.next; !s.stopping && !running && i < q->sweep.count; i++) running = s.fates[i] == WAITING;
         show(&s);
     }

@@ -2,10 +2,11 @@
 #include "engine/file.h"
 #include "experiments/filter.h"
 #include "experiments/store.h"
+#include "tests/experiments/index_dump.h"
 #include "tests/experiments/program.h"
 
+#include <pty.h>
 #include <signal.h>
-#include <sqlite3.h>
 
 static void write_file(const char *name, const char *text) {
     char path[256], *slash;
@@ -42,35 +43,10 @@ static void note(int i) {
     ck_assert_msg(store_note_run(path, true, &err), "%s", err.text);
 }
 
-/* Every row of every table, as text. */
 static char *dump(void) {
-    static const char *const queries[] = {"SELECT * FROM runs ORDER BY 1", "SELECT * FROM settings ORDER BY 1, 2",
-                                          "SELECT * FROM figures ORDER BY 1, 2"};
-    char path[128], *text = NULL;
-    size_t size;
-    sqlite3 *db;
+    char path[128];
     snprintf(path, sizeof path, "%s/runs.db", results());
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
-    FILE *out = open_memstream(&text, &size);
-    for (int q = 0; q < 3; q++) {
-        sqlite3_stmt *query;
-        ck_assert_int_eq(sqlite3_prepare_v2(db, queries[q], -1, &query, NULL), SQLITE_OK);
-        while (sqlite3_step(query) == SQLITE_ROW) {
-            for (int c = 0; c < sqlite3_column_count(query); c++)
-                fprintf(out, "%s|", sqlite3_column_text(query, c) ? (const char *)sqlite3_column_text(query, c) : "");
-            putc('\n', out);
-        }
-        sqlite3_finalize(query);
-    }
-    fclose(out);
-    sqlite3_close(db);
-    return text;
-}
-
-static size_t lines_with(const char *text, const char *word) {
-    size_t n = 0;
-    for (; (text = strstr(text, word)); text++) n++;
-    return n;
+    return index_dump(path);
 }
 
 static void index_equals_a_rebuilt_one(size_t runs) {
@@ -292,6 +268,47 @@ START_TEST(test_removing_needs_a_yes_and_takes_the_run_out_of_the_index) {
 }
 END_TEST
 
+/* `mews rm RUN` on a terminal of its own, answered with these words; what it said goes to `out`. Returns its code. */
+static int remove_answering(const char *run, const char *answer, char *out, size_t size) {
+    int terminal, status;
+    size_t used = 0;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        if (chdir(folder)) _exit(127);
+        execl(program, "mews", "rm", run, (char *)NULL);
+        _exit(127);
+    }
+    bool answered = false;
+    for (ssize_t got; used + 1 < size && (got = read(terminal, out + used, size - used - 1)) > 0;) {
+        used += (size_t)got;
+        out[used] = '\0';
+        if (answered || !strstr(out, "[y/N] ")) continue;
+        ck_assert_int_eq(write(terminal, answer, strlen(answer)), (ssize_t)strlen(answer));
+        answered = true;
+    }
+    ck_assert_msg(answered, "it did not ask: %s", out);
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    close(terminal);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+START_TEST(test_on_a_terminal_only_a_yes_removes) {
+    char said[4096] = "";
+    some_runs();
+    ck_assert_int_eq(remove_answering("sweep_seed-0", "\n", said, sizeof said), 1);
+    ck_assert_msg(strstr(said, "results/sweep/sweep_seed-0") && strstr(said, "Remove 1 run with all files? [y/N] ") &&
+                      strstr(said, "nothing removed"),
+                  "%s", said);
+    ck_assert_int_eq(remove_answering("sweep_seed-0", "no\n", said, sizeof said), 1);
+    shell("test -e results/sweep/sweep_seed-0/run.json");
+    ck_assert_int_eq(remove_answering("sweep_seed-0", "y\n", said, sizeof said), 0);
+    ck_assert_msg(strstr(said, "removed results/sweep/sweep_seed-0") != NULL, "%s", said);
+    shell("test ! -e results/sweep/sweep_seed-0");
+}
+END_TEST
+
 START_TEST(test_two_runs_stand_beside_each_other) {
     some_runs();
     write_file("results/sweep/sweep_seed-0/metrics.jsonl", "{\"step\": 1, \"loss\": 3}\n{\"step\": 2, \"loss\": 2}\n");
@@ -325,6 +342,7 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_conditions_with_slips_get_one_line);
     tcase_add_test(tests, test_runs_are_listed_sorted_as_text_csv_and_json);
     tcase_add_test(tests, test_removing_needs_a_yes_and_takes_the_run_out_of_the_index);
+    tcase_add_test(tests, test_on_a_terminal_only_a_yes_removes);
     tcase_add_test(tests, test_two_runs_stand_beside_each_other);
     suite_add_tcase(suite, tests);
     return suite;

@@ -171,7 +171,7 @@ kind_of_table1 = case $$(basename "$$path") in *cifar100*|*cifar-100*) kind=cifa
 after_table1 = echo; ./mews table table1 --where "name = '$@$$suffix'"
 
 SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1
-SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo
+SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo methods
 $(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
@@ -218,6 +218,7 @@ help:
 	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
 	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
+	@echo "make methods         every method at one small scale, beside the untrained backbone and the supervised one"
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"

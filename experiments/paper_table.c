@@ -121,6 +121,8 @@ typedef struct source {
     store_runs all;
     char (*swept)[96];
     size_t swept_count;
+    size_t *first; /* of each chosen run: the first of its data and method */
+    bool *varies;  /* (runs, swept_count): of each first run, whether the key differs among those like it */
 } source;
 
 /* A run's cell; an empty one when no run has the key. */
@@ -135,29 +137,33 @@ static const char *text_of(source *s, const char *key, size_t run) {
     return c.text ? c.text : "";
 }
 
-/* A run as a row of its own: untrained networks are the row `random`. */
+/* Untrained networks are the row `random`. */
+static const char *method_of(source *s, size_t run) {
+    cell epochs = cell_of(s, "train.epochs", run);
+    return epochs.type == CELL_NUMBER && epochs.number == 0 ? "random" : text_of(s, "method", run);
+}
+
+/* A run as a row of its own; its setting is what differs among the runs of its data and method. */
 static void describe(source *s, size_t run, paper_row *out) {
     *out = (paper_row){.codes = (double)NAN};
-    cell epochs = cell_of(s, "train.epochs", run), codes = cell_of(s, "method.codes", run);
-    bool untrained = epochs.type == CELL_NUMBER && epochs.number == 0;
+    cell codes = cell_of(s, "method.codes", run);
     snprintf(out->data, sizeof out->data, "%.63s", text_of(s, "data.name", run));
-    snprintf(out->method, sizeof out->method, "%.63s", untrained ? "random" : text_of(s, "method", run));
+    snprintf(out->method, sizeof out->method, "%.63s", method_of(s, run));
     if (codes.type == CELL_NUMBER) out->codes = codes.number;
     size_t used = 0;
     for (size_t i = 0; i < s->swept_count && used < sizeof out->setting; i++) {
-        const char *key = s->swept[i], *value = text_of(s, key, run), *dot = strchr(key, '.');
-        if (strcmp(key, "train.seed") == 0 || strcmp(key, "method.name") == 0 || strcmp(key, "data.name") == 0 ||
-            !*value)
-            continue;
+        const char *key = s->swept[i], *dot = strchr(key, '.');
+        if (!s->varies[s->first[run] * s->swept_count + i]) continue;
         used += (size_t)snprintf(out->setting + used, sizeof out->setting - used, "%s%s %s", used ? ", " : "",
-                                 dot ? dot + 1 : key, value);
+                                 dot ? dot + 1 : key, text_of(s, key, run));
     }
     memcpy(out->swept, out->setting, sizeof out->swept);
-    const char *limit = text_of(s, "data.limit", run);
-    snprintf(out->scale, sizeof out->scale, "%.30s width %.10s, %.10s epochs, batch %.10s%s%.12s%s",
-             text_of(s, "backbone.name", run), text_of(s, "backbone.width", run), text_of(s, "train.epochs", run),
-             text_of(s, "train.batch", run), *limit && strcmp(limit, "0") ? ", " : "",
-             *limit && strcmp(limit, "0") ? limit : "", *limit && strcmp(limit, "0") ? " images" : "");
+    const char *limit = text_of(s, "data.limit", run), *epochs = text_of(s, "train.epochs", run);
+    bool limited = *limit && strcmp(limit, "0") != 0;
+    snprintf(out->scale, sizeof out->scale, "%.30s width %.10s, %.10s epoch%s, batch %.10s%s%.12s%s",
+             text_of(s, "backbone.name", run), text_of(s, "backbone.width", run), epochs,
+             strcmp(epochs, "1") == 0 ? "" : "s", text_of(s, "train.batch", run), limited ? ", " : "",
+             limited ? limit : "", limited ? " images" : "");
 }
 
 static bool same_cell(const paper_row *a, const paper_row *b) {
@@ -205,32 +211,39 @@ static bool add_run(paper_table *t, source *s, size_t run, error *err) {
     return true;
 }
 
-/* Keeps of the swept keys those that differ among the chosen runs. */
-static void keep_varied(source *s, const bool *chosen) {
-    size_t kept = 0;
-    for (size_t k = 0; k < s->swept_count; k++) {
-        const char *first = NULL;
-        bool varies = false;
-        for (size_t i = 0; i < s->all.count && !varies; i++) {
-            const char *value = chosen[i] ? text_of(s, s->swept[k], i) : "";
-            varies = *value && first && strcmp(first, value) != 0;
-            if (*value && !first) first = value;
-        }
-        if (varies) memmove(s->swept[kept++], s->swept[k], sizeof *s->swept);
+/* Notes which runs are alike in data and method, and which keys differ among them. */
+static void find_varied(source *s, const bool *chosen) {
+    for (size_t i = 0; i < s->all.count; i++) {
+        if (!chosen[i]) continue;
+        size_t first = 0;
+        while (first < i && !(chosen[first] && s->first[first] == first &&
+                              strcmp(text_of(s, "data.name", first), text_of(s, "data.name", i)) == 0 &&
+                              strcmp(method_of(s, first), method_of(s, i)) == 0))
+            first++;
+        s->first[i] = first;
+        for (size_t k = 0; k < s->swept_count; k++)
+            s->varies[first * s->swept_count + k] |=
+                strcmp(s->swept[k], "train.seed") != 0 &&
+                strcmp(text_of(s, s->swept[k], first), text_of(s, s->swept[k], i)) != 0;
     }
-    s->swept_count = kept;
 }
 
 static bool add_chosen(paper_table *t, source *s, const filter *f, error *err) {
-    bool *chosen = calloc(s->all.count + 1, sizeof *chosen), done = chosen != NULL;
-    if (!done) return error_memory(err, s->all.count, "the list of runs");
-    for (size_t i = 0; i < s->all.count; i++) {
+    size_t n = s->all.count;
+    bool *chosen = calloc(n + 1, sizeof *chosen);
+    s->first = calloc(n + 1, sizeof *s->first);
+    s->varies = calloc(n * s->swept_count + 1, sizeof *s->varies);
+    bool done = chosen && s->first && s->varies;
+    if (!done) error_memory(err, n * (s->swept_count + 1), "the list of runs");
+    for (size_t i = 0; done && i < n; i++) {
         bool named = strncmp(s->all.folders[i], t->name, strlen(t->name)) == 0;
         chosen[i] = strcmp(text_of(s, "status", i), "finished") == 0 && (f ? filter_holds(f, &s->all, i) : named);
     }
-    keep_varied(s, chosen);
-    for (size_t i = 0; done && i < s->all.count; i++) done = !chosen[i] || add_run(t, s, i, err);
+    if (done) find_varied(s, chosen);
+    for (size_t i = 0; done && i < n; i++) done = !chosen[i] || add_run(t, s, i, err);
     free(chosen);
+    free(s->first);
+    free(s->varies);
     return done;
 }
 

@@ -22,6 +22,19 @@ static void write_run(const char *method, int codes, int seed, double linear, do
     ck_assert(file_write(path, text, strlen(text), &err));
 }
 
+/* Another sweep in the same store, that varied what table1's runs are told apart by no more than their scale. */
+static void write_other_sweep(void) {
+    error err = {0};
+    char path[256];
+    snprintf(path, sizeof path, "%s/results/other/other_epochs-1", folder);
+    ck_assert(file_make_folders(path, &err));
+    strcat(path, "/run.json");
+    static const char text[] =
+        "{\"id\": \"other_epochs-1\", \"status\": \"finished\", \"method\": \"falcon\", \"swept\": "
+        "{\"train.epochs\": 1, \"train.batch\": 8}, \"spec\": {\"train.epochs\": 1}, \"final\": {}}";
+    ck_assert(file_write(path, text, strlen(text), &err));
+}
+
 static void read_table(paper_table *t) {
     char results[96];
     error err = {0};
@@ -97,6 +110,18 @@ START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
 }
 END_TEST
 
+START_TEST(test_a_setting_is_what_differs_among_runs_of_a_method) {
+    paper_table t;
+    write_runs(2);
+    write_other_sweep();
+    read_table(&t);
+    ck_assert_str_eq(row_of(&t, "falcon", 64)->setting, "codes 64");
+    ck_assert_str_eq(row_of(&t, "swav", 64)->setting, ""); /* the same codes in all its runs */
+    paper_table_free(&t);
+    ck_assert_ptr_nonnull(strstr(mews("table table1 --where \"name = 'table1-small'\"")->out, "codes 64"));
+}
+END_TEST
+
 START_TEST(test_a_seed_that_ran_twice_counts_once) {
     paper_table t;
     write_runs(3);
@@ -122,6 +147,7 @@ Suite *suite_table(void) {
     tcase_add_test(tests, test_published_figures_stand_alone_where_nothing_was_run);
     tcase_add_test(tests, test_runs_stand_on_the_published_row_of_their_method_and_codes);
     tcase_add_test(tests, test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold);
+    tcase_add_test(tests, test_a_setting_is_what_differs_among_runs_of_a_method);
     tcase_add_test(tests, test_a_seed_that_ran_twice_counts_once);
     tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);
     suite_add_tcase(suite, tests);

@@ -11,11 +11,14 @@
 #include <stdlib.h>
 
 enum { RESNET8, RESNET18, FALCON8 };
+enum { STEM_CIFAR, STEM_IMAGENET };
 const char *const backbone_names[] = {"resnet8", "resnet18", "falcon8", NULL};
 const char *const backbone_summaries[] = {
     "3x3 conv and one basic block each of width W, 2W, 4W; BatchNorm and ReLU",
-    "ResNet-18 with the CIFAR stem (3x3 conv, no max pool)",
+    "ResNet-18; the CIFAR stem (3x3 conv, no max pool), or backbone.stem imagenet",
     "four residual blocks without BatchNorm, LeakyReLU 0.2: the preprint's ResNet-8, after the GEDI paper", NULL};
+
+static const char *const stems[] = {"cifar", "imagenet", NULL};
 
 #define OFFSET(member) offsetof(backbone_options, member)
 static const field rows[] = {
@@ -23,7 +26,10 @@ static const field rows[] = {
     {"width", FIELD_INT, OFFSET(width), "0", 0, 4096, NULL, true,
      "channels of the first stage; 0 = the backbone's own (resnet8 16, resnet18 64, falcon8 128)"},
     {"stem_padding", FIELD_INT, OFFSET(stem_padding), "1", 1, 2, NULL, true,
-     "padding of resnet18's first convolution: 1, or 2 as solo-learn has it"},
+     "padding of resnet18's first convolution: 1, or 2 as solo-learn has it; cifar stem only"},
+    {"stem", FIELD_CHOICE, OFFSET(stem), "cifar", 0, 0, stems, IDENTITY_IF_SET,
+     "how the ResNets begin: cifar, 3x3 conv; imagenet, 7x7 conv of stride 2 and max pool, for images from 64 pixels "
+     "on"},
 };
 const field_table backbone_fields = {"backbone", rows, sizeof rows / sizeof *rows, sizeof(backbone_options)};
 
@@ -43,6 +49,7 @@ enum { MAX_BLOCKS = 8, LAST_FALCON8_POOL = 1 };
 
 struct backbone {
     int kind, features, blocks;
+    bool pools; /* behind the stem */
     layer stem;
     residual block[MAX_BLOCKS];
 };
@@ -83,12 +90,13 @@ static bool add_basic_block(parameters *p, const char *name, int64_t in, int64_t
 }
 
 static bool build_resnet(backbone *net, parameters *p, const char *prefix, int64_t width, int stages, int depth,
-                         int stem_padding, error *err) {
+                         const backbone_options *options, error *err) {
     char name[64], norm[64];
     snprintf(name, sizeof name, "%s.conv1", prefix);
     snprintf(norm, sizeof norm, "%s.bn1", prefix);
-    if (!add_layer(p, name, norm, 3, width, 3, 1, &net->stem, err)) return false;
-    net->stem.padding = stem_padding;
+    net->pools = options->stem == STEM_IMAGENET;
+    if (!add_layer(p, name, norm, 3, width, net->pools ? 7 : 3, net->pools ? 2 : 1, &net->stem, err)) return false;
+    if (!net->pools && net->kind == RESNET18) net->stem.padding = (int)options->stem_padding;
     int64_t in = width;
     for (int s = 0; s < stages; s++)
         for (int i = 0; i < depth; i++) {
@@ -125,11 +133,16 @@ backbone *backbone_create(const backbone_options *options, parameters *p, const 
         error_memory(err, sizeof *net, "the backbone");
         return NULL;
     }
+    if (options->name == FALCON8 && options->stem == STEM_IMAGENET) {
+        error_set(err, ERROR_USAGE, "backbone.stem imagenet is for resnet8 and resnet18; falcon8 begins with a block");
+        free(net);
+        return NULL;
+    }
     static const int64_t own_width[] = {16, 64, 128};
     int64_t width = options->width ? options->width : own_width[options->name];
     net->kind = options->name;
-    bool ok = net->kind == RESNET8    ? build_resnet(net, p, prefix, width, 3, 1, 1, err)
-              : net->kind == RESNET18 ? build_resnet(net, p, prefix, width, 4, 2, (int)options->stem_padding, err)
+    bool ok = net->kind == RESNET8    ? build_resnet(net, p, prefix, width, 3, 1, options, err)
+              : net->kind == RESNET18 ? build_resnet(net, p, prefix, width, 4, 2, options, err)
                                       : build_falcon8(net, p, prefix, width, err);
     if (ok) return net;
     free(net);
@@ -181,6 +194,11 @@ tensor *backbone_forward(const backbone *net, tape *t, tensor *images, int group
     tensor *x = images;
     if (net->kind != FALCON8)
         x = op_batchnorm(t, conv(t, &net->stem, x), &net->stem.norm, NULL, true, groups, training);
+    if (net->pools) {
+        tensor *whole = x;
+        x = op_max_pool(t, whole, 3, 2, 1);
+        tape_forget(t, whole);
+    }
     for (int i = 0; i < net->blocks; i++)
         x = net->kind == FALCON8 ? falcon8_block(t, &net->block[i], x, i)
                                  : basic_block(t, &net->block[i], x, groups, training);

@@ -7,6 +7,7 @@
 #include "engine/codes.h"
 #include "engine/data/augment.h"
 #include "experiments/bench_analysis.h"
+#include "experiments/bench_loader.h"
 #include "experiments/bench_measure.h"
 #include "experiments/bench_scaling.h"
 #include "experiments/bench_step.h"
@@ -16,6 +17,8 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const decodings[] = {"exact", "scaled", NULL};
 
 #define OFFSET(member) offsetof(bench_options, member)
 static const field rows[] = {
@@ -31,7 +34,12 @@ static const field rows[] = {
     {"decades", FIELD_INT, OFFSET(decades), "0", 0, 30, NULL, false, "spectrum: that the columns' scales span"},
     {"clusters", FIELD_INT, OFFSET(clusters), "10", 1, 1 << 20, NULL, false, "kmeans: clusters"},
     {"queries", FIELD_INT, OFFSET(queries), "10000", 1, 1 << 24, NULL, false, "knn: rows looked up"},
-    {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false, "augment: pairs of 32x32 views"},
+    {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false,
+     "augment: pairs of 32x32 views; loader: images"},
+    {"data", FIELD_TEXT, OFFSET(data), "", 0, 0, NULL, false, "loader: folder or archive of photographs"},
+    {"size", FIELD_INT, OFFSET(size), "224", 8, 512, NULL, false, "loader: side of a view, pixels"},
+    {"views", FIELD_INT, OFFSET(views), "2", 1, 2, NULL, false, "loader: views of each image"},
+    {"decode", FIELD_CHOICE, OFFSET(decode), "exact", 0, 0, decodings, false, "loader: as data.decode"},
     {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
     {"out", FIELD_TEXT, OFFSET(out), "", 0, 0, NULL, false, "scaling: the figure's file: NAME.svg, NAME.png, NAME.csv"},
     {"repeats", FIELD_INT, OFFSET(repeats), "5", 1, 1000, NULL, false, "measured repetitions, after one to warm up"},
@@ -135,17 +143,18 @@ static json_t *bench_augment(const bench_options *o, error *err) {
 
 /* The list -------------------------------------------------------------------------------------------------------- */
 
-const char *const bench_names[] = {"step", "loss", "augment", "spectrum", "kmeans", "knn", "scaling", NULL};
+const char *const bench_names[] = {"step", "loss", "augment", "loader", "spectrum", "kmeans", "knn", "scaling", NULL};
 const char *const bench_summaries[] = {"one training step of FALCON, pixels in, parameters moved",
                                        "FALCON's loss on embeddings and its gradient, without backbone and projector",
                                        "augmented pairs of 32x32 views on one core",
+                                       "views of photographs on one core, from the JPEG's bytes on",
                                        "RankMe of a matrix of noise",
                                        "one restart of k-means on noise",
                                        "20 nearest neighbours in noise",
                                        "how the time of a step grows with batch, width and codes",
                                        NULL};
 static json_t *(*const benches[])(const bench_options *, error *) = {
-    bench_step, bench_loss, bench_augment, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
+    bench_step, bench_loss, bench_augment, bench_loader, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
     if (options->threads > 0) {

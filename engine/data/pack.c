@@ -6,7 +6,7 @@
  * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
  * and the images' place in the file does not matter.
  */
-#include "engine/data/pack.h"
+#include "engine/data/pack_layout.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,19 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { HEADER_BYTES = 4096, VERSION = 2, MAX_SIZE = 4096, HEX = 64 };
-
-static const char magic[8] = "MEWSPACK";
-
-typedef struct header {
-    char magic[8];
-    uint32_t version, size, images, classes, counts[PACK_SPLITS];
-    uint64_t tail_offset, file_bytes;
-    float mean[3], std[3];
-    char source[HEX], content[HEX], tail[HEX], header[HEX]; /* SHA-256; the last with itself zero */
-} header;
-
-static_assert(sizeof(header) <= HEADER_BYTES, "the header fits its page");
+static_assert(sizeof(pack_header) <= PACK_HEADER_BYTES, "the header fits its page");
 
 static uint64_t count_samples(const uint32_t counts[PACK_SPLITS]) {
     uint64_t sum = 0;
@@ -52,54 +40,49 @@ static const uint8_t *extent_of(const extents *e, uint32_t slot, size_t *bytes) 
 /* 64-bit words of the tail's offsets. */
 static uint64_t offset_count(uint32_t size, uint32_t images) { return size == 0 ? (uint64_t)images + 1 : 0; }
 
-static void header_sum(const header *h, char out[65]) {
-    header copy = *h;
-    memset(copy.header, 0, HEX);
-    file_sha256(&copy, sizeof copy, out);
-}
-
 /* ---- Reading ---- */
 
 static bool damaged(const char *path, const char *how, error *err) {
     return error_set(err, ERROR_RUN, "%s is damaged: %s", path, how);
 }
 
-static bool check_header(const header *h, uint64_t bytes, const char *path, error *err) {
+static bool check_header(const pack_header *h, uint64_t bytes, const char *path, error *err) {
     char sum[65];
-    header_sum(h, sum);
-    if (memcmp(sum, h->header, HEX) != 0) return damaged(path, "its header does not match its checksum", err);
+    pack_header_sum(h, sum);
+    if (memcmp(sum, h->header, PACK_HEX) != 0) return damaged(path, "its header does not match its checksum", err);
     uint64_t samples = count_samples(h->counts);
     if (samples > UINT32_MAX) return damaged(path, "its header makes no sense", err);
     if (bytes != h->file_bytes)
         return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
                          (unsigned long long)bytes, (unsigned long long)h->file_bytes);
-    if (h->size > MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
-        h->tail_offset < HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
+    if (h->size > PACK_MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
+        h->tail_offset < PACK_HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
         (bytes - h->tail_offset) / 8 < samples + offset_count(h->size, h->images))
         return damaged(path, "its header makes no sense", err);
     return true;
 }
 
-static bool check_offsets(const uint64_t *offsets, const header *h) {
-    bool ordered = offsets[0] == 0 && offsets[h->images] <= h->tail_offset - HEADER_BYTES;
+static bool check_offsets(const uint64_t *offsets, const pack_header *h) {
+    bool ordered = offsets[0] == 0 && offsets[h->images] <= h->tail_offset - PACK_HEADER_BYTES;
     for (uint32_t i = 0; ordered && i < h->images; i++) ordered = offsets[i] <= offsets[i + 1];
     return ordered;
 }
 
-static bool read_tail(pack *p, const header *h, const char *path, error *err) {
+static bool read_tail(pack *p, const pack_header *h, const char *path, error *err) {
     uint32_t samples = (uint32_t)count_samples(h->counts), labelled = samples - h->counts[PACK_UNLABELLED];
     const uint8_t *tail = p->map.data + h->tail_offset;
     size_t bytes = p->map.size - h->tail_offset;
     char sum[65];
     file_sha256(tail, bytes, sum);
-    if (memcmp(sum, h->tail, HEX) != 0) return damaged(path, "its index does not match its checksum", err);
+    if (memcmp(sum, h->tail, PACK_HEX) != 0) return damaged(path, "its index does not match its checksum", err);
     const uint32_t *slots = (const uint32_t *)tail, *labels = slots + samples;
     for (uint32_t i = 0; i < samples; i++)
         if (slots[i] >= h->images || (i < labelled ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
             return damaged(path, "its index makes no sense", err);
     const uint64_t *offsets = (const uint64_t *)(labels + samples);
     const char *name = (const char *)(offsets + offset_count(h->size, h->images)), *end = (const char *)tail + bytes;
-    if (h->size == 0 && !check_offsets(offsets, h)) return damaged(path, "its index makes no sense", err);
+    if (h->classes > bytes || (h->size == 0 && !check_offsets(offsets, h)))
+        return damaged(path, "its index makes no sense", err);
     if (h->size == 0) p->offsets = offsets;
     p->names = name;
     p->class_names = calloc((size_t)h->classes + 1, sizeof *p->class_names);
@@ -119,32 +102,32 @@ pack_state pack_open(pack *p, const char *path, const char source[65], error *er
     *p = (pack){0};
     if (access(path, F_OK) != 0 && errno == ENOENT) return PACK_ABSENT;
     pack_state state = PACK_DAMAGED;
-    header h;
+    pack_header h;
     if (!file_map_open(&p->map, path, err)) return PACK_DAMAGED;
-    if (p->map.size < HEADER_BYTES) {
+    if (p->map.size < PACK_HEADER_BYTES) {
         damaged(path, "it ends inside its header", err);
         goto done;
     }
     memcpy(&h, p->map.data, sizeof h);
-    if (memcmp(h.magic, magic, sizeof magic) != 0) {
+    if (memcmp(h.magic, PACK_MAGIC, sizeof h.magic) != 0) {
         damaged(path, "it is not a packed data set", err);
         goto done;
     }
-    if (h.version != VERSION) {
+    if (h.version != PACK_VERSION) {
         state = PACK_STALE;
         goto done;
     }
     if (!check_header(&h, p->map.size, path, err)) goto done;
-    if (memcmp(h.source, source, HEX) != 0) {
+    if (memcmp(h.source, source, PACK_HEX) != 0) {
         state = PACK_STALE;
         goto done;
     }
     if (!read_tail(p, &h, path, err)) goto done;
-    p->size = (int)h.size, p->classes = h.classes, p->images = p->map.data + HEADER_BYTES;
+    p->size = (int)h.size, p->classes = h.classes, p->images = p->map.data + PACK_HEADER_BYTES;
     memcpy(p->counts, h.counts, sizeof h.counts);
     memcpy(p->mean, h.mean, sizeof h.mean);
     memcpy(p->std, h.std, sizeof h.std);
-    memcpy(p->checksum, h.content, HEX);
+    memcpy(p->checksum, h.content, PACK_HEX);
     return PACK_READY;
 done:
     pack_close(p);
@@ -162,7 +145,7 @@ void pack_close(pack *p) {
 /* Images in logical order by list. */
 static bool content_sum(const extents *images, const uint32_t *slots, const uint32_t *labels, uint32_t samples,
                         const char *names, size_t names_bytes, char out[65], error *err) {
-    size_t bytes = (size_t)samples * (HEX + sizeof *labels) + names_bytes + 1;
+    size_t bytes = (size_t)samples * (PACK_HEX + sizeof *labels) + names_bytes + 1;
     char *sums = malloc(bytes);
     if (!sums) return error_memory(err, bytes, "checksums");
 #pragma omp parallel for schedule(dynamic, 64)
@@ -171,10 +154,10 @@ static bool content_sum(const extents *images, const uint32_t *slots, const uint
         size_t each;
         const uint8_t *image = extent_of(images, slots[i], &each);
         file_sha256(image, each, sum);
-        memcpy(sums + (size_t)i * HEX, sum, HEX);
+        memcpy(sums + (size_t)i * PACK_HEX, sum, PACK_HEX);
     }
-    if (samples) memcpy(sums + (size_t)samples * HEX, labels, samples * sizeof *labels);
-    if (names_bytes) memcpy(sums + (size_t)samples * (HEX + sizeof *labels), names, names_bytes);
+    if (samples) memcpy(sums + (size_t)samples * PACK_HEX, labels, samples * sizeof *labels);
+    if (names_bytes) memcpy(sums + (size_t)samples * (PACK_HEX + sizeof *labels), names, names_bytes);
     file_sha256(sums, bytes - 1, out);
     free(sums);
     return true;
@@ -200,7 +183,7 @@ void pack_count(pack_tally *tally, const uint8_t *rgb, size_t pixels) {
 }
 
 /* Exact sums of integers, so the figures depend on no order. */
-static void moments(header *h, const uint8_t *images, const pack_tally *tallies, const pack_list *train) {
+static void moments(pack_header *h, const uint8_t *images, const pack_tally *tallies, const pack_list *train) {
     size_t each = image_bytes((int)h->size);
     uint64_t pixels = 0, sum[3] = {0}, squares[3] = {0};
 #pragma omp parallel for schedule(static) reduction(+ : pixels, sum[:3], squares[:3])
@@ -229,7 +212,7 @@ static bool put(pack_writer *w, const void *data, size_t bytes, error *err) {
 }
 
 bool pack_begin(pack_writer *w, const char *path, int size, error *err) {
-    static const uint8_t page[HEADER_BYTES];
+    static const uint8_t page[PACK_HEADER_BYTES];
     *w = (pack_writer){.size = size};
     return file_begin(&w->file, path, err) && put(w, page, sizeof page, err);
 }
@@ -283,8 +266,8 @@ bool pack_add_sample(pack_writer *w, int split, uint32_t slot, uint32_t label, e
 }
 
 static uint64_t images_end(const pack_writer *w) {
-    if (w->size == 0) return HEADER_BYTES + (w->images ? w->offsets[w->images] : 0);
-    return HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
+    if (w->size == 0) return PACK_HEADER_BYTES + (w->images ? w->offsets[w->images] : 0);
+    return PACK_HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
 }
 
 /* Slots, labels, offsets, names in one block, as they stand in the file. */
@@ -317,11 +300,11 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     file_map map = {0};
     size_t tail_bytes = 0, samples = 0;
     uint64_t end = images_end(w);
-    header h = {.version = VERSION,
-                .size = (uint32_t)w->size,
-                .images = w->images,
-                .classes = w->classes,
-                .tail_offset = (end + 7) / 8 * 8};
+    pack_header h = {.version = PACK_VERSION,
+                     .size = (uint32_t)w->size,
+                     .images = w->images,
+                     .classes = w->classes,
+                     .tail_offset = (end + 7) / 8 * 8};
     for (int s = 0; s < PACK_SPLITS; s++) samples += h.counts[s] = w->lists[s].count;
     char sum[65];
     uint8_t *tail = make_tail(w, &tail_bytes, err);
@@ -331,21 +314,21 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
         goto done;
     }
     if (!file_map_open(&map, w->file.temporary, err)) goto done;
-    memcpy(h.magic, magic, sizeof magic);
-    memcpy(h.source, source, HEX);
+    memcpy(h.magic, PACK_MAGIC, sizeof h.magic);
+    memcpy(h.source, source, PACK_HEX);
     h.file_bytes = h.tail_offset + tail_bytes;
-    moments(&h, map.data + HEADER_BYTES, w->tallies, &w->lists[PACK_TRAIN]);
-    extents images = {map.data + HEADER_BYTES, image_bytes(w->size), w->offsets};
+    moments(&h, map.data + PACK_HEADER_BYTES, w->tallies, &w->lists[PACK_TRAIN]);
+    extents images = {map.data + PACK_HEADER_BYTES, image_bytes(w->size), w->offsets};
     const uint32_t *slots = (const uint32_t *)tail;
     size_t names = 8 * (samples + offset_count(h.size, h.images));
     if (!content_sum(&images, slots, slots + samples, (uint32_t)samples, (const char *)tail + names, tail_bytes - names,
                      sum, err))
         goto done;
-    memcpy(h.content, sum, HEX);
+    memcpy(h.content, sum, PACK_HEX);
     file_sha256(tail, tail_bytes, sum);
-    memcpy(h.tail, sum, HEX);
-    header_sum(&h, sum);
-    memcpy(h.header, sum, HEX);
+    memcpy(h.tail, sum, PACK_HEX);
+    pack_header_sum(&h, sum);
+    memcpy(h.header, sum, PACK_HEX);
     if (fseek(w->file.stream, 0, SEEK_SET) != 0) {
         error_set(err, ERROR_RUN, "cannot write %s: %s", w->file.path, strerror(errno));
         goto done;

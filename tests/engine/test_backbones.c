@@ -40,11 +40,15 @@ static void fill(parameters *p) {
     }
 }
 
-/* A gradient's norm and its projections beside the golden ones, in units of the norm. */
+/*
+ * A gradient's norm and its projections beside the golden ones, in units of the norm. In single precision some maxima
+ * and signs that nearly tie fall otherwise, and normalising over the few pixels of a deep network's last layers blows
+ * that up.
+ */
 static void compare_summary(const safetensors *file, const char *label, const char *name, const float *gradient,
                             int64_t count) {
     enum { SIDES = 4 };
-    const double tolerance = 1e-4;
+    const double tolerance = strcmp(label, "torchvision.train") == 0 ? 2e-3 : 1e-4;
     array expected = golden(file, label, name);
     double norm = 0, size = (double)expected.values[0];
     for (int64_t i = 0; i < count; i++) norm += (double)gradient[i] * (double)gradient[i];
@@ -90,11 +94,12 @@ static const struct {
     int side;
     bool training;
 } cases[] = {
-    {"resnet8.16.train", {0, 16, 1}, 16, true},       {"resnet8.16.eval", {0, 16, 1}, 16, false},
-    {"resnet8.5.train", {0, 5, 1}, 15, true},         {"resnet8.5.eval", {0, 5, 1}, 15, false},
-    {"resnet18.16.train", {1, 16, 1}, 16, true},      {"resnet18.16.eval", {1, 16, 1}, 16, false},
-    {"resnet18.8.padded.train", {1, 8, 2}, 16, true}, {"falcon8.16.train", {2, 16, 1}, 16, true},
-    {"falcon8.16.eval", {2, 16, 1}, 16, false},
+    {"resnet8.16.train", {0, 16, 1, 0}, 16, true},       {"resnet8.16.eval", {0, 16, 1, 0}, 16, false},
+    {"resnet8.5.train", {0, 5, 1, 0}, 15, true},         {"resnet8.5.eval", {0, 5, 1, 0}, 15, false},
+    {"resnet18.16.train", {1, 16, 1, 0}, 16, true},      {"resnet18.16.eval", {1, 16, 1, 0}, 16, false},
+    {"resnet18.8.padded.train", {1, 8, 2, 0}, 16, true}, {"falcon8.16.train", {2, 16, 1, 0}, 16, true},
+    {"falcon8.16.eval", {2, 16, 1, 0}, 16, false},       {"torchvision.train", {1, 64, 2, 1}, 50, true},
+    {"torchvision.eval", {1, 64, 1, 1}, 50, false},
 };
 enum { CASES = sizeof cases / sizeof *cases, N = 4 };
 

@@ -14,8 +14,9 @@ START_TEST(test_backbones_have_as_many_parameters_as_pytorchs) {
         backbone_options options;
         int64_t trained;
         int features;
-    } cases[] = {{{0, 16, 1}, 77392, 64},    {{0, 0, 1}, 77392, 64},     {{0, 32, 1}, 307360, 128},
-                 {{1, 0, 1}, 11168832, 512}, {{1, 0, 2}, 11168832, 512}, {{2, 0, 1}, 1037184, 128}};
+    } cases[] = {{{0, 16, 1, 0}, 77392, 64},    {{0, 0, 1, 0}, 77392, 64},     {{0, 32, 1, 0}, 307360, 128},
+                 {{1, 0, 1, 0}, 11168832, 512}, {{1, 0, 2, 0}, 11168832, 512}, {{2, 0, 1, 0}, 1037184, 128},
+                 {{1, 0, 2, 1}, 11176512, 512}};
     error err = {0};
     backend *b = backend_cpu(1, &err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

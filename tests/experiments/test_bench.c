@@ -23,6 +23,11 @@ START_TEST(test_the_loss_of_every_dictionary_is_measured) {
 }
 END_TEST
 
+START_TEST(test_the_loaders_yardstick_needs_photographs) {
+    refused("bench loader", "the loader's yardstick needs --data PATH, a folder or archive of images");
+}
+END_TEST
+
 START_TEST(test_an_unknown_yardstick_gets_the_nearest_name) {
     refused("bench scalign", "no benchmark is called scalign; did you mean scaling?");
 }
@@ -34,6 +39,7 @@ Suite *suite_bench(void) {
     tcase_add_checked_fixture(t, program_setup, program_teardown);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_the_loss_of_every_dictionary_is_measured, 0, 5);
+    tcase_add_test(t, test_the_loaders_yardstick_needs_photographs);
     tcase_add_test(t, test_an_unknown_yardstick_gets_the_nearest_name);
     suite_add_tcase(s, t);
     return s;

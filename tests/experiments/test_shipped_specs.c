@@ -36,7 +36,8 @@ static void check_spec(const char *path) {
 
 START_TEST(test_every_shipped_spec_resolves_and_builds) {
     static const char *const patterns[] = {"experiments/*.yaml", "experiments/small/*.yaml", "experiments/cifar/*.yaml",
-                                           "experiments/paper/*.yaml", "tests/reference/*.yaml"};
+                                           "experiments/paper/*.yaml", "experiments/imagenet/*.yaml",
+                                           "tests/reference/*.yaml"};
     glob_t found;
     ck_assert_int_eq(glob(patterns[_i], 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) check_spec(found.gl_pathv[i]);
@@ -130,7 +131,7 @@ Suite *suite_shipped_specs(void) {
     Suite *s = suite_create("shipped_specs");
     TCase *t = tcase_create("specs");
     tcase_set_timeout(t, 120);
-    tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 5);
+    tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 6);
     tcase_add_test(t, test_every_method_has_a_spec_for_cifar_and_one_for_two_cores);
     tcase_add_test(t, test_the_papers_scale_has_the_published_settings);
     tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);

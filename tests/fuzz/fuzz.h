@@ -14,6 +14,15 @@ int fuzz_npy(const uint8_t *data, size_t size);
 int fuzz_npz(const uint8_t *data, size_t size);
 int fuzz_safetensors(const uint8_t *data, size_t size);
 int fuzz_spec(const uint8_t *data, size_t size);
+int fuzz_jpeg(const uint8_t *data, size_t size);
+int fuzz_png(const uint8_t *data, size_t size);
+int fuzz_cifar(const uint8_t *data, size_t size);
+int fuzz_idx(const uint8_t *data, size_t size);
+int fuzz_mat(const uint8_t *data, size_t size);
+int fuzz_stl10(const uint8_t *data, size_t size);
+int fuzz_archive(const uint8_t *data, size_t size);
+int fuzz_pack(const uint8_t *data, size_t size);
+int fuzz_metrics(const uint8_t *data, size_t size);
 
 /* Reads the bytes through a value, so that no compiler leaves the reading out. */
 static inline void fuzz_use(const void *bytes, size_t size) {

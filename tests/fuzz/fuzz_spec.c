@@ -1,24 +1,16 @@
 /* A spec: YAML to settings, settings to every run it stands for. */
 #include "experiments/sweep.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/sources.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-/* The reader takes a path: a file in memory has one. */
-static int file_of(const uint8_t *data, size_t size, char *path, size_t path_size) {
-    int file = memfd_create("spec", MFD_CLOEXEC);
-    if (file < 0 || write(file, data, size) != (ssize_t)size) abort();
-    snprintf(path, path_size, "/proc/self/fd/%d", file);
-    return file;
-}
 
 int fuzz_spec(const uint8_t *data, size_t size) {
     char path[64];
-    int file = file_of(data, size, path, sizeof path);
+    int file = fuzz_file(data, size, path, sizeof path);
     spec_file spec;
     sweep runs;
     error err = {0};

@@ -12,10 +12,11 @@ static const struct {
     const char *name;
     int (*read)(const uint8_t *data, size_t size);
 } readers[] = {
-    {"npy", fuzz_npy},
-    {"npz", fuzz_npz},
-    {"safetensors", fuzz_safetensors},
-    {"spec", fuzz_spec},
+    {"npy", fuzz_npy},         {"npz", fuzz_npz},         {"safetensors", fuzz_safetensors},
+    {"spec", fuzz_spec},       {"jpeg", fuzz_jpeg},       {"png", fuzz_png},
+    {"cifar", fuzz_cifar},     {"idx", fuzz_idx},         {"mat", fuzz_mat},
+    {"stl10", fuzz_stl10},     {"archive", fuzz_archive}, {"pack", fuzz_pack},
+    {"metrics", fuzz_metrics},
 };
 enum { READERS = sizeof readers / sizeof *readers, CUTS = 50 };
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+import torchvision
 
 from golden import save
 
@@ -133,6 +134,13 @@ def record(label, net, n, side, training):
                 out[f'{label}.backbone.{name}'] = t.numpy().astype(np.float32)
 
 
+def imagenet_resnet18():
+    """torchvision's own, without its classifier."""
+    net = torchvision.models.resnet18()
+    net.fc = nn.Identity()
+    return net
+
+
 if __name__ == '__main__':
     for training in (True, False):
         mode = 'train' if training else 'eval'
@@ -140,5 +148,6 @@ if __name__ == '__main__':
         record(f'resnet8.5.{mode}', ResNet(5, 3, 1, 1), 4, 15, training)
         record(f'resnet18.16.{mode}', ResNet(16, 4, 2, 1), 4, 16, training)
         record(f'falcon8.16.{mode}', Falcon8(16), 4, 16, training)
+        record(f'torchvision.{mode}', imagenet_resnet18(), 4, 50, training)
     record('resnet18.8.padded.train', ResNet(8, 4, 2, 2), 4, 16, True)
     save('backbones', out)

@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+"""Seeds for the fuzzers of the data sets' readers: tests/fuzz/make_corpus.py
+
+Small files of every kind that a reader tells from others, and the tricks that archives are known for. Needs python3-pil,
+python3-numpy and python3-scipy. What a fuzzer finds is put beside them by hand.
+"""
+import gzip
+import io
+import json
+import os
+import struct
+import tarfile
+import zipfile
+
+import numpy as np
+from PIL import Image
+from scipy.io import savemat
+
+here = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'corpus')
+random = np.random.RandomState(0)
+y, x = np.mgrid[0:21, 0:27]
+scene = np.stack([127 + 120 * np.sin(x / 4), 127 + 120 * np.cos((x + y) / 5), x * y % 256], 2).astype(np.uint8)
+picture = Image.fromarray(scene)
+
+
+def put(reader, name, data):
+    os.makedirs(os.path.join(here, reader), exist_ok=True)
+    with open(os.path.join(here, reader, name), 'wb') as f:
+        f.write(data)
+
+
+def encoded(image, kind, **options):
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def jpeg(image=picture, **options):
+    return encoded(image, 'JPEG', **{'quality': 40, **options})
+
+
+exif = Image.Exif()
+exif[0x0112] = 6
+small = jpeg(picture.resize((9, 7)), quality=20)
+put('jpeg', 'yuv420.jpg', jpeg())
+put('jpeg', 'yuv422.jpg', jpeg(subsampling=1))
+put('jpeg', 'yuv444.jpg', jpeg(subsampling=0, optimize=True))
+put('jpeg', 'progressive.jpg', jpeg(progressive=True))
+put('jpeg', 'grey-turned.jpg', jpeg(picture.convert('L'), exif=exif))
+put('jpeg', 'cmyk.jpg', jpeg(picture.convert('CMYK')))
+for mode in ('RGB', 'P', 'LA', '1'):
+    put('png', mode.lower() + '.png', encoded(picture.convert(mode), 'PNG'))
+put('png', 'turned.png', encoded(picture.convert('L').resize((9, 7)), 'PNG', exif=exif))
+
+record = scene.ravel().tolist() + [7] * (3072 - scene.size)
+put('cifar', 'cifar10.bin', bytes([0, 9] + record))
+put('cifar', 'cifar100-fine.bin', bytes([1, 3, 57] + record))
+put('cifar', 'cifar100-coarse.bin', bytes([2, 19, 57] + record))
+put('cifar', 'label-out-of-range.bin', bytes([0, 10] + record))
+
+images = struct.pack('>IIII', 0x803, 3, 9, 9) + bytes(range(243))
+put('idx', 'images', b'\0' + images)
+put('idx', 'labels', b'\1' + struct.pack('>II', 0x801, 3) + bytes([0, 9, 4]))
+put('idx', 'images.gz', b'\2' + gzip.compress(images, mtime=0))
+put('idx', 'claims-much', b'\0' + struct.pack('>IIII', 0x803, 0xffffffff, 512, 512) + bytes(20))
+put('idx', 'bomb.gz', b'\2' + gzip.compress(bytes(1 << 20), mtime=0))
+
+
+def mat(**variables):
+    out = io.BytesIO()
+    savemat(out, variables)
+    return out.getvalue()
+
+
+ramp = (np.arange(32 * 32 * 3 * 2) % 7).astype(np.uint8).reshape(32, 32, 3, 2)
+packed = io.BytesIO()
+savemat(packed, {'X': ramp, 'y': np.array([[1], [10]], np.uint8)}, do_compression=True)
+put('mat', 'svhn.mat', packed.getvalue())
+put('mat', 'labels-only.mat', mat(y=np.array([[1.0], [10.0]])))
+put('mat', 'kinds.mat', mat(X=np.float32([[1, 2]]), y={'a': 1}, s='text', c=np.array([[1 + 2j]])))
+
+put('stl10', 'labels', bytes([1, 1, 10, 3]))
+put('stl10', 'short-image', bytes([0]) + bytes(500))
+put('stl10', 'unlabelled', bytes([2]) + bytes(500))
+
+
+def tar(members, packing='w'):
+    """Members: (name, bytes) or (name, link's target, type)."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=packing, format=tarfile.USTAR_FORMAT) as t:
+        for name, content, *kind in members:
+            info = tarfile.TarInfo(name)
+            if kind:
+                info.type, info.linkname = kind[0], content
+                t.addfile(info)
+            else:
+                info.size = len(content)
+                t.addfile(info, io.BytesIO(content))
+    return out.getvalue().rstrip(b'\0') + bytes(512)
+
+
+put('archive', 'folders.tar', tar([('train/a/1.jpg', small), ('test/b/2.jpg', small)]))
+put('archive', 'outside.tar', tar([('../up.jpg', b'1'), ('/etc/away.jpg', b'2'), ('a/../../b.jpg', b'3')]))
+put('archive', 'links.tar', tar([('a/hard.jpg', '/etc/passwd', tarfile.LNKTYPE), ('a/soft.jpg', '../..', tarfile.SYMTYPE),
+                                 ('a/null.jpg', '', tarfile.CHRTYPE), ('a/soft.jpg/1.jpg', small)]))
+put('archive', 'bomb.tar.xz', tar([('a/bomb.jpg', bytes(1 << 20)), ('a/1.jpg', small)], 'w:xz'))
+whole = bytearray(tar([('a/claims.jpg', b'no more than this')]))
+whole[124:136] = b'77777777777\0'
+put('archive', 'claims-much.tar', bytes(whole))
+out = io.BytesIO()
+with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as z:
+    for name, content in (('train/a/1.jpg', small), ('../up.jpg', b'1'), ('train/a/bomb.jpg', bytes(1 << 20))):
+        z.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+put('archive', 'mixed.zip', out.getvalue())
+put('archive', 'tiny.tar', tar([('tiny/val/val_annotations.txt', b'v.JPEG\tn1\t0\t0\n'), ('tiny/val/images/v.JPEG', small),
+                                ('tiny/train/n1/images/t.JPEG', small)]))
+
+
+def pack(size, data, offsets, slots, labels, counts, classes=(b'ant', b'bee'), images=2):
+    """Magic, version and sums are the fuzzer's affair."""
+    data += bytes(-len(data) % 8)
+    tail = np.array(slots + labels, '<u4').tobytes() + np.array(offsets, '<u8').tobytes() + b''.join(c + b'\0' for c in classes)
+    header = struct.pack('<8sIIII3I4xQQ6f', b'', 0, size, images, len(classes), *counts, 4096 + len(data), 0, *[0.5] * 6)
+    return header + b'0' * 256 + data + tail
+
+
+none = 0xffffffff
+put('pack', 'pixels', pack(2, bytes(range(24)), [], [0, 1], [0, 1], (1, 1, 0)))
+put('pack', 'unlabelled', pack(2, bytes(range(24)), [], [0, 1], [1, none], (1, 0, 1)))
+put('pack', 'files', pack(0, small + small, [0, len(small), 2 * len(small)], [1, 0], [0, 1], (1, 1, 0)))
+put('pack', 'offsets-fall', pack(0, small, [0, 400, 300], [1, 0], [0, 1], (1, 1, 0)))
+put('pack', 'claims-much', pack(4096, b'', [], [0, 1], [0, 1], (1, 1, 0), images=none))
+
+mode = {'verdict': 'collapsed', 'statistic': 0.1, 'expected': 1.0, 'threshold_warning': 0.6, 'threshold_collapsed': 0.3}
+line = {'step': 4, 'epoch': 1, 'collapse': {'rows': 64, 'dimensional': mode, 'cluster': {**mode, 'verdict': 'healthy'}}}
+put('metrics', 'epochs.jsonl', (json.dumps({'step': 1, 'loss': 2.5}) + '\n' + json.dumps(line) + '\n').encode())
+put('metrics', 'odd.jsonl', b'{"epoch": 1e300, "collapse": {"rows": -1, "cluster": 3}}\n{"collapse": {}}\n{"coll')

@@ -110,8 +110,8 @@ static void print_text(const diagnosis *d, const subject *s) {
         print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s", d->lidar.share, d->lidar.groups,
                      s->second.data ? "pairs of views" : "classes");
     if (c->has_usage) print_codes(&c->usage);
-    if (s->prototypes.data)
-        print_figure("distinct prototypes", (double)d->duplicates.distinct,
+    if (s->prototypes.data) /* one alone has no other to fall together with */
+        print_figure("distinct prototypes", s->prototypes.rows > 1 ? (double)d->duplicates.distinct : (double)NAN,
                      "of %zu; %zu have a near duplicate (random ones: %.3g), nearest cosine %.4g",
                      d->duplicates.prototypes, d->duplicates.twins, d->duplicates.twins_expected,
                      d->duplicates.cosine_largest);
@@ -334,7 +334,8 @@ static const option options[] = {
     {"--labels", "-l", "FILE", "a class for each row: any integers"},
     {"--assignments", "-a", "FILE", "a code for each row, or logits or probabilities with a column a code"},
     {"--second", NULL, "FILE", "embeddings of the other view of each row's input"},
-    {"--prototypes", NULL, "FILE", "the codes' vectors, a row each: how many point the same way"},
+    {"--prototypes", NULL, "FILE",
+     "the codes' vectors, a row each: how many point the same way (a run's own, where it learns them)"},
     {"--tensor", "-t", "NAME", "which array, where a file holds several"},
     {"--codes", NULL, "N", "how many codes there are (default: the largest assignment + 1)"},
     {"--sample", NULL, "N", "look at N rows only, drawn by the seed"},

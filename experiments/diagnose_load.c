@@ -6,6 +6,7 @@
 #include "engine/rng.h"
 #include "experiments/diagnose.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -257,6 +258,57 @@ static bool load_prototypes(subject *s, const diagnose_options *o, error *err) {
     return ok;
 }
 
+/* The newest checkpoint of a run's folder; false when there is none. */
+static bool newest_checkpoint(const char *folder, char *path, size_t size) {
+    static const char ending[] = ".safetensors";
+    char newest[256] = "";
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        size_t length = strlen(entry->d_name), tail = strlen(ending);
+        if (strncmp(entry->d_name, "checkpoint-", 11) != 0 || length >= sizeof newest) continue;
+        if (strcmp(entry->d_name + length - tail, ending) == 0 && strcmp(entry->d_name, newest) > 0)
+            strcpy(newest, entry->d_name);
+    }
+    if (directory) closedir(directory);
+    snprintf(path, size, "%.1000s/%s", folder, newest);
+    return *newest != 0;
+}
+
+/* What methods call the vectors that embeddings are scored against, where these are learned; drawn ones are in no
+ * checkpoint. Self-Classifier's layer is told from a supervised one, which has classes, by its gain. */
+static const struct {
+    const char *name, *beside;
+    bool columns; /* a code is a column rather than a row */
+} learned[] = {
+    {"head.prototypes.weight", NULL, false},
+    {"head.last_layer.weight", NULL, false},
+    {"head.classifier.weight", "head.classifier.gain", false},
+    {"head.dictionary", NULL, true},
+};
+
+/* A run's learned prototypes out of its newest checkpoint; a run without is none the worse. */
+static void take_run_prototypes(subject *s) {
+    char path[1300];
+    error ignored = {0};
+    size_t d = s->file.cols;
+    safetensors *st = newest_checkpoint(s->run, path, sizeof path) ? safetensors_open(path, &ignored) : NULL;
+    for (size_t i = 0; st && !s->own_prototypes && i < sizeof learned / sizeof *learned; i++) {
+        const safetensors_entry *e = safetensors_find(st, learned[i].name);
+        bool columns = learned[i].columns;
+        if (!e || e->dims != 2 || (learned[i].beside && !safetensors_find(st, learned[i].beside))) continue;
+        size_t c = (size_t)e->shape[columns];
+        if (e->shape[!columns] != d || !c || c > DUPLICATES_PROTOTYPES) continue;
+        float *values = malloc(c * d * sizeof *values);
+        float *rows = s->own_prototypes = malloc(c * d * sizeof *rows);
+        bool read = values && rows && safetensors_read_float(st, learned[i].name, values, c * d, &ignored);
+        for (size_t k = 0; read && k < c; k++)
+            for (size_t j = 0; j < d; j++) rows[k * d + j] = values[columns ? j * c + k : k * d + j];
+        if (read && matrix_check((matrix){rows, c, d}, path, &ignored)) s->prototypes = (matrix){rows, c, d};
+        free(values);
+    }
+    safetensors_close(st);
+}
+
 bool subject_load(subject *s, const diagnose_options *options, error *err) {
     static const array_request for_labels = {.usual = "labels", .dims = 1};
     static const array_request for_assignments = {.usual = "assignments", .dims = 1};
@@ -280,6 +332,7 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
+    if (ok && s->run && !o.prototypes) take_run_prototypes(s);
     ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
          (!o.labels || number_labels(s, &labels, err)) &&
          (!o.assignments || take_assignments(s, &assignments, o.codes, err));

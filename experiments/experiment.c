@@ -36,6 +36,14 @@ static void note_in_index(const run *r, bool make, const experiment_hooks *hooks
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
+/* What images are normalised by: whoever takes the weights elsewhere needs it. */
+static void note_normalisation(const run *r, const dataset *data) {
+    const float *mean = dataset_mean(data), *std = dataset_std(data);
+    json_t *own = json_object_get(r->record, "data");
+    json_object_set_new(own, "mean", json_pack("[f, f, f]", (double)mean[0], (double)mean[1], (double)mean[2]));
+    json_object_set_new(own, "std", json_pack("[f, f, f]", (double)std[0], (double)std[1], (double)std[2]));
+}
+
 /* Told before the training rather than after it. */
 static bool can_be_measured(const spec *s, const dataset *data, error *err) {
     if (!s->eval.metrics || dataset_count(data, SPLIT_TEST) || dataset_count(data, SPLIT_VALIDATION)) return true;
@@ -88,6 +96,7 @@ bool experiment_run(const run_plan *plan, const char *results, const experiment_
         return false;
     }
     run_end end = RUN_END_FOUND;
+    note_normalisation(&r, data);
     note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
     if (!ok) {

@@ -270,6 +270,51 @@ START_TEST(test_structure_is_in_the_object) {
 }
 END_TEST
 
+START_TEST(test_one_prototype_alone_says_nothing) {
+    write_noise("x.npy", N, D, D);
+    write_noise("one.npy", 1, D, D);
+    const said *s = mews("diagnose x.npy --prototypes one.npy");
+    ck_assert_msg(strstr(s->out, "distinct prototypes    unknown") && !strstr(s->out, "nan"), "%s", s->out);
+}
+END_TEST
+
+/* A run's folder with these prototypes in its newer checkpoint; in the older one all are one. */
+static void write_run(const char *name, bool columns) {
+    enum { CODES = 3 };
+    float rows[CODES * D], turned[CODES * D], flat[CODES * D];
+    char path[160];
+    error err = {0};
+    for (int i = 0; i < CODES * D; i++) rows[i] = (float)(i % 7 - 3) + (float)(i / D), flat[i] = 1;
+    for (int j = 0; j < D; j++) rows[2 * D + j] = 2 * rows[j];
+    for (int i = 0; i < CODES; i++)
+        for (int j = 0; j < D; j++) turned[j * CODES + i] = rows[i * D + j];
+    shell("rm -rf run && mkdir run");
+    write_noise("run/embeddings.npy", N, D, D);
+    safetensors_item item = {
+        .name = name, .dtype = ST_F32, .dims = 2, .shape = {columns ? D : CODES, columns ? CODES : D}, .data = flat};
+    snprintf(path, sizeof path, "%s/run/checkpoint-00000001.safetensors", folder);
+    ck_assert_msg(safetensors_write(path, &item, 1, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/run/checkpoint-00000002.safetensors", folder);
+    item.data = columns ? turned : rows;
+    ck_assert_msg(safetensors_write(path, &item, 1, NULL, &err), "%s", err.text);
+}
+
+START_TEST(test_a_runs_learned_prototypes_come_out_of_its_newest_checkpoint) {
+    static const char *const names[] = {"head.prototypes.weight", "head.last_layer.weight", "head.dictionary"};
+    for (size_t i = 0; i < 3; i++) {
+        write_run(names[i], i == 2);
+        json_t *root = diagnosis("run");
+        ck_assert_int_eq((int)number(root, "prototypes"), 3);
+        ck_assert_int_eq((int)number(root, "prototypes_distinct"), 2);
+        json_decref(root);
+    }
+    write_run("head.classifier.weight", false); /* of classes, not of codes */
+    json_t *root = diagnosis("run");
+    ck_assert_ptr_null(json_object_get(root, "prototypes"));
+    json_decref(root);
+}
+END_TEST
+
 /* Beyond what is kept in memory: all zeros but for the last rows, so that the file has holes and takes no room. */
 START_TEST(test_a_file_beyond_memory_is_read_in_passes) {
     enum { ROWS = 1100000, COLS = 64, LAST = 200 };
@@ -465,6 +510,8 @@ Suite *suite_diagnose(void) {
     tcase_add_test(tests, test_logits_and_their_probabilities_say_the_same);
     tcase_add_test(tests, test_a_second_view_gives_alignment_and_invariance);
     tcase_add_test(tests, test_structure_is_in_the_object);
+    tcase_add_test(tests, test_one_prototype_alone_says_nothing);
+    tcase_add_test(tests, test_a_runs_learned_prototypes_come_out_of_its_newest_checkpoint);
     tcase_add_test(tests, test_a_file_beyond_memory_is_read_in_passes);
     tcase_add_test(tests, test_a_sample_keeps_labels_with_their_rows);
     tcase_add_test(tests, test_a_run_is_diagnosed_by_its_folder);

@@ -190,10 +190,9 @@ bool factors_read(factors *f, const study_block *b, error *err) {
     for (size_t k = 0; done && k < b->key_count; k++) {
         factor *own = &f->items[f->factor_count++];
         const char *key = b->keys[k].key;
-        bool of_method = strncmp(key, "method.", 7) == 0;
         own->numeric = b->keys[k].numeric;
         snprintf(own->key, sizeof own->key, "%s", key);
-        snprintf(own->name, sizeof own->name, "%s", key + (of_method ? 7 : 0));
+        study_short_key(key, own->name, sizeof own->name);
         memcpy(own->with, b->keys[k].with, sizeof own->with);
         done = read_levels(own, f->runs, f->count);
     }

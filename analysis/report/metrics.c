@@ -135,6 +135,15 @@ const record **study_runs(const study *s, size_t *count) {
     return runs;
 }
 
+char *study_short_key(const char *key, char *out, size_t size) {
+    const char *dot = strchr(key, '.');
+    if (dot && strcmp(dot, ".name") == 0)
+        snprintf(out, size, "%.*s", (int)(dot - key), key);
+    else
+        snprintf(out, size, "%s", strncmp(key, "method.", 7) == 0 ? key + 7 : key);
+    return out;
+}
+
 char *study_setting(const study_block *b, const study_point *p, char *out, size_t size) {
     size_t length = strlen(b->axis_name);
     bool counted = b->numeric && length && b->axis_name[length - 1] == 's' && !strchr(b->axis_name, '.');

@@ -98,9 +98,12 @@ plot_axis plot_axis_x(const plot_panel *panel) {
     plot_axis axis = {.log = panel->x_log, .low = INFINITY, .high = -INFINITY};
     for (size_t l = 0; l < panel->count; l++)
         for (size_t i = 0; i < panel->lines[l].n; i++) {
-            double half = panel->lines[l].look == PLOT_BARS    ? 0.6
-                          : panel->lines[l].look == PLOT_TILES ? 0.5
-                                                               : 0; /* it fills its place */
+            const plot_line *line =
+                &panel->lines[l]; /* a bar or a tile fills its place, a name stands in the middle of its */
+            double half = line->look == PLOT_BARS    ? 0.6
+                          : line->look == PLOT_TILES ? 0.5
+                          : line->apart              ? 0.4
+                                                     : 0; /* it fills its place */
             stretch(&axis, panel->lines[l].x[i] - half);
             stretch(&axis, panel->lines[l].x[i] + half);
         }

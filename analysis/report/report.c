@@ -3,6 +3,7 @@
  */
 #include "analysis/report/report.h"
 
+#include "analysis/report/effects_words.h"
 #include "analysis/report/export.h"
 #include "analysis/report/page.h"
 #include "analysis/report/plot_axes.h"
@@ -144,6 +145,51 @@ static void print_series(FILE *out, const study_block *b, const study_series *se
     fputc('\n', out);
 }
 
+/* A paragraph of at most `width` letters a line, the lines after the first indented by two. */
+static void print_wrapped(FILE *out, const char *text, size_t width) {
+    size_t column = 0;
+    for (const char *word = text; *word;) {
+        size_t length = strcspn(word, " ");
+        char copy[400];
+        snprintf(copy, sizeof copy, "%.*s", (int)(length < sizeof copy ? length : sizeof copy - 1), word);
+        size_t letters = plot_text_length(copy);
+        if (column && column + 1 + letters > width) {
+            fputs("\n  ", out);
+            column = 2;
+        } else if (column) {
+            fputc(' ', out);
+            column++;
+        }
+        fwrite(word, 1, length, out);
+        column += letters;
+        word += length + strspn(word + length, " ");
+    }
+    fputc('\n', out);
+}
+
+/* What each key did, and what to run next. */
+static bool print_effects(FILE *out, const study *s, error *err) {
+    enum { WIDTH = 110 };
+    effects e = {0};
+    advice next = {0};
+    bool ok = effects_read(&e, s, err) && advice_give(&next, s, &e, err);
+    for (size_t b = 0; ok && b < e.count; b++)
+        for (size_t k = 0; k < e.blocks[b].factors.factor_count; k++) {
+            char *text = effects_sentence(&e.blocks[b], k);
+            if (e.count > 1) fprintf(out, "%s: ", e.blocks[b].block->name);
+            if (text) print_wrapped(out, text, WIDTH);
+            free(text);
+        }
+    if (ok && next.count) fputs("\nnext\n", out);
+    for (size_t i = 0; ok && i < next.count; i++) {
+        print_wrapped(out, next.items[i].text, WIDTH);
+        if (next.items[i].command) fprintf(out, "    %s\n", next.items[i].command);
+    }
+    advice_free(&next);
+    effects_free(&e);
+    return ok;
+}
+
 bool report_print_table(const char *dir, FILE *out, error *err) {
     study s;
     if (!study_read(&s, dir, err)) return false;
@@ -160,6 +206,7 @@ bool report_print_table(const char *dir, FILE *out, error *err) {
             fprintf(out, "%s: %s%s%s\n", r->id, *r->status ? r->status : "unknown", *r->reason ? ": " : "", r->reason);
     }
     for (size_t i = 0; i < s.records.unreadable_count; i++) fprintf(out, "%s\n", s.records.unreadable[i]);
+    bool ok = s.records.single || !s.finished || (fputc('\n', out), print_effects(out, &s, err));
     study_free(&s);
-    return true;
+    return ok;
 }

@@ -15,7 +15,8 @@
 bool report_write(const char *dir, const char *html, void (*log)(void *context, const char *line), void *context,
                   error *err);
 
-/* The runs' final figures as aligned text: a block a table, a setting a line, mean ± standard deviation over seeds. */
+/* The runs' final figures as aligned text: a block a table, a setting a line, mean ± standard deviation over seeds; then
+ * what each swept key did, and what to run next. */
 bool report_print_table(const char *dir, FILE *out, error *err);
 
 #endif

@@ -217,10 +217,8 @@ static void name_block(study_block *b, const char *name, const record **members,
 }
 
 static void set_axis(study_block *b, const study_key *key) {
-    const char *dot = strchr(key->key, '.');
-    bool of_method = strncmp(key->key, "method.", 7) == 0;
     snprintf(b->axis, sizeof b->axis, "%s", key->key);
-    snprintf(b->axis_name, sizeof b->axis_name, "%s", of_method && dot ? dot + 1 : key->key);
+    study_short_key(key->key, b->axis_name, sizeof b->axis_name);
     b->numeric = key->numeric;
 }
 

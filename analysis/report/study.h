@@ -77,6 +77,9 @@ const char *study_metric_title(const char *metric);
 /* A rank, in directions, rather than a share, a score or an accuracy. */
 bool study_is_rank(const char *metric);
 
+/* A key as people call it: "method.codes" → "codes", "method.name" → "method", "train.batch" as it is. Returns `out`. */
+char *study_short_key(const char *key, char *out, size_t size);
+
 /* A setting in words: "64 codes", "beta = 0.5". Returns `out`. */
 char *study_setting(const study_block *b, const study_point *p, char *out, size_t size);
 

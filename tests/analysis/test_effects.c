@@ -199,6 +199,20 @@ START_TEST(test_a_random_search_is_judged_by_ranges_and_keys_that_move_together_
 }
 END_TEST
 
+START_TEST(test_methods_are_compared_as_values_of_a_key) {
+    static const char *const names[] = {"swav", "falcon"};
+    for (int m = 0; m < 2; m++)
+        for (int seed = 0; seed < 3; seed++)
+            save(json_pack("{s:s}", "method.name", names[m]), seed, 0.4 + 0.1 * m + 0.001 * m * seed, "healthy");
+    const block_effects *b = read_all();
+    ck_assert_str_eq(b->block->axis_name, "method");
+    const effect *method = effect_of("method.name");
+    ck_assert_str_eq(method->factor->name, "method");
+    ck_assert_double_eq_tol(method->levels[1].difference, 0.101, 1e-12);
+    sentence_says("method.name", "its mean is highest at falcon (0.501) and lowest at swav (0.400)");
+}
+END_TEST
+
 START_TEST(test_settings_within_chance_ask_for_seeds) {
     static const double noise[2][3] = {{0.02, -0.01, 0}, {-0.01, 0.01, 0.02}};
     for (int step = 0; step < 2; step++)
@@ -247,6 +261,7 @@ Suite *suite_effects(void) {
     tcase_add_test(tests, test_one_run_each_has_no_interval);
     tcase_add_test(tests, test_one_seed_over_several_settings_has_an_interval_over_those);
     tcase_add_test(tests, test_a_random_search_is_judged_by_ranges_and_keys_that_move_together_are_one);
+    tcase_add_test(tests, test_methods_are_compared_as_values_of_a_key);
     tcase_add_test(tests, test_settings_within_chance_ask_for_seeds);
     tcase_add_test(tests, test_a_collapsed_setting_is_shown_its_nearest_healthy_one);
     tcase_add_test(tests, test_the_front_holds_what_nothing_beats_in_both);

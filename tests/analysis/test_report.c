@@ -364,6 +364,10 @@ START_TEST(test_the_table_is_aligned_text) {
                       "±0.001  H C H –\n"
                       "     16  0.601 ±0.001  0.201 ±0.001  0.351 ±0.001  0.201 ±0.001             –  4.0 ±0.0");
     assert_says(text, "run-failed: failed: step 7");
+    assert_says(
+        text, "\nmethod.codes matters for linear accuracy (p < 0.001): its mean is highest at 64 (0.701) and lowest at "
+              "4\n  (0.501), a difference of +0.200");
+    assert_says(text, "\nnext\nrun-failed failed: step 7");
     free(text);
 }
 END_TEST

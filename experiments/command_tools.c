@@ -69,6 +69,10 @@ const command command_report = {
     .name = "report",
     .rules = {.words = "DIR", .min_words = 1, .max_words = 1, .options = report_options},
     .summary = "tables, plots and one HTML page for a sweep or a run",
+    .details =
+        "DIR is a sweep's folder (results/NAME) or one run's. The page says what each swept key did, with intervals,\n"
+        "what collapsed, what accuracy costs and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
+        "PNG, and all numbers as CSV.\n",
     .run = run_report,
 };
 
@@ -117,7 +121,8 @@ const command command_bench = {
     .details =
         "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
         "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
-        "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, so\n"
+        "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, "
+        "so\n"
         "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
     .run = run_bench,
 };

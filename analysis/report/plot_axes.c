@@ -94,16 +94,17 @@ static void settle(plot_axis *axis, double margin, bool zero) {
     axis->high += margin * span;
 }
 
+/* Half of what a datum takes along x: bars and tiles fill their places, names stand amid theirs. */
+static double half_place(const plot_line *line) {
+    if (line->apart) return 0.4;
+    return line->look == PLOT_BARS ? 0.6 : line->look == PLOT_TILES ? 0.5 : 0;
+}
+
 plot_axis plot_axis_x(const plot_panel *panel) {
     plot_axis axis = {.log = panel->x_log, .low = INFINITY, .high = -INFINITY};
     for (size_t l = 0; l < panel->count; l++)
         for (size_t i = 0; i < panel->lines[l].n; i++) {
-            const plot_line *line =
-                &panel->lines[l]; /* a bar or a tile fills its place, a name stands in the middle of its */
-            double half = line->look == PLOT_BARS    ? 0.6
-                          : line->look == PLOT_TILES ? 0.5
-                          : line->apart              ? 0.4
-                                                     : 0; /* it fills its place */
+            double half = half_place(&panel->lines[l]);
             stretch(&axis, panel->lines[l].x[i] - half);
             stretch(&axis, panel->lines[l].x[i] + half);
         }

@@ -10,10 +10,27 @@
 #include "engine/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_SIZE = 4096 };
+
+/* DIR/figures, or beside a page elsewhere when nothing can be written there. */
+static bool make_figures_folder(char *path, size_t size, const char *folder, const char *html, error *err) {
+    error why = {0};
+    snprintf(path, size, "%s/figures", folder);
+    if (file_make_folders(path, &why)) {
+        if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0) return true;
+        error_set(&why, ERROR_RUN, "cannot write %.500s: %s", path, strerror(errno));
+    }
+    if (!html) return error_set(err, why.code, "%.800s; --html FILE puts the page and its figures elsewhere", why.text);
+    size_t stem = strlen(html);
+    if (stem > 5 && strcmp(html + stem - 5, ".html") == 0) stem -= 5;
+    snprintf(path, size, "%.*s-figures", (int)stem, html);
+    return file_make_folders(path, err);
+}
 
 bool report_write(const char *dir, const char *html, void (*log)(void *context, const char *line), void *context,
                   error *err) {
@@ -32,9 +49,8 @@ bool report_write(const char *dir, const char *html, void (*log)(void *context, 
     for (size_t i = 0; i < s.records.unreadable_count && log; i++) log(context, s.records.unreadable[i]);
     if (!findings_make(&found, &s, err) || !effects_read(&effects, &s, err) || !advice_give(&next, &s, &effects, err))
         goto done;
-    snprintf(path, sizeof path, "%s/figures", folder);
-    if (!file_make_folders(path, err) || !figures_draw(&drawn, &s, &effects, path, log, context, err) ||
-        !export_numbers(&s, &effects, path, err))
+    if (!make_figures_folder(path, sizeof path, folder, html, err) ||
+        !figures_draw(&drawn, &s, &effects, path, log, context, err) || !export_numbers(&s, &effects, path, err))
         goto done;
     absolute = html ? realpath(path, NULL) : NULL; /* a page elsewhere still finds the figures' files */
     if (html && !absolute) {

@@ -341,6 +341,26 @@ START_TEST(test_only_failed_runs_still_make_a_page) {
 }
 END_TEST
 
+START_TEST(test_where_nothing_can_be_written_the_page_goes_elsewhere_with_its_figures) {
+    char path[600], html[600];
+    error err = {0};
+    save_failed(sweep);
+    snprintf(path, sizeof path, "%s/figures", sweep);
+    FILE *way = fopen(path, "w"); /* stands in the way, as a read-only disk would */
+    ck_assert_ptr_nonnull(way);
+    fclose(way);
+    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    assert_says(err.text, "/figures");
+    assert_says(err.text, "--html FILE puts the page and its figures elsewhere");
+    err = (error){0};
+    snprintf(html, sizeof html, "%s/run-failed/page.html", sweep);
+    ck_assert_msg(report_write(sweep, html, NULL, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/run-failed/page-figures/runs.csv", sweep);
+    free(read_text(path));
+    free(read_text(html));
+}
+END_TEST
+
 START_TEST(test_without_gnuplot_the_package_is_named) {
     error err = {0};
     fill_sweep();
@@ -400,6 +420,7 @@ Suite *suite_report(void) {
     tcase_add_test(t, test_one_run_by_itself_has_a_page);
     tcase_add_test(t, test_a_folder_without_runs_gets_one_clear_line);
     tcase_add_test(t, test_only_failed_runs_still_make_a_page);
+    tcase_add_test(t, test_where_nothing_can_be_written_the_page_goes_elsewhere_with_its_figures);
     tcase_add_test(t, test_without_gnuplot_the_package_is_named);
     tcase_add_test(t, test_the_table_is_aligned_text);
     tcase_add_test(t, test_arrays_that_do_not_fit_are_named);

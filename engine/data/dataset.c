@@ -51,8 +51,9 @@ static const field rows[] = {
      .help = "pixels: images are brought to data.size once (small images); files: JPEGs and PNGs are kept as they are, "
              "crops taken from the whole image, evaluation sees the middle 7/8 (photographs)"},
     {ROW(decode), .type = FIELD_CHOICE, .fallback = "exact", .choices = decodings, .identity = IDENTITY_IF_SET,
-     .help = "of packing files: exact, each crop's own pixels; scaled, JPEGs are decoded 2, 4 or 8 times smaller where "
-             "a crop is that much larger than the view: faster, slightly other pixels"},
+     .help =
+         "of packing files: exact, the pixels that the whole image has; scaled, JPEGs are decoded 2, 4 or 8 times "
+         "smaller where all of an image's crops are that much larger than their views: faster, slightly other pixels"},
     {ROW(limit), .type = FIELD_INT, .fallback = "0", .min = 0, .max = UINT32_MAX, .identity = true,
      .help = "train on the first N of a seeded shuffle of the training split; 0 = all"},
     {ROW(validation), .type = FIELD_REAL, .fallback = "0", .min = 0, .max = 0.9, .identity = true,

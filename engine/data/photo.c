@@ -66,7 +66,7 @@ bool photo_open(photo *p, const uint8_t *data, size_t bytes, error *err) {
 }
 
 int photo_shrink(const photo *p, int width, int height, int least) {
-    int shrink = p->jpeg ? 8 : 1, shortest = width < height ? width : height;
+    int shrink = p->jpeg ? PHOTO_MAX_SHRINK : 1, shortest = width < height ? width : height;
     while (shrink > 1 && shortest / shrink < least) shrink /= 2;
     return shrink;
 }

@@ -8,6 +8,8 @@
 
 #include "engine/data/codec.h"
 
+enum { PHOTO_MAX_SHRINK = 8 };
+
 typedef struct photo {
     const uint8_t *data; /* the file's bytes, which must outlive it */
     size_t bytes;

@@ -1,7 +1,7 @@
 /*
- * Boxes are drawn in the photo's full coordinates. Under data.decode scaled each view may be decoded at a shrink of its
- * own: the largest that leaves its crop no smaller than the view. So the file is decoded once for each shrink that
- * occurs among the sample's views, each time for the box that spans their crops; under exact there is but one.
+ * Boxes are drawn in the photo's full coordinates. Reading a JPEG's entropy code is most of the work and must be done
+ * from the top for any part of it, so there is one decoding a sample, of the box that spans all views' crops; under
+ * data.decode scaled at the largest shrink that leaves none of them smaller than its view.
  */
 #include "engine/data/views.h"
 
@@ -88,29 +88,25 @@ static void shrink_box(augment_draw *d, const photo *p, int shrink) {
 
 static bool run_photo(view_maker *m, uint32_t epoch, uint32_t sample, float *const out[], error *err) {
     augment_draw draws[VIEWS_MOST];
-    int shrinks[VIEWS_MOST], views = m->plan->views + (int)m->plan->augment.local_crops;
+    int shrink = PHOTO_MAX_SHRINK, views = m->plan->views + (int)m->plan->augment.local_crops;
+    resize_box all = {0};
     photo p;
     if (!dataset_photo(m->plan->set, m->plan->split, sample, &p, err)) return false;
     for (int v = 0; v < views; v++) {
         draws[v] = draw_view(m, epoch, sample, view_number(m, v), p.width, p.height);
-        shrinks[v] = 1;
-        if (!dataset_decodes_scaled(m->plan->set)) continue;
-        shrinks[v] = photo_shrink(&p, draws[v].width, draws[v].height, is_local(m, v) ? m->local_size : m->size);
-        shrink_box(&draws[v], &p, shrinks[v]);
+        int most = photo_shrink(&p, draws[v].width, draws[v].height, is_local(m, v) ? m->local_size : m->size);
+        shrink = most < shrink ? most : shrink;
     }
-    for (int shrink = 1; shrink <= 8; shrink *= 2) {
-        resize_box all = {0};
-        for (int v = 0; v < views; v++) {
-            resize_box box = {draws[v].left, draws[v].top, draws[v].width, draws[v].height};
-            if (shrinks[v] == shrink) all = all.width ? span(all, box) : box;
-        }
-        if (!all.width) continue;
-        if (!photo_decode(&p, shrink, all, &m->part, err)) return error_prefix(err, "image %u", sample);
-        for (int v = 0; v < views; v++) {
-            if (shrinks[v] != shrink) continue;
-            draws[v].left -= all.left, draws[v].top -= all.top;
-            if (!make(m, v, &draws[v], m->part.corner, m->part.stride, out[v], err)) return false;
-        }
+    if (!dataset_decodes_scaled(m->plan->set)) shrink = 1;
+    for (int v = 0; v < views; v++) {
+        if (shrink > 1) shrink_box(&draws[v], &p, shrink);
+        resize_box box = {draws[v].left, draws[v].top, draws[v].width, draws[v].height};
+        all = v ? span(all, box) : box;
+    }
+    if (!photo_decode(&p, shrink, all, &m->part, err)) return error_prefix(err, "image %u", sample);
+    for (int v = 0; v < views; v++) {
+        draws[v].left -= all.left, draws[v].top -= all.top;
+        if (!make(m, v, &draws[v], m->part.corner, m->part.stride, out[v], err)) return false;
     }
     return true;
 }

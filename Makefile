@@ -7,7 +7,7 @@ BUILD    := build/$(KIND)
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
-PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive matio sqlite3 libcurl
+PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive matio sqlite3 libcurl nettle
 
 CFLAGS_release  := -O3 -march=native
 CFLAGS_sanitize := -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -31,7 +31,7 @@ TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%
 
 # Where the programs and headers come from, and what a fresh machine lacks of it.
 DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libyaml-dev libjansson-dev \
-                libjpeg62-turbo-dev libpng-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev check \
+                libjpeg62-turbo-dev libpng-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
                 gnuplot-nox fonts-dejavu-core
 
 all: $(BUILD)/mews

@@ -2,14 +2,13 @@
  * Files that are never half-written. A writer works on a temporary file beside the final one (same folder, so that
  * rename is atomic) and nobody sees it before file_commit has flushed it to the disk; a crash at any moment leaves the
  * old file or the new one. The folder is synced too: without that a power cut may forget the rename.
- *
- * SHA-256 (FIPS 180-4) stands here because checksums and run ids are all we need of a cryptographic library.
  */
 #include "engine/file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -188,57 +187,11 @@ bool file_make_folders(const char *path, error *err) {
 
 /* ---- SHA-256 ---- */
 
-/* FIPS 180-4, 4.2.2: the first 32 bits of the fractional parts of the cube roots of the first 64 primes. */
-static const uint32_t sha256_k[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
-
-static uint32_t rotate_right(uint32_t x, int n) { return x >> n | x << (32 - n); }
-
-/* FIPS 180-4, 6.2.2: one block of 64 bytes. */
-static void sha256_block(uint32_t state[8], const uint8_t *bytes) {
-    uint32_t w[64], s[8];
-    for (int t = 0; t < 16; t++)
-        w[t] = (uint32_t)bytes[4 * t] << 24 | (uint32_t)bytes[4 * t + 1] << 16 | (uint32_t)bytes[4 * t + 2] << 8 |
-               bytes[4 * t + 3];
-    for (int t = 16; t < 64; t++) {
-        uint32_t a = w[t - 15], b = w[t - 2];
-        w[t] = w[t - 16] + (rotate_right(a, 7) ^ rotate_right(a, 18) ^ a >> 3) + w[t - 7] +
-               (rotate_right(b, 17) ^ rotate_right(b, 19) ^ b >> 10);
-    }
-    memcpy(s, state, sizeof s);
-    for (int t = 0; t < 64; t++) {
-        uint32_t a = s[0], e = s[4];
-        uint32_t t1 = s[7] + (rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25)) +
-                      ((e & s[5]) ^ (~e & s[6])) + sha256_k[t] + w[t];
-        uint32_t t2 = (rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22)) +
-                      ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-        memmove(s + 1, s, 7 * sizeof *s);
-        s[4] += t1;
-        s[0] = t1 + t2;
-    }
-    for (int i = 0; i < 8; i++) state[i] += s[i];
-}
-
 void file_sha256(const void *data, size_t size, char out[65]) {
-    uint32_t state[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-    const uint8_t *bytes = data;
-    size_t whole = size / 64 * 64, rest = size - whole;
-    for (size_t i = 0; i < whole; i += 64) sha256_block(state, bytes + i);
-
-    uint8_t tail[128] = {0}; /* the rest, a 1 bit, zeros, and the length in bits as 64 big-endian bits */
-    if (rest) memcpy(tail, bytes + whole, rest);
-    tail[rest] = 0x80;
-    size_t padded = rest < 56 ? 64 : 128;
-    for (int i = 0; i < 8; i++) tail[padded - 1 - (size_t)i] = (uint8_t)((uint64_t)size * 8 >> 8 * i);
-    for (size_t i = 0; i < padded; i += 64) sha256_block(state, tail + i);
-    for (int i = 0; i < 8; i++) snprintf(out + 8 * i, 9, "%08x", state[i]);
+    struct sha256_ctx sum;
+    uint8_t bytes[SHA256_DIGEST_SIZE];
+    sha256_init(&sum);
+    sha256_update(&sum, size, data);
+    sha256_digest(&sum, sizeof bytes, bytes);
+    for (int i = 0; i < SHA256_DIGEST_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }

@@ -17,6 +17,7 @@ enum {
     BATCH_BYTES = 32 << 20,        /* of files read */
     BATCH_PIXEL_BYTES = 128 << 20, /* of images fitted */
     MAX_WARNINGS = 20,
+    HOPELESS = 1000, /* broken images, if they are the most of those seen: reading on would only take time */
 };
 
 typedef struct batch {
@@ -207,6 +208,9 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
         decode_batch(b, im->size, pixels, smallest, &out->refitted);
         if (smallest[0]) import_warn_enlarged(im, smallest[0], smallest[1]);
         if (!keep_batch(im, b, pixels, out, err)) return false;
+        if (out->broken > HOPELESS && out->broken > out->count)
+            return error_set(err, ERROR_RUN, "%s: %u of the first %u images cannot be read; it was not read to its end",
+                             im->path, out->broken, out->count + out->broken);
         import_progress(im, "importing images", out->count, source_count(r->from));
         if (b->last) return true;
         pthread_mutex_lock(&r->lock);

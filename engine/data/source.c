@@ -163,7 +163,9 @@ static struct archive *open_archive(const char *path, error *err) {
     archive_read_support_format_tar(a);
     archive_read_support_format_zip(a);
     if (archive_read_open_filename(a, path, READ_BLOCK) == ARCHIVE_OK) return a;
-    if (ends_early(a))
+    if (euidaccess(path, R_OK) != 0)
+        error_set(err, ERROR_USAGE, "cannot read %s: %s", path, strerror(errno));
+    else if (ends_early(a))
         archive_failed(a, path, NULL, err);
     else
         error_set(err, ERROR_USAGE, "%s is neither a directory nor an archive (tar, zip)", path);

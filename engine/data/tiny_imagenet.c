@@ -70,7 +70,8 @@ static bool rename_image(const importer *im, const annotations *a, found_image *
     char *middle = strstr(image->name, "val/images/"), *renamed = NULL;
     if (!middle || (middle != image->name && middle[-1] != '/')) return true;
     const char *base = strrchr(image->name, '/') + 1;
-    struct annotation key = {base, NULL}, *row = bsearch(&key, a->rows, a->count, sizeof *a->rows, by_file);
+    struct annotation key = {base, NULL}, *row = NULL;
+    if (a->count) row = bsearch(&key, a->rows, a->count, sizeof *a->rows, by_file);
     if (!row) return error_set(err, ERROR_RUN, "%s: val_annotations.txt has no line for %s", im->path, image->name);
     if (asprintf(&renamed, "%.*sval/%s/%s", (int)(middle - image->name), image->name, row->class, base) < 0)
         return error_memory(err, strlen(image->name), "a file's name");

@@ -292,6 +292,48 @@ START_TEST(test_a_path_that_holds_no_data_set_is_refused_in_one_line) {
 }
 END_TEST
 
+START_TEST(test_an_archive_of_nothing_but_broken_images_is_given_up_before_its_end) {
+    enum { MEMBERS = 3000 };
+    static uint8_t zeros[1 << 16];
+    bench b;
+    bench_begin(&b);
+    char path[512];
+    snprintf(path, sizeof path, "%s/bomb.tar.gz", b.folder);
+    struct archive *a = bench_archive(path);
+    for (int i = 0; i < MEMBERS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "a/%04d.jpg", i);
+        bench_member(a, name, AE_IFREG, zeros, sizeof zeros);
+    }
+    bench_archive_close(a);
+    data_options options = bench_options(&b, "folder", path);
+    bench_must_refuse(&b, &options, ERROR_RUN, "images cannot be read; it was not read to its end");
+    bench_end(&b);
+}
+END_TEST
+
+/* Whoever may read everything drops that for the test. */
+START_TEST(test_a_folder_or_an_archive_that_may_not_be_read_is_named) {
+    enum { NOBODY = 65534 };
+    if (geteuid() == 0) ck_assert_int_eq(seteuid(NOBODY), 0);
+    bench b;
+    bench_begin(&b);
+    each_image(put_in_folder, &b);
+    char closed[400], sealed[400];
+    snprintf(closed, sizeof closed, "%s/train/bee", b.source);
+    snprintf(sealed, sizeof sealed, "%s/images.tar", b.folder);
+    struct archive *a = bench_archive(sealed);
+    each_image(put_in_archive, a);
+    bench_archive_close(a);
+    data_options options = bench_options(&b, "folder", b.source), of_archive = bench_options(&b, "folder", sealed);
+    ck_assert(chmod(closed, 0) == 0 && chmod(sealed, 0) == 0);
+    bench_must_refuse(&b, &options, ERROR_RUN, "train/bee/: Permission denied");
+    bench_must_refuse(&b, &of_archive, ERROR_USAGE, "images.tar: Permission denied");
+    ck_assert_int_eq(chmod(closed, 0700), 0);
+    bench_end(&b);
+}
+END_TEST
+
 START_TEST(test_an_archive_that_breaks_off_is_an_error) {
     bench b;
     bench_begin(&b);
@@ -325,6 +367,8 @@ Suite *suite_folder(void) {
     tcase_add_test(t, test_hostile_archive_members_are_passed_over_with_a_warning);
     tcase_add_test(t, test_a_member_of_over_256_MiB_is_not_read);
     tcase_add_test(t, test_a_path_that_holds_no_data_set_is_refused_in_one_line);
+    tcase_add_test(t, test_an_archive_of_nothing_but_broken_images_is_given_up_before_its_end);
+    tcase_add_test(t, test_a_folder_or_an_archive_that_may_not_be_read_is_named);
     tcase_add_test(t, test_an_archive_that_breaks_off_is_an_error);
     suite_add_tcase(s, t);
     return s;

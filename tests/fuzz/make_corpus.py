@@ -66,16 +66,14 @@ put('idx', 'claims-much', b'\0' + struct.pack('>IIII', 0x803, 0xffffffff, 512, 5
 put('idx', 'bomb.gz', b'\2' + gzip.compress(bytes(1 << 20), mtime=0))
 
 
-def mat(**variables):
+def mat(packed=False, **variables):
     out = io.BytesIO()
-    savemat(out, variables)
-    return out.getvalue()
+    savemat(out, variables, do_compression=packed)
+    return b'MATLAB 5.0 MAT-file'.ljust(116) + out.getvalue()[116:]  # without the time of day
 
 
 ramp = (np.arange(32 * 32 * 3 * 2) % 7).astype(np.uint8).reshape(32, 32, 3, 2)
-packed = io.BytesIO()
-savemat(packed, {'X': ramp, 'y': np.array([[1], [10]], np.uint8)}, do_compression=True)
-put('mat', 'svhn.mat', packed.getvalue())
+put('mat', 'svhn.mat', mat(True, X=ramp, y=np.array([[1], [10]], np.uint8)))
 put('mat', 'labels-only.mat', mat(y=np.array([[1.0], [10.0]])))
 put('mat', 'kinds.mat', mat(X=np.float32([[1, 2]]), y={'a': 1}, s='text', c=np.array([[1 + 2j]])))
 
@@ -114,6 +112,7 @@ with zipfile.ZipFile(out, 'w', zipfile.ZIP_DEFLATED) as z:
 put('archive', 'mixed.zip', out.getvalue())
 put('archive', 'tiny.tar', tar([('tiny/val/val_annotations.txt', b'v.JPEG\tn1\t0\t0\n'), ('tiny/val/images/v.JPEG', small),
                                 ('tiny/train/n1/images/t.JPEG', small)]))
+put('archive', 'no-annotations.tar', tar([('val/images/v.JPEG', small)]))
 
 
 def pack(size, data, offsets, slots, labels, counts, classes=(b'ant', b'bee'), images=2):

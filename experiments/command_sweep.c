@@ -30,9 +30,11 @@ static void print_totals(const estimates *e, int jobs) {
     if (!works) return;
     printf("\n%zu %s to do: about %s, %d at a time, %.0f %% of it evaluation; %.0f MiB of memory\n", works,
            works == 1 ? "run" : "runs", terminal_duration(e->seconds, took), jobs, 100 * e->eval_share, e->mib);
-    if (e->shapes)
-        printf("reckoned from %zu measured %s of %.3g to %.3g s; what else this machine does meanwhile comes on top\n",
-               e->shapes, e->shapes == 1 ? "step" : "steps", e->least_step, e->most_step);
+    if (e->shapes == 1)
+        printf("reckoned from a measured step of %.3g s, as busy as this machine is now\n", e->least_step);
+    else if (e->shapes)
+        printf("reckoned from %zu measured steps of %.3g to %.3g s, as busy as this machine is now\n", e->shapes,
+               e->least_step, e->most_step);
 }
 
 /* A line a run: how it stands, its id, what it will take. */
@@ -170,7 +172,8 @@ const command command_sweep = {
     .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
     .summary = "every run of a spec's `sweep:`; finished runs are skipped",
     .details =
-        "Runs that fail are noted and the rest goes on; the exit code is 1 then. What another process works on is waited\n"
+        "Runs that fail are noted and the rest goes on; the exit code is 1 then. What another process works on is "
+        "waited\n"
         "for, so a spec may be swept by several at once. Stopped with Ctrl-C, a sweep goes\n"
         "on where it was when the same command is given again. When the spec has changed since, it says what has.\n",
     .run = run_sweep,

@@ -100,7 +100,9 @@ char *terminal_duration(double seconds, char out[32]) {
         snprintf(out, 32, "%ld s", s);
     else if (s < 100 * 60)
         snprintf(out, 32, "%ld min", (s + 30) / 60);
-    else
+    else if (s < 100 * 3600)
         snprintf(out, 32, "%ld h %02ld min", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, 32, "%ld days", (s + 43200) / 86400);
     return out;
 }

@@ -35,7 +35,7 @@ int terminal_letters(const char *text);
 /* Prints words from column `indent` on, breaking lines between words, and a newline; the cursor stands at `column`. */
 void terminal_wrap(FILE *stream, const char *text, int column, int indent, int width);
 
-/* "48 s", "12 min", "3 h 05 min"; "?" when not known (negative or not finite). Returns `out`. */
+/* "48 s", "12 min", "3 h 05 min", "9 days"; "?" when not known (negative or not finite). Returns `out`. */
 char *terminal_duration(double seconds, char out[32]);
 
 #endif

@@ -8,6 +8,7 @@
 #include <check.h>
 #include <glob.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -87,6 +88,30 @@ START_TEST(test_the_papers_scale_has_the_published_settings) {
 }
 END_TEST
 
+/* The spec that experiments/README.md explains, with the file that it includes. */
+START_TEST(test_the_readmes_spec_is_one) {
+    char folder[] = "/tmp/mews-readme-XXXXXX", path[64], command[512];
+    error err = {0};
+    spec_file file;
+    sweep sw;
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(command, sizeof command,
+             "sed -n '/^```yaml$/,/^```$/p' experiments/README.md | sed '/^```/d' >%s/a.yaml && "
+             "echo 'data: {name: shapes, limit: 512}' >%s/base.yaml",
+             folder, folder);
+    ck_assert_int_eq(system(command), 0);
+    snprintf(path, sizeof path, "%s/a.yaml", folder);
+    bool done = spec_file_read(&file, path, &err) && sweep_expand(&sw, &file, &err);
+    ck_assert_msg(done, "%s", err.text);
+    ck_assert_uint_eq(sw.count, 2 * 3 * 2 * 20); /* one block */
+    ck_assert_int_eq(sw.runs[0].spec.data.limit, 512);
+    sweep_free(&sw);
+    spec_file_free(&file);
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 /* Settings that cannot work, laid over a shipped spec: refused before anything is trained, with the keys named. */
 START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
     static const struct {
@@ -134,6 +159,7 @@ Suite *suite_shipped_specs(void) {
     tcase_add_loop_test(t, test_every_shipped_spec_resolves_and_builds, 0, 6);
     tcase_add_test(t, test_every_method_has_a_spec_for_cifar_and_one_for_two_cores);
     tcase_add_test(t, test_the_papers_scale_has_the_published_settings);
+    tcase_add_test(t, test_the_readmes_spec_is_one);
     tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
     suite_add_tcase(s, t);
     return s;

@@ -207,6 +207,7 @@ START_TEST(test_a_full_disk_leaves_the_old_pack_and_nothing_else) {
     make_source(&b);
     char file[600];
     data_options options = bench_options(&b, "folder", b.source);
+    options.packing = _i;
     dataset_close(bench_must_open(&b, &options));
     packed_file(&b, file);
     size_t before_size, after_size;
@@ -319,7 +320,7 @@ Suite *suite_dataset(void) {
     tcase_add_test(t, test_a_second_opening_imports_nothing_and_a_changed_source_is_imported_again);
     tcase_add_test(t, test_a_damaged_pack_is_made_anew_with_a_warning);
     tcase_add_test(t, test_verifying_finds_a_flipped_bit_in_an_image);
-    tcase_add_test(t, test_a_full_disk_leaves_the_old_pack_and_nothing_else);
+    tcase_add_loop_test(t, test_a_full_disk_leaves_the_old_pack_and_nothing_else, PACKING_PIXELS, PACKING_FILES + 1);
     tcase_add_test(t, test_of_processes_that_import_at_once_one_works_and_the_others_wait);
     tcase_add_test(t, test_an_import_that_was_killed_leaves_nothing_to_the_next);
     tcase_add_test(t, test_without_a_place_for_the_cache_the_message_names_the_ways_out);

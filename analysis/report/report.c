@@ -199,7 +199,11 @@ static bool print_effects(FILE *out, const study *s, error *err) {
     if (ok && next.count) fputs("\nnext\n", out);
     for (size_t i = 0; ok && i < next.count; i++) {
         print_wrapped(out, next.items[i].text, WIDTH);
-        if (next.items[i].command) fprintf(out, "    %s\n", next.items[i].command);
+        for (const char *line = next.items[i].command; line && *line;) {
+            size_t length = strcspn(line, "\n");
+            fprintf(out, "    %.*s\n", (int)length, line);
+            line += length + (line[length] == '\n');
+        }
     }
     advice_free(&next);
     effects_free(&e);

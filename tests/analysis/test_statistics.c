@@ -121,6 +121,7 @@ END_TEST
 Suite *suite_statistics(void) {
     Suite *suite = suite_create("statistics");
     TCase *tests = tcase_create("statistics");
+    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, test_paired_tests_agree_with_scipy);
     tcase_add_test(tests, test_students_tail_agrees_with_scipy);
     tcase_add_test(tests, test_fishers_tail_agrees_with_scipy);

@@ -1,7 +1,8 @@
 /*
  * A run belongs to a spec when it differs from the planned runs of its block and method in swept keys alone. So a sweep
  * that grows, shrinks or is run in part finds its runs its own, and one whose epochs were changed half-way does not. A
- * block or a swept method that the spec no longer has is taken for a part that was left out.
+ * block or a swept method that the spec no longer has is taken for a part that was left out; and where one run is of
+ * this very spec, the others beside it have been put there knowingly.
  */
 #include "experiments/results_folder.h"
 #include "engine/file.h"
@@ -104,34 +105,73 @@ static int compare_ids(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-bool results_folder_check(const queue *q, const char *results, error *err) {
-    char path[2200], folder[1100], first[400] = "", said[1024] = "", found[1024];
-    size_t strangers = 0;
-    const char **ids = malloc((q->sweep.count + 1) * sizeof *ids);
-    if (!ids) return error_memory(err, q->sweep.count * sizeof *ids, "the list of runs");
-    for (size_t i = 0; i < q->sweep.count; i++) ids[i] = q->items[i].id;
-    qsort(ids, q->sweep.count, sizeof *ids, compare_ids);
-    snprintf(folder, sizeof folder, "%.900s/%s", results, q->file.name);
-    DIR *runs = opendir(folder);
+/* What is found in the folder. Runs of one block and method are held against one planned run, their counterpart. */
+typedef struct finding {
+    const queue *queue;
+    const char *folder;
+    bool *at_home; /* by counterpart: a run in the folder is of its spec */
+    size_t strangers;
+    char first[400], said[1024]; /* the first stranger by name, and in what it differs */
+} finding;
+
+/* Holds a run of the folder that is not planned against the plan: at first to see who is at home, then who is not. */
+static void look_at(finding *f, const char *name, bool homes) {
+    char path[2200], differs[1024];
+    snprintf(path, sizeof path, "%s/%s/run.json", f->folder, name);
+    json_t *record = json_load_file(path, 0, NULL);
+    const queue_item *like = record ? counterpart(f->queue, record) : NULL;
+    bool *at_home = like ? &f->at_home[like - f->queue->items] : NULL;
+    size_t count = like && !*at_home ? differences(f->queue, like, record, differs, sizeof differs) : 0;
+    if (like && homes) *at_home |= count == 0;
+    if (!homes && count && (!f->strangers++ || strcmp(name, f->first) < 0)) { /* in whatever order they are read */
+        snprintf(f->first, sizeof f->first, "%.399s", name);
+        memcpy(f->said, differs, sizeof differs);
+    }
+    json_decref(record);
+}
+
+static void look_through(finding *f, const char *const *ids, bool homes) {
+    DIR *runs = opendir(f->folder);
     for (struct dirent *entry; runs && (entry = readdir(runs));) {
         const char *name = entry->d_name;
-        if (*name == '.' || bsearch(&name, ids, q->sweep.count, sizeof *ids, compare_ids)) continue;
-        snprintf(path, sizeof path, "%s/%s/run.json", folder, name);
-        json_t *record = json_load_file(path, 0, NULL);
-        const queue_item *like = record ? counterpart(q, record) : NULL;
-        if (like && differences(q, like, record, found, sizeof found)) {
-            if (!strangers++ || strcmp(name, first) < 0) { /* whatever order the folder is read in */
-                snprintf(first, sizeof first, "%.399s", name);
-                memcpy(said, found, sizeof found);
-            }
-        }
-        json_decref(record);
+        if (*name != '.' && !bsearch(&name, ids, f->queue->sweep.count, sizeof *ids, compare_ids))
+            look_at(f, name, homes);
     }
     if (runs) closedir(runs);
+}
+
+/* Planned runs that have begun are at home, too. */
+static void find_begun(finding *f) {
+    const queue_item *items = f->queue->items;
+    for (size_t i = 0; i < f->queue->sweep.count; i++) {
+        size_t first = 0;
+        if (items[i].status == RUN_NEW) continue;
+        while (strcmp(items[first].plan->block, items[i].plan->block) != 0 ||
+               items[first].plan->spec.method != items[i].plan->spec.method)
+            first++;
+        f->at_home[first] = true;
+    }
+}
+
+bool results_folder_check(const queue *q, const char *results, error *err) {
+    char folder[1100];
+    size_t n = q->sweep.count;
+    finding f = {.queue = q, .folder = folder, .at_home = calloc(n + 1, sizeof *f.at_home)};
+    const char **ids = malloc((n + 1) * sizeof *ids);
+    snprintf(folder, sizeof folder, "%.900s/%s", results, q->file.name);
+    bool ok = (ids && f.at_home) || error_memory(err, n * sizeof *ids, "the list of runs");
+    if (ok) {
+        for (size_t i = 0; i < n; i++) ids[i] = q->items[i].id;
+        qsort(ids, n, sizeof *ids, compare_ids);
+        find_begun(&f);
+        look_through(&f, ids, true);
+        look_through(&f, ids, false);
+    }
     free(ids);
-    if (!strangers) return true;
+    free(f.at_home);
+    if (!ok || !f.strangers) return ok;
     return error_set(err, ERROR_USAGE,
                      "%.200s holds %zu run%s of another spec by this name: %.400s. Give this one another name (--set "
                      "name=NAME), or put its runs beside the others with --force",
-                     folder, strangers, strangers == 1 ? "" : "s", said);
+                     folder, f.strangers, f.strangers == 1 ? "" : "s", f.said);
 }

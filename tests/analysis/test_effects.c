@@ -255,6 +255,7 @@ END_TEST
 Suite *suite_effects(void) {
     Suite *suite = suite_create("effects");
     TCase *tests = tcase_create("effects");
+    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, test_an_effect_is_a_difference_within_seeds);
     tcase_add_test(tests, test_a_grid_with_holes_is_compared_where_it_is_whole);

@@ -1,6 +1,6 @@
 /*
- * The page from top to bottom: what was run, what was found in words, verdicts, figures, tables, settings, and the runs
- * that did not finish. Words come first; a reader who stops there has read the result.
+ * The page from top to bottom: what was run, what was found in words, verdicts, what each key did, what accuracy cost,
+ * figures, tables, what to run next, settings, and the runs that did not finish. Words come first; a reader who stops there has read the result.
  */
 #include "analysis/report/page.h"
 
@@ -249,17 +249,17 @@ void page_write(FILE *out, const page_parts *p) {
     page_open(out, s->name);
     write_lede(out, s);
     fputs("</header>\n<main>\n", out);
-    page_effects(out, p);
-    if (s->finished) page_front(out, s);
-    page_advice(out, p->next);
     write_findings(out, s, p->found);
+    if (s->finished) page_verdicts(out, s);
+    page_effects(out, p);
     if (s->finished) {
-        page_verdicts(out, s);
+        page_front(out, s);
         write_figures(out, p->drawn, p->figures_at);
         page_figures_of_merit(out, s);
         page_runs(out, s);
-        page_settings(out, s);
     }
+    page_advice(out, p->next);
+    if (s->finished) page_settings(out, s);
     write_unfinished(out, s);
     write_commands(out, s, p->folder);
     fputs("</main>\n<footer>Made by <code>mews report</code>", out);

@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <nettle/sha2.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -183,15 +182,4 @@ bool file_make_folders(const char *path, error *err) {
     }
     free(partial);
     return made;
-}
-
-/* ---- SHA-256 ---- */
-
-void file_sha256(const void *data, size_t size, char out[65]) {
-    struct sha256_ctx sum;
-    uint8_t bytes[SHA256_DIGEST_SIZE];
-    sha256_init(&sum);
-    sha256_update(&sum, size, data);
-    sha256_digest(&sum, sizeof bytes, bytes);
-    for (int i = 0; i < SHA256_DIGEST_SIZE; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }

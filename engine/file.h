@@ -42,7 +42,4 @@ void file_map_close(file_map *m);
 /* mkdir -p. */
 bool file_make_folders(const char *path, error *err);
 
-/* SHA-256 as 64 hexadecimal digits and a zero byte. */
-void file_sha256(const void *data, size_t size, char out[65]);
-
 #endif

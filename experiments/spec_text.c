@@ -2,6 +2,7 @@
  * A spec written out: as YAML that reads back to it, and as the hash that names its run. Both go through the values in
  * the order of the sections, so the same spec always gives the same bytes.
  */
+#include "engine/checksum.h"
 #include "engine/file.h"
 #include "experiments/spec.h"
 
@@ -68,7 +69,7 @@ bool spec_identity_hash(const spec *s, const char *data_checksum, char out[65], 
         if (item.identity) fprintf(stream, "%s.%s=%s\n", item.section, item.key, item.text);
     fprintf(stream, "data.checksum=%s\n", data_checksum);
     bool done = fclose(stream) == 0 || error_memory(err, size, "a spec's identity");
-    if (done) file_sha256(text, size, out);
+    if (done) checksum_sha256(text, size, out);
     free(text);
     return done;
 }

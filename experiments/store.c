@@ -5,6 +5,7 @@
  * A run's number is made of its folder's name, so that an index built anew equals one that grew.
  */
 #include "experiments/store.h"
+#include "engine/checksum.h"
 #include "engine/file.h"
 #include "experiments/store_file.h"
 
@@ -186,7 +187,7 @@ void store_close(store *s) {
 /* 52 bits, which a double holds, too: R and JavaScript read whole numbers as doubles. */
 static int64_t number_of_run(const char *folder) {
     char digits[65];
-    file_sha256(folder, strlen(folder), digits);
+    checksum_sha256(folder, strlen(folder), digits);
     digits[13] = '\0';
     return strtoll(digits, NULL, 16);
 }

@@ -99,6 +99,7 @@ typedef struct candidate {
     size_t seeds; /* with the figure */
 } candidate;
 
+/* What is told the labels is there to compare with, not to choose: it has no figure. */
 static candidate *list_candidates(const study_block *b, const char *metric, size_t *count) {
     size_t all = 0;
     for (size_t s = 0; s < b->count; s++) all += b->series[s].count;
@@ -106,8 +107,10 @@ static candidate *list_candidates(const study_block *b, const char *metric, size
     *count = 0;
     for (size_t s = 0; list && s < b->count; s++)
         for (size_t p = 0; p < b->series[s].count; p++) {
-            study_figure figure = study_measure(&b->series[s].points[p], metric);
-            list[(*count)++] = (candidate){&b->series[s], &b->series[s].points[p], figure.mean, figure.n};
+            const study_point *point = &b->series[s].points[p];
+            study_figure figure = study_measure(point, metric);
+            if (strcmp(point->records[0]->method, "supervised") == 0) figure = (study_figure){.mean = NAN};
+            list[(*count)++] = (candidate){&b->series[s], point, figure.mean, figure.n};
         }
     return list;
 }
@@ -210,7 +213,7 @@ static bool judge_best(advice *a, const block_effects *e, const candidate *list,
     if (f->seeds < 2) {
         words_say(&text, "One seed a setting: the order of ");
         say_pair(&text, e->block, metric, first, next);
-        words_say(&text, ", the best two, is a guess. Two more seeds of each give it a first interval.");
+        words_say(&text, ", the best two, was seen once. Two more seeds of each give it a first interval.");
         done = add_seeds(a, e, &text, first, next, 2);
         goto done;
     }

@@ -6,6 +6,7 @@
  */
 #include "engine/data/dataset.h"
 
+#include "engine/checksum.h"
 #include "engine/data/catalog.h"
 #include "engine/data/import.h"
 #include "engine/data/pack.h"
@@ -133,7 +134,7 @@ static bool describe_variant(const data_options *options, char out[256], error *
                              name);
         char *text = file_read(options->class_list, &size, err);
         if (!text) return err->code = ERROR_USAGE, error_prefix(err, "data.class_list");
-        file_sha256(text, size, sum);
+        checksum_sha256(text, size, sum);
         free(text);
         sum[12] = '\0';
     }
@@ -153,13 +154,13 @@ static bool identify(const data_options *options, const char *path, const char *
         if (!source_fingerprint(path, print, err)) return error_prefix(err, "data.path");
         if (!realpath(path, real))
             return error_set(err, ERROR_USAGE, "data.path: cannot read %s: %s", path, strerror(errno));
-        file_sha256(real, strlen(real), where);
+        checksum_sha256(real, strlen(real), where);
         where[12] = '\0';
     }
     long long size = options->packing == PACKING_FILES ? 0 : options->size; /* files serve every size */
     snprintf(text, sizeof text, "%s%s %s %lld %d %d", names[options->name], variant, print, size, IMPORT_VERSION,
              SHAPES_VERSION);
-    file_sha256(text, strlen(text), source);
+    checksum_sha256(text, strlen(text), source);
     int n = asprintf(file, "%s/%s%s-%lld%s%s.mews", folder, names[options->name], variant, size, where[0] ? "-" : "",
                      where);
     if (n >= 0) return true;

@@ -5,7 +5,7 @@
  */
 #include "engine/data/fetch.h"
 
-#include "engine/data/md5.h"
+#include "engine/checksum.h"
 #include "engine/file.h"
 
 #include <curl/curl.h>
@@ -143,7 +143,7 @@ static bool bring(transfer *t, const char *url, const char *path, error *err) {
 static bool sum_of(const char *path, char out[33], error *err) {
     file_map map;
     if (!file_map_open(&map, path, err)) return false;
-    md5(map.data, map.size, out);
+    checksum_md5(map.data, map.size, out);
     file_map_close(&map);
     return true;
 }
@@ -177,8 +177,8 @@ static bool is_there(const fetch_options *o, const catalog_file *file, const cha
     if (!sum_of(path, sum, err)) return false;
     if ((*there = strcmp(sum, file->md5) == 0)) return true;
     if (!put_aside(path, path, aside, err)) return false;
-    snprintf(line, sizeof line, "%.400s has MD5 %s instead of %s; it is kept as %.400s and fetched anew", path, sum, file->md5,
-             aside);
+    snprintf(line, sizeof line, "%.400s has MD5 %s instead of %s; it is kept as %.400s and fetched anew", path, sum,
+             file->md5, aside);
     warn(o, line);
     return true;
 }

@@ -6,6 +6,7 @@
  * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
  * and the images' place in the file does not matter.
  */
+#include "engine/checksum.h"
 #include "engine/data/pack_layout.h"
 
 #include <assert.h>
@@ -73,7 +74,7 @@ static bool read_tail(pack *p, const pack_header *h, const char *path, error *er
     const uint8_t *tail = p->map.data + h->tail_offset;
     size_t bytes = p->map.size - h->tail_offset;
     char sum[65];
-    file_sha256(tail, bytes, sum);
+    checksum_sha256(tail, bytes, sum);
     if (memcmp(sum, h->tail, PACK_HEX) != 0) return damaged(path, "its index does not match its checksum", err);
     const uint32_t *slots = (const uint32_t *)tail, *labels = slots + samples;
     for (uint32_t i = 0; i < samples; i++)
@@ -153,12 +154,12 @@ static bool content_sum(const extents *images, const uint32_t *slots, const uint
         char sum[65];
         size_t each;
         const uint8_t *image = extent_of(images, slots[i], &each);
-        file_sha256(image, each, sum);
+        checksum_sha256(image, each, sum);
         memcpy(sums + (size_t)i * PACK_HEX, sum, PACK_HEX);
     }
     if (samples) memcpy(sums + (size_t)samples * PACK_HEX, labels, samples * sizeof *labels);
     if (names_bytes) memcpy(sums + (size_t)samples * (PACK_HEX + sizeof *labels), names, names_bytes);
-    file_sha256(sums, bytes - 1, out);
+    checksum_sha256(sums, bytes - 1, out);
     free(sums);
     return true;
 }
@@ -325,7 +326,7 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
                      sum, err))
         goto done;
     memcpy(h.content, sum, PACK_HEX);
-    file_sha256(tail, tail_bytes, sum);
+    checksum_sha256(tail, tail_bytes, sum);
     memcpy(h.tail, sum, PACK_HEX);
     pack_header_sum(&h, sum);
     memcpy(h.header, sum, PACK_HEX);

@@ -1,9 +1,11 @@
 /*
- * The packed file's header as it stands in the file, for pack.c and for the fuzzer, which must seal what it has changed.
+ * The packed file's header as it stands in the file, for pack.c and for the fuzzer, which must seal what it has
+ * changed.
  */
 #ifndef MEWS_PACK_LAYOUT_H
 #define MEWS_PACK_LAYOUT_H
 
+#include "engine/checksum.h"
 #include "engine/data/pack.h"
 
 enum { PACK_HEADER_BYTES = 4096, PACK_VERSION = 2, PACK_MAX_SIZE = 4096, PACK_HEX = 64 };
@@ -22,7 +24,7 @@ typedef struct pack_header {
 static inline void pack_header_sum(const pack_header *h, char out[65]) {
     pack_header copy = *h;
     for (int i = 0; i < PACK_HEX; i++) copy.header[i] = 0;
-    file_sha256(&copy, sizeof copy, out);
+    checksum_sha256(&copy, sizeof copy, out);
 }
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "engine/data/source.h"
 
+#include "engine/checksum.h"
 #include "engine/file.h"
 
 #include <archive.h>
@@ -328,7 +329,7 @@ static void fold(char sum[65], const char *name, const struct stat *status) {
     char line[PATH_MAX + 256];
     int n = snprintf(line, sizeof line, "%s %s %lld %lld.%09ld", sum, name, (long long)status->st_size,
                      (long long)status->st_mtim.tv_sec, status->st_mtim.tv_nsec);
-    file_sha256(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, sum);
+    checksum_sha256(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1, sum);
 }
 
 bool source_fingerprint(const char *path, char out[65], error *err) {
@@ -349,7 +350,7 @@ bool source_fingerprint(const char *path, char out[65], error *err) {
         error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
         goto done;
     }
-    file_sha256(real, strlen(real), out);
+    checksum_sha256(real, strlen(real), out);
     for (size_t i = 0; i < files.count; i++)
         if (fstatat(folder, files.names[i], &status, 0) == 0) fold(out, files.names[i], &status);
     done = true;

@@ -2,8 +2,8 @@
  * Fetching from a server in this process that cuts, stalls, redirects, is busy or sends something else: the file
  * arrives whole or not at all, and what came is kept to go on from.
  */
+#include "engine/checksum.h"
 #include "engine/data/fetch.h"
-#include "engine/data/md5.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/http_server.h"
 
@@ -32,7 +32,7 @@ static void begin(scene *s) {
     bench_begin(&s->b);
     s->bytes = file_read(archive_path, &s->size, &s->b.err);
     ck_assert_ptr_nonnull(s->bytes);
-    md5(s->bytes, s->size, s->sum);
+    checksum_md5(s->bytes, s->size, s->sum);
     http_start(&s->server, s->bytes, s->size);
     snprintf(s->folder, sizeof s->folder, "%s/downloads/cifar100", s->b.cache);
     snprintf(s->path, sizeof s->path, "%s/cifar-100-binary.tar.gz", s->folder);
@@ -93,7 +93,7 @@ START_TEST(test_md5_gives_the_sums_of_rfc_1321) {
          "57edf4a22be3c955ac49da2e2107b67a"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         char sum[33];
-        md5(known[i][0], strlen(known[i][0]), sum);
+        checksum_md5(known[i][0], strlen(known[i][0]), sum);
         ck_assert_str_eq(sum, known[i][1]);
     }
 }

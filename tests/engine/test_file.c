@@ -1,3 +1,4 @@
+#include "engine/checksum.h"
 #include "engine/file.h"
 
 #include <check.h>
@@ -37,18 +38,18 @@ static int files_in_folder(void) {
 /* FIPS 180-4's examples, and the lengths around the padding's turning points as other implementations give them. */
 START_TEST(test_sha256_gives_the_standards_answers) {
     char out[65], *million = malloc(1000000);
-    file_sha256("abc", 3, out);
+    checksum_sha256("abc", 3, out);
     ck_assert_str_eq(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    file_sha256("", 0, out);
+    checksum_sha256("", 0, out);
     ck_assert_str_eq(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    file_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, out);
+    checksum_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, out);
     ck_assert_str_eq(out, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
     memset(million, 'a', 1000000);
-    file_sha256(million, 1000000, out);
+    checksum_sha256(million, 1000000, out);
     ck_assert_str_eq(out, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-    file_sha256(million, 55, out);
+    checksum_sha256(million, 55, out);
     ck_assert_str_eq(out, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318");
-    file_sha256(million, 64, out);
+    checksum_sha256(million, 64, out);
     ck_assert_str_eq(out, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb");
     free(million);
 }

@@ -2,6 +2,7 @@
  * A packed file: its header's fields, then what lies behind the header's page, at most a few KiB. Sums are put right,
  * since what is to be tested stands behind them; whatever opens then must lie inside the file.
  */
+#include "engine/checksum.h"
 #include "engine/data/pack_layout.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sources.h"
@@ -17,7 +18,7 @@ static uint8_t *seal(const uint8_t *data, size_t size, size_t *bytes, char sourc
     memcpy(h.magic, PACK_MAGIC, sizeof h.magic);
     h.version = PACK_VERSION, h.file_bytes = *bytes;
     if (h.tail_offset <= *bytes) {
-        file_sha256(file + h.tail_offset, *bytes - h.tail_offset, sum);
+        checksum_sha256(file + h.tail_offset, *bytes - h.tail_offset, sum);
         memcpy(h.tail, sum, PACK_HEX);
     }
     pack_header_sum(&h, sum);

@@ -1,0 +1,15 @@
+/*
+ * Checksums of whole buffers. SHA-256 tells runs and data sets apart; MD5 (RFC 1321) is what the authors of the
+ * published data sets give to check a download by: it tells a damaged file from a whole one, and keeps out nobody who
+ * deceives.
+ */
+#ifndef MEWS_CHECKSUM_H
+#define MEWS_CHECKSUM_H
+
+#include <stddef.h>
+
+/* Hexadecimal digits and a zero byte. */
+void checksum_sha256(const void *data, size_t size, char out[65]);
+void checksum_md5(const void *data, size_t size, char out[33]);
+
+#endif

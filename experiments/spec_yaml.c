@@ -32,9 +32,10 @@ static bool more_follows(yaml_parser_t *parser) {
 
 /* The usual slip with references, on the line that YAML stumbled over or the one before. */
 static bool has_bare_reference(const char *text, size_t line) {
-    for (size_t i = 0; text && i <= line; i++, text = strchr(text, '\n'), text += text != NULL) {
+    for (size_t i = 0; text && i <= line; i++) {
         const char *found = strstr(text, "${"), *end = text + strcspn(text, "\n");
         if (i + 1 >= line && found && found < end && memchr(text, '{', (size_t)(found - text)) != NULL) return true;
+        text = *end ? end + 1 : NULL;
     }
     return false;
 }

@@ -58,6 +58,43 @@ START_TEST(test_a_spec_that_changed_under_its_runs_is_refused_unless_forced) {
 }
 END_TEST
 
+/* Forty images in MNIST's files, all in class 1; others for another `start`. */
+static void write_images(int start) {
+    char commands[600];
+    snprintf(
+        commands, sizeof commands,
+        "mkdir -p mnist && for s in train t10k; do "
+        "{ printf '\\0\\0\\10\\3\\0\\0\\0\\50\\0\\0\\0\\34\\0\\0\\0\\34'; seq %d 9999 | head -c 31360; } "
+        ">mnist/$s-images-idx3-ubyte && "
+        "{ printf '\\0\\0\\10\\1\\0\\0\\0\\50'; head -c 40 /dev/zero | tr '\\0' '\\1'; } "
+        ">mnist/$s-labels-idx1-ubyte; done",
+        start);
+    shell(commands);
+}
+
+START_TEST(test_images_that_changed_under_their_runs_are_refused) {
+    write_images(1);
+    write_spec(", codes: 16", "sweep: {method.beta: [1, 2]}\n");
+    taken("sweep a.yaml --set data.name=mnist --set data.path=mnist --set data.limit=0");
+    write_images(2);
+    const said *s = mews("sweep a.yaml --set data.name=mnist --set data.path=mnist --set data.limit=0");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "holds 2 runs of another spec by this name: the images' checksum was ") != NULL, "%s",
+                  s->err);
+}
+END_TEST
+
+START_TEST(test_a_method_that_the_sweep_no_longer_runs_is_a_part_left_out) {
+    write_spec(", codes: 16",
+               "methods: {supervised: {augment: {global_crops: 1}}}\nsweep: {method.name: [falcon, supervised]}\n");
+    taken("sweep a.yaml");
+    taken("sweep a.yaml --set sweep.method.name=[supervised]");
+    refused("sweep a.yaml --set method=supervised --set train.batch=64 --set sweep.train.seed=[7]",
+            "results/tiny holds 1 run of another spec by this name: train.batch was 32, is 64. Give this one another "
+            "name (--set name=NAME), or put its runs beside the others with --force");
+}
+END_TEST
+
 START_TEST(test_a_folder_that_cannot_be_written_is_refused_before_anything_runs) {
     write_spec(", codes: 16", "sweep: {method.beta: [1, 2]}\n");
     shell("touch results");
@@ -99,6 +136,8 @@ Suite *suite_results_folder(void) {
     tcase_add_checked_fixture(tests, program_setup, program_teardown);
     tcase_add_test(tests, test_a_sweep_finds_its_own_runs_its_own);
     tcase_add_test(tests, test_a_spec_that_changed_under_its_runs_is_refused_unless_forced);
+    tcase_add_test(tests, test_images_that_changed_under_their_runs_are_refused);
+    tcase_add_test(tests, test_a_method_that_the_sweep_no_longer_runs_is_a_part_left_out);
     tcase_add_test(tests, test_a_folder_that_cannot_be_written_is_refused_before_anything_runs);
     tcase_add_test(tests, test_a_read_only_folder_is_refused);
     suite_add_tcase(suite, tests);

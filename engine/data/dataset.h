@@ -68,7 +68,7 @@ int dataset_classes(const dataset *set);
 const char *dataset_class_name(const dataset *set, int label);
 const char *dataset_checksum(const dataset *set); /* SHA-256 of the packed content, 64 hexadecimal digits */
 const float *dataset_mean(const dataset *set);    /* per channel, of the training split, in 0 … 1 */
-const float *dataset_std(const dataset *set);
+const float *dataset_std(const dataset *set);     /* likewise; 1 for a channel that is the same everywhere */
 
 /* Reads every image and holds it against the checksum. */
 bool dataset_verify(const dataset *set, error *err);

@@ -201,7 +201,7 @@ static void moments(pack_header *h, const uint8_t *images, const pack_tally *tal
     for (int k = 0; k < 3; k++) {
         double mean = n > 0 ? (double)sum[k] / n : 0, variance = n > 0 ? (double)squares[k] / n - mean * mean : 0;
         h->mean[k] = (float)(mean / 255);
-        h->std[k] = (float)(sqrt(variance > 0 ? variance : 0) / 255);
+        h->std[k] = variance > 0 ? (float)(sqrt(variance) / 255) : 1; /* a channel that says nothing is only centred */
     }
 }
 

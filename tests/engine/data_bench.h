@@ -63,10 +63,8 @@ static inline void bench_pixels(uint32_t key, int width, int height, uint8_t *pi
     for (int i = 0; i < width * height * 3; i++) pixels[i] = (uint8_t)rng_bits(&r);
 }
 
-/* Image `key` as a PNG file; free() it. */
-static inline void *bench_png(uint32_t key, int width, int height, size_t *size) {
-    uint8_t *pixels = malloc((size_t)width * (size_t)height * 3);
-    bench_pixels(key, width, height, pixels);
+/* RGB pixels as a PNG file; free() it. */
+static inline void *bench_png_of(const uint8_t *pixels, int width, int height, size_t *size) {
     png_image image = {.version = PNG_IMAGE_VERSION,
                        .width = (png_uint_32)width,
                        .height = (png_uint_32)height,
@@ -75,8 +73,16 @@ static inline void *bench_png(uint32_t key, int width, int height, size_t *size)
     ck_assert(png_image_write_to_memory(&image, NULL, &bytes, 0, pixels, 0, NULL));
     void *data = malloc(bytes);
     ck_assert(png_image_write_to_memory(&image, data, &bytes, 0, pixels, 0, NULL));
-    free(pixels);
     *size = bytes;
+    return data;
+}
+
+/* Image `key` likewise. */
+static inline void *bench_png(uint32_t key, int width, int height, size_t *size) {
+    uint8_t *pixels = malloc((size_t)width * (size_t)height * 3);
+    bench_pixels(key, width, height, pixels);
+    void *data = bench_png_of(pixels, width, height, size);
+    free(pixels);
     return data;
 }
 

@@ -111,6 +111,30 @@ START_TEST(test_mean_and_deviation_are_those_of_the_training_split) {
 }
 END_TEST
 
+START_TEST(test_a_channel_that_says_nothing_is_only_centred) {
+    bench b;
+    bench_begin(&b);
+    for (uint32_t key = 0; key < 4; key++) {
+        uint8_t pixels[BENCH_BYTES];
+        char name[64];
+        size_t size;
+        bench_pixels(key, BENCH_SIDE, BENCH_SIDE, pixels);
+        for (int p = 1; p < BENCH_BYTES; p += 3) pixels[p] = 51;
+        void *png = bench_png_of(pixels, BENCH_SIDE, BENCH_SIDE, &size);
+        snprintf(name, sizeof name, "%s/only/%u.png", key < 3 ? "train" : "test", key);
+        bench_write(&b, name, png, size);
+        free(png);
+    }
+    data_options options = bench_options(&b, "folder", b.source);
+    dataset *set = bench_must_open(&b, &options);
+    ck_assert_double_eq_tol((double)dataset_mean(set)[1], 0.2, 1e-7);
+    ck_assert_double_eq((double)dataset_std(set)[1], 1);
+    ck_assert_double_lt((double)dataset_std(set)[0], 0.4);
+    dataset_close(set);
+    bench_end(&b);
+}
+END_TEST
+
 /* ---- The cache ---- */
 
 START_TEST(test_a_second_opening_imports_nothing_and_a_changed_source_is_imported_again) {
@@ -317,6 +341,7 @@ Suite *suite_dataset(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_splits_share_no_image_and_limits_nest);
     tcase_add_test(t, test_mean_and_deviation_are_those_of_the_training_split);
+    tcase_add_test(t, test_a_channel_that_says_nothing_is_only_centred);
     tcase_add_test(t, test_a_second_opening_imports_nothing_and_a_changed_source_is_imported_again);
     tcase_add_test(t, test_a_damaged_pack_is_made_anew_with_a_warning);
     tcase_add_test(t, test_verifying_finds_a_flipped_bit_in_an_image);

@@ -112,6 +112,16 @@ static bool expand_block(sweep *sw, const spec_file *file, const spec_block *blo
     return done;
 }
 
+/* Names the method and takes over a layer's settings; not those that refer to keys of a run, for there is none. */
+static bool copy_unused(settings *out, const spec_layer *layer, error *err) {
+    bool done = settings_add(out, "method.name", layer->method, false, layer->where, err);
+    for (size_t i = 0; done && i < layer->settings.count; i++) {
+        const setting *s = &layer->settings.items[i];
+        done = strstr(s->value, "${") || settings_add(out, s->key, s->value, s->list, s->where, err);
+    }
+    return done;
+}
+
 /* `methods:` of a method that no run has: its keys are checked all the same. */
 static bool check_unused(const sweep *sw, const spec_file *file, const spec_block *block, error *err) {
     const spec_level *level = block ? &block->level : &file->top;
@@ -122,11 +132,10 @@ static bool check_unused(const sweep *sw, const spec_file *file, const spec_bloc
             used = strcmp(sw->runs[k].spec.method->name, layer->method) == 0;
         if (used) continue;
         spec s;
-        settings named = {0};
-        const settings *const layers[] = {&named, &layer->settings};
-        bool done = settings_add(&named, "method.name", layer->method, false, layer->where, err) &&
-                    spec_resolve(&s, "unused", layers, 2, file->path, err);
-        settings_free(&named);
+        settings alone = {0};
+        const settings *layers = &alone;
+        bool done = copy_unused(&alone, layer, err) && spec_resolve(&s, "unused", &layers, 1, file->path, err);
+        settings_free(&alone);
         if (!done) return false;
         spec_free(&s);
     }

@@ -159,6 +159,15 @@ START_TEST(test_a_methods_sections_lie_over_its_runs_alone) {
 }
 END_TEST
 
+START_TEST(test_references_of_a_method_that_no_run_has_are_left_alone) {
+    put("a.yaml",
+        "backbone: {name: falcon8, width: 16}\nmethods: {falcon: {method: {features: \"${backbone.width}\"}}}\n"
+        "sweep: {method: [falcon, swav]}\n");
+    values_are(NULL, "method=swav", "method.name", "swav");
+    values_are(NULL, NULL, "method.features", "16 128");
+}
+END_TEST
+
 START_TEST(test_set_lies_over_everything_and_base_under_methods_and_blocks) {
     put("a.yaml", by_method);
     values_are(NULL, "train.epochs=5", "train.epochs", "5 5 5 5");
@@ -264,6 +273,7 @@ Suite *suite_spec_layers(void) {
     tcase_add_test(tests, test_another_method_may_lie_over_the_included_ones_keys);
     tcase_add_test(tests, test_includes_that_cannot_be_are_refused);
     tcase_add_test(tests, test_a_methods_sections_lie_over_its_runs_alone);
+    tcase_add_test(tests, test_references_of_a_method_that_no_run_has_are_left_alone);
     tcase_add_test(tests, test_set_lies_over_everything_and_base_under_methods_and_blocks);
     tcase_add_test(tests, test_base_does_not_touch_what_varies);
     tcase_add_test(tests, test_blocks_can_be_chosen_by_name);

@@ -101,10 +101,44 @@ static bool finish_import(const arguments *args, const spec *s, const dataset *s
     return true;
 }
 
+/* Images by class, training then test; the last pair counts what has no label. */
+typedef struct tally {
+    uint32_t images[2];
+} tally;
+
+static tally *count_classes(const dataset *set, error *err) {
+    static const dataset_split splits[] = {SPLIT_TRAIN, SPLIT_TEST};
+    int classes = dataset_classes(set);
+    tally *t = calloc((size_t)classes + 1, sizeof *t);
+    if (!t) return error_memory(err, ((size_t)classes + 1) * sizeof *t, "a count of classes"), NULL;
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < dataset_count(set, splits[s]); i++) {
+            int label = dataset_label(set, splits[s], i);
+            t[label < 0 ? classes : label].images[s]++;
+        }
+    return t;
+}
+
+/* One line where all classes are of one size, else a line each. */
+static bool print_classes(const dataset *set, error *err) {
+    int classes = dataset_classes(set), unlike = 0;
+    tally *t = count_classes(set, err);
+    if (!t) return false;
+    for (int c = 1; c < classes; c++) unlike += memcmp(&t[c], &t[0], sizeof *t) != 0;
+    if (classes && !unlike) printf("each class: %u training and %u test images\n", t[0].images[0], t[0].images[1]);
+    for (int c = 0; unlike && c < classes; c++)
+        printf("%6u training %6u test   %s\n", t[c].images[0], t[c].images[1], dataset_class_name(set, c));
+    if (t[classes].images[0] + t[classes].images[1])
+        printf("%6u training %6u test   without a label\n", t[classes].images[0], t[classes].images[1]);
+    free(t);
+    return true;
+}
+
 static bool finish_verify(const arguments *args, const spec *s, const dataset *set, error *err) {
     (void)s;
     if (!dataset_verify(set, err)) return false;
     print_set(args->words[1], set);
+    if (!print_classes(set, err)) return false;
     printf("every image matches its checksum\n");
     return true;
 }
@@ -207,7 +241,7 @@ const command command_data = {
         "  fetch NAME     download it (resumed if it breaks off, checked), then import it: cifar10, cifar100, svhn,\n"
         "                 stl10, mnist, fashion-mnist, tiny-imagenet; a spec's `data: {name: NAME}` then finds it\n"
         "  import SRC     read it once, pack it; training does this by itself for what it needs\n"
-        "  verify SRC     read every byte of the packed file and hold it against its checksums\n"
+        "  verify SRC     read every byte of the packed file and hold it against its checksums; counts by class\n"
         "  show SRC       a contact sheet: images by class, then pairs of views as a run will see them\n\n"
         "SRC is a folder, a .tar, .tar.xz or .zip of images (train/<class>/…, test/<class>/…), or the folder or\n"
         "archive of CIFAR's, STL-10's or MNIST's binary files, SVHN's .mat files or Tiny ImageNet; for verify and\n"

@@ -8,6 +8,10 @@
  *   prior       −Σ_j log p̄_j, p̄ the batch's mean of p: cross-entropy to the uniform prior times c
  *   invariance  −(1/n) Σ_i Σ_j p'_ij log p_ij
  *   loss = ½·prior + ½·β·invariance
+ *
+ * It can collapse: the prior leaves the second view free. With every second view in one cluster and every first view at
+ * (1 + β)/(c + β) for that cluster and 1/(c + β) for each other, whatever the image, the loss stands at a minimum,
+ * ½·((c + β)·log(c + β) − (1 + β)·log(1 + β)). The larger β beside c, the deeper it is.
  */
 #include "methods/method.h"
 #include "methods/mlp.h"

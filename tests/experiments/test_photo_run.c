@@ -47,6 +47,9 @@ START_TEST(test_photographs_train_and_are_judged) {
     s = mews("data verify photos.yaml");
     ck_assert_msg(s->code == 0, "%s", s->err);
     ck_assert_msg(strstr(s->out, "32 training and 8 test images as files, seen at 64x64 in 2 classes"), "%s", s->out);
+    ck_assert_msg(strstr(s->out, "\neach class: 16 training and 4 test images\n"), "%s", s->out);
+    s = mews("data verify photos.yaml --set data.imbalance=4");
+    ck_assert_msg(strstr(s->out, "    16 training      4 test   a\n     4 training      4 test   b\n"), "%s", s->out);
     s = mews("data show photos.yaml --out sheet.png");
     ck_assert_msg(s->code == 0, "%s", s->err);
 }

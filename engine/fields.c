@@ -182,13 +182,14 @@ bool field_parse(const field_table *table, const field *row, void *options, cons
 
 /* ---- Writing ---- */
 
-/* The fewest digits that read back to the same bits, as 0.5, 1.0, 1.0e-4. */
+/* The fewest digits that read back to the same bits, as 0.5, 20.0, 1.0e-4, 1.0e+6. */
 static void format_real(double value, char *out, size_t size) {
     char text[40];
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
         if (strtod(text, NULL) == value) break;
     }
+    if (fabs(value) >= 10 && fabs(value) < 1e6 && strchr(text, 'e')) snprintf(text, sizeof text, "%.0f", value);
     size_t mantissa = strcspn(text, "e");
     const char *exponent = text + mantissa;
     char scaled[16] = "";

@@ -117,6 +117,9 @@ START_TEST(test_numbers_are_written_short_and_read_back_to_the_same_bits) {
     ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = 1e-4}, out, sizeof out), "0.0001");
     ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = 1e-8}, out, sizeof out), "1.0e-8");
     ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = 1}, out, sizeof out), "1.0");
+    ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = 20}, out, sizeof out), "20.0");
+    ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = -1200}, out, sizeof out), "-1200.0");
+    ck_assert_str_eq(field_format(fields_find(&table, "free"), &(sample){.free = 2e6}, out, sizeof out), "2.0e+6");
 }
 END_TEST
 

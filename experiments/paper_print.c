@@ -43,6 +43,18 @@ static void put_p(grid_cell *out, const paper_row *row, int m) {
     snprintf(out->text, sizeof out->text, row->p[m] < 0.001 ? "<0.001" : "%.3f", row->p[m]);
 }
 
+/* What a column of final figures is called where people read it. */
+static const char *heading(const char *figure) {
+    static const char *const names[][2] = {{"linear", "accuracy"},
+                                           {"linear_top5", "top-5"},
+                                           {"prototype_nmi", "NMI"},
+                                           {"prototype_nmi_chance", "NMI by chance"},
+                                           {"prototype_ami", "AMI"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(figure, names[i][0]) == 0) return names[i][1];
+    return figure;
+}
+
 /* Column by column; `head` alone for row 0. In CSV mean and sd stand apart. */
 static size_t fill_row(const paper_table *t, const paper_row *row, grid_cell *out, bool csv) {
     size_t c = 0;
@@ -58,7 +70,8 @@ static size_t fill_row(const paper_table *t, const paper_row *row, grid_cell *ou
         if (row)
             put_measured(&out[c], t, row, m, csv);
         else
-            snprintf(out[c].text, sizeof out->text, "%s%s", t->measured[m], t->factor > 1 ? " %" : "");
+            snprintf(out[c].text, sizeof out->text, "%s%s", csv ? t->measured[m] : heading(t->measured[m]),
+                     t->factor > 1 ? " %" : "");
         c++;
         if (csv && !row) snprintf(out[c].text, sizeof out->text, "%s sd", t->measured[m]);
         if (csv && row && row->n > 1)
@@ -138,30 +151,49 @@ static void print_latex_text(const char *text) {
     }
 }
 
+/* The scale of all rows that were run, if it is the same; else NULL. */
+static const char *one_scale(const grid *g) {
+    const char *scale = NULL;
+    for (size_t r = 1; r <= g->rows; r++) {
+        const char *own = at(g, r, g->columns - 1)->text;
+        if (*own && scale && strcmp(own, scale) != 0) return NULL;
+        if (*own) scale = own;
+    }
+    return scale;
+}
+
+/* One scale for all is a line below, which leaves the page's width to the figures. */
 static void print_latex(const grid *g) {
+    const char *scale = one_scale(g);
+    size_t columns = g->columns - (scale != NULL);
     printf("\\begin{tabular}{lll");
-    for (size_t c = 3; c + 1 < g->columns; c++) putchar('r');
-    printf("l}\n\\toprule\n");
+    for (size_t c = 3; c < columns; c++) putchar(!scale && c + 1 == columns ? 'l' : 'r');
+    printf("}\n\\toprule\n");
     for (size_t r = 0; r <= g->rows; r++) {
         if (r == 1 || new_data(g, r)) printf("\\midrule\n");
-        for (size_t c = 0; c < g->columns; c++) {
+        for (size_t c = 0; c < columns; c++) {
             if (at(g, r, c)->bold) printf("\\textbf{");
             print_latex_text(at(g, r, c)->text);
             if (at(g, r, c)->bold) putchar('}');
-            printf(c + 1 == g->columns ? " \\\\\n" : " & ");
+            printf(c + 1 == columns ? " \\\\\n" : " & ");
         }
     }
-    printf("\\bottomrule\n\\end{tabular}\n");
+    printf("\\bottomrule\n");
+    if (scale) {
+        printf("\\multicolumn{%zu}{l}{\\footnotesize Not at the paper's scale: ", columns);
+        print_latex_text(scale);
+        printf("} \\\\\n");
+    }
+    printf("\\end{tabular}\n");
 }
 
 static void print_notes(const paper_table *t) {
     bool any = false;
     for (size_t i = 0; i < t->count; i++) any |= t->rows[i].n > 0;
     if (strcmp(t->name, "table1") == 0)
-        printf(
-            "\nNMI is not adjusted for chance: the rows `chance` are labels against 16,384 codes, both drawn at "
-            "random, about\n"
-            "what the paper reports for FALCON. Read AMI (0 at chance) and prototype_nmi_chance beside every NMI.\n");
+        printf("\nNMI is not adjusted for chance: the rows `chance` are labels against 16,384 codes, both drawn at "
+               "random, about\n"
+               "what the paper reports for FALCON. Read AMI (0 at chance) and NMI by chance beside every NMI.\n");
     printf(any ? "\np: paired t-test over common seeds against FALCON with the most codes, same data and scale, after "
                  "Holm. Between\n"
                  "stars: the best, and what it is not told from at p <= 0.05, from five seeds on. Rows with a scale "

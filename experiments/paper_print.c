@@ -151,11 +151,12 @@ static void print_latex_text(const char *text) {
     }
 }
 
-/* The scale of all rows that were run, if it is the same; else NULL. */
+/* The scale of all rows that were trained, if it is the same; else NULL. */
 static const char *one_scale(const grid *g) {
     const char *scale = NULL;
     for (size_t r = 1; r <= g->rows; r++) {
         const char *own = at(g, r, g->columns - 1)->text;
+        if (strcmp(at(g, r, 1)->text, "random") == 0) continue;
         if (*own && scale && strcmp(own, scale) != 0) return NULL;
         if (*own) scale = own;
     }
@@ -180,7 +181,7 @@ static void print_latex(const grid *g) {
     }
     printf("\\bottomrule\n");
     if (scale) {
-        printf("\\multicolumn{%zu}{l}{\\footnotesize Not at the paper's scale: ", columns);
+        printf("\\multicolumn{%zu}{l}{\\footnotesize Measured with ", columns);
         print_latex_text(scale);
         printf("} \\\\\n");
     }
@@ -196,9 +197,9 @@ static void print_notes(const paper_table *t) {
                "what the paper reports for FALCON. Read AMI (0 at chance) and NMI by chance beside every NMI.\n");
     printf(any ? "\np: paired t-test over common seeds against FALCON with the most codes, same data and scale, after "
                  "Holm. Between\n"
-                 "stars: the best, and what it is not told from at p <= 0.05, from five seeds on. Rows with a scale "
-                 "were run at\n"
-                 "that scale, not the paper's; standard deviations are over n seeds.\n"
+                 "stars: the best, and what it is not told from at p <= 0.05, from five seeds on. Published rows are "
+                 "the paper's;\n"
+                 "measured ones name the scale that they were run at. Standard deviations are over n seeds.\n"
                : "\nNothing of it has been run yet: runs whose name begins with `%s`, or that --where chooses, stand "
                  "beside it.\n",
            t->name);

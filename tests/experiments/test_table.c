@@ -109,7 +109,7 @@ START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
     ck_assert_msg(strstr(s->out, "*0.681 ± 0.003*") != NULL, "%s", s->out);
     s = mews("table table1 --latex");
     ck_assert_msg(strstr(s->out, "\\textbf{0.681 $\\pm$ 0.003} & ") != NULL, "%s", s->out);
-    ck_assert_msg(strstr(s->out, "Not at the paper's scale: falcon8 width 32, 6 epochs") != NULL, "%s", s->out);
+    ck_assert_msg(strstr(s->out, "Measured with falcon8 width 32, 6 epochs") != NULL, "%s", s->out);
     ck_assert_ptr_null(strstr(s->out, "scale here"));
 }
 END_TEST

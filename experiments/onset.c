@@ -1,13 +1,14 @@
 /*
- * A look at a few held-out images after each epoch. They are spread evenly over the split (which may be sorted by
- * class), pass the network as in evaluation, and leave no trace in it: BatchNorm keeps its running statistics, no
- * random number is drawn, so a run's bits do not depend on being watched. How many there are follows from the training
- * images: a step of 2 views costs about 6 forward passes an image pair, so one image in 32 passes for half a per cent
- * of an epoch, and judging them costs about as much again.
+ * A look at a few held-out images after each epoch. One comes out of each stretch of the split (which may be sorted by
+ * class), not at one distance (the classes may take turns). They pass the network as in evaluation and leave no trace
+ * in it: BatchNorm keeps its running statistics, so a run's bits do not depend on being watched. How many there are
+ * follows from the training images: a step of 2 views costs about 6 forward passes an image pair, so one image in 32
+ * passes for half a per cent of an epoch, and judging them costs about as much again.
  */
 #include "experiments/onset.h"
 #include "engine/clock.h"
 #include "engine/data/loader.h"
+#include "engine/rng.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,13 @@ static uint32_t choose_rows(uint32_t training, uint32_t held_out) {
     uint32_t rows = training / IMAGES_A_ROW;
     rows = rows < ROWS_LEAST ? ROWS_LEAST : rows > ROWS_MOST ? ROWS_MOST : rows;
     return rows < held_out ? rows : held_out;
+}
+
+uint32_t onset_image(uint32_t row, uint32_t rows, uint32_t held_out) {
+    uint32_t first = (uint32_t)((uint64_t)row * held_out / rows);
+    uint32_t next = (uint32_t)((uint64_t)(row + 1) * held_out / rows);
+    rng random = rng_stream(0, RNG_SUBSET, 3, row, 0);
+    return first + rng_below(&random, next - first);
 }
 
 /* Why the run is to end, if it is: the mode that has been collapsed longest of those the spec names. */
@@ -105,7 +113,7 @@ static bool pass(look *l, const onset *o, model *m, uint32_t first, int n, error
     uint32_t held_out = dataset_count(o->data, o->split);
     size_t side = (size_t)dataset_size(o->data);
     for (uint32_t i = 0; i < (uint32_t)n; i++) {
-        uint32_t image = (uint32_t)((uint64_t)(first + i) * held_out / o->rows);
+        uint32_t image = onset_image(first + i, o->rows, held_out);
         if (!loader_plain(o->data, o->split, image, 1, l->pixels + i * side * side * 3, err)) return false;
         l->labels[first + i] = dataset_label(o->data, o->split, image);
     }

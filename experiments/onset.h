@@ -28,4 +28,7 @@ bool onset_open(onset *o, model *m, const dataset *data, run *r, error *err);
 bool onset_epoch(onset *o, uint64_t step, uint64_t epoch, error *err);
 void onset_close(onset *o);
 
+/* Which image of the held-out ones is row `row` of `rows` (at most held_out): the same in every epoch and every run. */
+uint32_t onset_image(uint32_t row, uint32_t rows, uint32_t held_out);
+
 #endif

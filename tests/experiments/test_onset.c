@@ -3,6 +3,7 @@
  * run, the paper's balance does not; what an earlier sitting saw counts for the next one.
  */
 #include "engine/file.h"
+#include "experiments/onset.h"
 #include "tests/experiments/program.h"
 
 #include <jansson.h>
@@ -133,11 +134,27 @@ START_TEST(test_a_collapse_that_is_unknown_or_cannot_be_seen_is_one_line) {
 }
 END_TEST
 
+/* Classes that take turns have a period, and classes that lie behind each other a length: neither may hide a class. */
+START_TEST(test_the_images_that_are_watched_are_of_all_classes) {
+    enum { ROWS = 400, HELD_OUT = 4000, CLASSES = 20 };
+    int turns[CLASSES] = {0}, stretches[CLASSES] = {0};
+    for (uint32_t row = 0, last = 0; row < ROWS; row++) {
+        uint32_t image = onset_image(row, ROWS, HELD_OUT);
+        ck_assert(image < HELD_OUT && (row == 0 || image > last));
+        turns[image % CLASSES]++, stretches[image / (HELD_OUT / CLASSES)]++;
+        last = image;
+    }
+    for (int c = 0; c < CLASSES; c++) ck_assert(turns[c] >= 8 && turns[c] <= 36 && stretches[c] == ROWS / CLASSES);
+    for (uint32_t row = 0; row < ROWS; row++) ck_assert_uint_eq(onset_image(row, ROWS, ROWS), row);
+}
+END_TEST
+
 Suite *suite_onset(void) {
     Suite *s = suite_create("onset");
     TCase *t = tcase_create("whole runs");
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, setup, program_teardown);
+    tcase_add_test(t, test_the_images_that_are_watched_are_of_all_classes);
     tcase_add_test(t, test_a_run_that_collapses_is_stopped_and_says_since_when);
     tcase_add_test(t, test_a_run_that_was_stopped_and_then_killed_does_not_train_on);
     tcase_add_test(t, test_a_healthy_run_is_looked_at_after_every_epoch_and_left_alone);

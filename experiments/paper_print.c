@@ -188,6 +188,69 @@ static void print_latex(const grid *g) {
     printf("\\end{tabular}\n");
 }
 
+/* ---- Orders ---- */
+
+static bool is_method(const paper_row *row) {
+    return row->n && strcmp(row->method, "random") != 0 && strcmp(row->method, "supervised") != 0;
+}
+
+static double mean_of(const paper_row *row, int m) {
+    return is_method(row) ? statistics_mean(row->values[m], row->n) : (double)NAN;
+}
+
+/* Rows [first, last) from the largest mean of figure `m` down, on a line; false when fewer than three have it. */
+static bool print_order(const paper_table *t, size_t first, size_t last, int m) {
+    size_t count = 0;
+    for (size_t i = first; i < last; i++) count += !isnan(mean_of(&t->rows[i], m));
+    if (count < 3) return false;
+    printf("  by %s:", heading(t->measured[m]));
+    double above = INFINITY;
+    for (size_t said = 0, begun = last; said < count; said++) {
+        size_t next = last; /* the largest below the one before, or as large and behind it */
+        for (size_t i = first; i < last; i++) {
+            double mean = mean_of(&t->rows[i], m);
+            bool left = mean < above || (mean == above && i > begun);
+            if (left && (next == last || mean > mean_of(&t->rows[next], m))) next = i;
+        }
+        const paper_row *row = &t->rows[next];
+        printf("%s %s%s%s", said ? "," : "", row->method, *row->setting ? " " : "", row->setting);
+        above = mean_of(row, m), begun = next;
+    }
+    putchar('\n');
+    return true;
+}
+
+/* Of the pairs of rows that have both figures, how many both put in the same order. */
+static void print_agreement(const paper_table *t, size_t first, size_t last, int a, int b) {
+    size_t pairs = 0, alike = 0;
+    for (size_t i = first; i < last; i++)
+        for (size_t j = i + 1; j < last; j++) {
+            double x = mean_of(&t->rows[i], a) - mean_of(&t->rows[j], a);
+            double y = mean_of(&t->rows[i], b) - mean_of(&t->rows[j], b);
+            if (isnan(x) || isnan(y)) continue;
+            pairs++, alike += x * y > 0;
+        }
+    if (pairs >= 3)
+        printf("  %s and %s put %zu of %zu pairs in the same order.\n", heading(t->measured[a]),
+               heading(t->measured[b]), alike, pairs);
+}
+
+/* Whether the methods come in the same order by every figure: for each data set of which three or more were run. */
+static void print_orders(const paper_table *t) {
+    for (size_t first = 0, last; first < t->count; first = last) {
+        size_t rows = 0;
+        for (last = first; last < t->count && strcmp(t->rows[last].data, t->rows[first].data) == 0; last++)
+            rows += is_method(&t->rows[last]);
+        if (rows < 3) continue;
+        printf("\n%s, from the largest mean down:\n", t->rows[first].data);
+        int shown[PAPER_MEASURED], count = 0;
+        for (int m = 0; m < PAPER_MEASURED && t->measured[m]; m++)
+            if (!strstr(t->measured[m], "chance") && print_order(t, first, last, m)) shown[count++] = m;
+        for (int a = 0; a < count; a++)
+            for (int b = a + 1; b < count; b++) print_agreement(t, first, last, shown[a], shown[b]);
+    }
+}
+
 static void print_notes(const paper_table *t) {
     bool any = false;
     for (size_t i = 0; i < t->count; i++) any |= t->rows[i].n > 0;
@@ -208,7 +271,7 @@ static void print_notes(const paper_table *t) {
 bool paper_table_print(const paper_table *t, paper_form form, error *err) {
     grid g;
     if (!grid_make(&g, t, form == PAPER_CSV, err)) return false;
-    if (form == PAPER_TEXT) print_text(&g), print_notes(t);
+    if (form == PAPER_TEXT) print_text(&g), print_orders(t), print_notes(t);
     if (form == PAPER_MARKDOWN) print_markdown(&g);
     if (form == PAPER_CSV) print_csv(&g);
     if (form == PAPER_LATEX) print_latex(&g);

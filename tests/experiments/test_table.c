@@ -114,6 +114,20 @@ START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
 }
 END_TEST
 
+START_TEST(test_orders_by_accuracy_and_by_ami_stand_beside_each_other) {
+    write_runs(2);
+    const said *s = mews("table table1");
+    static const char *const lines[] = {
+        "\ncifar10, from the largest mean down:\n",
+        "\n  by accuracy: falcon codes 16384, gedi, falcon codes 64, swav\n",
+        "\n  by AMI: gedi, falcon codes 64, falcon codes 16384, swav\n",
+        "\n  accuracy and AMI put 4 of 6 pairs in the same order.\n",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        ck_assert_msg(strstr(s->out, lines[i]) != NULL, "%s: %s", lines[i], s->out);
+}
+END_TEST
+
 START_TEST(test_a_setting_is_what_differs_among_runs_of_a_method) {
     paper_table t;
     write_runs(2);
@@ -151,6 +165,7 @@ Suite *suite_table(void) {
     tcase_add_test(tests, test_published_figures_stand_alone_where_nothing_was_run);
     tcase_add_test(tests, test_runs_stand_on_the_published_row_of_their_method_and_codes);
     tcase_add_test(tests, test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold);
+    tcase_add_test(tests, test_orders_by_accuracy_and_by_ami_stand_beside_each_other);
     tcase_add_test(tests, test_a_setting_is_what_differs_among_runs_of_a_method);
     tcase_add_test(tests, test_a_seed_that_ran_twice_counts_once);
     tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);

@@ -38,12 +38,12 @@ static void write_cifar(void) {
    long layers have been frozen. */
 static const char *const methods[] = {
     "method: {name: falcon, features: 16, codes: 64}\n",
-    "method: {name: dino, hidden: 16, features: 8, prototypes: 32, batchnorm: true, momentum: 0.9, teacher_warmup: 5, "
-    "frozen_epochs: 3}\n"
-    "augment: {local_crops: 2, local_size: 8}\n"
-    "optimizer: {name: adamw, clip_each: 1, final_weight_decay: 0.1}\n",
-    "method: {name: swav, hidden: 16, features: 8, prototypes: 32, queue: 100, queue_start: 2, frozen_epochs: 2}\n"
-    "augment: {local_crops: 3, local_size: 8}\n",
+    ("method: {name: dino, hidden: 16, features: 8, prototypes: 32, batchnorm: true, momentum: 0.9, teacher_warmup: 5, "
+     "frozen_epochs: 3}\n"
+     "augment: {local_crops: 2, local_size: 8}\n"
+     "optimizer: {name: adamw, clip_each: 1, final_weight_decay: 0.1}\n"),
+    ("method: {name: swav, hidden: 16, features: 8, prototypes: 32, queue: 100, queue_start: 2, frozen_epochs: 2}\n"
+     "augment: {local_crops: 3, local_size: 8}\n"),
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 static int trained; /* which of them a test trains */

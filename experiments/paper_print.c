@@ -235,13 +235,18 @@ static void print_agreement(const paper_table *t, size_t first, size_t last, int
                heading(t->measured[b]), alike, pairs);
 }
 
-/* Whether the methods come in the same order by every figure: for each data set of which three or more were run. */
+/* Whether the methods come in the same order by every figure: for each data set of which three or more were run, all at
+ * one scale. */
 static void print_orders(const paper_table *t) {
     for (size_t first = 0, last; first < t->count; first = last) {
-        size_t rows = 0;
-        for (last = first; last < t->count && strcmp(t->rows[last].data, t->rows[first].data) == 0; last++)
-            rows += is_method(&t->rows[last]);
-        if (rows < 3) continue;
+        size_t rows = 0, others = 0;
+        const char *scale = NULL;
+        for (last = first; last < t->count && strcmp(t->rows[last].data, t->rows[first].data) == 0; last++) {
+            if (!is_method(&t->rows[last])) continue;
+            if (!scale) scale = t->rows[last].scale;
+            rows++, others += strcmp(t->rows[last].scale, scale) != 0;
+        }
+        if (rows < 3 || others) continue;
         printf("\n%s, from the largest mean down:\n", t->rows[first].data);
         int shown[PAPER_MEASURED], count = 0;
         for (int m = 0; m < PAPER_MEASURED && t->measured[m]; m++)

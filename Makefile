@@ -23,7 +23,7 @@ LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
 SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
-                   $(filter-out experiments/main.c,$(wildcard experiments/*.c)))
+                   $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -40,7 +40,7 @@ all: $(BUILD)/mews
 $(BUILD)/libmews.a: $(OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/mews: $(BUILD)/experiments/main.o $(BUILD)/libmews.a
+$(BUILD)/mews: $(BUILD)/experiments/commands/main.o $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
@@ -83,7 +83,7 @@ $(BUILD)/page/%.o: $(BUILD)/page/%.c
 	@echo '  cc $<'
 	@$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/mews-page: $(BUILD)/experiments/main.o $(BUILD)/page/method.o $(BUILD)/page/registry.o $(BUILD)/libmews.a
+$(BUILD)/mews-page: $(BUILD)/experiments/commands/main.o $(BUILD)/page/method.o $(BUILD)/page/registry.o $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -6,7 +6,7 @@
 #ifndef MEWS_ANALYSIS_MATRIX_H
 #define MEWS_ANALYSIS_MATRIX_H
 
-#include "analysis/rows.h"
+#include "analysis/diagnose/rows.h"
 
 #include <stdint.h>
 

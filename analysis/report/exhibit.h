@@ -5,7 +5,7 @@
 #ifndef MEWS_EXHIBIT_H
 #define MEWS_EXHIBIT_H
 
-#include "analysis/collapse_history.h"
+#include "analysis/verdicts/collapse_history.h"
 #include "analysis/matrix.h"
 
 enum { EXHIBIT_POINTS = 1500, EXHIBIT_SIDE = 160, EXHIBIT_GROUPS = 10 };

@@ -6,7 +6,7 @@
 #include "analysis/report/exhibit_page.h"
 #include "analysis/report/exhibit_figures.h"
 #include "analysis/report/page.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 
 #include "analysis/report/csv.h"
 #include "analysis/report/effects_words.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <math.h>
 #include <stdlib.h>

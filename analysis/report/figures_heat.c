@@ -5,7 +5,7 @@
  */
 #include "analysis/report/figures.h"
 #include "analysis/matrix.h"
-#include "analysis/npy.h"
+#include "analysis/files/npy.h"
 
 #include <math.h>
 #include <stdlib.h>

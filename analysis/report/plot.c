@@ -7,7 +7,7 @@
 #include "analysis/report/csv.h"
 #include "analysis/report/gnuplot.h"
 #include "analysis/report/plot_script.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  */
 #include "analysis/report/records.h"
 
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <dirent.h>
 #include <math.h>

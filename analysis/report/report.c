@@ -7,7 +7,7 @@
 #include "analysis/report/export.h"
 #include "analysis/report/page.h"
 #include "analysis/report/plot_axes.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,14 +6,14 @@
  */
 #include "engine/data/dataset.h"
 
-#include "engine/checksum.h"
+#include "engine/files/checksum.h"
 #include "engine/data/catalog.h"
 #include "engine/data/import.h"
 #include "engine/data/pack.h"
 #include "engine/data/select.h"
 #include "engine/data/shapes.h"
 #include "engine/data/source.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  */
 #include "engine/data/fetch.h"
 
-#include "engine/checksum.h"
-#include "engine/file.h"
+#include "engine/files/checksum.h"
+#include "engine/files/file.h"
 
 #include <curl/curl.h>
 #include <errno.h>

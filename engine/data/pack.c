@@ -6,7 +6,7 @@
  * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
  * and the images' place in the file does not matter.
  */
-#include "engine/checksum.h"
+#include "engine/files/checksum.h"
 #include "engine/data/pack_layout.h"
 
 #include <assert.h>

@@ -8,7 +8,7 @@
 #define MEWS_PACK_H
 
 #include "engine/error.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <stdint.h>
 

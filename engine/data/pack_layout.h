@@ -5,7 +5,7 @@
 #ifndef MEWS_PACK_LAYOUT_H
 #define MEWS_PACK_LAYOUT_H
 
-#include "engine/checksum.h"
+#include "engine/files/checksum.h"
 #include "engine/data/pack.h"
 
 enum { PACK_HEADER_BYTES = 4096, PACK_VERSION = 2, PACK_MAX_SIZE = 4096, PACK_HEX = 64 };

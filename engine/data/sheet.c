@@ -7,7 +7,7 @@
 
 #include "engine/data/loader.h"
 #include "engine/data/views.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 
 #include <math.h>
 #include <png.h>

@@ -6,8 +6,8 @@
  */
 #include "engine/data/source.h"
 
-#include "engine/checksum.h"
-#include "engine/file.h"
+#include "engine/files/checksum.h"
+#include "engine/files/file.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -7,7 +7,7 @@
 
 #include "engine/rng.h"
 #include "analysis/matrix.h"
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 
 #include <check.h>
 #include <math.h>

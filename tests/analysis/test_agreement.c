@@ -1,4 +1,4 @@
-#include "analysis/agreement.h"
+#include "analysis/clusters/agreement.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

@@ -2,8 +2,8 @@
  * Matrices whose state is known because they were built that way. Each mode is held against clear cases on both sides
  * of its thresholds, and against what must not be mistaken for it.
  */
-#include "analysis/collapse.h"
-#include "analysis/collapse_evidence.h"
+#include "analysis/verdicts/collapse.h"
+#include "analysis/verdicts/collapse_evidence.h"
 #include "engine/rng.h"
 
 #include <check.h>

@@ -1,8 +1,8 @@
 /*
  * When a collapse began, read back from metrics.jsonl.
  */
-#include "analysis/collapse_history.h"
-#include "engine/file.h"
+#include "analysis/verdicts/collapse_history.h"
+#include "engine/files/file.h"
 
 #include <check.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-#include "analysis/kmeans.h"
+#include "analysis/clusters/kmeans.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

@@ -1,4 +1,4 @@
-#include "analysis/knn.h"
+#include "analysis/probes/knn.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

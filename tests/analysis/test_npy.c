@@ -1,7 +1,7 @@
 /*
  * .npy files as NumPy writes them (bytes spelled out here), and as nobody should.
  */
-#include "analysis/npy.h"
+#include "analysis/files/npy.h"
 
 #include <check.h>
 #include <math.h>

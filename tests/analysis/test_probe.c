@@ -1,4 +1,4 @@
-#include "analysis/probe.h"
+#include "analysis/probes/probe.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

@@ -2,7 +2,7 @@
  * A report made from a synthetic sweep: FALCON over three numbers of codes with two seeds, one of whose runs failed,
  * and names that are as hostile as a user can type.
  */
-#include "analysis/npy.h"
+#include "analysis/files/npy.h"
 #include "analysis/report/report.h"
 
 #include <check.h>

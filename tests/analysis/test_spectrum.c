@@ -1,4 +1,4 @@
-#include "analysis/spectrum.h"
+#include "analysis/spectrum/spectrum.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

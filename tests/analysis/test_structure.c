@@ -2,12 +2,12 @@
  * Mixtures, silhouettes, LiDAR, blocks of the adjacency matrix, spectra inside clusters and duplicate prototypes: held
  * to scikit-learn's and NumPy's values, and to what must hold for matrices built for it.
  */
-#include "analysis/blocks.h"
-#include "analysis/clusters.h"
-#include "analysis/duplicates.h"
-#include "analysis/lidar.h"
-#include "analysis/mixture.h"
-#include "analysis/silhouette.h"
+#include "analysis/diagnose/blocks.h"
+#include "analysis/clusters/clusters.h"
+#include "analysis/diagnose/duplicates.h"
+#include "analysis/spectrum/lidar.h"
+#include "analysis/clusters/mixture.h"
+#include "analysis/clusters/silhouette.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

@@ -4,7 +4,7 @@
  * of a radius under a fiftieth of their distance or none at all. At least 95 in 100 of them have to be judged right,
  * and no clear healthy one may be called collapsed. CONFUSION=1 in the environment prints the table.
  */
-#include "analysis/collapse.h"
+#include "analysis/verdicts/collapse.h"
 #include "engine/rng.h"
 
 #include <cblas.h>

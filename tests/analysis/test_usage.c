@@ -1,4 +1,4 @@
-#include "analysis/usage.h"
+#include "analysis/clusters/usage.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

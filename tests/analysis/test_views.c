@@ -1,8 +1,8 @@
 /*
  * Alignment, uniformity and NC1 against NumPy's definitions spelled out, and at the ends of their scales.
  */
-#include "analysis/neural_collapse.h"
-#include "analysis/views.h"
+#include "analysis/clusters/neural_collapse.h"
+#include "analysis/diagnose/views.h"
 #include "engine/rng.h"
 #include "tests/analysis/golden.h"
 

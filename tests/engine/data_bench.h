@@ -6,7 +6,7 @@
 #define MEWS_TESTS_DATA_BENCH_H
 
 #include "engine/data/dataset.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "engine/rng.h"
 
 #include <archive.h>

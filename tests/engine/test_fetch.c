@@ -2,7 +2,7 @@
  * Fetching from a server in this process that cuts, stalls, redirects, is busy or sends something else: the file
  * arrives whole or not at all, and what came is kept to go on from.
  */
-#include "engine/checksum.h"
+#include "engine/files/checksum.h"
 #include "engine/data/fetch.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/http_server.h"

@@ -1,5 +1,5 @@
-#include "engine/checksum.h"
-#include "engine/file.h"
+#include "engine/files/checksum.h"
+#include "engine/files/file.h"
 
 #include <check.h>
 #include <dirent.h>

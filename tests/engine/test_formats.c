@@ -2,7 +2,7 @@
  * Published formats, as files that NumPy, SciPy, gzip and tarfile wrote (tests/golden/make_formats.py): every image and
  * label comes back bit for bit. Then the same files with something wrong in them: each is refused by name.
  */
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 #include "tests/engine/data_bench.h"
 
 typedef struct golden_part {

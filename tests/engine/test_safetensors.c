@@ -1,5 +1,5 @@
-#include "engine/file.h"
-#include "engine/safetensors.h"
+#include "engine/files/file.h"
+#include "engine/files/safetensors.h"
 
 #include <check.h>
 #include <math.h>

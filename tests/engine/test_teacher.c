@@ -3,7 +3,7 @@
  * all of it, the steps of parameters that were held back included.
  */
 #include "engine/backbone.h"
-#include "engine/checkpoint.h"
+#include "engine/files/checkpoint.h"
 #include "engine/schedule.h"
 #include "engine/teacher.h"
 

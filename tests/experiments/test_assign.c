@@ -1,9 +1,9 @@
 /*
  * Assignments to more codes than a batch of logits can hold.
  */
-#include "engine/file.h"
-#include "experiments/model.h"
-#include "experiments/sweep.h"
+#include "engine/files/file.h"
+#include "experiments/run/model.h"
+#include "experiments/sweep/sweep.h"
 
 #include <check.h>
 #include <stdlib.h>

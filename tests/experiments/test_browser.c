@@ -3,8 +3,8 @@
  * every figure has a size, nothing is asked of the network, the console stays silent, a phone's width holds the page.
  * A script is appended to a copy of the page to look at it from inside; the page itself has none.
  */
-#include "analysis/npy.h"
-#include "engine/file.h"
+#include "analysis/files/npy.h"
+#include "engine/files/file.h"
 #include "engine/rng.h"
 #include "tests/experiments/program.h"
 

@@ -1,5 +1,5 @@
 /* The program as a user meets it: $MEWS (or ./mews) is run, its exit code and what it prints are looked at. */
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "tests/experiments/program.h"
 
 #include <jansson.h>

@@ -2,9 +2,9 @@
  * `mews diagnose` on files whose state is known because the test made them: verdicts, keys, exit codes, and the one
  * line that every bad file gets.
  */
-#include "analysis/npy.h"
+#include "analysis/files/npy.h"
 #include "engine/rng.h"
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 #include "tests/experiments/program.h"
 
 #include <jansson.h>

@@ -2,8 +2,8 @@
  * The diagnosis page and the comparison of several files: whatever the matrix, there is a page that stands alone, with
  * its verdicts and its figures; several files are told apart by the shortest names that do.
  */
-#include "analysis/npy.h"
-#include "engine/file.h"
+#include "analysis/files/npy.h"
+#include "engine/files/file.h"
 #include "engine/rng.h"
 #include "tests/experiments/program.h"
 

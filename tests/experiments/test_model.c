@@ -2,7 +2,7 @@
  * A whole model under training, teacher, local views and all: after the first steps it asks for no more memory, the
  * same start gives the same bits, what is frozen stays, and the teacher follows at its own pace.
  */
-#include "experiments/model.h"
+#include "experiments/run/model.h"
 #include "tests/golden/golden.h"
 
 #include <check.h>

@@ -2,8 +2,8 @@
  * Looking for collapse while training: an invariance that drowns the prior leaves nearly all codes unused and stops the
  * run, the paper's balance does not; what an earlier sitting saw counts for the next one.
  */
-#include "engine/file.h"
-#include "experiments/onset.h"
+#include "engine/files/file.h"
+#include "experiments/run/onset.h"
 #include "tests/experiments/program.h"
 
 #include <jansson.h>

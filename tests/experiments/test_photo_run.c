@@ -1,5 +1,5 @@
 /* A run on photographs that stay files, as a user starts it: a step of two global views and two small ones. */
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "tests/engine/photo_bench.h"
 #include "tests/experiments/program.h"
 

@@ -1,6 +1,6 @@
 /* The folder of a sweep before it begins: whose runs it holds, and whether it can be written. */
-#include "engine/file.h"
-#include "experiments/results_folder.h"
+#include "engine/files/file.h"
+#include "experiments/sweep/results_folder.h"
 #include "tests/experiments/program.h"
 
 #include <sys/stat.h>

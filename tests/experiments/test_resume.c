@@ -3,7 +3,7 @@
  * killed ends with the bits of one that was not, a run that diverges says so and keeps its checkpoint.
  */
 #include "engine/error.h"
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "engine/rng.h"
 #include "tests/experiments/program.h"
 

@@ -1,5 +1,5 @@
-#include "engine/file.h"
-#include "experiments/run.h"
+#include "engine/files/file.h"
+#include "experiments/run/run.h"
 
 #include <check.h>
 #include <math.h>

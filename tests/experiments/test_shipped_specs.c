@@ -2,8 +2,8 @@
  * The specs that come with the program: every run of every file resolves, and its settings can work together. Every
  * method has a spec of its own for CIFAR and one for two cores. And what they refuse to be changed to.
  */
-#include "experiments/model.h"
-#include "experiments/sweep.h"
+#include "experiments/run/model.h"
+#include "experiments/sweep/sweep.h"
 
 #include <check.h>
 #include <glob.h>

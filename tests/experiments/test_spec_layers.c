@@ -1,6 +1,6 @@
 /* What lies over what: included files, sections for one method, references between keys, --base. */
-#include "engine/file.h"
-#include "experiments/sweep.h"
+#include "engine/files/file.h"
+#include "experiments/sweep/sweep.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* The index of runs: it says what the directories say, whoever writes at once and whatever dies in between. */
-#include "engine/file.h"
-#include "experiments/filter.h"
-#include "experiments/store.h"
+#include "engine/files/file.h"
+#include "experiments/store/filter.h"
+#include "experiments/store/store.h"
 #include "tests/experiments/index_dump.h"
 #include "tests/experiments/program.h"
 

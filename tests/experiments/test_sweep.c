@@ -1,5 +1,5 @@
-#include "engine/file.h"
-#include "experiments/sweep.h"
+#include "engine/files/file.h"
+#include "experiments/sweep/sweep.h"
 
 #include <check.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* A paper's table: its figures without any run, and beside those of runs what seeds allow to be said. */
-#include "engine/file.h"
-#include "experiments/paper_table.h"
+#include "engine/files/file.h"
+#include "experiments/paper/paper_table.h"
 #include "tests/experiments/program.h"
 
 #include <math.h>

@@ -2,7 +2,7 @@
  * Two sweeps of one spec at once on one store, one of them killed five times, with and without its runs: every run is
  * trained once, stands in the index once, and both sweeps end well. MEWS_KILL_RUNS=200 makes it a long one.
  */
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "tests/experiments/index_dump.h"
 #include "tests/experiments/program.h"
 

@@ -1,5 +1,5 @@
 /* A run's metrics.jsonl: the verdicts of its epochs, and since when each mode has been collapsed. */
-#include "analysis/collapse_history.h"
+#include "analysis/verdicts/collapse_history.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sources.h"
 

@@ -1,5 +1,5 @@
 /* .npy: header parser, then elements from the first and last rows in every type they can be read as. */
-#include "analysis/npy.h"
+#include "analysis/files/npy.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* .npz: the list of arrays, then each of them unpacked. */
-#include "analysis/npz.h"
+#include "analysis/files/npz.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

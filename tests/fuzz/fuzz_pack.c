@@ -2,7 +2,7 @@
  * A packed file: its header's fields, then what lies behind the header's page, at most a few KiB. Sums are put right,
  * since what is to be tested stands behind them; whatever opens then must lie inside the file.
  */
-#include "engine/checksum.h"
+#include "engine/files/checksum.h"
 #include "engine/data/pack_layout.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sources.h"

@@ -1,5 +1,5 @@
 /* safetensors: the whole check of a file, then every tensor's elements. */
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* A spec: YAML to settings, settings to every run it stands for. */
-#include "experiments/sweep.h"
+#include "experiments/sweep/sweep.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sources.h"
 

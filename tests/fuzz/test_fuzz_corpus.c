@@ -1,5 +1,5 @@
 /* Every file of the fuzzers' corpora, and what is left of it when it is cut short, goes through its reader again. */
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <check.h>

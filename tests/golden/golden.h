@@ -5,7 +5,7 @@
 #ifndef MEWS_TESTS_GOLDEN_GOLDEN_H
 #define MEWS_TESTS_GOLDEN_GOLDEN_H
 
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 
 #include <check.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * a program of its own when the tests are built ($MEWS-page beside $MEWS), and its YAML block is trained here by that
  * program, a few steps on a narrow backbone. Nothing is copied by hand.
  */
-#include "engine/file.h"
+#include "engine/files/file.h"
 #include "tests/experiments/program.h"
 
 #include <jansson.h>

@@ -5,7 +5,7 @@
  */
 #include "engine/backbone.h"
 #include "engine/optimizer.h"
-#include "engine/safetensors.h"
+#include "engine/files/safetensors.h"
 #include "methods/method.h"
 
 #include <math.h>

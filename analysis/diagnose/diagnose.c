@@ -1,0 +1,155 @@
+/*
+ * The figures of one subject: the verdicts of collapse.h, and what a second view or labels allow beyond them. Keys that
+ * a run's records hold already (prototype_nmi, …) keep their names here.
+ */
+#include "analysis/diagnose/diagnose.h"
+#include "analysis/verdicts/collapse_history.h"
+
+#include <math.h>
+#include <stdio.h>
+
+/* What clusters, views and prototypes show beyond the verdicts. */
+static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
+    const int32_t *clusters = d->collapse.assignment;
+    if (s->second.data && !lidar_of_views(s->embeddings, s->second, &d->lidar, err)) return false;
+    if (!s->second.data && s->labels && !lidar_of_classes(s->embeddings, s->labels, s->classes, &d->lidar, err))
+        return false;
+    if (s->prototypes.data && !duplicates_compute(s->prototypes, &d->duplicates, err)) return false;
+    return blocks_compute(s->embeddings, clusters, seed, &d->blocks, err) &&
+           silhouette_compute(s->embeddings, clusters, seed, &d->silhouette, err) &&
+           mixture_curve_compute(s->embeddings, seed, &d->mixture, err);
+}
+
+/* A run's own looks, epoch by epoch, tell since when. */
+static bool note_onsets(diagnosis *d, const char *run, error *err) {
+    char path[1200];
+    collapse_history h;
+    snprintf(path, sizeof path, "%.1100s/metrics.jsonl", run);
+    if (!collapse_history_read(&h, path, err)) return false;
+    collapse_history_note(&h, &d->collapse);
+    collapse_history_free(&h);
+    return true;
+}
+
+bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
+    *d = (diagnosis){0};
+    collapse_input input = {.embeddings = s->embeddings,
+                            .all = s->all.rows ? &s->all : NULL,
+                            .assignment = s->assignment,
+                            .codes = s->usage ? usage_codes(s->usage) : 0,
+                            .usage = s->usage,
+                            .labels = s->labels,
+                            .classes = s->classes,
+                            .seed = seed};
+    size_t n = s->embeddings.rows;
+    if (!collapse_compute(&input, &d->collapse, err)) return error_prefix(err, "%s", s->name);
+    if (!s->assignment) {
+        collapse_verdict *v = &d->collapse.verdicts[COLLAPSE_CLUSTER];
+        snprintf(v->sentence, sizeof v->sentence,
+                 "No assignments were given, so nothing tells which codes are unused.");
+    }
+    bool ok = !s->run || note_onsets(d, s->run, err);
+    ok = ok && uniformity_compute(s->embeddings, seed, &d->uniformity, err);
+    if (ok && s->second.data) {
+        ok = alignment_compute(s->embeddings, s->second, &d->alignment, err);
+        d->has_alignment = ok;
+    }
+    if (ok && s->labels) {
+        ok = neural_collapse_compute(s->embeddings, s->labels, s->classes, seed, &d->neural_collapse, err);
+        d->has_neural_collapse = ok;
+    }
+    if (ok && s->labels && s->assignment) {
+        ok = agreement_compute(s->labels, s->assignment, n, seed, &d->agreement, err);
+        d->has_agreement = ok;
+    }
+    ok = ok && structure_make(d, s, seed, err);
+    if (!ok) diagnosis_free(d);
+    return ok || error_prefix(err, "%s", s->name);
+}
+
+void diagnosis_free(diagnosis *d) { collapse_free(&d->collapse); }
+
+static void put(json_t *to, const char *key, double x) {
+    json_object_set_new(to, key, isfinite(x) ? json_real(x) : json_null());
+}
+
+static void put_count(json_t *to, const char *key, size_t x) {
+    json_object_set_new(to, key, json_integer((json_int_t)x));
+}
+
+/* {rows, varying_columns, low, high, points: [{components, log_likelihood, …}]} */
+static json_t *mixture_json(const mixture_curve *c) {
+    json_t *to = json_object(), *points = json_array();
+    put_count(to, "rows", c->rows);
+    put_count(to, "seeds", MIXTURE_SEEDS);
+    put_count(to, "varying_columns", c->varying);
+    put(to, "low", c->low);
+    put(to, "high", c->high);
+    for (size_t i = 0; i < c->count; i++) {
+        const mixture_point *p = &c->points[i];
+        json_t *point = json_object();
+        put_count(point, "components", p->components);
+        put(point, "log_likelihood", p->log_likelihood);
+        put(point, "log_likelihood_sd", p->log_likelihood_sd);
+        put(point, "entropy", p->entropy);
+        put(point, "entropy_sd", p->entropy_sd);
+        put(point, "entropy_per_dimension", p->entropy_per_dimension);
+        put(point, "entropy_padded", p->entropy_padded);
+        json_array_append_new(points, point);
+    }
+    json_object_set_new(to, "points", points);
+    return to;
+}
+
+static void put_structure(json_t *to, const diagnosis *d, const subject *s) {
+    if (s->second.data || s->labels) {
+        put(to, "lidar", d->lidar.value);
+        put(to, "lidar_share", d->lidar.share);
+        put_count(to, "lidar_groups", d->lidar.groups);
+        json_object_set_new(to, "lidar_by", json_string(s->second.data ? "views" : "labels"));
+    }
+    put(to, "cosine_within", d->blocks.within);
+    put(to, "cosine_between", d->blocks.between);
+    put(to, "block_contrast", d->blocks.contrast);
+    put(to, "block_contrast_chance", d->blocks.chance);
+    put(to, "block_contrast_chance_sd", d->blocks.chance_sd);
+    put_count(to, "block_rows", d->blocks.rows);
+    put(to, "silhouette", d->silhouette.value);
+    put_count(to, "silhouette_rows", d->silhouette.rows);
+    json_object_set_new(to, "mixture", mixture_json(&d->mixture));
+    if (!s->prototypes.data) return;
+    put_count(to, "prototypes", d->duplicates.prototypes);
+    put_count(to, "prototypes_distinct", d->duplicates.distinct);
+    put_count(to, "prototype_twins", d->duplicates.twins);
+    put(to, "prototype_twins_expected", d->duplicates.twins_expected);
+    put(to, "prototype_cosine_largest", d->duplicates.cosine_largest);
+}
+
+json_t *diagnosis_json(const diagnosis *d, const subject *s) {
+    json_t *to = collapse_to_json(&d->collapse);
+    if (!to) return NULL;
+    json_object_set_new(to, "source", json_string(s->name));
+    json_object_set_new(to, "rows_given", json_integer((json_int_t)s->rows_given));
+    json_object_set_new(to, "rows_dropped", json_integer((json_int_t)s->dropped));
+    if (s->sampled) put_count(to, "sample_rows", s->embeddings.rows);
+    put(to, "uniformity", d->uniformity.value);
+    put(to, "uniformity_expected", d->uniformity.expected);
+    json_object_set_new(to, "uniformity_rows", json_integer((json_int_t)d->uniformity.rows));
+    if (d->has_alignment) {
+        put(to, "alignment", d->alignment.value);
+        put(to, "alignment_chance", d->alignment.chance);
+        put(to, "invariance", d->alignment.invariance);
+    }
+    if (d->has_neural_collapse) {
+        json_object_set_new(to, "classes", json_integer((json_int_t)d->neural_collapse.classes));
+        put(to, "nc1", d->neural_collapse.nc1);
+        put(to, "nc1_chance", d->neural_collapse.chance);
+    }
+    if (d->has_agreement) {
+        put(to, "prototype_nmi", d->agreement.nmi);
+        put(to, "prototype_nmi_chance", d->agreement.nmi_chance);
+        put(to, "prototype_ami", d->agreement.ami);
+    }
+    put_structure(to, d, s);
+    return to;
+}

@@ -1,0 +1,99 @@
+/*
+ * `mews diagnose`, without its printing: the rows that a file or a run offers, with what is known of each, and the
+ * figures taken of them. A row keeps its place: sampling and dropping take it out of all files alike.
+ */
+#ifndef MEWS_DIAGNOSE_H
+#define MEWS_DIAGNOSE_H
+
+#include "analysis/clusters/agreement.h"
+#include "analysis/files/array_file.h"
+#include "analysis/diagnose/blocks.h"
+#include "analysis/verdicts/collapse.h"
+#include "analysis/diagnose/duplicates.h"
+#include "analysis/spectrum/lidar.h"
+#include "analysis/clusters/mixture.h"
+#include "analysis/clusters/neural_collapse.h"
+#include "analysis/clusters/silhouette.h"
+#include "analysis/diagnose/views.h"
+
+typedef struct diagnose_options {
+    const char *source;                                 /* a file, a run's folder, or "-" */
+    const char *tensor, *labels, *assignments, *second; /* NULL: none */
+    const char *prototypes;                             /* NULL: none; a row a code */
+    size_t sample;                                      /* rows; 0: all */
+    void (*progress)(void *context, size_t pass, uint64_t done,
+                     uint64_t rows); /* through rows not in memory; or NULL */
+    void *context;
+    size_t codes; /* 0: as many as the assignments name */
+    uint64_t seed;
+    bool drop_nonfinite;
+} diagnose_options;
+
+/* Codes that can be counted: half a gigabyte of counters. */
+enum { DIAGNOSE_CODES = 1 << 22 };
+
+/* Embeddings beyond this stay in the file: spectrum and spread take all rows in passes over it, everything that needs
+ * clusters, neighbours or pairs a sample of DIAGNOSE_SAMPLE_ROWS, or as many as make DIAGNOSE_SAMPLE bytes, drawn by
+ * the seed. */
+enum { DIAGNOSE_IN_MEMORY = 1 << 28, DIAGNOSE_SAMPLE = 1 << 27, DIAGNOSE_SAMPLE_ROWS = 1 << 16 };
+
+/* Hands out the rows of a file. */
+typedef struct row_reader {
+    const array_file *file;
+    const uint64_t *rows;
+    size_t count, pass;
+    void (*progress)(void *context, size_t pass, uint64_t done, uint64_t rows);
+    void *context;
+} row_reader;
+
+typedef struct subject {
+    char *name;
+    char *run;         /* the run's folder; NULL for a file */
+    matrix embeddings; /* all rows, or a sample of them: labels, assignment and second are of the same ones */
+    row_source all;    /* where embeddings are a sample, or float64's rounding: all rows as the file has them */
+    row_reader reader; /* behind `all` */
+    size_t count;      /* rows in all */
+    uint32_t *sampled; /* (embeddings.rows) which of them embeddings are; NULL: all */
+    matrix second;     /* data NULL: none */
+    int32_t *labels;
+    int classes;            /* the labels' distinct values, in their order, are 0 … classes − 1 */
+    int32_t *assignment;    /* each row's code, by argmax where assignments are soft */
+    usage *usage;           /* with an assignment: of all rows */
+    matrix prototypes;      /* (codes, width); data NULL: none */
+    uint64_t rows_given;    /* in the file */
+    uint64_t *rows;         /* (count) each row's number in the file, ascending */
+    size_t dropped;         /* rows left out for NaN or infinity */
+    array_file file, other; /* kept open while the matrices point into them */
+    double *own_doubles;
+    float *own, *own_second, *own_prototypes;
+} subject;
+
+/* Looks at every value of the chosen rows, takes out what may be dropped, then brings into memory what is to be there.
+ * Private to subject_load; `second` NULL: none. */
+bool subject_take_rows(subject *s, const diagnose_options *o, const array_file *second, error *err);
+
+/* ERROR_RUN for a bad file, with its name; ERROR_USAGE where another option would help. */
+bool subject_load(subject *s, const diagnose_options *o, error *err);
+void subject_free(subject *s);
+
+typedef struct diagnosis {
+    collapse collapse;
+    uniformity uniformity;
+    alignment alignment;             /* with a second view */
+    neural_collapse neural_collapse; /* with labels */
+    agreement agreement;             /* with labels and assignments */
+    lidar lidar;                     /* with a second view, or else with labels */
+    block_structure blocks;          /* of the clusters: the assignment's, or k-means */
+    silhouette silhouette;           /* of the same */
+    mixture_curve mixture;
+    duplicates duplicates; /* with prototypes */
+    bool has_alignment, has_neural_collapse, has_agreement;
+} diagnosis;
+
+bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err);
+void diagnosis_free(diagnosis *d);
+
+/* collapse_to_json's object with what is beyond it. NULL when out of memory. */
+json_t *diagnosis_json(const diagnosis *d, const subject *s);
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * Loading what is to be diagnosed. Shapes are compared and memory is reckoned before any array is read. Where the file
+ * holds plain float32 and every row is wanted, the matrix is the mapped file itself; otherwise rows are copied as
+ * float32, the precision that embeddings are trained in (sums over them are taken in double).
+ */
+#include "engine/rng.h"
+#include "analysis/diagnose/diagnose.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
+/* What rows of half-precision probabilities may miss 1 by. */
+static const double SUM_SLACK = 0.02;
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* The matrix, its copies sorted by cluster and converted, and a dozen squares of the shorter side (Gram matrices, QR).
+ */
+static double bytes_needed(double n, double d) {
+    double bytes = 4 * n * d, side = fmin(n, d);
+    if (n >= d && bytes > DIAGNOSE_IN_MEMORY) bytes = DIAGNOSE_SAMPLE; /* then the file is read in passes */
+    return 3 * bytes + 200 * side * side + 64 * n;
+}
+
+static bool check_size(const array_file *a, uint64_t sample, error *err) {
+    double limit = 0.75 * (double)array_memory(), d = (double)a->cols;
+    uint64_t n = sample && sample < a->rows ? sample : a->rows, fitting = UINT32_MAX;
+    if (a->rows == 0 || a->cols == 0)
+        return error_set(err, ERROR_RUN, "%s: %" PRIu64 " × %" PRIu64 " leaves nothing to diagnose", a->name, a->rows,
+                         a->cols);
+    if (a->cols > COLUMNS_MOST)
+        return error_set(err, ERROR_RUN, "%s: has %" PRIu64 " columns; at most %d make embeddings", a->name, a->cols,
+                         COLUMNS_MOST);
+    if (n <= UINT32_MAX && bytes_needed((double)n, d) <= limit) return true;
+    while (fitting > 0 && bytes_needed((double)fitting, d) > limit) fitting /= 2;
+    return error_set(err, ERROR_USAGE,
+                     "%s: %" PRIu64 " × %" PRIu64 " needs %.1f GiB of memory, where this machine has room for %.1f; "
+                     "--sample %" PRIu64 " fits",
+                     a->name, n, a->cols, bytes_needed((double)n, d) / (1 << 30), limit / (1 << 30), fitting);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* All rows, or `sample` of them in their order (selection sampling, Knuth 3.4.2 S). */
+static bool choose_rows(subject *s, const diagnose_options *o, error *err) {
+    uint64_t n = s->file.rows, wanted = o->sample && o->sample < n ? o->sample : n, taken = 0;
+    s->rows_given = n;
+    s->rows = malloc(wanted * sizeof *s->rows);
+    if (!s->rows) return error_memory(err, wanted * sizeof *s->rows, "row numbers");
+    rng r = rng_stream(o->seed, RNG_SUBSET, 0, 0, 0);
+    for (uint64_t i = 0; taken < wanted; i++)
+        if (wanted == n || rng_uniform(&r) * (double)(n - i) < (double)(wanted - taken)) s->rows[taken++] = i;
+    s->count = wanted;
+    return true;
+}
+
+/* How many of rows[i …] follow each other, `most` at the most. */
+static size_t run_length(const uint64_t *rows, size_t i, size_t count, size_t most) {
+    size_t length = 1;
+    while (length < most && i + length < count && rows[i + length] == rows[i] + length) length++;
+    return length;
+}
+
+/* ---- labels and assignments -------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* One integer a row, of the rows that are looked at. free() it. */
+static int64_t *read_ints(const subject *s, const array_file *a, error *err) {
+    size_t n = s->count;
+    int64_t *values = malloc(n * sizeof *values);
+    bool ok = values || error_memory(err, n * sizeof *values, a->name);
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, n);
+        ok = array_read_int(a, s->rows[i], run, values + i, err);
+    }
+    if (ok) return values;
+    free(values);
+    return NULL;
+}
+
+static bool check_length(const subject *s, const array_file *a, const char *what, error *err) {
+    return a->rows == s->rows_given || error_set(err, ERROR_RUN, "%s: %" PRIu64 " %s, but %s has %" PRIu64 " rows",
+                                                 a->name, a->rows, what, s->name, s->rows_given);
+}
+
+/* Any integers will do for labels: their distinct values become 0 … classes − 1. */
+static bool number_labels(subject *s, const array_file *a, error *err) {
+    size_t n = s->count, distinct = 0;
+    if (a->cols != 1)
+        return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; labels are one integer a row", a->name,
+                         a->rows, a->cols);
+    int64_t *values = read_ints(s, a, err), *sorted = values ? malloc(n * sizeof *sorted) : NULL;
+    s->labels = malloc(n * sizeof *s->labels);
+    bool ok = values && ((sorted && s->labels) || error_memory(err, n * sizeof *sorted, "labels"));
+    if (ok) {
+        memcpy(sorted, values, n * sizeof *sorted);
+        qsort(sorted, n, sizeof *sorted, ascending);
+        for (size_t i = 0; i < n; i++)
+            if (i == 0 || sorted[i] != sorted[i - 1]) sorted[distinct++] = sorted[i];
+        for (size_t i = 0; i < n; i++) {
+            int64_t *found = bsearch(&values[i], sorted, distinct, sizeof *sorted, ascending);
+            s->labels[i] = (int32_t)(found - sorted);
+        }
+        s->classes = (int)distinct;
+    }
+    free(values);
+    free(sorted);
+    return ok;
+}
+
+static bool hard_assignments(subject *s, const array_file *a, size_t codes, error *err) {
+    size_t n = s->count, most = codes ? codes : DIAGNOSE_CODES, largest = 0;
+    int64_t *values = read_ints(s, a, err);
+    bool ok = values != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        if (values[i] < 0 || (uint64_t)values[i] >= most)
+            ok = error_set(err, ERROR_RUN, "%s: row %" PRIu64 " is assigned to code %" PRId64 "; codes are 0 to %zu",
+                           a->name, s->rows[i], values[i], most - 1);
+        else if ((size_t)values[i] > largest)
+            largest = (size_t)values[i];
+    }
+    if (ok && !(s->assignment = malloc(n * sizeof *s->assignment)))
+        ok = error_memory(err, n * sizeof *s->assignment, "assignments");
+    for (size_t i = 0; ok && i < n; i++) s->assignment[i] = (int32_t)values[i];
+    free(values);
+    return ok && (s->usage = usage_new(codes ? codes : largest + 1, err)) &&
+           usage_add_hard(s->usage, s->assignment, n, err);
+}
+
+/* Rows of probabilities: none below 0, each row's sum 1. Logits are hardly ever so. */
+static bool is_simplex(const float *row, size_t codes) {
+    double sum = 0;
+    for (size_t j = 0; j < codes; j++) {
+        if (row[j] < 0) return false;
+        sum += row[j];
+    }
+    return fabs(sum - 1) <= SUM_SLACK;
+}
+
+/* Walks over the rows in blocks: first to see whether all are probabilities, then to add them up. */
+static bool soft_assignments(subject *s, const array_file *a, error *err) {
+    size_t n = s->count, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1;
+    float *block = malloc(height * codes * sizeof *block);
+    bool simplex = true, ok = (block || error_memory(err, height * codes * sizeof *block, "assignments"));
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, height);
+        array_read_float(a, s->rows[i], run, block);
+        for (size_t r = 0; ok && r < run; r++) {
+            simplex = simplex && is_simplex(block + r * codes, codes);
+            for (size_t j = 0; ok && j < codes; j++)
+                ok = isfinite(block[r * codes + j]) ||
+                     error_set(err, ERROR_RUN, "%s: row %" PRIu64 " holds NaN or infinity", a->name, s->rows[i + r]);
+        }
+    }
+    s->assignment = malloc(n * sizeof *s->assignment);
+    ok = ok && (s->assignment || error_memory(err, n * sizeof *s->assignment, "assignments")) &&
+         (s->usage = usage_new(codes, err));
+    for (size_t i = 0, run; ok && i < n; i += run) {
+        run = run_length(s->rows, i, n, height);
+        array_read_float(a, s->rows[i], run, block);
+        for (size_t k = 0; simplex && k < run * codes; k++) block[k] = logf(fmaxf(block[k], 1e-37f));
+        ok = usage_add(s->usage, block, run, s->assignment + i, err);
+    }
+    free(block);
+    return ok;
+}
+
+/* Of values of all rows, those of the sampled ones. */
+static void keep_sampled(const subject *s, int32_t *values) {
+    for (size_t i = 0; s->sampled && i < s->embeddings.rows; i++) values[i] = values[s->sampled[i]];
+}
+
+static bool take_assignments(subject *s, const array_file *a, size_t codes, error *err) {
+    if (a->integers && a->cols == 1) return hard_assignments(s, a, codes, err);
+    if (a->cols < 2)
+        return error_set(err, ERROR_RUN,
+                         "%s: is %" PRIu64 " × %" PRIu64
+                         " floats; assignments are integers, or logits or probabilities with a column a code",
+                         a->name, a->rows, a->cols);
+    if (a->cols > DIAGNOSE_CODES)
+        return error_set(err, ERROR_RUN, "%s: has %" PRIu64 " codes; at most %d can be counted", a->name, a->cols,
+                         DIAGNOSE_CODES);
+    if (codes && codes != a->cols)
+        return error_set(err, ERROR_USAGE, "%s: has %" PRIu64 " codes, not %zu", a->name, a->cols, codes);
+    return soft_assignments(s, a, err);
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+/* What stands in a run's folder, where the options do not say otherwise. */
+typedef struct run_files {
+    char embeddings[1100], labels[1100], assignments[1100], diagnosis[1100];
+} run_files;
+
+static bool use_run(diagnose_options *o, run_files *f, error *err) {
+    struct stat status;
+    if (strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode)) return true;
+    snprintf(f->embeddings, sizeof f->embeddings, "%.1000s/embeddings.npy", o->source);
+    snprintf(f->labels, sizeof f->labels, "%.1000s/labels.npy", o->source);
+    snprintf(f->assignments, sizeof f->assignments, "%.1000s/assignments.npy", o->source);
+    snprintf(f->diagnosis, sizeof f->diagnosis, "%.1000s/diagnosis.json", o->source);
+    if (access(f->embeddings, F_OK) != 0)
+        return error_set(err, ERROR_RUN, "%.500s: holds no embeddings.npy; a run's folder does once it is evaluated",
+                         o->source);
+    o->source = f->embeddings;
+    if (!o->labels && access(f->labels, F_OK) == 0) o->labels = f->labels;
+    if (o->assignments || access(f->assignments, F_OK) != 0) return true;
+    o->assignments = f->assignments;
+    json_t *known = json_load_file(f->diagnosis, 0, NULL);
+    json_int_t codes = json_integer_value(json_object_get(known, "codes"));
+    if (!o->codes && codes > 0 && codes <= DIAGNOSE_CODES) o->codes = (size_t)codes;
+    json_decref(known);
+    return true;
+}
+
+static bool open_second(subject *s, const diagnose_options *o, error *err) {
+    array_request request = {.tensor = o->tensor, .dims = 2, .option = "--tensor"};
+    size_t length = strlen(o->second);
+    if (length > 4 && strcmp(o->second + length - 4, ".npy") == 0)
+        request.tensor = NULL; /* it was for the first file */
+    if (!array_open(&s->other, o->second, &request, err)) return false;
+    if (s->other.rows != s->file.rows || s->other.cols != s->file.cols)
+        return error_set(err, ERROR_RUN,
+                         "%s: is %" PRIu64 " × %" PRIu64 ", but %s is %" PRIu64 " × %" PRIu64
+                         "; two views have one shape",
+                         s->other.name, s->other.rows, s->other.cols, s->name, s->file.rows, s->file.cols);
+    return true;
+}
+
+/* Prototypes are of the embeddings' width: c of them, or the weight of a layer that scores them. */
+static bool load_prototypes(subject *s, const diagnose_options *o, error *err) {
+    static const array_request request = {.usual = "prototypes", .dims = 2};
+    array_file a;
+    if (!array_open(&a, o->prototypes, &request, err)) return false;
+    size_t rows = a.rows, d = s->file.cols;
+    bool ok = a.cols == d || error_set(err, ERROR_RUN,
+                                       "%s: is %" PRIu64 " × %" PRIu64 ", but %s has %zu columns; a prototype is a row",
+                                       a.name, a.rows, a.cols, s->name, d);
+    if (ok && (rows == 0 || rows > DUPLICATES_PROTOTYPES))
+        ok = error_set(err, ERROR_RUN, "%s: holds %zu prototypes; there have to be 1 to %d", a.name, rows,
+                       DUPLICATES_PROTOTYPES);
+    if (ok && !(s->own_prototypes = malloc(rows * d * sizeof *s->own_prototypes)))
+        ok = error_memory(err, rows * d * sizeof *s->own_prototypes, a.name);
+    if (ok) array_read_float(&a, 0, rows, s->own_prototypes);
+    s->prototypes = (matrix){s->own_prototypes, rows, d};
+    ok = ok && matrix_check(s->prototypes, a.name, err);
+    array_close(&a);
+    return ok;
+}
+
+/* The newest checkpoint of a run's folder; false when there is none. */
+static bool newest_checkpoint(const char *folder, char *path, size_t size) {
+    static const char ending[] = ".safetensors";
+    char newest[256] = "";
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        size_t length = strlen(entry->d_name), tail = strlen(ending);
+        if (strncmp(entry->d_name, "checkpoint-", 11) != 0 || length >= sizeof newest) continue;
+        if (strcmp(entry->d_name + length - tail, ending) == 0 && strcmp(entry->d_name, newest) > 0)
+            strcpy(newest, entry->d_name);
+    }
+    if (directory) closedir(directory);
+    snprintf(path, size, "%.1000s/%s", folder, newest);
+    return *newest != 0;
+}
+
+/* What methods call the vectors that embeddings are scored against, where these are learned; drawn ones are in no
+ * checkpoint. Self-Classifier's layer is told from a supervised one, which has classes, by its gain. */
+static const struct {
+    const char *name, *beside;
+    bool columns; /* a code is a column rather than a row */
+} learned[] = {
+    {"head.prototypes.weight", NULL, false},
+    {"head.last_layer.weight", NULL, false},
+    {"head.classifier.weight", "head.classifier.gain", false},
+    {"head.dictionary", NULL, true},
+};
+
+/* A run's learned prototypes out of its newest checkpoint; a run without is none the worse. */
+static void take_run_prototypes(subject *s) {
+    char path[1300];
+    error ignored = {0};
+    size_t d = s->file.cols;
+    safetensors *st = newest_checkpoint(s->run, path, sizeof path) ? safetensors_open(path, &ignored) : NULL;
+    for (size_t i = 0; st && !s->own_prototypes && i < sizeof learned / sizeof *learned; i++) {
+        const safetensors_entry *e = safetensors_find(st, learned[i].name);
+        bool columns = learned[i].columns;
+        if (!e || e->dims != 2 || (learned[i].beside && !safetensors_find(st, learned[i].beside))) continue;
+        size_t c = (size_t)e->shape[columns];
+        if (e->shape[!columns] != d || !c || c > DUPLICATES_PROTOTYPES) continue;
+        float *values = malloc(c * d * sizeof *values);
+        float *rows = s->own_prototypes = malloc(c * d * sizeof *rows);
+        bool read = values && rows && safetensors_read_float(st, learned[i].name, values, c * d, &ignored);
+        for (size_t k = 0; read && k < c; k++)
+            for (size_t j = 0; j < d; j++) rows[k * d + j] = values[columns ? j * c + k : k * d + j];
+        if (read && matrix_check((matrix){rows, c, d}, path, &ignored)) s->prototypes = (matrix){rows, c, d};
+        free(values);
+    }
+    safetensors_close(st);
+}
+
+bool subject_load(subject *s, const diagnose_options *options, error *err) {
+    static const array_request for_labels = {.usual = "labels", .dims = 1};
+    static const array_request for_assignments = {.usual = "assignments", .dims = 1};
+    diagnose_options o = *options;
+    array_request request = {.tensor = o.tensor, .dims = 2, .option = "--tensor"};
+    array_file labels = {0}, assignments = {0};
+    run_files files;
+    *s = (subject){0};
+    bool ok = use_run(&o, &files, err);
+    if (ok && o.source != options->source && !(s->run = strdup(options->source)))
+        ok = error_memory(err, strlen(options->source), "a name");
+    ok = ok && array_open(&s->file, o.source, &request, err);
+    if (ok && !(s->name = strdup(s->file.name))) ok = error_memory(err, strlen(s->file.name), "a name");
+    if (ok && s->file.dims != 2)
+        ok = error_set(err, ERROR_RUN, "%s: is a vector of %" PRIu64 "; embeddings are a matrix (n × d)", s->name,
+                       s->file.rows);
+    ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, err);
+    /* Everything is opened and compared before anything is read: a slip should not cost minutes. */
+    ok = ok &&
+         (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
+    ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
+                                   check_length(s, &assignments, "assignments", err)));
+    ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
+    if (ok && s->run && !o.prototypes) take_run_prototypes(s);
+    ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
+         (!o.labels || number_labels(s, &labels, err)) &&
+         (!o.assignments || take_assignments(s, &assignments, o.codes, err));
+    if (ok && s->labels) keep_sampled(s, s->labels);
+    if (ok && s->assignment) keep_sampled(s, s->assignment);
+    array_close(&labels);
+    array_close(&assignments);
+    if (!ok) subject_free(s);
+    return ok;
+}
+
+void subject_free(subject *s) {
+    usage_free(s->usage);
+    free(s->assignment);
+    free(s->labels);
+    free(s->rows);
+    free(s->own);
+    free(s->own_doubles);
+    free(s->sampled);
+    free(s->own_second);
+    free(s->own_prototypes);
+    free(s->name);
+    free(s->run);
+    array_close(&s->file);
+    array_close(&s->other);
+    *s = (subject){0};
+}

@@ -1,0 +1,49 @@
+/*
+ * The verdicts of a run over its epochs, as they stand in metrics.jsonl: one line an epoch with an object "collapse".
+ * The file is the only state there is: whoever goes on with a run reads back what was found so far. Epochs are counted
+ * from 1: the verdict of epoch 7 is that of the weights after seven passes over the data.
+ */
+#ifndef MEWS_ANALYSIS_COLLAPSE_HISTORY_H
+#define MEWS_ANALYSIS_COLLAPSE_HISTORY_H
+
+#include "analysis/verdicts/collapse.h"
+
+typedef struct collapse_moment {
+    verdict verdict;
+    double statistic, expected, threshold_warning, threshold_collapsed; /* as in collapse_verdict */
+} collapse_moment;
+
+typedef struct collapse_epoch {
+    int64_t epoch;
+    collapse_moment modes[COLLAPSE_MODES];
+} collapse_epoch;
+
+typedef struct collapse_history {
+    collapse_epoch *items;
+    size_t count;
+    int64_t rows; /* how many the verdicts rest on; 0 when there is no line */
+} collapse_history;
+
+/* Reads the lines of `path` (metrics.jsonl) that have verdicts. No file, or a line that is not JSON, ends it. */
+bool collapse_history_read(collapse_history *h, const char *path, error *err);
+void collapse_history_free(collapse_history *h);
+
+/* Appends an epoch, and makes its line's object: {rows, rankme, representation: {verdict, statistic, …}, …}. */
+bool collapse_history_add(collapse_history *h, int64_t epoch, const collapse *c, error *err);
+json_t *collapse_history_json(const collapse *c);
+
+/* The first epoch from which the mode is collapsed in every one to the last; −1 when the last is not. */
+int64_t collapse_history_onset(const collapse_history *h, collapse_mode mode);
+/* How many epochs that is. */
+size_t collapse_history_streak(const collapse_history *h, collapse_mode mode);
+
+/* Puts the onsets into the verdicts that say collapsed. */
+void collapse_history_note(const collapse_history *h, collapse *c);
+
+/*
+ * Where a statistic lies on a scale that is the same for all modes: below 1/3 collapsed, below 2/3 a warning, 1 at what
+ * the null scores; linear in between. NaN when there is none.
+ */
+double collapse_gauge(double statistic, double threshold_collapsed, double threshold_warning, double expected);
+
+#endif

@@ -1,0 +1,334 @@
+/*
+ * Reading and writing safetensors. A file may come from anywhere, so opening checks it whole and once: the header fits
+ * the file and is strict JSON without duplicate names, every shape multiplies without overflow to exactly the bytes
+ * its offsets span, and the spans tile the data from its first byte to its last without hole or overlap (as the format
+ * demands). After that every entry may be read without looking again. The file stays mapped; entries point into it.
+ */
+#include "engine/files/safetensors.h"
+#include "engine/files/file.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const size_t max_header = 100u << 20; /* the reference implementation's limit */
+
+static const struct {
+    const char *name;
+    size_t size;
+} dtypes[] = {
+    [ST_BOOL] = {"BOOL", 1}, [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},     [ST_U16] = {"U16", 2},
+    [ST_I16] = {"I16", 2},   [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_U32] = {"U32", 4},
+    [ST_I32] = {"I32", 4},   [ST_F32] = {"F32", 4}, [ST_U64] = {"U64", 8},   [ST_I64] = {"I64", 8},
+    [ST_F64] = {"F64", 8},
+};
+enum { DTYPE_COUNT = sizeof dtypes / sizeof *dtypes };
+
+struct safetensors {
+    file_map map; /* or somebody else's bytes */
+    bool mapped;
+    json_t *header; /* owns the entries' names and the metadata */
+    safetensors_entry *entries;
+    size_t count;
+    char *path;
+};
+
+/* ---- Checking ---- */
+
+/* A JSON number that is a whole number in [0, 2^63). */
+static bool get_size(const json_t *value, uint64_t *out) {
+    if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
+    *out = (uint64_t)json_integer_value(value);
+    return true;
+}
+
+/* count·bytes of a shape, or false when it does not fit 63 bits. */
+static bool shape_bytes(const safetensors_entry *e, uint64_t *count, uint64_t *bytes) {
+    *count = 1;
+    for (int i = 0; i < e->dims; i++)
+        if (__builtin_mul_overflow(*count, e->shape[i], count)) return false;
+    return !__builtin_mul_overflow(*count, dtypes[e->dtype].size, bytes) && *bytes < (uint64_t)1 << 63;
+}
+
+/* Reads one tensor's description; says what is wrong with it, or NULL. `space` is the size of the data area. */
+static const char *read_entry(const json_t *value, uint64_t space, const uint8_t *data, safetensors_entry *e) {
+    const char *dtype = json_string_value(json_object_get(value, "dtype"));
+    const json_t *shape = json_object_get(value, "shape"), *offsets = json_object_get(value, "data_offsets");
+    int known = 0;
+    if (!dtype) return "has no dtype";
+    while (known < DTYPE_COUNT && strcmp(dtypes[known].name, dtype) != 0) known++;
+    if (known == DTYPE_COUNT) return "has a dtype that is not known here";
+    e->dtype = (safetensors_dtype)known;
+
+    if (!json_is_array(shape)) return "has no shape";
+    if (json_array_size(shape) > SAFETENSORS_MAX_DIMS) return "has too many dimensions";
+    e->dims = (int)json_array_size(shape);
+    for (int i = 0; i < e->dims; i++)
+        if (!get_size(json_array_get(shape, (size_t)i), &e->shape[i])) return "has a dimension that is not a size";
+    if (!shape_bytes(e, &e->count, &e->bytes)) return "has a shape beyond all memory";
+
+    uint64_t begin, end;
+    if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &begin) ||
+        !get_size(json_array_get(offsets, 1), &end))
+        return "has no data_offsets";
+    if (begin > end || end > space) return "lies outside the file";
+    if (end - begin != e->bytes) return "has a shape that does not fit its bytes";
+    e->data = data + begin;
+    return NULL;
+}
+
+static int by_place(const void *a, const void *b) {
+    const safetensors_entry *x = a, *y = b;
+    if (x->data != y->data) return (const uint8_t *)x->data < (const uint8_t *)y->data ? -1 : 1;
+    return x->bytes < y->bytes ? -1 : x->bytes > y->bytes; /* empty tensors before the one that starts there */
+}
+
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const safetensors_entry *)a)->name, ((const safetensors_entry *)b)->name);
+}
+
+/* Entries must tile [data, data + space): no hole, no overlap. Names the first tensor that breaks it. */
+static const char *check_tiling(safetensors *st, const uint8_t *data, uint64_t space) {
+    const uint8_t *next = data;
+    qsort(st->entries, st->count, sizeof *st->entries, by_place);
+    for (size_t i = 0; i < st->count; i++) {
+        if (st->entries[i].data != next) return st->entries[i].name;
+        next += st->entries[i].bytes;
+    }
+    return next == data + space ? NULL : "";
+}
+
+static bool read_header(safetensors *st, error *err) {
+    uint64_t length = 0;
+    const uint8_t *bytes = st->map.data;
+    if (st->map.size < 8) return error_set(err, ERROR_RUN, "%s: not a safetensors file: too short", st->path);
+    for (int i = 7; i >= 0; i--) length = length << 8 | bytes[i];
+    if (length > max_header || length > st->map.size - 8)
+        return error_set(err, ERROR_RUN, "%s: not a safetensors file: its header claims %llu bytes", st->path,
+                         (unsigned long long)length);
+
+    json_error_t problem;
+    st->header = json_loadb((const char *)bytes + 8, length, JSON_REJECT_DUPLICATES, &problem);
+    if (!json_is_object(st->header))
+        return error_set(err, ERROR_RUN, "%s: bad safetensors header: %s", st->path,
+                         st->header ? "not an object" : problem.text);
+
+    const char *name;
+    json_t *value;
+    const uint8_t *data = bytes + 8 + length;
+    uint64_t space = st->map.size - 8 - length;
+    st->entries = calloc(json_object_size(st->header) + 1, sizeof *st->entries);
+    if (!st->entries) return error_memory(err, json_object_size(st->header) * sizeof *st->entries, "tensor names");
+    json_object_foreach(st->header, name, value) {
+        if (strcmp(name, "__metadata__") == 0) continue;
+        safetensors_entry *e = &st->entries[st->count++];
+        e->name = name;
+        const char *wrong = read_entry(value, space, data, e);
+        if (wrong) return error_set(err, ERROR_RUN, "%s: tensor `%.200s` %s", st->path, name, wrong);
+    }
+    const char *breaks = check_tiling(st, data, space);
+    if (breaks && *breaks)
+        return error_set(err, ERROR_RUN, "%s: tensor `%.200s` overlaps another or leaves a hole before it", st->path,
+                         breaks);
+    if (breaks) return error_set(err, ERROR_RUN, "%s: bytes after the last tensor belong to none", st->path);
+    qsort(st->entries, st->count, sizeof *st->entries, by_name);
+    return true;
+}
+
+/* ---- Reading ---- */
+
+static safetensors *new_file(const char *name, error *err) {
+    safetensors *st = calloc(1, sizeof *st);
+    if (st && (st->path = strdup(name))) return st;
+    free(st);
+    error_memory(err, sizeof *st + strlen(name), "a safetensors file");
+    return NULL;
+}
+
+safetensors *safetensors_open(const char *path, error *err) {
+    safetensors *st = new_file(path, err);
+    if (st && (st->mapped = file_map_open(&st->map, path, err)) && read_header(st, err)) return st;
+    safetensors_close(st);
+    return NULL;
+}
+
+safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, error *err) {
+    safetensors *st = new_file(name, err);
+    if (st) st->map = (file_map){.data = bytes, .size = size};
+    if (st && read_header(st, err)) return st;
+    safetensors_close(st);
+    return NULL;
+}
+
+void safetensors_close(safetensors *st) {
+    if (!st) return;
+    json_decref(st->header);
+    if (st->mapped) file_map_close(&st->map);
+    free(st->entries);
+    free(st->path);
+    free(st);
+}
+
+size_t safetensors_count(const safetensors *st) { return st->count; }
+
+const safetensors_entry *safetensors_at(const safetensors *st, size_t i) {
+    return i < st->count ? &st->entries[i] : NULL;
+}
+
+const safetensors_entry *safetensors_find(const safetensors *st, const char *name) {
+    safetensors_entry wanted = {.name = name};
+    return st->count ? bsearch(&wanted, st->entries, st->count, sizeof wanted, by_name) : NULL;
+}
+
+const char *safetensors_metadata(const safetensors *st, const char *key) {
+    return json_string_value(json_object_get(json_object_get(st->header, "__metadata__"), key));
+}
+
+static double half_value(uint16_t bits) {
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double size = exponent == 31 ? (fraction ? NAN : INFINITY)
+                  : exponent     ? ldexp(fraction + 1024, exponent - 25)
+                                 : ldexp(fraction, -24);
+    return bits >> 15 ? -size : size;
+}
+
+static double bfloat_value(uint16_t bits) {
+    uint32_t wide = (uint32_t)bits << 16;
+    float value;
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+/* Element i of an entry as a double; data may lie at any address, hence memcpy. */
+static double element(const safetensors_entry *e, uint64_t i) {
+    const uint8_t *p = (const uint8_t *)e->data + i * dtypes[e->dtype].size;
+    union {
+        uint8_t u8;
+        int8_t i8;
+        uint16_t u16;
+        int16_t i16;
+        uint32_t u32;
+        int32_t i32;
+        uint64_t u64;
+        int64_t i64;
+        float f32;
+        double f64;
+    } v;
+    memcpy(&v, p, dtypes[e->dtype].size);
+    switch (e->dtype) {
+    case ST_BOOL: return v.u8 != 0;
+    case ST_U8: return v.u8;
+    case ST_I8: return v.i8;
+    case ST_U16: return v.u16;
+    case ST_I16: return v.i16;
+    case ST_F16: return half_value(v.u16);
+    case ST_BF16: return bfloat_value(v.u16);
+    case ST_U32: return v.u32;
+    case ST_I32: return v.i32;
+    case ST_F32: return (double)v.f32;
+    case ST_U64: return (double)v.u64;
+    case ST_I64: return (double)v.i64;
+    case ST_F64: return v.f64;
+    }
+    return NAN;
+}
+
+void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out) {
+    for (uint64_t i = 0; i < count; i++) out[i] = element(entry, first + i);
+}
+
+/* The entry if it is there and holds `count` elements. */
+static const safetensors_entry *require(const safetensors *st, const char *name, uint64_t count, error *err) {
+    const safetensors_entry *e = safetensors_find(st, name);
+    if (!e)
+        error_set(err, ERROR_RUN, "%s: no tensor `%s`", st->path, name);
+    else if (e->count != count) {
+        error_set(err, ERROR_RUN, "%s: tensor `%s` holds %llu elements, not %llu", st->path, name,
+                  (unsigned long long)e->count, (unsigned long long)count);
+        return NULL;
+    }
+    return e;
+}
+
+bool safetensors_read_float(const safetensors *st, const char *name, float *out, uint64_t count, error *err) {
+    const safetensors_entry *e = require(st, name, count, err);
+    if (!e) return false;
+    if (e->dtype == ST_F32 && e->bytes)
+        memcpy(out, e->data, e->bytes);
+    else
+        for (uint64_t i = 0; i < count; i++) out[i] = (float)element(e, i);
+    return true;
+}
+
+bool safetensors_read_double(const safetensors *st, const char *name, double *out, uint64_t count, error *err) {
+    const safetensors_entry *e = require(st, name, count, err);
+    if (!e) return false;
+    safetensors_entry_double(e, 0, count, out);
+    return true;
+}
+
+/* ---- Writing ---- */
+
+static const safetensors_item *find_item(const safetensors_item *items, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(items[i].name, name) == 0) return &items[i];
+    return NULL;
+}
+
+static uint64_t item_bytes(const safetensors_item *item) {
+    uint64_t bytes = dtypes[item->dtype].size;
+    for (int d = 0; d < item->dims; d++) bytes *= item->shape[d];
+    return bytes;
+}
+
+/* The JSON header, its spaces included: the data begins at a multiple of 8. free() it. */
+static char *make_header(const safetensors_item *items, size_t count, const char *const *metadata) {
+    json_t *header = json_object(), *strings = json_object();
+    uint64_t offset = 0;
+    char *text = NULL, *padded = NULL;
+    int failed = 0;
+    for (; metadata && *metadata; metadata += 2)
+        failed |= json_object_set_new(strings, metadata[0], json_string(metadata[1]));
+    if (json_object_size(strings)) failed |= json_object_set(header, "__metadata__", strings);
+    for (size_t i = 0; i < count; i++) {
+        json_t *shape = json_array();
+        for (int d = 0; d < items[i].dims; d++)
+            failed |= json_array_append_new(shape, json_integer((json_int_t)items[i].shape[d]));
+        uint64_t end = offset + item_bytes(&items[i]);
+        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[items[i].dtype].name, "shape", shape,
+                                  "data_offsets", (json_int_t)offset, (json_int_t)end);
+        failed |= json_object_set_new(header, items[i].name, entry);
+        offset = end;
+    }
+    if (!failed) text = json_dumps(header, JSON_COMPACT);
+    if (text && asprintf(&padded, "%s%*s", text, (int)(7 - (strlen(text) + 7) % 8), "") < 0) padded = NULL;
+    free(text);
+    json_decref(strings);
+    json_decref(header);
+    return padded;
+}
+
+bool safetensors_write(const char *path, const safetensors_item *items, size_t count, const char *const *metadata,
+                       error *err) {
+    for (size_t i = 0; i < count; i++)
+        if (find_item(items, i, items[i].name))
+            return error_set(err, ERROR_RUN, "%s: two tensors are called `%s`", path, items[i].name);
+    char *header = make_header(items, count, metadata);
+    if (!header) return error_set(err, ERROR_RUN, "%s: a tensor's name or metadata is not UTF-8", path);
+
+    file_writer w;
+    bool done = file_begin(&w, path, err);
+    if (done) {
+        uint64_t length = strlen(header);
+        for (int i = 0; i < 8; i++) putc((int)(length >> 8 * i & 255), w.stream);
+        fwrite(header, 1, length, w.stream);
+        for (size_t i = 0; i < count; i++) {
+            uint64_t bytes = item_bytes(&items[i]);
+            if (bytes) fwrite(items[i].data, 1, bytes, w.stream);
+        }
+        done = file_commit(&w, err);
+    }
+    free(header);
+    return done;
+}

@@ -1,0 +1,176 @@
+/*
+ * The yardsticks. Each repeats one piece of real work (the code that runs use, not a copy of it), drops the first
+ * repetition, which fills caches and pools, and reports median, least and most: on a busy machine the least is what the
+ * code can do and the median what one gets.
+ */
+#include "experiments/bench/bench.h"
+#include "engine/codes.h"
+#include "engine/data/augment.h"
+#include "experiments/bench/bench_analysis.h"
+#include "experiments/bench/bench_loader.h"
+#include "experiments/bench/bench_measure.h"
+#include "experiments/bench/bench_scaling.h"
+#include "experiments/bench/bench_step.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const decodings[] = {"exact", "scaled", NULL};
+
+#define OFFSET(member) offsetof(bench_options, member)
+static const field rows[] = {
+    {"backbone", FIELD_CHOICE, OFFSET(backbone), "resnet8", 0, 0, backbone_names, false, "step: the network"},
+    {"width", FIELD_INT, OFFSET(width), "0", 0, 4096, NULL, false, "step: its width; 0 = its own"},
+    {"batch", FIELD_INT, OFFSET(batch), "256", 2, 65536, NULL, false, "step, loss: pairs"},
+    {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, false, "step, loss: f, width of the projector"},
+    {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, false, "step, loss: c, codes in the dictionary"},
+    {"dictionary", FIELD_CHOICE, OFFSET(dictionary), "rademacher", 0, 0, dictionary_names, false,
+     "step, loss: its kind"},
+    {"rows", FIELD_INT, OFFSET(rows), "50000", 2, 1 << 24, NULL, false, "spectrum, kmeans, knn: rows"},
+    {"cols", FIELD_INT, OFFSET(cols), "512", 1, 1 << 16, NULL, false, "spectrum, kmeans, knn: columns"},
+    {"decades", FIELD_INT, OFFSET(decades), "0", 0, 30, NULL, false, "spectrum: that the columns' scales span"},
+    {"clusters", FIELD_INT, OFFSET(clusters), "10", 1, 1 << 20, NULL, false, "kmeans: clusters"},
+    {"queries", FIELD_INT, OFFSET(queries), "10000", 1, 1 << 24, NULL, false, "knn: rows looked up"},
+    {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false,
+     "augment: pairs of 32x32 views; loader: images"},
+    {"data", FIELD_TEXT, OFFSET(data), "", 0, 0, NULL, false, "loader: folder or archive of photographs"},
+    {"size", FIELD_INT, OFFSET(size), "224", 8, 512, NULL, false, "loader: side of a view, pixels"},
+    {"views", FIELD_INT, OFFSET(views), "2", 1, 2, NULL, false, "loader: views of each image"},
+    {"decode", FIELD_CHOICE, OFFSET(decode), "exact", 0, 0, decodings, false, "loader: as data.decode"},
+    {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
+    {"out", FIELD_TEXT, OFFSET(out), "", 0, 0, NULL, false, "scaling: the figure's file: NAME.svg, NAME.png, NAME.csv"},
+    {"repeats", FIELD_INT, OFFSET(repeats), "5", 1, 1000, NULL, false, "measured repetitions, after one to warm up"},
+};
+const field_table bench_fields = {"bench", rows, sizeof rows / sizeof *rows, sizeof(bench_options)};
+
+/* A step: pixels in, parameters moved ------------------------------------------------------------------------------ */
+
+static json_t *bench_step(const bench_options *o, error *err) {
+    step_bench s = {0};
+    bench_timing t;
+    json_t *out = NULL;
+    if (step_bench_begin(&s, o, o->batch * BENCH_VIEWS * BENCH_SIDE * BENCH_SIDE * 3, err) &&
+        bench_measure(step_bench_body, &s, o->repeats, &t, err)) {
+        backend_memory memory = s.backend->memory(s.backend);
+        out = bench_report("step", t, s.flops);
+        json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
+        json_object_set_new(out, "width", json_integer(o->width));
+        json_object_set_new(out, "batch", json_integer(o->batch));
+        json_object_set_new(out, "pairs_per_second", json_real((double)o->batch / t.median));
+        json_object_set_new(out, "pool_mib", json_real((double)memory.bytes_peak / (1 << 20)));
+    }
+    step_bench_end(&s);
+    return out;
+}
+
+static json_t *bench_loss(const bench_options *o, error *err) {
+    step_bench s = {.width = o->features};
+    bench_timing t;
+    json_t *out = NULL;
+    if (step_bench_begin(&s, o, o->batch * BENCH_VIEWS * o->features, err)) {
+        double whole = bench_resident_mib("VmHWM"), before = bench_resident_mib("VmRSS");
+        bench_forget_peak(); /* what drawing the dictionary took for a moment is not the loss' */
+        if (bench_measure(step_bench_loss, &s, o->repeats, &t, err)) {
+            double most = bench_resident_mib("VmHWM");
+            out = bench_report("loss", t, s.flops);
+            json_object_set_new(out, "peak_rss_mib", json_real(fmax(whole, most)));
+            json_object_set_new(out, "dictionary", json_string(dictionary_names[o->dictionary]));
+            json_object_set_new(out, "features", json_integer(o->features));
+            json_object_set_new(out, "codes", json_integer(o->codes));
+            json_object_set_new(out, "batch", json_integer(o->batch));
+            json_object_set_new(out, "peak_mib_above_dictionary", json_real(most - before));
+        }
+    }
+    step_bench_end(&s);
+    return out;
+}
+
+/* Augmentation, on one core ---------------------------------------------------------------------------------------- */
+
+typedef struct augment_bench {
+    augmenter *augmenter;
+    augment_options options;
+    uint8_t *images, *view;
+    float *pixels;
+    int64_t pairs;
+    uint32_t epoch;
+} augment_bench;
+
+static bool augment_body(void *context, error *err) {
+    static const float mean[3] = {0.4914f, 0.4822f, 0.4465f}, std[3] = {0.247f, 0.243f, 0.261f};
+    augment_bench *a = context;
+    a->epoch++;
+    for (int64_t i = 0; i < a->pairs * BENCH_VIEWS; i++) {
+        rng r = rng_stream(0, RNG_AUGMENT, a->epoch, (uint64_t)(i / BENCH_VIEWS), (uint32_t)(i % BENCH_VIEWS));
+        augment_draw draw = augment_sample(&a->options, BENCH_SIDE, BENCH_SIDE, (int)(i % BENCH_VIEWS), &r);
+        if (!augment_image(a->augmenter, &a->options, &draw, a->images + i / BENCH_VIEWS * BENCH_SIDE * BENCH_SIDE * 3,
+                           BENCH_SIDE * 3, a->view, err))
+            return false;
+        augment_normalize(a->view, BENCH_SIDE * BENCH_SIDE, mean, std, a->pixels);
+    }
+    return true;
+}
+
+static json_t *bench_augment(const bench_options *o, error *err) {
+    size_t image = (size_t)BENCH_SIDE * BENCH_SIDE * 3, total = (size_t)o->pairs * image;
+    augment_bench a = {.pairs = o->pairs,
+                       .images = malloc(total),
+                       .view = malloc(image),
+                       .pixels = malloc(image * sizeof(float)),
+                       .augmenter = augmenter_create(BENCH_SIDE, BENCH_SIDE, err)};
+    json_t *out = NULL;
+    bench_timing t;
+    if (a.images && a.view && a.pixels && a.augmenter) {
+        rng r = rng_stream(0, RNG_NULL, 0, 0, 0);
+        for (size_t i = 0; i < total; i++) a.images[i] = (uint8_t)rng_bits(&r);
+        fields_defaults(&augment_fields, &a.options);
+        if (bench_measure(augment_body, &a, o->repeats, &t, err)) {
+            out = bench_report("augment", t, 0);
+            json_object_set_new(out, "pairs", json_integer(o->pairs));
+            json_object_set_new(out, "pairs_per_second_one_core", json_real((double)o->pairs / t.median));
+        }
+    } else
+        error_memory(err, total, "the benchmark's images");
+    augmenter_destroy(a.augmenter);
+    free(a.images);
+    free(a.view);
+    free(a.pixels);
+    return out;
+}
+
+/* The list -------------------------------------------------------------------------------------------------------- */
+
+const char *const bench_names[] = {"step", "loss", "augment", "loader", "spectrum", "kmeans", "knn", "scaling", NULL};
+const char *const bench_summaries[] = {"one training step of FALCON, pixels in, parameters moved",
+                                       "FALCON's loss on embeddings and its gradient, without backbone and projector",
+                                       "augmented pairs of 32x32 views on one core",
+                                       "views of photographs on one core, from the JPEG's bytes on",
+                                       "RankMe of a matrix of noise",
+                                       "one restart of k-means on noise",
+                                       "20 nearest neighbours in noise",
+                                       "how the time of a step grows with batch, width and codes",
+                                       NULL};
+static json_t *(*const benches[])(const bench_options *, error *) = {
+    bench_step, bench_loss, bench_augment, bench_loader, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
+
+json_t *bench_run(const char *name, const bench_options *options, error *err) {
+    if (options->threads > 0) {
+        omp_set_num_threads((int)options->threads);
+        openblas_set_num_threads((int)options->threads);
+    }
+    for (int i = 0; bench_names[i]; i++) {
+        if (strcmp(bench_names[i], name) != 0) continue;
+        json_t *out = benches[i](options, err);
+        if (out)
+            json_object_set_new(out, "threads",
+                                json_integer(options->threads ? options->threads : omp_get_num_procs()));
+        return out;
+    }
+    const char *near = error_nearest(name, bench_names);
+    error_set(err, ERROR_USAGE, "no benchmark is called %s%s%s%s", name, near ? "; did you mean " : "",
+              near ? near : "", near ? "?" : "");
+    return NULL;
+}

@@ -1,0 +1,180 @@
+/*
+ * `mews sweep`: every run of a spec. Says what is there already, runs the rest, and ends by telling where the results
+ * are and how to look at them.
+ */
+#include "experiments/commands/command.h"
+#include "experiments/sweep/estimate.h"
+#include "experiments/sweep/results_folder.h"
+#include "experiments/sweep/scheduler.h"
+#include "experiments/sweep/watch.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *status_word(run_status status) {
+    switch (status) {
+    case RUN_NEW: return "new";
+    case RUN_UNFINISHED: return "unfinished";
+    case RUN_FAILED: return "failed";
+    case RUN_TRAINED: return "to evaluate";
+    case RUN_FINISHED: return "finished";
+    }
+    return "";
+}
+
+/* ---- The plan ---- */
+
+static void print_totals(const estimates *e, int jobs) {
+    char took[32];
+    size_t works = e->to_do - e->refused;
+    if (!works) return;
+    printf("\n%zu %s to do: about %s, %d at a time, %.0f %% of it evaluation; %.0f MiB of memory\n", works,
+           works == 1 ? "run" : "runs", terminal_duration(e->seconds, took), jobs, 100 * e->eval_share, e->mib);
+    if (e->shapes == 1)
+        printf("reckoned from a measured step of %.3g s, as busy as this machine is now\n", e->least_step);
+    else if (e->shapes)
+        printf("reckoned from %zu measured steps of %.3g to %.3g s, as busy as this machine is now\n", e->shapes,
+               e->least_step, e->most_step);
+}
+
+/* A line a run: how it stands, its id, what it will take. */
+static void print_plan(const queue *q, const estimates *e, int jobs) {
+    int width = 0;
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if ((int)strlen(q->items[i].id) > width) width = (int)strlen(q->items[i].id);
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        const estimate *run = &e->items[i];
+        char took[32];
+        printf("%4zu  %-12s %-*s", i + 1, status_word(q->items[i].status), width, q->items[i].id);
+        if (run->refused)
+            printf("  cannot work: %s", run->refused);
+        else if (!isnan(run->step))
+            printf("  %s%s, %.0f MiB", run->measured ? "" : "about ", terminal_duration(run->train + run->eval, took),
+                   run->mib);
+        putchar('\n');
+    }
+    print_totals(e, jobs);
+}
+
+static json_t *estimate_json(const estimate *run) {
+    if (run->refused) return json_pack("{s:s}", "refused", run->refused);
+    return json_pack("{s:f, s:f, s:f, s:f, s:b}", "step_seconds", run->step, "train_seconds", run->train,
+                     "eval_seconds", run->eval, "memory_mib", run->mib, "measured", run->measured);
+}
+
+/* ---- Outcomes ---- */
+
+/* {name, folder, runs: [{id, block, status, reason, final}]}, read back from the runs' records; a plan's estimates
+   beside them. */
+static void print_json(const queue *q, const char *results, const estimates *e) {
+    json_t *runs = json_array();
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        const queue_item *item = &q->items[i];
+        char path[1200];
+        snprintf(path, sizeof path, "%s/run.json", item->folder);
+        json_t *record = json_load_file(path, 0, NULL);
+        const char *status = json_string_value(json_object_get(record, "status"));
+        json_array_append_new(runs,
+                              json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,
+                                        "block", item->plan->block, "status", status ? status : "new", "reason",
+                                        json_object_get(record, "reason"), "final", json_object_get(record, "final")));
+        if (e && (e->items[i].refused || !isnan(e->items[i].step)))
+            json_object_set_new(json_array_get(runs, i), "estimate", estimate_json(&e->items[i]));
+        json_decref(record);
+    }
+    json_t *all =
+        json_pack("{s:s, s:s++, s:o}", "name", q->file.name, "folder", results, "/", q->file.name, "runs", runs);
+    if (e)
+        json_object_set_new(all, "estimate",
+                            json_pack("{s:I, s:f, s:f, s:f}", "runs", (json_int_t)(e->to_do - e->refused), "seconds",
+                                      e->seconds, "eval_share", e->eval_share, "memory_mib", e->mib));
+    json_dumpf(all, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(all);
+}
+
+static void say_beginning(terminal *t, const queue *q, int jobs) {
+    size_t finished = 0, n = q->sweep.count;
+    for (size_t i = 0; i < n; i++) finished += q->items[i].status == RUN_FINISHED;
+    if (finished) terminal_line(t, "%zu of %zu %s finished already", finished, n, n == 1 ? "run" : "runs");
+    if (finished < n)
+        terminal_line(t, "%zu %s to do, %d at a time", n - finished, n - finished == 1 ? "run" : "runs", jobs);
+}
+
+static bool run_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
+                      terminal *t, int jobs, error *err) {
+    bool json = arguments_has(args, "--json"), to_do = false;
+    schedule plan = {.args = args, .results = results, .jobs = jobs, .interrupted = context->interrupted};
+    schedule_outcome out;
+    for (size_t i = 0; i < q->sweep.count; i++) to_do |= q->items[i].status != RUN_FINISHED;
+    if (to_do && !results_folder_open(results, q->file.name, err)) return false;
+    if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
+    say_beginning(t, q, jobs);
+    if (!schedule_run(q, &plan, t, &out, err)) return false;
+    if (json) print_json(q, results, NULL);
+    if (out.interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+    if (!json)
+        printf("%zu of %zu runs finished, in %s/%s\n`mews report %s/%s` draws them\n", out.found + out.finished,
+               q->sweep.count, results, q->file.name, results, q->file.name);
+    return out.failed == 0 ||
+           error_set(err, ERROR_RUN, "%zu of %zu runs failed; their run.json says why", out.failed, q->sweep.count);
+}
+
+static bool plan_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
+                       terminal *t, int jobs, error *err) {
+    estimates e;
+    error changed = {0};
+    if (!results_folder_check(q, results, &changed)) terminal_line(t, "mews: warning: %s", changed.text);
+    if (!estimates_make(&e, q, jobs, t, context->interrupted, err)) return false;
+    if (arguments_has(args, "--json"))
+        print_json(q, results, &e);
+    else
+        print_plan(q, &e, jobs);
+    size_t refused = e.refused;
+    estimates_free(&e);
+    return !refused ||
+           error_set(err, ERROR_USAGE, "%zu of %zu runs cannot work; the plan says why", refused, q->sweep.count);
+}
+
+static bool run_sweep(const command_context *context, const arguments *args, error *err) {
+    terminal t = terminal_open(stderr);
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
+    const char *results = arguments_value(args, "--out", "results");
+    long jobs;
+    queue q;
+    if (!arguments_number(args, "--jobs", 1, SCHEDULE_MAX_JOBS, 1, &jobs, err)) return false;
+    bool opened = queue_open(&q, args->words[0], args, results, &hooks, err), done = opened;
+    terminal_clear(&t);
+    if (!opened) return false;
+    done = arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
+                                            : run_queue(context, args, &q, results, &t, (int)jobs, err);
+    queue_close(&q);
+    return done;
+}
+
+static const option options[] = {
+    {"--set", "-s", "KEY=VALUE",
+     "change a key of the spec; `sweep.KEY=[A, B]` changes what is swept, `random.runs=N` how often is drawn; may come "
+     "often"},
+    {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
+    {"--block", NULL, "NAME", "only this block of `sweeps:`; may come often"},
+    {"--out", "-o", "DIR", "where runs are kept (default: results)"},
+    {"--jobs", "-j", "JOBS", "runs at a time, which share the cores (default: 1)"},
+    {"--force", NULL, NULL, "put runs beside those of another spec by the same name"},
+    {"--dry-run", "-n", NULL,
+     "only list the runs, how they stand, and what they will take: time and memory, from a measured step"},
+    {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},
+    {0},
+};
+
+const command command_sweep = {
+    .name = "sweep",
+    .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
+    .summary = "every run of a spec's `sweep:`; finished runs are skipped",
+    .details =
+        "Runs that fail are noted and the rest goes on; the exit code is 1 then. What another process works on is "
+        "waited\n"
+        "for, so a spec may be swept by several at once. Stopped with Ctrl-C, a sweep goes\n"
+        "on where it was when the same command is given again. When the spec has changed since, it says what has.\n",
+    .run = run_sweep,
+};

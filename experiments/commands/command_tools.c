@@ -1,0 +1,128 @@
+/*
+ * The commands that work on what is there: eval (a finished run again), report (a results folder), bench (the
+ * yardsticks). Each is a thin door to the part that does the work.
+ */
+#include "analysis/report/report.h"
+#include "experiments/bench/bench.h"
+#include "experiments/commands/command.h"
+#include "experiments/sweep/watch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- eval ---- */
+
+static bool run_eval(const command_context *context, const arguments *args, error *err) {
+    terminal t = terminal_open(stderr);
+    experiment_hooks hooks = watch_on(&t, context->interrupted);
+    spec_file overrides = {0};
+    run_outcome out = {0};
+    const char *set;
+    bool done = true;
+    for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&overrides, set, err);
+    done = done && experiment_evaluate(args->words[0], &overrides.overrides, &hooks, &out, err);
+    terminal_clear(&t);
+    if (done && out.end == RUN_END_INTERRUPTED)
+        done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to begin again");
+    else if (done && arguments_has(args, "--json"))
+        watch_print_json(watch_outcome_json(&out, err));
+    else if (done)
+        watch_print_outcome(&out);
+    json_decref(out.final);
+    spec_file_free(&overrides);
+    return done;
+}
+
+static const option eval_options_table[] = {
+    {"--set", "-s", "KEY=VALUE", "measure otherwise than the run's spec says: keys of eval, as in eval.knn_k=5"},
+    {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
+    {0},
+};
+const command command_eval = {
+    .name = "eval",
+    .rules = {.words = "RUN", .min_words = 1, .max_words = 1, .options = eval_options_table},
+    .summary = "probes and clusters on a finished run",
+    .details = "RUN is a run's folder, as in results/ablation-dims/ablation-dims_codes-64_1f3a92bc.\n",
+    .run = run_eval,
+};
+
+/* ---- report ---- */
+
+static void on_report_line(void *context, const char *line) { terminal_line(context, "%s", line); }
+
+static bool run_report(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    terminal t = terminal_open(stderr);
+    const char *dir = args->words[0], *html = arguments_value(args, "--html", NULL);
+    if (!report_write(dir, html, on_report_line, &t, err) || !report_print_table(dir, stdout, err)) return false;
+    size_t length = strlen(dir);
+    bool slash = length && dir[length - 1] == '/';
+    printf("\nopen %s%s%s\n", html ? html : dir, html || slash ? "" : "/", html ? "" : "index.html");
+    return true;
+}
+
+static const option report_options[] = {
+    {"--html", NULL, "FILE", "where the page goes (default: DIR/index.html)"},
+    {0},
+};
+const command command_report = {
+    .name = "report",
+    .rules = {.words = "DIR", .min_words = 1, .max_words = 1, .options = report_options},
+    .summary = "tables, plots and one HTML page for a sweep or a run",
+    .details =
+        "DIR is a sweep's folder (results/NAME) or one run's. The page says what each swept key did, with intervals,\n"
+        "what collapsed, what accuracy costs and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
+        "PNG, and all numbers as CSV.\n",
+    .run = run_report,
+};
+
+/* ---- bench ---- */
+
+static void print_figures(const json_t *figures) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(void *)figures, key, value) {
+        if (json_is_array(value)) { /* sentences; series are for --json */
+            for (size_t i = 0; i < json_array_size(value); i++)
+                if (json_is_string(json_array_get(value, i)))
+                    printf("  %s\n", json_string_value(json_array_get(value, i)));
+            continue;
+        }
+        char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        printf("  %-16s %s\n", key, text ? text : json_string_value(value));
+        free(text);
+    }
+}
+
+static bool run_bench(const command_context *context, const arguments *args, error *err) {
+    (void)context;
+    bench_options o;
+    fields_defaults(&bench_fields, &o);
+    if (!arguments_fields(args, &bench_fields, &o, err)) return false;
+    json_t *figures = bench_run(args->words[0], &o, err);
+    if (!figures) return false;
+    if (arguments_has(args, "--json")) {
+        watch_print_json(figures);
+        return true;
+    }
+    print_figures(figures);
+    json_decref(figures);
+    return true;
+}
+
+static const option bench_options_table[] = {
+    {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
+    {0},
+};
+const command command_bench = {
+    .name = "bench",
+    .rules = {.words = "NAME", .min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
+    .summary = "the yardsticks: step, loss, augment, spectrum, kmeans, knn, scaling",
+    .details =
+        "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
+        "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
+        "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, "
+        "so\n"
+        "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
+    .run = run_bench,
+};

@@ -1,0 +1,137 @@
+/*
+ * `mews train`: one run, in this process. Progress goes to stderr (a line that is rewritten, or one line an epoch), the
+ * outcome to stdout; with --events both go to stdout as JSON lines, which is how `mews sweep` watches its children.
+ */
+#include "experiments/commands/command.h"
+#include "engine/clock.h"
+#include "experiments/sweep/results_folder.h"
+#include "experiments/sweep/watch.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Who watches the run, and what they have been shown. */
+typedef struct watcher {
+    terminal terminal;
+    bool events;
+    double event_at; /* when the last event went out */
+    char phase[16];  /* of the last progress */
+    uint32_t epoch;  /* last one told in plain lines */
+    uint64_t first;  /* steps done when this sitting began */
+    double started;  /* when it did */
+} watcher;
+
+static void tell_event(watcher *w, const experiment_progress *now, bool new_phase) {
+    double at = clock_seconds();
+    if (!new_phase && at - w->event_at < 0.2) return;
+    w->event_at = at;
+    watch_print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase,
+                               "what", now->what, "done", (json_int_t)now->done, "total", (json_int_t)now->total,
+                               "epoch", (int)now->epoch, "epochs", (int)now->epochs, "loss",
+                               run_json_number(now->loss)));
+}
+
+static void tell_training(watcher *w, const experiment_progress *now) {
+    char left[32];
+    double done = (double)(now->done - w->first), rate = (clock_seconds() - w->started) / done;
+    terminal_duration(done > 0 ? rate * (double)(now->total - now->done) : -1, left);
+    unsigned epoch = now->epoch < now->epochs ? now->epoch + 1 : now->epochs; /* people count from 1 */
+    if (w->terminal.live) {
+        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s left", epoch, now->epochs,
+                        (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+    } else if (epoch != w->epoch) {
+        w->epoch = epoch;
+        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s left", epoch, now->epochs,
+                      (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+    }
+}
+
+static void on_progress(void *context, const experiment_progress *now) {
+    watcher *w = context;
+    bool new_phase = strcmp(w->phase, now->phase) != 0;
+    if (new_phase) {
+        snprintf(w->phase, sizeof w->phase, "%s", now->phase);
+        w->first = now->done;
+        w->started = clock_seconds();
+    }
+    if (w->events) {
+        tell_event(w, now, new_phase);
+    } else if (strcmp(now->phase, "train") == 0) {
+        tell_training(w, now);
+    } else {
+        char text[256];
+        watch_text(now, text, sizeof text);
+        terminal_status(&w->terminal, new_phase, "%s", text);
+        if (new_phase && !w->terminal.live) terminal_line(&w->terminal, "%s", text);
+    }
+}
+
+static void on_warning(void *context, const char *line) {
+    watcher *w = context;
+    if (w->events)
+        watch_print_json(json_pack("{s:s, s:s}", "event", "warning", "text", line));
+    else
+        terminal_line(&w->terminal, "mews: warning: %s", line);
+}
+
+/* The run that is meant: the only one, or the one --only names. */
+static const queue_item *pick(const queue *q, const char *only, error *err) {
+    if (!only && q->sweep.count == 1) return &q->items[0];
+    if (!only) {
+        error_set(err, ERROR_USAGE, "%s stands for %zu runs: `mews sweep` does them all, --only ID one of them",
+                  q->file.path, q->sweep.count);
+        return NULL;
+    }
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if (strcmp(q->items[i].id, only) == 0) return &q->items[i];
+    error_set(err, ERROR_USAGE, "%s has no run `%.240s`; `mews sweep --dry-run` lists them", q->file.path, only);
+    return NULL;
+}
+
+static bool run_train(const command_context *context, const arguments *args, error *err) {
+    watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
+    experiment_hooks hooks = {
+        .context = &w, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    const char *results = arguments_value(args, "--out", "results");
+    run_outcome out = {0};
+    queue q;
+    bool done = false;
+    if (queue_open(&q, args->words[0], args, results, &hooks, err)) {
+        const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
+        done = item && results_folder_open(results, q.file.name, err) &&
+               experiment_run(item->plan, results, &hooks, &out, err);
+        queue_close(&q);
+    }
+    terminal_clear(&w.terminal);
+    if (w.events || (done && arguments_has(args, "--json"))) {
+        json_t *outcome = watch_outcome_json(&out, err);
+        if (w.events) json_object_set_new(outcome, "event", json_string("end"));
+        watch_print_json(outcome);
+    } else if (done) {
+        watch_print_outcome(&out);
+    }
+    json_decref(out.final);
+    if (done && out.end == RUN_END_INTERRUPTED)
+        return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+    return done;
+}
+
+static const option options[] = {
+    {"--set", "-s", "KEY=VALUE", "change a key of the spec, as in method.codes=64; may come often"},
+    {"--base", NULL, "KEY=VALUE", "the same under `methods:` and blocks: those that say otherwise keep their say"},
+    {"--block", NULL, "NAME", "only this block of `sweeps:`; may come often"},
+    {"--out", "-o", "DIR", "where runs are kept (default: results)"},
+    {"--only", NULL, "ID", "one run out of a spec with a sweep"},
+    {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
+    {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},
+    {0},
+};
+
+const command command_train = {
+    .name = "train",
+    .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
+    .summary = "train and evaluate one run; goes on where it stopped",
+    .details = "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
+               "finished, it only prints the figures; interrupted, it goes on from the last checkpoint.\n",
+    .run = run_train,
+};

@@ -1,0 +1,49 @@
+/*
+ * A paper's table beside what was measured here. Published figures come from <results>/paper/<name>.csv and are there
+ * whether anything has been run or not; measured ones from the index of runs, grouped by data, method and swept
+ * setting, over seeds.
+ */
+#ifndef MEWS_PAPER_TABLE_H
+#define MEWS_PAPER_TABLE_H
+
+#include "experiments/store/store.h"
+
+enum { PAPER_SEEDS = 64, PAPER_PUBLISHED = 2, PAPER_MEASURED = 4 };
+
+typedef struct paper_row {
+    char data[64], method[64], setting[96]; /* setting: "16384 codes", "codes 64"; "" */
+    char published[PAPER_PUBLISHED][16];    /* as printed in the paper, "" where it has none */
+    char scale[160];                        /* what was run: backbone, width, epochs; "" when nothing was */
+    size_t n;                               /* runs, one a seed */
+    double seeds[PAPER_SEEDS];
+    double values[PAPER_MEASURED][PAPER_SEEDS];
+    double codes;              /* NaN when the method has none */
+    char swept[96];            /* what its runs were swept to, by which they are told apart */
+    double p[PAPER_MEASURED];  /* paired test against FALCON, Holm's correction within data and figure */
+    bool reference;            /* the FALCON row that the others of its data are tested against */
+    bool bold[PAPER_MEASURED]; /* best, or not told from the best; only from five seeds on */
+} paper_row;
+
+typedef struct paper_table {
+    char name[64];
+    const char *published[PAPER_PUBLISHED]; /* what the paper's columns are called */
+    const char *measured[PAPER_MEASURED];   /* metrics, NULL past the last */
+    bool judged[PAPER_MEASURED];            /* whether it is tested and set in bold: never a plain NMI */
+    double factor;                          /* 100 where the paper prints percent */
+    paper_row *rows;                        /* by data, in the paper's order */
+    size_t count;
+} paper_table;
+
+/*
+ * ERROR_USAGE when there is no such table, with the names there are. `where` is a condition on runs (filter.h), or NULL
+ * for those whose name begins with the table's.
+ */
+bool paper_table_read(paper_table *t, const char *name, const char *results, const char *where, error *err);
+/* Fills p, reference and bold from the values; paper_table_read has done so. */
+bool paper_table_judge(paper_table *t, error *err);
+void paper_table_free(paper_table *t);
+
+typedef enum paper_form { PAPER_TEXT, PAPER_MARKDOWN, PAPER_CSV, PAPER_LATEX } paper_form;
+bool paper_table_print(const paper_table *t, paper_form form, error *err);
+
+#endif

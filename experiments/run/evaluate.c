@@ -1,0 +1,252 @@
+/*
+ * What is measured on a trained run. The images pass the network once, without augmentation, and everything else works
+ * on those rows: probes fit on the training split and are judged on the test split (the validation split, where one is
+ * held out); clusters and collapse are the latter's alone. Its embeddings, codes and labels stay in the run's folder,
+ * so that the report and `mews diagnose` need no network.
+ */
+#include "experiments/run/evaluate.h"
+#include "analysis/clusters/agreement.h"
+#include "analysis/verdicts/collapse_history.h"
+#include "analysis/clusters/kmeans.h"
+#include "analysis/probes/knn.h"
+#include "analysis/files/npy.h"
+#include "analysis/probes/probe.h"
+#include "engine/data/loader.h"
+#include "engine/files/file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The authors' protocol under eval.batchnorm: batch takes batches of 64; otherwise the size decides nothing. */
+enum { AUTHORS_BATCH = 64, BATCH = 256 };
+
+/* A split as the backbone sees it: representations (n, d) and labels. */
+typedef struct represented {
+    uint32_t n;
+    float *values;
+    int32_t *labels;
+} represented;
+
+typedef struct evaluation {
+    model *model;
+    const dataset *data;
+    run *run;
+    const experiment_hooks *hooks;
+    const eval_options *options;
+    represented train, test;
+    float *embeddings; /* (test.n, width) */
+    int32_t *codes;    /* (test.n): argmax over codes, or NULL */
+    usage *usage;
+    uint64_t done, total; /* rows through the network, for progress */
+} evaluation;
+
+static void tell(evaluation *e, const char *what) {
+    if (!e->hooks->progress) return;
+    experiment_progress p = {.phase = "eval", .what = what, .done = e->done, .total = e->total};
+    e->hooks->progress(e->hooks->context, &p);
+}
+
+static bool stopped(const evaluation *e) { return e->hooks->interrupted && *e->hooks->interrupted; }
+
+static matrix matrix_of(const evaluation *e, const represented *r) {
+    return (matrix){r->values, r->n, (size_t)e->model->head.features};
+}
+
+/* Through the network ---------------------------------------------------------------------------------------------- */
+
+static bool represent(evaluation *e, dataset_split split, uint32_t limit, represented *out, error *err) {
+    model *m = e->model;
+    uint32_t count = dataset_count(e->data, split);
+    int size = dataset_size(e->data), batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? AUTHORS_BATCH : BATCH;
+    size_t pixels_bytes = (size_t)batch * (size_t)size * (size_t)size * 3 * sizeof(float), d = (size_t)m->head.features;
+    out->n = limit && limit < count ? limit : count;
+    out->values = malloc(out->n * d * sizeof *out->values);
+    out->labels = malloc(out->n * sizeof *out->labels);
+    float *pixels = malloc(pixels_bytes);
+    if (!out->values || !out->labels || !pixels) {
+        free(pixels);
+        return error_memory(err, out->n * d * sizeof(float) + pixels_bytes, "the representations");
+    }
+    for (uint32_t first = 0; first < out->n && !stopped(e); first += (uint32_t)batch) {
+        uint32_t n = out->n - first < (uint32_t)batch ? out->n - first : (uint32_t)batch;
+        if (!loader_plain(e->data, split, first, n, pixels, err)) {
+            free(pixels);
+            return false;
+        }
+        tape_reset(m->tape);
+        model_represent(m, pixels, (int)n, size, out->values + first * d);
+        for (uint32_t i = 0; i < n; i++) out->labels[first + i] = dataset_label(e->data, split, first + i);
+        e->done += n;
+        tell(e, "representations");
+    }
+    free(pixels);
+    return tape_check(m->tape, err);
+}
+
+/* Embeddings of the test images and, where the method has codes, their assignments. */
+static bool embed(evaluation *e, error *err) {
+    model *m = e->model;
+    size_t d = (size_t)m->head.features, width = (size_t)m->width, n = e->test.n;
+    size_t codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
+    int batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? AUTHORS_BATCH : BATCH;
+    e->embeddings = malloc(n * width * sizeof *e->embeddings);
+    e->codes = codes ? malloc(n * sizeof *e->codes) : NULL;
+    e->usage = codes ? usage_new(codes, err) : NULL;
+    bool ok = e->embeddings && (!codes || (e->codes && e->usage));
+    if (!ok) error_memory(err, n * width * sizeof(float), "the embeddings");
+    for (size_t first = 0; ok && first < n; first += (size_t)batch) {
+        int rows = n - first < (size_t)batch ? (int)(n - first) : batch;
+        tape_reset(m->tape);
+        model_embed(m, e->test.values + first * d, rows, e->embeddings + first * width);
+        if (codes) ok = model_assign(m, e->embeddings + first * width, rows, e->usage, e->codes + first, err);
+    }
+    return ok && tape_check(m->tape, err);
+}
+
+/* Figures ---------------------------------------------------------------------------------------------------------- */
+
+static bool set(evaluation *e, const char *metric, double value, error *err) {
+    return run_set_final(e->run, metric, value, err);
+}
+
+static bool linear(evaluation *e, error *err) {
+    probe_options with = {.penalty = e->options->probe_l2 > 0 ? e->options->probe_l2 : -1};
+    probe_result got;
+    return probe_evaluate(matrix_of(e, &e->train), e->train.labels, matrix_of(e, &e->test), e->test.labels,
+                          dataset_classes(e->data), &with, NULL, &got, err) &&
+           set(e, "linear", got.test_top1, err) && set(e, "linear_top5", got.test_top5, err) &&
+           set(e, "linear_train", got.train_top1, err);
+}
+
+static bool knn(evaluation *e, error *err) {
+    knn_options with = {.neighbours = (size_t)e->options->knn_k, .temperature = e->options->knn_temperature};
+    knn_result got;
+    return knn_evaluate(matrix_of(e, &e->train), e->train.labels, matrix_of(e, &e->test), e->test.labels,
+                        dataset_classes(e->data), &with, NULL, &got, err) &&
+           set(e, "knn", got.top1, err);
+}
+
+static bool agree(evaluation *e, const char *prefix, const int32_t *clusters, error *err) {
+    static const char *const names[] = {"nmi", "nmi_chance", "ami", "ari", "accuracy"};
+    agreement a;
+    if (!agreement_compute(e->test.labels, clusters, e->test.n, (uint64_t)e->model->spec->train.seed, &a, err))
+        return false;
+    const double values[] = {a.nmi, a.nmi_chance, a.ami, a.ari, a.accuracy};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char metric[48];
+        snprintf(metric, sizeof metric, "%s_%s", prefix, names[i]);
+        if (!set(e, metric, values[i], err)) return false;
+    }
+    return true;
+}
+
+/* k-means on the representations, as many clusters as there are classes. */
+static bool kmeans_figures(evaluation *e, error *err) {
+    kmeans_options with = {.clusters = (size_t)dataset_classes(e->data),
+                           .restarts = (int)e->options->kmeans_restarts,
+                           .normalise = true,
+                           .seed = (uint64_t)e->model->spec->train.seed};
+    kmeans k;
+    if (!kmeans_compute(matrix_of(e, &e->test), &with, &k, err)) return false;
+    bool ok = agree(e, "kmeans", k.assignment, err);
+    kmeans_free(&k);
+    return ok;
+}
+
+static bool prototypes(evaluation *e, error *err) {
+    if (!e->codes) return true;
+    usage_figures u = usage_summary(e->usage, -1);
+    return agree(e, "prototype", e->codes, err) && set(e, "codes_used", u.used, err) &&
+           set(e, "code_perplexity", u.perplexity, err);
+}
+
+static bool write_diagnosis(evaluation *e, const collapse *c, error *err) {
+    char path[1200];
+    json_t *root = collapse_to_json(c);
+    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    bool ok = text ? file_write(run_path(e->run, "diagnosis.json", path, sizeof path), text, strlen(text), err)
+                   : error_memory(err, 0, "diagnosis.json");
+    free(text);
+    json_decref(root);
+    return ok;
+}
+
+/* Where the training's own looks saw a collapse begin. */
+static bool note_onsets(evaluation *e, collapse *c, error *err) {
+    char path[1200];
+    collapse_history h;
+    if (!collapse_history_read(&h, run_path(e->run, "metrics.jsonl", path, sizeof path), err)) return false;
+    collapse_history_note(&h, c);
+    collapse_history_free(&h);
+    return true;
+}
+
+static bool collapses(evaluation *e, error *err) {
+    collapse_input with = {.embeddings = {e->embeddings, e->test.n, (size_t)e->model->width},
+                           .assignment = e->codes,
+                           .codes = e->usage ? usage_codes(e->usage) : 0,
+                           .usage = e->usage,
+                           .labels = e->test.labels,
+                           .classes = dataset_classes(e->data),
+                           .seed = (uint64_t)e->model->spec->train.seed};
+    collapse c;
+    spectrum backbone;
+    if (!spectrum_compute(matrix_of(e, &e->test), false, &backbone, err)) return false;
+    bool ok = set(e, "rankme_backbone", backbone.rankme.value, err);
+    spectrum_free(&backbone);
+    if (!ok || !collapse_compute(&with, &c, err)) return false;
+    if (!note_onsets(e, &c, err)) return collapse_free(&c), false;
+    const spectrum *s = &c.spectrum;
+    ok = set(e, "rankme", s->rankme.value, err) && set(e, "rankme_share", s->rankme.share, err) &&
+         set(e, "rankme_noise_share", s->rankme.noise_share, err) &&
+         set(e, "effective_rank", s->effective_rank.value, err) &&
+         set(e, "correlation_off_diagonal", s->correlation_off_diagonal, err) && write_diagnosis(e, &c, err);
+    collapse_free(&c);
+    return ok;
+}
+
+static bool write_arrays(evaluation *e, error *err) {
+    char path[1200];
+    return npy_write(run_path(e->run, "embeddings.npy", path, sizeof path), NPY_F32, e->test.n,
+                     (uint64_t)e->model->width, e->embeddings, err) &&
+           npy_write(run_path(e->run, "labels.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->test.labels, err) &&
+           (!e->codes ||
+            npy_write(run_path(e->run, "assignments.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->codes, err));
+}
+
+static const struct {
+    unsigned metric;
+    const char *what;
+    bool (*measure)(evaluation *, error *);
+} figures[] = {
+    {EVAL_LINEAR, "linear probe", linear},           {EVAL_KNN, "kNN", knn},
+    {EVAL_KMEANS, "k-means", kmeans_figures},        {EVAL_PROTOTYPES, "prototypes", prototypes},
+    {EVAL_COLLAPSE, "collapse verdicts", collapses},
+};
+
+bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
+                    error *err) {
+    evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
+    /* Settings are chosen on a validation split, never on the test images. */
+    dataset_split held_out = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
+    bool needs_train = e.options->metrics & (EVAL_LINEAR | EVAL_KNN), ok;
+    e.total = dataset_count(data, held_out) + (needs_train ? dataset_count(data, SPLIT_TRAIN) : 0);
+    ok = represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
+         (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err));
+    if (ok && !stopped(&e)) ok = embed(&e, err) && write_arrays(&e, err);
+    for (size_t i = 0; ok && i < sizeof figures / sizeof *figures && !stopped(&e); i++) {
+        if (!(e.options->metrics & figures[i].metric)) continue;
+        tell(&e, figures[i].what);
+        ok = figures[i].measure(&e, err);
+    }
+    *interrupted = stopped(&e);
+    tape_reset(m->tape);
+    free(e.train.values);
+    free(e.train.labels);
+    free(e.test.values);
+    free(e.test.labels);
+    free(e.embeddings);
+    free(e.codes);
+    if (e.usage) usage_free(e.usage);
+    return ok;
+}

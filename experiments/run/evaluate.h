@@ -1,0 +1,15 @@
+/*
+ * What a trained model is worth and how it collapsed: representations of training and test images, then the figures
+ * that the spec's `eval:` asks for, into run.json, diagnosis.json and the .npy files beside them.
+ */
+#ifndef MEWS_EVALUATE_H
+#define MEWS_EVALUATE_H
+
+#include "experiments/run/experiment.h"
+#include "experiments/run/model.h"
+
+/* *interrupted: stopped by the hooks' flag between two figures; nothing half-written. */
+bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
+                    error *err);
+
+#endif

@@ -1,0 +1,176 @@
+/*
+ * One run from spec to figures: open the data, open the run's folder, train, evaluate, and write how it ended. A run
+ * that fails keeps its reason in run.json; only "finished" lets a sweep skip it. `mews eval` enters halfway: the same
+ * spec with another `eval:`, measured on the weights that are there.
+ */
+#include "experiments/run/experiment.h"
+#include "engine/clock.h"
+#include "engine/files/checkpoint.h"
+#include "experiments/run/evaluate.h"
+#include "experiments/store/store.h"
+#include "experiments/run/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The data set's progress, told as the run's. */
+static void data_progress(void *context, const char *what, uint64_t done, uint64_t total) {
+    const experiment_hooks *hooks = context;
+    experiment_progress p = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN};
+    if (hooks->progress) hooks->progress(hooks->context, &p);
+}
+
+static void data_warn(void *context, const char *line) {
+    const experiment_hooks *hooks = context;
+    if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+/* The index repeats what the run's directory says; a run goes on without it, and the next reader mends it. */
+static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
+    error why = {0};
+    char line[1100];
+    if (store_note_run(r->folder, make, &why)) return;
+    snprintf(line, sizeof line, "the index of runs is behind: %s", why.text);
+    if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+/* What images are normalised by: whoever takes the weights elsewhere needs it. */
+static void note_normalisation(const run *r, const dataset *data) {
+    const float *mean = dataset_mean(data), *std = dataset_std(data);
+    json_t *own = json_object_get(r->record, "data");
+    json_object_set_new(own, "mean", json_pack("[f, f, f]", (double)mean[0], (double)mean[1], (double)mean[2]));
+    json_object_set_new(own, "std", json_pack("[f, f, f]", (double)std[0], (double)std[1], (double)std[2]));
+}
+
+/* Told before the training rather than after it. */
+static bool can_be_measured(const spec *s, const dataset *data, error *err) {
+    if (!s->eval.metrics || dataset_count(data, SPLIT_TEST) || dataset_count(data, SPLIT_VALIDATION)) return true;
+    return error_set(err, ERROR_USAGE,
+                     "%s holds no test images to measure on: add test/<class>/ beside train/<class>/, or name the "
+                     "classes' folders alone and a tenth is set apart",
+                     s->data.path);
+}
+
+static void note_outcome(run_outcome *out, const run *r, run_end end) {
+    out->end = end;
+    snprintf(out->id, sizeof out->id, "%s", r->id);
+    snprintf(out->folder, sizeof out->folder, "%s", r->folder);
+    const char *stopped = json_string_value(json_object_get(r->record, "stopped"));
+    snprintf(out->stopped, sizeof out->stopped, "%s", stopped ? stopped : "");
+    if (end == RUN_END_FINISHED || end == RUN_END_FOUND) out->final = json_incref(json_object_get(r->record, "final"));
+}
+
+static bool evaluate_and_finish(model *m, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,
+                                error *err) {
+    bool interrupted;
+    double before = clock_seconds();
+    if (!evaluate_model(m, data, r, hooks, &interrupted, err)) return false;
+    *end = interrupted ? RUN_END_INTERRUPTED : RUN_END_FINISHED;
+    return interrupted || (run_set_seconds(r, "eval", clock_seconds() - before, err) && run_finish(r, m->spec, err));
+}
+
+static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,
+                               error *err) {
+    model m;
+    bool interrupted = false;
+    if (!model_create(&m, s, dataset_classes(data), run_threads(s), err)) return false;
+    bool ok = train_model(&m, data, r, hooks, &interrupted, err);
+    *end = RUN_END_INTERRUPTED;
+    if (ok && !interrupted) ok = evaluate_and_finish(&m, data, r, hooks, end, err);
+    model_destroy(&m);
+    return ok;
+}
+
+bool experiment_run(const run_plan *plan, const char *results, const experiment_hooks *hooks, run_outcome *out,
+                    error *err) {
+    const spec *s = &plan->spec;
+    *out = (run_outcome){0};
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    if (!data) return false;
+    run r;
+    if (!can_be_measured(s, data, err) ||
+        !run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), err)) {
+        dataset_close(data);
+        return false;
+    }
+    run_end end = RUN_END_FOUND;
+    note_normalisation(&r, data);
+    note_in_index(&r, true, hooks);
+    bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
+    if (!ok) {
+        error ignored = {0}; /* the reason that counts is the run's own */
+        run_fail(&r, err->text, &ignored);
+    }
+    if (r.status != RUN_FINISHED) note_in_index(&r, true, hooks);
+    note_outcome(out, &r, ok ? end : RUN_END_INTERRUPTED);
+    run_close(&r);
+    dataset_close(data);
+    return ok;
+}
+
+/* Evaluating again ------------------------------------------------------------------------------------------------- */
+
+static bool only_eval(const settings *overrides, error *err) {
+    for (size_t i = 0; i < overrides->count; i++)
+        if (strncmp(overrides->items[i].key, "eval.", 5) != 0)
+            return error_set(err, ERROR_USAGE,
+                             "%s: `mews eval` changes only keys of eval; `%s` decides the training, so train another "
+                             "run with it",
+                             overrides->items[i].where, overrides->items[i].key);
+    return true;
+}
+
+/* The spec that the run was made from, with the overrides laid over it. */
+static bool read_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/spec.yaml", folder);
+    if (access(path, F_OK) != 0)
+        return error_set(err, ERROR_USAGE, "%s is no run's folder: it holds no spec.yaml", folder);
+    if (!only_eval(overrides, err) || !spec_file_read(file, path, err)) return false;
+    for (size_t i = 0; i < overrides->count; i++) {
+        const setting *o = &overrides->items[i];
+        if (!settings_add(&file->overrides, o->key, o->value, o->list, o->where, err)) return false;
+    }
+    if (!sweep_expand(plan, file, err)) return false;
+    return plan->count == 1 || error_set(err, ERROR_USAGE, "%s is not the spec of one run", path);
+}
+
+static bool restore(model *m, const char *folder, const experiment_hooks *hooks, error *err) {
+    checkpoint_position at;
+    bool found;
+    if (!checkpoint_load(folder, m->parameters, NULL, &at, &found, hooks->warn, hooks->context, err)) return false;
+    return found || error_set(err, ERROR_RUN, "%s holds no checkpoint to evaluate; train the run first", folder);
+}
+
+static bool evaluate_plan(const spec *s, const char *folder, const experiment_hooks *hooks, run_outcome *out,
+                          error *err) {
+    model m = {0};
+    run r = {0};
+    run_end end = RUN_END_INTERRUPTED;
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    bool opened = data && run_open_folder(&r, folder, err);
+    bool made = opened && model_create(&m, s, dataset_classes(data), run_threads(s), err);
+    bool ok = made && restore(&m, folder, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
+    if (opened) {
+        note_outcome(out, &r, end);
+        if (ok) note_in_index(&r, false, hooks);
+        run_close(&r);
+    }
+    if (made) model_destroy(&m);
+    dataset_close(data);
+    return ok;
+}
+
+bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,
+                         error *err) {
+    spec_file file = {0};
+    sweep plan = {0};
+    *out = (run_outcome){0};
+    bool ok =
+        read_plan(folder, overrides, &file, &plan, err) && evaluate_plan(&plan.runs[0].spec, folder, hooks, out, err);
+    sweep_free(&plan);
+    spec_file_free(&file);
+    return ok;
+}

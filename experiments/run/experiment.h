@@ -1,0 +1,53 @@
+/*
+ * One run from its plan to its final figures: open the data, find or make the run directory, train from where the last
+ * checkpoint stands, evaluate. It prints nothing; who called it hears of its progress through hooks and may ask it to
+ * stop at the next step.
+ */
+#ifndef MEWS_EXPERIMENT_H
+#define MEWS_EXPERIMENT_H
+
+#include "experiments/run/run.h"
+
+#include <signal.h>
+
+typedef struct experiment_progress {
+    const char *phase;    /* "data", "train", "eval" */
+    const char *what;     /* what just now, for people: "k-means"; may be NULL */
+    uint64_t done, total; /* steps of the training, images of an import, parts of an evaluation; total 0 = not known */
+    uint32_t epoch, epochs; /* the epoch under way, from 0 */
+    double loss;            /* of the last step, NaN outside training */
+} experiment_progress;
+
+typedef struct experiment_hooks {
+    void *context;
+    void (*progress)(void *context, const experiment_progress *now); /* at least at every step; must be quick */
+    void (*warn)(void *context, const char *line);
+    const volatile sig_atomic_t *interrupted; /* non-zero: write a checkpoint and stop at the next step boundary */
+} experiment_hooks;
+
+typedef enum run_end {
+    RUN_END_FINISHED,    /* trained and evaluated now */
+    RUN_END_FOUND,       /* was finished already, nothing done */
+    RUN_END_INTERRUPTED, /* a checkpoint stands, the same call goes on from it */
+} run_end;
+
+typedef struct run_outcome {
+    run_end end;
+    char id[RUN_ID_SIZE];
+    char folder[1024];
+    char stopped[160]; /* why the training ended early, by train.stop_on_collapse; "" when it did not */
+    json_t *final;     /* {metric: value}; the caller's to json_decref; NULL unless finished or found */
+} run_outcome;
+
+/*
+ * Runs `plan` under `results` ("results"). False when it failed: run.json then holds status "failed" and the same
+ * reason as `err`, unless it failed before there was a directory. `out` is filled as far as things went.
+ */
+bool experiment_run(const run_plan *plan, const char *results, const experiment_hooks *hooks, run_outcome *out,
+                    error *err);
+
+/* Evaluates the finished run in `folder` again, by its own `eval:` as changed by `overrides` (keys of eval only). */
+bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,
+                         error *err);
+
+#endif

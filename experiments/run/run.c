@@ -1,0 +1,365 @@
+/*
+ * The run store. Order matters for what a crash may leave behind: the lock is taken first, spec.yaml is written before
+ * run.json, and "finished" is the last word written. A run.json that says "running" while nobody holds the lock is a
+ * run that was killed; it goes on. What was measured is described by the record's own spec, so that a changed `eval:`
+ * shows as a difference between the record and the plan.
+ */
+#include "experiments/run/run.h"
+#include "engine/files/file.h"
+#include "experiments/commands/version.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <omp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+char *run_path(const run *r, const char *name, char *out, size_t size) {
+    snprintf(out, size, "%s/%s", r->folder, name);
+    return out;
+}
+
+int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : omp_get_num_procs(); }
+
+json_t *run_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
+
+/* ---- What a record says ---- */
+
+/* A spec's value as JSON of its own type. */
+static json_t *item_json(field_type type, const char *text) {
+    switch (type) {
+    case FIELD_BOOL: return json_boolean(strcmp(text, "true") == 0);
+    case FIELD_INT: return json_integer(strtoll(text, NULL, 10));
+    case FIELD_REAL: return json_real(strtod(text, NULL));
+    case FIELD_SET: {
+        json_t *list = json_array();
+        char copy[FIELD_TEXT_SIZE], *rest = copy;
+        snprintf(copy, sizeof copy, "%s", text);
+        for (char *word; (word = strsep(&rest, "[], "));)
+            if (*word) json_array_append_new(list, json_string(word));
+        return list;
+    }
+    case FIELD_CHOICE:
+    case FIELD_TEXT: break;
+    }
+    json_t *string = json_string(text);
+    return string ? string : json_string("(not UTF-8)");
+}
+
+json_t *run_spec_json(const spec *s) {
+    json_t *all = json_object();
+    spec_item item;
+    for (size_t i = 0; spec_item_at(s, i, &item); i++) {
+        char key[FIELD_TEXT_SIZE];
+        snprintf(key, sizeof key, "%s.%s", item.section, item.key);
+        json_object_set_new(all, key, item_json(item.type, item.text));
+    }
+    return all;
+}
+
+/* The machine without its name: what timings depend on. */
+static json_t *machine_json(void) {
+    char line[256], model[256] = "unknown";
+    FILE *info = fopen("/proc/cpuinfo", "r");
+    while (info && fgets(line, sizeof line, info))
+        if (sscanf(line, "model name : %255[^\n]", model) == 1) break;
+    if (info) fclose(info);
+    struct utsname os = {0};
+    uname(&os);
+    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGE_SIZE) / (1 << 30);
+    return json_pack("{s:s, s:i, s:f, s:s++}", "processor", model, "cores", omp_get_num_procs(), "memory_gib",
+                     round(memory * 10) / 10, "system", os.sysname, " ", os.release);
+}
+
+static json_t *make_record(const run *r, const run_plan *plan, const char *data_name, const char *data_checksum) {
+    json_t *swept = json_object();
+    for (size_t i = 0; i < plan->swept_count; i++)
+        json_object_set_new(swept, plan->swept[i].key, item_json(plan->swept[i].type, plan->swept[i].value));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}}", "id", r->id,
+                     "name", plan->spec.name, "block", plan->block, "status", "running", "version", MEWS_VERSION,
+                     "threads", run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name,
+                     "checksum", data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
+                     run_spec_json(&plan->spec), "final", "seconds");
+}
+
+/* Whether the record's figures are those that the spec asks for: measured the same way, and all of them there. */
+static bool measured_as(const json_t *record, const spec *s) {
+    const json_t *was = json_object_get(record, "spec");
+    spec_item item;
+    for (size_t i = 0; spec_item_at(s, i, &item); i++) {
+        if (strcmp(item.section, "eval") != 0) continue;
+        char key[FIELD_TEXT_SIZE];
+        snprintf(key, sizeof key, "eval.%s", item.key);
+        json_t *wanted = item_json(item.type, item.text), *had = json_object_get(was, key);
+        bool equal = json_equal(wanted, had);
+        if (!equal && item.type == FIELD_SET && json_is_array(had)) { /* more than was asked for is as good */
+            size_t w, h, found = 0;
+            json_t *a, *b;
+            json_array_foreach(wanted, w, a) json_array_foreach(had, h, b) found += (size_t)json_equal(a, b);
+            equal = found == json_array_size(wanted);
+        }
+        json_decref(wanted);
+        if (!equal) return false;
+    }
+    return true;
+}
+
+static run_status status_of(const json_t *record, const spec *s) {
+    const char *status = json_string_value(json_object_get(record, "status"));
+    if (!status || strcmp(status, "running") == 0) return RUN_UNFINISHED;
+    if (strcmp(status, "failed") == 0) return RUN_FAILED;
+    return !s || measured_as(record, s) ? RUN_FINISHED : RUN_TRAINED;
+}
+
+/* ---- Opening ---- */
+
+/* Reads run.json into r->record if there is one. */
+static bool read_record(run *r, error *err) {
+    char path[1200];
+    json_error_t problem;
+    run_path(r, "run.json", path, sizeof path);
+    if (access(path, F_OK) != 0) return true;
+    r->record = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
+    if (json_is_object(r->record)) return true;
+    return error_set(err, ERROR_RUN, "%s:%d: not a run's record (%s); remove its folder to run it again", path,
+                     problem.line, problem.text);
+}
+
+/* For a spec that sweeps nothing: the run that the same spec made as part of a sweep, under a longer id, for ids end
+ * with the hash of what decides a run. A block keeps to its own runs. */
+static void find_by_hash(run *r, const char *results, const run_plan *plan) {
+    char parent[sizeof r->folder], prefix[RUN_ID_SIZE], best[RUN_ID_SIZE] = "";
+    const char *hash = r->id + strlen(r->id) - 9; /* with its underscore */
+    snprintf(parent, sizeof parent, "%s/%s", results, plan->spec.name);
+    int used = snprintf(prefix, sizeof prefix, "%s_%s%s", plan->spec.name, plan->block, *plan->block ? "_" : "");
+    bool needless = plan->swept_count || strlen(parent) + RUN_ID_SIZE >= sizeof r->folder;
+    DIR *directory = needless || access(r->folder, F_OK) == 0 ? NULL : opendir(parent);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        size_t length = strlen(entry->d_name);
+        if (length < 9 || length >= sizeof best || strcmp(entry->d_name + length - 9, hash) != 0) continue;
+        if (strncmp(entry->d_name, prefix, (size_t)used) != 0) continue;
+        if (!*best || strcmp(entry->d_name, best) < 0) snprintf(best, sizeof best, "%s", entry->d_name);
+    }
+    if (directory) closedir(directory);
+    if (!*best) return;
+    snprintf(r->id, sizeof r->id, "%s", best);
+    snprintf(r->folder, sizeof r->folder, "%.*s/%.*s", 1023 - RUN_ID_SIZE, parent, RUN_ID_SIZE - 1, best);
+}
+
+static bool name_folder(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
+    *r = (run){.lock = -1};
+    if (!run_plan_id(plan, data_checksum, r->id, err)) return false;
+    if ((size_t)snprintf(r->folder, sizeof r->folder, "%s/%s/%s", results, plan->spec.name, r->id) >= sizeof r->folder)
+        return error_set(err, ERROR_USAGE, "%s: the path is too long", results);
+    find_by_hash(r, results, plan);
+    return true;
+}
+
+bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
+    if (!name_folder(r, results, plan, data_checksum, err) || !read_record(r, err)) return false;
+    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
+    return true;
+}
+
+static bool take_lock(run *r, error *err) {
+    char path[1200];
+    run_path(r, "lock", path, sizeof path);
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0) return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
+    for (int attempt = 0; attempt < 20; attempt++) { /* someone who only looks holds it for a moment */
+        if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return true;
+        if (errno != EWOULDBLOCK) break;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    if (errno == EWOULDBLOCK) return error_set(err, ERROR_RUN, "%s " RUN_HELD, r->folder);
+    return error_set(err, ERROR_RUN, "cannot lock %s: %s", path, strerror(errno));
+}
+
+bool run_is_held(const char *folder) {
+    char path[1200];
+    snprintf(path, sizeof path, "%s/lock", folder);
+    int lock = open(path, O_RDONLY | O_CLOEXEC);
+    bool held = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (lock >= 0) close(lock); /* which gives back what was taken for a moment */
+    return held;
+}
+
+/* log.txt grows over all sittings of a run. */
+static void open_log(run *r) {
+    char path[1200];
+    r->log = fopen(run_path(r, "log.txt", path, sizeof path), "ae");
+    if (r->log) setvbuf(r->log, NULL, _IOLBF, 0);
+}
+
+bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
+              error *err) {
+    char path[1200];
+    if (!name_folder(r, results, plan, data_checksum, err)) return false;
+    if (!file_make_folders(r->folder, err) || !take_lock(r, err) || !read_record(r, err)) goto failed;
+    file_remove_leftovers(r->folder); /* the lock is ours: a killed process wrote them */
+    open_log(r);
+    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
+    if (r->status == RUN_FINISHED || r->status == RUN_TRAINED) return true;
+
+    json_t *fresh = make_record(r, plan, data_name, data_checksum);
+    if (!fresh) {
+        error_set(err, ERROR_RUN, "%s: a name in the spec is not UTF-8", r->folder);
+        goto failed;
+    }
+    json_t *seconds = json_object_get(r->record, "seconds"); /* of the sittings before */
+    if (seconds) json_object_set(fresh, "seconds", seconds);
+    static const char *const place[] = {"block", "swept"}; /* of which its own spec.yaml says nothing */
+    for (int i = 0; r->record && !*plan->block && !plan->swept_count && i < 2; i++) {
+        json_t *had = json_object_get(r->record, place[i]);
+        if (had) json_object_set(fresh, place[i], had);
+    }
+    json_decref(r->record);
+    r->record = fresh;
+    if (spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err))
+        return true;
+
+failed:
+    run_close(r);
+    return false;
+}
+
+bool run_open_folder(run *r, const char *folder, error *err) {
+    *r = (run){.lock = -1};
+    char path[1200];
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/') length--;
+    snprintf(r->folder, sizeof r->folder, "%.*s", (int)length, folder);
+    if (access(run_path(r, "run.json", path, sizeof path), F_OK) != 0)
+        return error_set(err, ERROR_USAGE, "%s is no run: it holds no run.json", folder);
+    if (!take_lock(r, err) || !read_record(r, err)) {
+        run_close(r);
+        return false;
+    }
+    const char *id = json_string_value(json_object_get(r->record, "id"));
+    snprintf(r->id, sizeof r->id, "%s", id ? id : "");
+    r->status = status_of(r->record, NULL);
+    open_log(r);
+    return true;
+}
+
+void run_close(run *r) {
+    json_decref(r->record);
+    if (r->metrics) fclose(r->metrics);
+    if (r->log) fclose(r->log);
+    if (r->lock >= 0) close(r->lock); /* releases it */
+    r->record = NULL, r->metrics = r->log = NULL, r->lock = -1;
+}
+
+/* ---- run.json ---- */
+
+static bool set_number(run *r, const char *part, const char *key, double value, error *err) {
+    json_t *object = json_object_get(r->record, part);
+    if (!object) {
+        object = json_object();
+        json_object_set_new(r->record, part, object);
+    }
+    return json_object_set_new(object, key, run_json_number(value)) == 0 || error_memory(err, strlen(key), "a figure");
+}
+
+bool run_set_final(run *r, const char *metric, double value, error *err) {
+    return set_number(r, "final", metric, value, err);
+}
+
+bool run_set_seconds(run *r, const char *phase, double seconds, error *err) {
+    return set_number(r, "seconds", phase, seconds, err);
+}
+
+double run_seconds(const run *r, const char *phase) {
+    return json_number_value(json_object_get(json_object_get(r->record, "seconds"), phase));
+}
+
+bool run_save(run *r, error *err) {
+    char path[1200];
+    char *text = json_dumps(r->record, JSON_INDENT(2));
+    bool done = text ? file_write(run_path(r, "run.json", path, sizeof path), text, strlen(text), err)
+                     : error_memory(err, 1 << 12, "a run's record");
+    free(text);
+    return done;
+}
+
+bool run_finish(run *r, const spec *s, error *err) {
+    char path[1200];
+    json_object_set_new(r->record, "status", json_string("finished"));
+    json_object_del(r->record, "reason");
+    json_object_set_new(r->record, "spec", run_spec_json(s));
+    return spec_write_resolved(s, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);
+}
+
+bool run_fail(run *r, const char *reason, error *err) {
+    json_t *text = json_string(reason);
+    json_object_set_new(r->record, "status", json_string("failed"));
+    json_object_set_new(r->record, "reason", text ? text : json_string("(not UTF-8)"));
+    run_log(r, "failed: %s", reason);
+    return run_save(r, err);
+}
+
+/* ---- metrics.jsonl, log.txt ---- */
+
+static bool refuse_metrics(const run *r, error *err) {
+    return error_set(err, ERROR_RUN, "cannot write %s/metrics.jsonl: %s", r->folder, strerror(errno));
+}
+
+bool run_metrics_begin(run *r, uint64_t offset, error *err) {
+    char path[1200];
+    struct stat status;
+    int file = open(run_path(r, "metrics.jsonl", path, sizeof path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (file < 0 || fstat(file, &status) != 0) goto failed;
+    if ((uint64_t)status.st_size < offset) {
+        close(file);
+        return error_set(err, ERROR_RUN, "%s is shorter than its checkpoint says; remove %s to run it again", path,
+                         r->folder);
+    }
+    if (ftruncate(file, (off_t)offset) != 0 || lseek(file, 0, SEEK_END) < 0) goto failed;
+    if (r->metrics) fclose(r->metrics);
+    r->metrics = fdopen(file, "a");
+    if (r->metrics) return true;
+
+failed:
+    refuse_metrics(r, err);
+    if (file >= 0) close(file);
+    return false;
+}
+
+bool run_metrics_append(run *r, json_t *line, error *err) {
+    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+    json_decref(line);
+    if (!text) return error_memory(err, 1 << 12, "a line of metrics.jsonl");
+    bool done = fprintf(r->metrics, "%s\n", text) > 0 && fflush(r->metrics) == 0;
+    free(text);
+    return done || refuse_metrics(r, err);
+}
+
+bool run_metrics_sync(run *r, uint64_t *offset, error *err) {
+    struct stat status;
+    int file = fileno(r->metrics);
+    if (fflush(r->metrics) != 0 || fdatasync(file) != 0 || fstat(file, &status) != 0) return refuse_metrics(r, err);
+    *offset = (uint64_t)status.st_size;
+    return true;
+}
+
+void run_log(run *r, const char *format, ...) {
+    if (!r->log) return;
+    char stamp[32];
+    time_t now = time(NULL);
+    struct tm utc;
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
+    fprintf(r->log, "%s ", stamp);
+    va_list args;
+    va_start(args, format);
+    vfprintf(r->log, format, args);
+    va_end(args);
+    putc('\n', r->log);
+}

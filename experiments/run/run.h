@@ -1,0 +1,90 @@
+/*
+ * The run store: a run's directory and what is written into it. The directory is the truth; run.json is replaced whole
+ * at every change, metrics.jsonl only grows (and is cut back to the last checkpoint's offset on resume), and a lock
+ * keeps two processes from working on the same run.
+ */
+#ifndef MEWS_RUN_H
+#define MEWS_RUN_H
+
+#include "experiments/sweep/sweep.h"
+
+#include <jansson.h>
+
+typedef enum run_status {
+    RUN_NEW,        /* nothing there yet */
+    RUN_UNFINISHED, /* begun: goes on from its last checkpoint, if it has one */
+    RUN_FAILED,     /* begun, and stopped with a reason; may be tried again */
+    RUN_TRAINED,    /* finished, but measured otherwise than the plan's `eval:` asks */
+    RUN_FINISHED,
+} run_status;
+
+typedef struct run {
+    char id[RUN_ID_SIZE];
+    char folder[1024];
+    run_status status; /* as found when opened */
+    json_t *record;    /* run.json */
+    FILE *metrics, *log;
+    int lock;
+} run;
+
+/*
+ * Finds or makes the directory of `plan` under `results`, locks it, and writes spec.yaml and run.json (status
+ * "running") unless the run is finished. ERROR_RUN when another process holds it.
+ */
+bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
+              error *err);
+
+/* Part of the error's text when another process holds a run. */
+#define RUN_HELD "is being worked on by another process"
+
+/* Whether another process works on the run in `folder` right now; false when nothing is there. */
+bool run_is_held(const char *folder);
+
+/* Opens the directory of a run that exists, by its path. */
+bool run_open_folder(run *r, const char *folder, error *err);
+
+/* What stands in the directory of `plan`, without locking or changing anything; its id and folder go into `r`. */
+bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err);
+
+void run_close(run *r);
+
+/* "folder/name" into `out`. Returns `out`. */
+char *run_path(const run *r, const char *name, char *out, size_t size);
+
+/* {"section.key": value} of a whole spec, as run.json holds it; the caller's to json_decref. */
+json_t *run_spec_json(const spec *s);
+
+/* Compute threads of a spec: its train.threads, or every core. */
+int run_threads(const spec *s);
+
+/* ---- run.json ---- */
+
+/* final.<metric> = value; a value that is not finite is stored as null. */
+bool run_set_final(run *r, const char *metric, double value, error *err);
+bool run_set_seconds(run *r, const char *phase, double seconds, error *err); /* seconds.train, seconds.eval */
+double run_seconds(const run *r, const char *phase);                         /* 0 when absent */
+bool run_save(run *r, error *err);
+
+/* Notes the spec's `eval:` in run.json and spec.yaml as what the final figures were measured by, and status finished.
+ */
+bool run_finish(run *r, const spec *s, error *err);
+bool run_fail(run *r, const char *reason, error *err);
+
+/* ---- metrics.jsonl, log.txt ---- */
+
+/* Opens metrics.jsonl to append after its first `offset` bytes; what stands beyond (after a crash) is cut off. */
+bool run_metrics_begin(run *r, uint64_t offset, error *err);
+
+/* Appends one object as one line; takes over the reference. Timings belong into an object of their own, "time". */
+bool run_metrics_append(run *r, json_t *line, error *err);
+
+/* Puts all lines on the disk and tells the offset for the checkpoint that is about to be written. */
+bool run_metrics_sync(run *r, uint64_t *offset, error *err);
+
+/* A number for a line of metrics.jsonl: null when it is not finite. */
+json_t *run_json_number(double value);
+
+/* A line of log.txt with the time before it. What the log cannot hold is not worth failing for. */
+void run_log(run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,191 @@
+/*
+ * The training loop. What it must keep: a run that was killed and started again ends with the bits of one that was not.
+ * So everything that a step depends on is its number (batches, augmentations, learning rate) or in the checkpoint, and
+ * metrics.jsonl is on the disk before the checkpoint that names its length. A loss or gradient that is no number stops
+ * the run before it reaches the weights.
+ */
+#include "experiments/run/train.h"
+#include "engine/clock.h"
+#include "engine/files/checkpoint.h"
+#include "engine/data/loader.h"
+#include "experiments/run/onset.h"
+
+#include <math.h>
+
+typedef struct training {
+    model *model;
+    const spec *spec;
+    run *run;
+    const experiment_hooks *hooks;
+    loader *loader;
+    onset onset;
+    int size;                        /* side of the images */
+    uint64_t steps_per_epoch, steps; /* optimiser steps */
+    checkpoint_position at;
+    double started, waited; /* clock at the start of this process's part; seconds waiting for data */
+    double epoch_loss;
+    bool saved; /* a checkpoint stands */
+} training;
+
+static bool save(training *t, error *err) {
+    checkpoint_position at = t->at;
+    at.seconds += clock_seconds() - t->started;
+    t->saved = run_metrics_sync(t->run, &at.metrics_offset, err) &&
+               checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
+    return t->saved;
+}
+
+/* Names the parameter with the largest gradient, or the first whose gradient is not finite. Steps and epochs count from
+ * 1 here, as in progress and metrics. */
+static bool diverged(training *t, double loss, error *err) {
+    const parameters *p = t->model->parameters;
+    const char *name = "none";
+    double most = -1;
+    for (size_t i = 0; i < p->count; i++) {
+        const tensor *x = &p->items[i]->value;
+        if (!x->requires_grad || !x->grad_ready) continue;
+        double norm = sqrt(p->backend->sum_squares(p->backend, x->grad, tensor_count(x)));
+        if (norm <= most) continue;
+        most = norm;
+        name = p->items[i]->name;
+        if (!isfinite(norm)) break;
+    }
+    return error_set(err, ERROR_RUN,
+                     "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s%s. A smaller "
+                     "optimizer.lr, a longer optimizer.warmup or optimizer.clip may help",
+                     (unsigned long long)(t->at.step + 1), (unsigned long long)(t->at.step / t->steps_per_epoch + 1),
+                     isnan(loss) ? (double)NAN : loss, isnan(most) ? (double)NAN : most, name, /* no "-nan" */
+                     t->saved ? "; the last checkpoint before it is kept" : "");
+}
+
+static bool log_step(training *t, const method_context *context, double loss, double lr, double norm, double seconds,
+                     double waited, error *err) {
+    json_t *parts = json_object(), *times = json_object(), *line = json_object();
+    for (int i = 0; i < context->parts; i++)
+        json_object_set_new(parts, context->part[i].name,
+                            run_json_number(tape_scalar(t->model->tape, context->part[i].value)));
+    json_object_set_new(times, "step", run_json_number(seconds));
+    json_object_set_new(times, "wait", run_json_number(waited));
+    json_object_set_new(line, "step", json_integer((json_int_t)t->at.step));
+    json_object_set_new(line, "epoch", run_json_number((double)t->at.step / (double)t->steps_per_epoch));
+    json_object_set_new(line, "loss", run_json_number(loss));
+    json_object_update_new(line, parts);
+    json_object_set_new(line, "lr", run_json_number(lr));
+    json_object_set_new(line, "grad_norm", run_json_number(norm));
+    json_object_set_new(line, "time", times);
+    return run_metrics_append(t->run, line, err);
+}
+
+/* One optimiser step: train.accumulate batches forward and backward, then the update. */
+static bool step(training *t, error *err) {
+    model *m = t->model;
+    int batches = (int)t->spec->train.accumulate;
+    double before = clock_seconds(), waited = 0, loss = 0;
+    method_context context = {.step = t->at.step,
+                              .steps = t->steps,
+                              .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
+                              .epochs = (uint32_t)t->spec->train.epochs,
+                              .seed = (uint64_t)t->spec->train.seed};
+    parameters_clear_grad(m->parameters);
+    for (int i = 0; i < batches; i++) {
+        loader_batch batch;
+        do { /* batches at an epoch's end that do not fill a step are passed over */
+            if (!loader_next(t->loader, &batch, err)) return false;
+            waited += batch.waited;
+        } while (batch.index >= t->steps_per_epoch * (uint64_t)batches);
+        tape_reset(m->tape);
+        context.parts = 0;
+        loss += model_loss(m, &batch, t->size, &context) / batches;
+        if (!tape_check(m->tape, err)) return false;
+    }
+    double norm = optimizer_gradient_norm(m->parameters) / batches;
+    if (!isfinite(loss) || !isfinite(norm)) return diverged(t, loss, err);
+    double lr = optimizer_rate(&t->spec->optimizer, t->at.step, t->steps,
+                               t->spec->optimizer.warmup * (double)t->steps_per_epoch);
+    m->optimizer.weight_decay = optimizer_decay(&t->spec->optimizer, t->at.step, t->steps);
+    optimizer_step(&m->optimizer, lr, 1.0 / batches, norm * batches);
+    model_after_step(m, &context);
+    if (!tape_check(m->tape, err)) return false;
+    t->at.step++;
+    t->epoch_loss = loss;
+    t->waited += waited;
+    if (t->at.step % (uint64_t)t->spec->train.log_every == 0 || t->at.step == 1 || t->at.step == t->steps)
+        return log_step(t, &context, loss, lr, norm, clock_seconds() - before, waited, err);
+    return true;
+}
+
+static void tell(const training *t) {
+    if (!t->hooks->progress) return;
+    experiment_progress p = {.phase = "train",
+                             .done = t->at.step,
+                             .total = t->steps,
+                             .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
+                             .epochs = (uint32_t)t->spec->train.epochs,
+                             .loss = t->epoch_loss};
+    t->hooks->progress(t->hooks->context, &p);
+}
+
+static bool loop(training *t, bool *interrupted, error *err) {
+    while (t->at.step < t->steps) {
+        if (t->hooks->interrupted && *t->hooks->interrupted) {
+            *interrupted = true;
+            return save(t, err);
+        }
+        if (!step(t, err)) return false;
+        tell(t);
+        if (t->at.step % t->steps_per_epoch == 0 &&
+            !onset_epoch(&t->onset, t->at.step, t->at.step / t->steps_per_epoch, err))
+            return false;
+        if (*t->onset.stopped) return save(t, err);
+        uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
+        if ((t->at.step % every == 0 || t->at.step == t->steps) && !save(t, err)) return false;
+    }
+    return true;
+}
+
+/* From the checkpoint's step to the last one, or to where the run is told to stop. */
+static bool work(training *t, const dataset *data, bool *interrupted, error *err) {
+    const spec *s = t->spec;
+    uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
+    if (t->at.step) run_log(t->run, "going on from step %llu", (unsigned long long)t->at.step);
+    t->loader = loader_open(data, SPLIT_PRETRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
+                            (uint64_t)s->train.seed, (uint32_t)epoch,
+                            (uint32_t)(in_epoch * (uint64_t)s->train.accumulate), (int)s->train.loader_threads, err);
+    if (!t->loader) return false;
+    bool ok = loop(t, interrupted, err);
+    double spent = clock_seconds() - t->started;
+    loader_close(t->loader);
+    if (ok && spent > 0)
+        run_log(t->run, "trained to step %llu in %.1f s, %.2f %% of it waiting for data, %.2f %% looking for collapse",
+                (unsigned long long)t->at.step, spent, 100 * t->waited / spent, 100 * t->onset.seconds / spent);
+    return ok;
+}
+
+bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
+    const spec *s = m->spec;
+    training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    uint32_t images = dataset_count(data, SPLIT_PRETRAIN);
+    uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
+    bool found, ok;
+    *interrupted = false;
+    t.started = clock_seconds();
+    if (images < per_step)
+        return error_set(err, ERROR_USAGE,
+                         "train.batch %lld x train.accumulate %lld is more than the %u training images; take a smaller "
+                         "batch or more images (data.limit)",
+                         (long long)s->train.batch, (long long)s->train.accumulate, images);
+    t.steps_per_epoch = images / per_step;
+    t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
+    ok = checkpoint_load(r->folder, m->parameters, &m->optimizer, &t.at, &found, hooks->warn, hooks->context, err);
+    if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
+    if (!onset_open(&t.onset, m, data, r, err)) return onset_close(&t.onset), false;
+    t.saved = found;
+    ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
+    double spent = clock_seconds() - t.started;
+    if (*t.onset.stopped) {
+        run_log(r, "%s", t.onset.stopped);
+        json_object_set_new(r->record, "stopped", json_string(t.onset.stopped));
+    }
+    onset_close(&t.onset);
+    return ok && run_set_seconds(r, "train", t.at.seconds + spent, err);
+}

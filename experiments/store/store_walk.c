@@ -1,0 +1,151 @@
+/*
+ * The index against the directories. A walk lists every run.json with its time and size; merged with the same list out
+ * of the index, what differs is noted again. Ten thousand directories take some hundredths of a second, so that readers
+ * can afford to do this every time.
+ */
+#include "experiments/store/store_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BATCH = 256 }; /* changed runs that share a transaction in a refresh */
+
+typedef struct found {
+    char *folder, stamp[64];
+} found;
+
+typedef struct found_list {
+    found *items;
+    size_t count, room;
+} found_list;
+
+static bool list_add(found_list *list, const char *folder, const char *stamp, error *err) {
+    if (list->count == list->room) {
+        size_t room = list->room ? 2 * list->room : 256;
+        found *grown = realloc(list->items, room * sizeof *grown);
+        if (!grown) return error_memory(err, room * sizeof *grown, "the list of runs");
+        list->items = grown, list->room = room;
+    }
+    found *added = &list->items[list->count];
+    if (!(added->folder = strdup(folder))) return error_memory(err, strlen(folder), "the list of runs");
+    snprintf(added->stamp, sizeof added->stamp, "%s", stamp);
+    list->count++;
+    return true;
+}
+
+static void list_free(found_list *list) {
+    for (size_t i = 0; i < list->count; i++) free(list->items[i].folder);
+    free(list->items);
+    *list = (found_list){0};
+}
+
+static int by_folder(const void *a, const void *b) {
+    return strcmp(((const found *)a)->folder, ((const found *)b)->folder);
+}
+
+/* The runs of one name; what begins with a dot is being removed, or somebody else's. */
+static bool walk_name(found_list *list, int results, const char *name, error *err) {
+    int file = openat(results, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = file >= 0 ? fdopendir(file) : NULL;
+    bool done = true;
+    if (!directory && file >= 0) close(file);
+    if (!directory) return true;
+    for (struct dirent *entry; done && (entry = readdir(directory));) {
+        char record[300], folder[600], stamp[64];
+        if (*entry->d_name == '.' || entry->d_type == DT_REG) continue;
+        snprintf(record, sizeof record, "%s/run.json", entry->d_name);
+        store_stamp(file, record, stamp);
+        snprintf(folder, sizeof folder, "%s/%s", name, entry->d_name);
+        done = !*stamp || list_add(list, folder, stamp, err);
+    }
+    closedir(directory);
+    return done;
+}
+
+/* The run directories on the disk, by folder. */
+static bool walk(store *s, found_list *list, error *err) {
+    DIR *directory = opendir(s->results);
+    bool done = true;
+    if (!directory) return error_set(err, ERROR_RUN, "cannot read %s: %s", s->results, strerror(errno));
+    for (struct dirent *entry; done && (entry = readdir(directory));)
+        if (*entry->d_name != '.' && entry->d_type != DT_REG)
+            done = walk_name(list, dirfd(directory), entry->d_name, err);
+    closedir(directory);
+    if (done && list->count) qsort(list->items, list->count, sizeof *list->items, by_folder);
+    return done;
+}
+
+/* The runs in the index, by folder. */
+static bool list_known(store *s, found_list *list, error *err) {
+    sqlite3_stmt *query = NULL;
+    static const char text[] = "SELECT folder, stamp FROM runs ORDER BY folder";
+    if (sqlite3_prepare_v2(s->db, text, -1, &query, NULL) != SQLITE_OK) return store_refuse(s, err);
+    int step;
+    bool done = true;
+    while (done && (step = sqlite3_step(query)) == SQLITE_ROW)
+        done = list_add(list, (const char *)sqlite3_column_text(query, 0), (const char *)sqlite3_column_text(query, 1),
+                        err);
+    if (done && step != SQLITE_DONE) done = store_refuse(s, err);
+    sqlite3_finalize(query);
+    return done;
+}
+
+/* Keeps of two sorted lists the folders that are not the same in both. */
+static bool differences(const found_list *disk, const found_list *known, found_list *changed, error *err) {
+    size_t i = 0, j = 0;
+    while (i < disk->count || j < known->count) {
+        int order = i == disk->count    ? 1
+                    : j == known->count ? -1
+                                        : strcmp(disk->items[i].folder, known->items[j].folder);
+        const found *one = order <= 0 ? &disk->items[i] : &known->items[j];
+        bool same = order == 0 && strcmp(one->stamp, known->items[j].stamp) == 0;
+        if (!same && !list_add(changed, one->folder, "", err)) return false;
+        i += order <= 0, j += order >= 0;
+    }
+    return true;
+}
+
+static bool write_changed(store *s, const found_list *changed, bool in_transaction, error *err) {
+    bool done = true;
+    for (size_t i = 0; done && i < changed->count;) {
+        if (!in_transaction && !store_begin(s, err)) return false;
+        for (size_t last = i + BATCH; done && i < changed->count && i < last; i++)
+            done = store_write_run(s, changed->items[i].folder, err);
+        if (!in_transaction) done = store_end(s, done, err);
+    }
+    return done;
+}
+
+bool store_refresh(store *s, error *err) {
+    found_list disk = {0}, known = {0}, changed = {0};
+    bool done = walk(s, &disk, err) && list_known(s, &known, err) && differences(&disk, &known, &changed, err) &&
+                write_changed(s, &changed, false, err);
+    list_free(&disk);
+    list_free(&known);
+    list_free(&changed);
+    return done;
+}
+
+bool store_rebuild(const char *results, size_t *runs, error *err) {
+    char path[1100];
+    error first = {0};
+    found_list disk = {0};
+    if (!store_path(results, path, err)) return false;
+    store *s = store_open(results, &first);
+    if (!s && strstr(first.text, "is damaged") && unlink(path) == 0)
+        first = (error){0}, s = store_open(results, &first);
+    if (!s) return error_set(err, first.code, "%s", first.text);
+    bool done = store_begin(s, err) &&
+                store_end(s,
+                          store_execute(s, "DELETE FROM runs; DELETE FROM settings; DELETE FROM figures", err) &&
+                              walk(s, &disk, err) && write_changed(s, &disk, true, err),
+                          err);
+    *runs = disk.count;
+    list_free(&disk);
+    store_close(s);
+    return done;
+}

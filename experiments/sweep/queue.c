@@ -1,0 +1,119 @@
+/*
+ * The queue opens each distinct data set once: the runs of a sweep mostly share theirs, and a checksum is all that is
+ * wanted of it here.
+ */
+#include "experiments/sweep/queue.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void tell_import(void *context, const char *what, uint64_t done, uint64_t total) {
+    const experiment_hooks *hooks = context;
+    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN};
+    if (hooks->progress) hooks->progress(hooks->context, &now);
+}
+
+static void tell_warning(void *context, const char *line) {
+    const experiment_hooks *hooks = context;
+    if (hooks->warn) hooks->warn(hooks->context, line);
+}
+
+/* What a data set's options come to. */
+typedef struct measured_data {
+    data_options options;
+    char checksum[65];
+    uint32_t images, train, test; /* as in queue_item */
+    int classes, size;
+} measured_data;
+
+static bool measure_data(measured_data *m, const data_options *options, const experiment_hooks *hooks, error *err) {
+    if (*m->checksum && memcmp(&m->options, options, sizeof *options) == 0) return true;
+    dataset *data = dataset_open(options, tell_import, tell_warning, (void *)hooks, err);
+    if (!data) return false;
+    m->options = *options;
+    m->images = dataset_count(data, SPLIT_PRETRAIN);
+    m->train = dataset_count(data, SPLIT_TRAIN);
+    m->test = dataset_count(data, dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST);
+    m->classes = dataset_classes(data);
+    m->size = dataset_size(data);
+    snprintf(m->checksum, sizeof m->checksum, "%s", dataset_checksum(data));
+    dataset_close(data);
+    return true;
+}
+
+static bool fill(queue_item *item, const run_plan *plan, const measured_data *data, const char *results, error *err) {
+    run r;
+    if (!run_peek(&r, results, plan, data->checksum, err)) return false;
+    const train_options *train = &plan->spec.train;
+    *item = (queue_item){.plan = plan,
+                         .status = r.status,
+                         .images = data->images,
+                         .train = data->train,
+                         .test = data->test,
+                         .classes = data->classes,
+                         .size = data->size};
+    memcpy(item->checksum, data->checksum, sizeof item->checksum);
+    item->work = (double)train->epochs * data->images;
+    item->seconds = run_seconds(&r, "train") + run_seconds(&r, "eval");
+    snprintf(item->id, sizeof item->id, "%s", r.id);
+    snprintf(item->folder, sizeof item->folder, "%s", r.folder);
+    run_close(&r);
+    return true;
+}
+
+/* Only the blocks that --block names, if it names any. */
+static bool choose_blocks(spec_file *file, const arguments *args, error *err) {
+    const char *names[MAX_GIVEN + 1] = {0};
+    size_t count = 0;
+    while ((names[count] = arguments_nth(args, "--block", count))) count++;
+    return count == 0 || spec_file_keep_blocks(file, names, err);
+}
+
+bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
+                const experiment_hooks *hooks, error *err) {
+    *q = (queue){0};
+    measured_data data = {0};
+    if (!spec_file_read(&q->file, spec_path, err)) return false;
+    const char *set;
+    for (size_t i = 0; (set = arguments_nth(args, "--base", i)); i++)
+        if (!spec_file_base(&q->file, set, err)) goto failed;
+    for (size_t i = 0; (set = arguments_nth(args, "--set", i)); i++)
+        if (!spec_file_set(&q->file, set, err)) goto failed;
+    if (!choose_blocks(&q->file, args, err) || !sweep_expand(&q->sweep, &q->file, err)) goto failed;
+    q->items = calloc(q->sweep.count, sizeof *q->items);
+    if (!q->items) {
+        error_memory(err, q->sweep.count * sizeof *q->items, "the list of runs");
+        goto failed;
+    }
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        const run_plan *plan = &q->sweep.runs[i];
+        if (!measure_data(&data, &plan->spec.data, hooks, err) || !fill(&q->items[i], plan, &data, results, err))
+            goto failed;
+    }
+    return true;
+
+failed:
+    queue_close(q);
+    return false;
+}
+
+void queue_close(queue *q) {
+    free(q->items);
+    sweep_free(&q->sweep);
+    spec_file_free(&q->file);
+    *q = (queue){0};
+}
+
+char *queue_label(const queue_item *item, char out[RUN_ID_SIZE]) {
+    size_t name = strlen(item->plan->spec.name);
+    const char *rest = item->id + name + (item->id[name] == '_');
+    size_t length = strlen(rest);
+    if (length <= 9) /* nothing but the hash: a spec without sweep */
+        snprintf(out, RUN_ID_SIZE, "%s", item->plan->spec.name);
+    else
+        snprintf(out, RUN_ID_SIZE, "%.*s", (int)(length - 9), rest);
+    for (char *p = out; *p; p++)
+        if (*p == '_') *p = ' ';
+    return out;
+}

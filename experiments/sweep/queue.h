@@ -1,0 +1,37 @@
+/*
+ * From a command's line (SPEC and its --set) to the list of runs it stands for, each with its id, its directory and
+ * what stands there already. Opens the data sets, whose checksums are part of the ids, and so imports them on first
+ * use.
+ */
+#ifndef MEWS_QUEUE_H
+#define MEWS_QUEUE_H
+
+#include "experiments/commands/arguments.h"
+#include "experiments/run/experiment.h"
+
+typedef struct queue_item {
+    const run_plan *plan;
+    char id[RUN_ID_SIZE];
+    char folder[1024];
+    run_status status;
+    char checksum[65];            /* of the data */
+    uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
+    int classes, size;            /* size: side of the images */
+    double work;                  /* images to be seen: the yardstick of the time a run takes */
+    double seconds;               /* what the run has taken so far, all sittings, as recorded */
+} queue_item;
+
+typedef struct queue {
+    spec_file file;
+    sweep sweep;
+    queue_item *items; /* sweep.count, in the sweep's order */
+} queue;
+
+bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
+                const experiment_hooks *hooks, error *err);
+void queue_close(queue *q);
+
+/* "falcon-codes codes-64 seed-0": the id without the spec's name and hash, for people. Returns `out`. */
+char *queue_label(const queue_item *item, char out[RUN_ID_SIZE]);
+
+#endif

@@ -1,0 +1,371 @@
+/*
+ * Runs go into child processes (`mews train --only ID --events`), one after the other or several at a time, and are
+ * watched through their event lines. The time left is reckoned from the running runs' own pace and, for those to come,
+ * from what an image has cost in the runs already done.
+ */
+#include "experiments/sweep/scheduler.h"
+#include "engine/clock.h"
+#include "experiments/sweep/child.h"
+#include "experiments/commands/command.h"
+#include "experiments/store/store.h"
+
+#include <errno.h>
+#include <math.h>
+#include <omp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+typedef enum fate { WAITING, RUNNING, ELSEWHERE, DONE, FAILED, STOPPED } fate; /* elsewhere: by another process */
+
+/* One run under way. */
+typedef struct job {
+    child child;
+    size_t run;            /* index into the queue */
+    double started, first; /* when, and the share of training that was done before */
+    double share;          /* of training done now */
+    double eval_started;   /* 0 while training */
+    uint32_t epoch, epochs;
+    double loss;
+    char doing[64], reason[1024], last_words[512], stopped[160];
+    json_t *final;
+    bool ended; /* told its outcome */
+} job;
+
+/* The whole sweep. */
+typedef struct scheduler {
+    const queue *queue;
+    const schedule *plan;
+    terminal *terminal;
+    fate *fates; /* one a run of the queue */
+    job jobs[SCHEDULE_MAX_JOBS];
+    size_t next;                      /* first run not looked at yet */
+    double work_done, seconds_done;   /* of the runs done: what an image costs */
+    double eval_seconds, evaluations; /* of the runs done in this sitting */
+    double said, looked; /* when the last plain line was printed, and other processes' runs were last looked at */
+    bool stopping;
+    schedule_outcome *outcome;
+} scheduler;
+
+/* ---- Time ---- */
+
+static double cost_of(const scheduler *s, double work) {
+    return s->work_done > 0 ? s->seconds_done / s->work_done * work : NAN;
+}
+
+static double job_left(const scheduler *s, const job *j, double now) {
+    double eval = s->evaluations > 0 ? s->eval_seconds / s->evaluations : 0;
+    if (j->eval_started > 0) return fmax(0, eval - (now - j->eval_started));
+    double gained = j->share - j->first;
+    if (gained > 0.01) return (now - j->started) / gained * (1 - j->share) + eval;
+    return cost_of(s, s->queue->items[j->run].work) * (1 - j->share);
+}
+
+/* Seconds until everything is done, NaN while nothing is known. */
+static double time_left(const scheduler *s, double now) {
+    double total = 0, longest = 0, known_cost = 0, known_work = 0, work = 0;
+    for (int i = 0; i < s->plan->jobs; i++) {
+        const job *j = &s->jobs[i];
+        if (!j->child.pid) continue;
+        double left = job_left(s, j, now);
+        total += left;
+        longest = fmax(longest, left);
+        known_cost += left + now - j->started;
+        known_work += s->queue->items[j->run].work * (1 - j->first);
+    }
+    for (size_t i = 0; i < s->queue->sweep.count; i++)
+        if (s->fates[i] == WAITING) work += s->queue->items[i].work;
+    double cost = cost_of(s, work);
+    if (work > 0) total += isfinite(cost) ? cost : known_cost / known_work * work;
+    return fmax(total / s->plan->jobs, longest);
+}
+
+/* ---- What a child says ---- */
+
+static double number(const json_t *event, const char *key) {
+    const json_t *value = json_object_get(event, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+static void note_progress(job *j, const json_t *event) {
+    const char *phase = json_string_value(json_object_get(event, "phase"));
+    const char *what = json_string_value(json_object_get(event, "what"));
+    double now = clock_seconds(), done = number(event, "done"), total = number(event, "total");
+    if (!phase) return;
+    if (strcmp(phase, "train") != 0) {
+        snprintf(j->doing, sizeof j->doing, "%s%s%s", phase, what ? ": " : "", what ? what : "");
+        if (strcmp(phase, "eval") == 0 && j->eval_started == 0) j->eval_started = now;
+        return;
+    }
+    *j->doing = '\0';
+    j->share = total > 0 ? done / total : 0;
+    if (j->epochs == 0) j->first = j->share, j->started = now;
+    j->epoch = (uint32_t)number(event, "epoch");
+    j->epochs = (uint32_t)number(event, "epochs");
+    j->loss = number(event, "loss");
+}
+
+typedef struct line_context {
+    scheduler *scheduler;
+    job *job;
+} line_context;
+
+static void on_line(void *context, const char *text) {
+    const line_context *c = context;
+    json_t *event = json_loads(text, 0, NULL);
+    const char *kind = json_string_value(json_object_get(event, "event"));
+    if (!kind) { /* what a crash leaves behind */
+        snprintf(c->job->last_words, sizeof c->job->last_words, "%s", text);
+    } else if (strcmp(kind, "progress") == 0) {
+        note_progress(c->job, event);
+    } else if (strcmp(kind, "warning") == 0) {
+        const char *warning = json_string_value(json_object_get(event, "text"));
+        terminal_line(c->scheduler->terminal, "mews: warning: %s", warning ? warning : "");
+    } else if (strcmp(kind, "end") == 0) {
+        const char *reason = json_string_value(json_object_get(event, "reason"));
+        snprintf(c->job->reason, sizeof c->job->reason, "%s", reason ? reason : "");
+        const char *stopped = json_string_value(json_object_get(event, "stopped"));
+        snprintf(c->job->stopped, sizeof c->job->stopped, "%s%s", stopped ? "; " : "", stopped ? stopped : "");
+        json_decref(c->job->final);
+        c->job->final = json_incref(json_object_get(event, "final"));
+        c->job->ended = true;
+    }
+    json_decref(event);
+}
+
+/* ---- Runs that another process works on ---- */
+
+/* Two sweeps of one spec share its runs: each leaves the other's alone, and takes up those that it left unfinished. */
+static void leave_to_others(scheduler *s, size_t run) {
+    char label[RUN_ID_SIZE];
+    s->fates[run] = ELSEWHERE;
+    terminal_line(s->terminal, "[%zu/%zu] %s: another process works on it; it is waited for", run + 1,
+                  s->queue->sweep.count, queue_label(&s->queue->items[run], label));
+}
+
+/* Whether there is still something to do for a run that waited: another process may have finished it, or be at it. */
+static bool is_ours(scheduler *s, size_t run) {
+    const queue_item *item = &s->queue->items[run];
+    char label[RUN_ID_SIZE];
+    struct run now = {0};
+    error ignored = {0}; /* the run itself will tell */
+    if (run_is_held(item->folder)) {
+        leave_to_others(s, run);
+        return false;
+    }
+    bool seen = run_peek(&now, s->plan->results, item->plan, item->checksum, &ignored);
+    bool finished = seen && now.status == RUN_FINISHED;
+    if (seen) run_close(&now);
+    if (!finished) return true;
+    s->fates[run] = DONE;
+    s->outcome->found++;
+    terminal_line(s->terminal, "[%zu/%zu] %s: finished by another process", run + 1, s->queue->sweep.count,
+                  queue_label(item, label));
+    return false;
+}
+
+/* Once a second: runs that nobody works on any more wait for us again. Returns how many are still elsewhere. */
+static size_t look_elsewhere(scheduler *s) {
+    double now = clock_seconds();
+    bool look = now - s->looked >= 1;
+    size_t elsewhere = 0;
+    if (look) s->looked = now;
+    for (size_t i = 0; i < s->queue->sweep.count; i++) {
+        if (s->fates[i] != ELSEWHERE) continue;
+        if (look && !run_is_held(s->queue->items[i].folder)) {
+            s->fates[i] = WAITING;
+            if (i < s->next) s->next = i;
+        }
+        elsewhere++;
+    }
+    return elsewhere;
+}
+
+/* ---- Starting and ending runs ---- */
+
+int schedule_threads(const spec *s, int jobs) {
+    int share = omp_get_num_procs() / jobs;
+    return jobs > 1 && s->train.threads == 0 ? share > 0 ? share : 1 : run_threads(s);
+}
+
+static bool start(scheduler *s, job *j, size_t run, error *err) {
+    enum { ROOM = 2 * MAX_GIVEN + 16 };
+    const char *argv[ROOM] = {"mews", "train", s->queue->file.path, "--events"}, *set;
+    int n = 4;
+    char threads[64];
+    const queue_item *item = &s->queue->items[run];
+    for (size_t i = 0; (set = arguments_nth(s->plan->args, "--base", i)); i++) argv[n++] = "--base", argv[n++] = set;
+    for (size_t i = 0; (set = arguments_nth(s->plan->args, "--set", i)); i++) argv[n++] = "--set", argv[n++] = set;
+    argv[n++] = "--out", argv[n++] = s->plan->results;
+    argv[n++] = "--only", argv[n++] = item->id;
+    for (size_t i = 0; (set = arguments_nth(s->plan->args, "--block", i)); i++) argv[n++] = "--block", argv[n++] = set;
+    if (s->plan->jobs > 1 && item->plan->spec.train.threads == 0) {
+        snprintf(threads, sizeof threads, "train.threads=%d", schedule_threads(&item->plan->spec, s->plan->jobs));
+        argv[n++] = "--set", argv[n++] = threads;
+    }
+    *j = (job){.run = run, .started = clock_seconds(), .loss = NAN};
+    snprintf(j->doing, sizeof j->doing, "starting");
+    s->fates[run] = RUNNING;
+    return child_start(&j->child, argv, err);
+}
+
+/* The figures that a line has room for. */
+static void few_figures(const json_t *final, char *out, size_t size) {
+    static const char *const names[] = {"linear", "knn", "kmeans_ami", "prototype_ami", "rankme"};
+    size_t used = 0;
+    *out = '\0';
+    for (size_t i = 0; i < sizeof names / sizeof *names && used < size; i++) {
+        const json_t *value = json_object_get(final, names[i]);
+        if (json_is_number(value))
+            used += (size_t)snprintf(out + used, size - used, "%s %s %.4g", used ? "," : ":", names[i],
+                                     json_number_value(value));
+    }
+}
+
+/* A run whose process died has not said so itself. */
+static void record_death(const queue_item *item, const char *reason) {
+    run r;
+    error ignored = {0};
+    if (!run_open_folder(&r, item->folder, &ignored)) return;
+    if (r.status == RUN_UNFINISHED) run_fail(&r, reason, &ignored);
+    store_note_run(item->folder, false, &ignored);
+    run_close(&r);
+}
+
+static void finish(scheduler *s, job *j) {
+    const queue_item *item = &s->queue->items[j->run];
+    char label[RUN_ID_SIZE], took[32], figures[256];
+    double now = clock_seconds(), seconds = now - j->started;
+    int status = child_wait(&j->child);
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    queue_label(item, label);
+    terminal_duration(seconds, took);
+    if (code == 0) {
+        s->fates[j->run] = DONE;
+        s->outcome->finished++;
+        s->work_done += item->work * (1 - j->first);
+        s->seconds_done += seconds;
+        if (j->eval_started > 0) s->eval_seconds += now - j->eval_started, s->evaluations++;
+        few_figures(j->final, figures, sizeof figures);
+        terminal_line(s->terminal, "[%zu/%zu] %s: finished in %s%s%s", j->run + 1, s->queue->sweep.count, label, took,
+                      figures, j->stopped);
+    } else if (code == EXIT_INTERRUPTED || (s->stopping && !j->ended)) {
+        s->fates[j->run] = STOPPED;
+        s->stopping = true;
+    } else if (strstr(j->reason, RUN_HELD)) { /* taken in the moment before ours began */
+        leave_to_others(s, j->run);
+    } else {
+        s->fates[j->run] = FAILED;
+        s->outcome->failed++;
+        if (!j->ended) {
+            char end[128], why[sizeof j->reason] = "";
+            child_end(status, end, sizeof end);
+            snprintf(why, sizeof why, "%s%s%s", end, *j->last_words ? ": " : "", j->last_words);
+            memcpy(j->reason, why, sizeof why);
+            record_death(item, j->reason);
+        }
+        terminal_line(s->terminal, "[%zu/%zu] %s: failed: %s", j->run + 1, s->queue->sweep.count, label, j->reason);
+    }
+    json_decref(j->final);
+    j->final = NULL;
+}
+
+/* ---- Showing ---- */
+
+/* "[14/16] codes-256 seed-0   epoch 3/20   loss 7.91   12 min left in all" */
+static void show(scheduler *s) {
+    double now = clock_seconds();
+    if (!s->terminal->live && now - s->said < 60) return;
+    const job *first = NULL;
+    int running = 0;
+    for (int i = 0; i < s->plan->jobs; i++)
+        if (s->jobs[i].child.pid && running++ == 0) first = &s->jobs[i];
+    if (!first) return;
+    char label[RUN_ID_SIZE], doing[128], left[32], more[32] = "", line[512];
+    queue_label(&s->queue->items[first->run], label);
+    terminal_duration(time_left(s, now), left);
+    snprintf(doing, sizeof doing, "%s", first->doing);
+    if (!*first->doing)
+        snprintf(doing, sizeof doing, "epoch %u/%u   loss %.4f",
+                 first->epoch < first->epochs ? first->epoch + 1 : first->epochs, first->epochs, first->loss);
+    if (running > 1) snprintf(more, sizeof more, "   (and %d more)", running - 1);
+    snprintf(line, sizeof line, "[%zu/%zu] %s   %s%s   %s", first->run + 1, s->queue->sweep.count, label, doing, more,
+             s->stopping ? "stopping at the next step" : left);
+    if (s->terminal->live)
+        terminal_status(s->terminal, false, "%s%s", line, s->stopping ? "" : " left in all");
+    else
+        terminal_line(s->terminal, "%s%s", line, s->stopping ? "" : " left in all");
+    s->said = now;
+}
+
+/* ---- The loop ---- */
+
+/* Gives every idle job the next run that waits. */
+static bool fill_jobs(scheduler *s, error *err) {
+    for (int i = 0; i < s->plan->jobs; i++) {
+        if (s->jobs[i].child.pid) continue;
+        while (s->next < s->queue->sweep.count && (s->fates[s->next] != WAITING || !is_ours(s, s->next))) s->next++;
+        if (s->next == s->queue->sweep.count) break;
+        if (!start(s, &s->jobs[i], s->next, err)) return false;
+    }
+    return true;
+}
+
+static void stop_jobs(scheduler *s) {
+    s->stopping = true;
+    for (int i = 0; i < s->plan->jobs; i++)
+        if (s->jobs[i].child.pid) kill(s->jobs[i].child.pid, SIGTERM);
+}
+
+/* Reads what the children said in the next fifth of a second, and notes those that ended. Returns how many run. */
+static int attend(scheduler *s) {
+    struct pollfd polls[SCHEDULE_MAX_JOBS];
+    int running = 0;
+    for (int i = 0; i < s->plan->jobs; i++)
+        polls[i] = (struct pollfd){.fd = s->jobs[i].child.pid ? s->jobs[i].child.output : -1, .events = POLLIN};
+    poll(polls, (nfds_t)s->plan->jobs, 200);
+    for (int i = 0; i < s->plan->jobs; i++) {
+        job *j = &s->jobs[i];
+        if (!j->child.pid) continue;
+        child_read(&j->child, &(line_context){s, j}, on_line);
+        if (j->child.output < 0)
+            finish(s, j);
+        else
+            running++;
+    }
+    return running;
+}
+
+/* What is finished is skipped, and what it took tells what an image costs. */
+static void skip_finished(scheduler *s) {
+    for (size_t i = 0; i < s->queue->sweep.count; i++) {
+        const queue_item *item = &s->queue->items[i];
+        if (item->status != RUN_FINISHED) continue;
+        s->fates[i] = DONE;
+        s->outcome->found++;
+        if (item->seconds > 0) s->work_done += item->work, s->seconds_done += item->seconds;
+    }
+}
+
+bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
+    *out = (schedule_outcome){0};
+    scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = clock_seconds()};
+    s.fates = calloc(q->sweep.count, sizeof *s.fates);
+    if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
+    skip_finished(&s);
+    int running = 1;
+    while (running) {
+        if (*plan->interrupted && !s.stopping) stop_jobs(&s);
+        if (!s.stopping && !fill_jobs(&s, err)) stop_jobs(&s);
+        running = attend(&s);
+        size_t elsewhere = s.stopping ? 0 : look_elsewhere(&s);
+        if (!running) running = elsewhere > 0;
+        for (size_t i = s.next; !s.stopping && !running && i < q->sweep.count; i++) running = s.fates[i] == WAITING;
+        show(&s);
+    }
+    terminal_clear(t);
+    out->interrupted = s.stopping;
+    free(s.fates);
+    return err->code == ERROR_NONE;
+}

@@ -1,9 +1,12 @@
 /*
  * A checkpoint is a safetensors file of every weight, buffer and optimiser state, with the position in its metadata:
  * all that does not follow from the spec. It is written beside its name and renamed, and the one before it is kept, so
- * a crash at any moment leaves a sound one; loading takes the newest that passes its checks and says what it skipped.
+ * a crash at any moment leaves a sound one. Loading believes nothing that the seal does not cover, and writes into the
+ * parameters only once a checkpoint has passed every check.
  */
 #include "engine/files/checkpoint.h"
+#include "engine/files/checksum.h"
+#include "engine/files/file.h"
 #include "engine/files/safetensors.h"
 
 #include <dirent.h>
@@ -119,20 +122,38 @@ static void remove_old(const char *folder) {
     }
 }
 
-bool checkpoint_save(const char *folder, const parameters *p, const optimizer *o, const checkpoint_position *at,
-                     error *err) {
+/* SHA-256 of the first `size` bytes of the history; false when it has fewer. */
+static bool history_sum(const checkpoint_place *place, uint64_t size, char out[65], bool *enough, error *err) {
+    char path[1200];
+    file_map map = {0};
+    snprintf(path, sizeof path, "%s/%s", place->folder, place->history);
+    *enough = size == 0 || access(path, F_OK) == 0;
+    if (size && *enough && !file_map_open(&map, path, err)) return false;
+    *enough = map.size >= size;
+    if (*enough) checksum_sha256(map.data, size, out);
+    file_map_close(&map);
+    return true;
+}
+
+bool checkpoint_save(const checkpoint_place *place, const parameters *p, const optimizer *o,
+                     const checkpoint_position *at, error *err) {
     bundle b = {0};
-    char path[1200], step[32], taken[32], offset[32], seconds[32];
+    bool enough = true;
+    char path[1200], step[32], taken[32], offset[32], seconds[32], threads[16], history[65] = "";
     snprintf(step, sizeof step, "%" PRIu64, at->step);
     snprintf(taken, sizeof taken, "%" PRIu64, o->steps);
     snprintf(offset, sizeof offset, "%" PRIu64, at->metrics_offset);
     snprintf(seconds, sizeof seconds, "%.3f", at->seconds);
-    const char *metadata[] = {"step", step,      "optimizer_steps", taken, "metrics_offset",
-                              offset, "seconds", seconds,           NULL};
-    step_path(folder, at->step, path, sizeof path);
+    snprintf(threads, sizeof threads, "%d", at->threads);
+    if (place->history && !history_sum(place, at->metrics_offset, history, &enough, err)) return false;
+    if (!enough) return error_set(err, ERROR_RUN, "%s/%s has become shorter", place->folder, place->history);
+    const char *metadata[] = {SEAL_KEY,  SEAL_BLANK, "step",  step,  "optimizer_steps", taken,     "metrics_offset",
+                              offset,    "seconds",  seconds, "run", place->run,        "threads", threads,
+                              "history", history,    NULL};
+    step_path(place->folder, at->step, path, sizeof path);
     bool ok = bundle_fill(&b, p, o, err) && safetensors_write(path, b.items, b.count, metadata, err);
     bundle_free(&b);
-    if (ok) remove_old(folder);
+    if (ok) remove_old(place->folder);
     return ok;
 }
 
@@ -166,15 +187,30 @@ static uint64_t number(const safetensors *st, const char *key) {
     return text ? strtoull(text, NULL, 10) : 0;
 }
 
-static bool load_all(const safetensors *st, parameters *p, optimizer *o, checkpoint_position *at, error *err) {
+/* Every tensor that the parameters need, of the size they need. */
+static bool fits(const safetensors *st, const parameters *p, bool with_optimizer, error *why) {
+    for (size_t i = 0; i < p->count; i++)
+        for (int k = 0; p->items[i]->role != ROLE_CONSTANT && k < (with_optimizer ? SLOTS : 1); k++) {
+            char name[NAME_SIZE];
+            const parameter *one = p->items[i];
+            uint64_t count = (uint64_t)tensor_count(&one->value);
+            if (!slot(one, k)) continue;
+            snprintf(name, sizeof name, "%s%s", slot_prefix[k], one->name);
+            const safetensors_entry *e = safetensors_find(st, name);
+            if (!e) return error_set(why, ERROR_RUN, "it holds no tensor `%s`", name);
+            if (e->count != count)
+                return error_set(why, ERROR_RUN, "its tensor `%s` holds %" PRIu64 " elements, not %" PRIu64, name,
+                                 e->count, count);
+        }
+    return true;
+}
+
+static bool load_all(const safetensors *st, parameters *p, optimizer *o, error *err) {
     for (size_t i = 0; i < p->count; i++) {
         if (p->items[i]->role == ROLE_CONSTANT) continue;
         for (int k = 0; k < (o ? SLOTS : 1); k++)
             if (slot(p->items[i], k) && !load_slot(st, p, p->items[i], k, err)) return false;
     }
-    at->step = number(st, "step");
-    at->metrics_offset = number(st, "metrics_offset");
-    at->seconds = safetensors_metadata(st, "seconds") ? strtod(safetensors_metadata(st, "seconds"), NULL) : 0;
     if (!o) return true;
     o->steps = number(st, "optimizer_steps");
     for (size_t i = 0; i < p->count; i++)
@@ -182,26 +218,78 @@ static bool load_all(const safetensors *st, parameters *p, optimizer *o, checkpo
     return true;
 }
 
-bool checkpoint_load(const char *folder, parameters *p, optimizer *o, checkpoint_position *at, bool *found,
-                     void (*warn)(void *, const char *), void *context, error *err) {
+/* Whether a checkpoint says of itself that it is sealed: earlier versions wrote none of these keys. */
+static bool claims_seal(const safetensors *st) {
+    static const char *const keys[] = {SEAL_KEY, "run", "threads", "history"};
+    bool claims = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) claims |= safetensors_metadata(st, keys[i]) != NULL;
+    return claims;
+}
+
+/* Why the checkpoint cannot be this run's of `step`, into `why`; false with `err` only when that cannot be told. */
+static bool examine(const safetensors *st, const checkpoint_place *place, uint64_t step, error *why, error *err) {
+    bool sealed = claims_seal(st), enough = true;
+    const char *run = safetensors_metadata(st, "run"), *history = safetensors_metadata(st, "history");
+    char sum[65] = "";
+    if (sealed && safetensors_seal(st) != SEAL_SOUND)
+        error_set(why, ERROR_RUN, "it is damaged: its checksum does not hold");
+    else if (sealed && (!run || strcmp(run, place->run) != 0))
+        error_set(why, ERROR_RUN, "it belongs to the run %s", run ? run : "without a name");
+    else if (number(st, "step") != step)
+        error_set(why, ERROR_RUN, "it is of step %" PRIu64 ", which its name does not say", number(st, "step"));
+    if (why->code || !place->history || !sealed || !history || !*history) return true;
+    if (!history_sum(place, number(st, "metrics_offset"), sum, &enough, err)) return false;
+    if (!enough || strcmp(sum, history) != 0)
+        error_set(why, ERROR_RUN, "%s is not the one that it was written with", place->history);
+    return true;
+}
+
+static void pass_over(const checkpoint_place *place, const char *path, bool last, const error *why) {
+    char aside[1300], line[sizeof why->text + 2 * sizeof aside + 160];
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    bool moved = rename(path, aside) == 0;
+    snprintf(line, sizeof line, "%.1199s is not taken: %s; %s%s%.1299s", path, why->text,
+             last ? "there is none before it, so training begins anew" : "going back to the checkpoint before",
+             moved ? "; it is kept as " : "", moved ? aside : "");
+    if (place->warn) place->warn(place->context, line);
+}
+
+/* Looks at one file and takes it if it can be taken; `why` says why not. False: neither could be done. */
+static bool try_one(const checkpoint_place *place, const char *path, uint64_t step, parameters *p, optimizer *o,
+                    checkpoint_position *at, error *why, error *err) {
+    file_map map;
+    if (!file_map_open(&map, path, err)) return false; /* unreadable, which is not damaged */
+    safetensors *st = safetensors_parse(map.data, map.size, path, why);
+    bool ok = !st || examine(st, place, step, why, err);
+    if (ok && !why->code && !fits(st, p, o != NULL, why) && claims_seal(st))
+        ok = error_set(err, ERROR_RUN, "%s does not fit this run: %s", path, why->text);
+    if (ok && !why->code) {
+        ok = load_all(st, p, o, err) || error_prefix(err, "%s", path);
+        *at = (checkpoint_position){
+            .step = step, .metrics_offset = number(st, "metrics_offset"), .threads = (int)number(st, "threads")};
+        const char *seconds = safetensors_metadata(st, "seconds");
+        at->seconds = seconds ? strtod(seconds, NULL) : 0;
+    }
+    safetensors_close(st);
+    file_map_close(&map);
+    return ok;
+}
+
+bool checkpoint_load(const checkpoint_place *place, parameters *p, optimizer *o, checkpoint_position *at, bool *found,
+                     error *err) {
     uint64_t steps[LISTED];
-    size_t count = list_steps(folder, steps, LISTED);
+    size_t count = list_steps(place->folder, steps, LISTED);
     *found = false;
     for (size_t i = 0; i < count && !*found; i++) {
         char path[1200];
-        error unsound = {0};
-        step_path(folder, steps[i], path, sizeof path);
-        safetensors *st = safetensors_open(path, &unsound);
-        if (!st) {
-            char line[sizeof unsound.text + 64];
-            snprintf(line, sizeof line, "%s; going back to the checkpoint before", unsound.text);
-            if (warn) warn(context, line);
-            continue;
-        }
-        bool ok = load_all(st, p, o, at, err);
-        safetensors_close(st);
-        if (!ok) return error_prefix(err, "%s does not fit this run", path);
-        *found = true;
+        error why = {0};
+        step_path(place->folder, steps[i], path, sizeof path);
+        if (!try_one(place, path, steps[i], p, o, at, &why, err)) return false;
+        *found = !why.code;
+        if (why.code && place->newest_only)
+            return error_set(err, ERROR_RUN, "%s cannot be taken: %s; `mews train` with the run's spec makes it again",
+                             path, why.text);
+        if (why.code) pass_over(place, path, i + 1 == count, &why);
     }
     return true;
 }

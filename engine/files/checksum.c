@@ -1,7 +1,6 @@
 #include "engine/files/checksum.h"
 
 #include <nettle/md5.h>
-#include <nettle/sha2.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -9,13 +8,23 @@ static void write_hex(const uint8_t *bytes, int count, char *out) {
     for (int i = 0; i < count; i++) snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-void checksum_sha256(const void *data, size_t size, char out[65]) {
-    struct sha256_ctx sum;
+void checksum_begin(checksum *c) { sha256_init(&c->state); }
+
+void checksum_add(checksum *c, const void *data, size_t size) {
+    if (size) sha256_update(&c->state, size, data);
+}
+
+void checksum_end(checksum *c, char out[65]) {
     uint8_t bytes[SHA256_DIGEST_SIZE];
-    sha256_init(&sum);
-    sha256_update(&sum, size, data);
-    sha256_digest(&sum, sizeof bytes, bytes);
+    sha256_digest(&c->state, sizeof bytes, bytes);
     write_hex(bytes, SHA256_DIGEST_SIZE, out);
+}
+
+void checksum_sha256(const void *data, size_t size, char out[65]) {
+    checksum c;
+    checksum_begin(&c);
+    checksum_add(&c, data, size);
+    checksum_end(&c, out);
 }
 
 void checksum_md5(const void *data, size_t size, char out[33]) {

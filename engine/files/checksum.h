@@ -6,7 +6,16 @@
 #ifndef MEWS_CHECKSUM_H
 #define MEWS_CHECKSUM_H
 
+#include <nettle/sha2.h>
 #include <stddef.h>
+
+/* SHA-256 of what comes in parts. */
+typedef struct checksum {
+    struct sha256_ctx state;
+} checksum;
+void checksum_begin(checksum *c);
+void checksum_add(checksum *c, const void *data, size_t size);
+void checksum_end(checksum *c, char out[65]);
 
 /* Hexadecimal digits and a zero byte. */
 void checksum_sha256(const void *data, size_t size, char out[65]);

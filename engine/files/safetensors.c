@@ -185,6 +185,16 @@ const char *safetensors_metadata(const safetensors *st, const char *key) {
     return json_string_value(json_object_get(json_object_get(st->header, "__metadata__"), key));
 }
 
+static size_t header_length(const safetensors *st) {
+    size_t length = 0;
+    for (int i = 7; i >= 0; i--) length = length << 8 | st->map.data[i];
+    return length;
+}
+
+seal_state safetensors_seal(const safetensors *st) {
+    return seal_check(st->map.data, st->map.size, 8, header_length(st));
+}
+
 static double half_value(uint16_t bits) {
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     double size = exponent == 31 ? (fraction ? NAN : INFINITY)
@@ -317,18 +327,27 @@ bool safetensors_write(const char *path, const safetensors_item *items, size_t c
     char *header = make_header(items, count, metadata);
     if (!header) return error_set(err, ERROR_RUN, "%s: a tensor's name or metadata is not UTF-8", path);
 
+    uint8_t length[8];
+    size_t size = strlen(header);
+    for (int i = 0; i < 8; i++) length[i] = (uint8_t)((uint64_t)size >> 8 * i & 255);
+    seal_bytes *data = calloc(count + 1, sizeof *data);
+    if (!data) {
+        free(header);
+        return error_memory(err, count * sizeof *data, "a safetensors file");
+    }
+    for (size_t i = 0; i < count; i++) data[i] = (seal_bytes){items[i].data, item_bytes(&items[i])};
+    seal_write((seal_bytes){length, sizeof length}, header, size, data, count); /* where metadata asks for it */
+
     file_writer w;
     bool done = file_begin(&w, path, err);
     if (done) {
-        uint64_t length = strlen(header);
-        for (int i = 0; i < 8; i++) putc((int)(length >> 8 * i & 255), w.stream);
-        fwrite(header, 1, length, w.stream);
-        for (size_t i = 0; i < count; i++) {
-            uint64_t bytes = item_bytes(&items[i]);
-            if (bytes) fwrite(items[i].data, 1, bytes, w.stream);
-        }
+        fwrite(length, 1, sizeof length, w.stream);
+        fwrite(header, 1, size, w.stream);
+        for (size_t i = 0; i < count; i++)
+            if (data[i].size) fwrite(data[i].data, 1, data[i].size, w.stream);
         done = file_commit(&w, err);
     }
+    free(data);
     free(header);
     return done;
 }

@@ -6,6 +6,7 @@
 #define MEWS_SAFETENSORS_H
 
 #include "engine/error.h"
+#include "engine/files/seal.h"
 
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ const safetensors_entry *safetensors_find(const safetensors *st, const char *nam
 /* A value of the header's __metadata__ (strings only), or NULL. */
 const char *safetensors_metadata(const safetensors *st, const char *key);
 
+/* Whether the file's bytes are those that its seal speaks of; reads all of them. SEAL_NONE: it carries no seal. */
+seal_state safetensors_seal(const safetensors *st);
+
 /* Elements [first, first + count) of an entry, which must exist, converted from any dtype. */
 void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out);
 
@@ -66,7 +70,8 @@ typedef struct safetensors_item {
     const void *data;
 } safetensors_item;
 
-/* Writes a whole file by temporary file, fsync and rename. `metadata` is key, value, key, value, …, NULL (or NULL). */
+/* Writes a whole file by temporary file, fsync and rename. `metadata` is key, value, key, value, …, NULL (or NULL);
+ * SEAL_KEY, SEAL_BLANK among them seals the file. */
 bool safetensors_write(const char *path, const safetensors_item *items, size_t count, const char *const *metadata,
                        error *err);
 

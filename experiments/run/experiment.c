@@ -137,11 +137,18 @@ static bool read_plan(const char *folder, const settings *overrides, spec_file *
     return plan->count == 1 || error_set(err, ERROR_USAGE, "%s is not the spec of one run", path);
 }
 
-static bool restore(model *m, const char *folder, const experiment_hooks *hooks, error *err) {
+static bool restore(model *m, const run *r, const experiment_hooks *hooks, error *err) {
+    checkpoint_place place = run_checkpoints(r, hooks->warn, hooks->context);
     checkpoint_position at;
     bool found;
-    if (!checkpoint_load(folder, m->parameters, NULL, &at, &found, hooks->warn, hooks->context, err)) return false;
-    return found || error_set(err, ERROR_RUN, "%s holds no checkpoint to evaluate; train the run first", folder);
+    place.newest_only = true;
+    place.history = NULL; /* the weights alone are wanted */
+    if (!checkpoint_load(&place, m->parameters, NULL, &at, &found, err)) return false;
+    json_int_t steps = json_integer_value(json_object_get(r->record, "steps"));
+    if (!found) return error_set(err, ERROR_RUN, "%s holds no checkpoint to evaluate; train the run first", r->folder);
+    return !steps || (uint64_t)steps == at.step ||
+           error_set(err, ERROR_RUN, "%s holds no checkpoint of its last step, %lld; `mews train` makes it again",
+                     r->folder, (long long)steps);
 }
 
 static bool evaluate_plan(const spec *s, const char *folder, const experiment_hooks *hooks, run_outcome *out,
@@ -152,7 +159,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
     bool made = opened && model_create(&m, s, dataset_classes(data), run_threads(s), err);
-    bool ok = made && restore(&m, folder, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
+    bool ok = made && restore(&m, &r, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {
         note_outcome(out, &r, end);
         if (ok) note_in_index(&r, false, hooks);

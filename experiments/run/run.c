@@ -27,6 +27,11 @@ char *run_path(const run *r, const char *name, char *out, size_t size) {
     return out;
 }
 
+checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *), void *context) {
+    return (checkpoint_place){
+        .folder = r->folder, .run = r->id, .history = "metrics.jsonl", .warn = warn, .context = context};
+}
+
 int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : omp_get_num_procs(); }
 
 json_t *run_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }

@@ -6,6 +6,7 @@
 #ifndef MEWS_RUN_H
 #define MEWS_RUN_H
 
+#include "engine/files/checkpoint.h"
 #include "experiments/sweep/sweep.h"
 
 #include <jansson.h>
@@ -50,6 +51,9 @@ void run_close(run *r);
 
 /* "folder/name" into `out`. Returns `out`. */
 char *run_path(const run *r, const char *name, char *out, size_t size);
+
+/* Where its checkpoints stand and what they are bound to. */
+checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *), void *context);
 
 /* {"section.key": value} of a whole spec, as run.json holds it; the caller's to json_decref. */
 json_t *run_spec_json(const spec *s);

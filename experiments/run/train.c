@@ -25,13 +25,15 @@ typedef struct training {
     double started, waited; /* clock at the start of this process's part; seconds waiting for data */
     double epoch_loss;
     bool saved; /* a checkpoint stands */
+    checkpoint_place place;
 } training;
 
 static bool save(training *t, error *err) {
     checkpoint_position at = t->at;
     at.seconds += clock_seconds() - t->started;
+    at.threads = t->model->backend->threads;
     t->saved = run_metrics_sync(t->run, &at.metrics_offset, err) &&
-               checkpoint_save(t->run->folder, t->model->parameters, &t->model->optimizer, &at, err);
+               checkpoint_save(&t->place, t->model->parameters, &t->model->optimizer, &at, err);
     return t->saved;
 }
 
@@ -164,6 +166,7 @@ static bool work(training *t, const dataset *data, bool *interrupted, error *err
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
     training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    t.place = run_checkpoints(r, hooks->warn, hooks->context);
     uint32_t images = dataset_count(data, SPLIT_PRETRAIN);
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
     bool found, ok;
@@ -176,7 +179,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
                          (long long)s->train.batch, (long long)s->train.accumulate, images);
     t.steps_per_epoch = images / per_step;
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
-    ok = checkpoint_load(r->folder, m->parameters, &m->optimizer, &t.at, &found, hooks->warn, hooks->context, err);
+    ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
     if (!onset_open(&t.onset, m, data, r, err)) return onset_close(&t.onset), false;
     t.saved = found;
@@ -187,5 +190,6 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
         json_object_set_new(r->record, "stopped", json_string(t.onset.stopped));
     }
     onset_close(&t.onset);
+    if (!*interrupted) json_object_set_new(r->record, "steps", json_integer((json_int_t)t.at.step));
     return ok && run_set_seconds(r, "train", t.at.seconds + spent, err);
 }

@@ -128,14 +128,15 @@ START_TEST(test_a_checkpoint_keeps_teachers_and_the_steps_of_held_parameters) {
         teacher_update(p, 0.9);
     }
     checkpoint_position at = {.step = 4};
-    bool ok = checkpoint_save(folder, p, &o, &at, &err);
+    checkpoint_place place = {.folder = folder, .run = "school"};
+    bool ok = checkpoint_save(&place, p, &o, &at, &err);
     ck_assert_msg(ok, "%s", err.text);
 
     school again = school_open(4);
     optimizer resumed;
     bool found;
     ck_assert(optimizer_create(&resumed, &with, again.parameters, &err));
-    ok = checkpoint_load(folder, again.parameters, &resumed, &at, &found, NULL, NULL, &err);
+    ok = checkpoint_load(&place, again.parameters, &resumed, &at, &found, &err);
     ck_assert_msg(ok && found, "%s", err.text);
     for (size_t i = 0; i < p->count; i++) {
         const parameter *one = p->items[i], *two = again.parameters->items[i];

@@ -21,6 +21,7 @@ typedef struct command {
     const char *summary; /* one line, for the list of commands */
     const char *details; /* more, for its own --help; may be NULL */
     argument_rules rules;
+    const char *go_on; /* how, after it was stopped: the end of a line. NULL: over in a moment, a signal just ends it */
     bool (*run)(const command_context *context, const arguments *args, error *err);
 } command;
 

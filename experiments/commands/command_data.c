@@ -248,5 +248,6 @@ const command command_data = {
         "show also a spec (.yaml), or the name of a data set that was fetched.\n\n"
         "Photographs are best kept as they are (--set data.packing=files): crops then come from the whole image, and\n"
         "one packed file serves every size.\n",
+    .go_on = "run the same command to go on",
     .run = run_data,
 };

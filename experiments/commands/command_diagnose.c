@@ -357,5 +357,6 @@ const command command_diagnose = {
                "then of the same inputs in all of them.\n"
                "A file beyond 256 MiB of float32 is read in passes: ranks and spread are of all its rows; clusters,\n"
                "pairs and mixtures of up to 65,536 rows that --seed draws.\n",
+    .go_on = "run the same command to begin again",
     .run = run_diagnose,
 };

@@ -168,6 +168,7 @@ const command command_index = {
     .rules = {.words = "[DIR]", .max_words = 1, .options = no_options},
     .summary = "make the index of runs, results/runs.db, anew from the run directories",
     .details = "Needed only when the index is damaged: commands that read it bring it up to date by themselves.\n",
+    .go_on = "run the same command to begin again",
     .run = run_index,
 };
 

@@ -3,6 +3,7 @@
  * are and how to look at them.
  */
 #include "experiments/commands/command.h"
+#include "experiments/commands/stopping.h"
 #include "experiments/sweep/estimate.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/scheduler.h"
@@ -110,7 +111,10 @@ static bool run_queue(const command_context *context, const arguments *args, con
     if (to_do && !results_folder_open(results, q->file.name, err)) return false;
     if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
-    if (!schedule_run(q, &plan, t, &out, err)) return false;
+    stopping_wait_for_step(true); /* the runs have to save theirs */
+    bool scheduled = schedule_run(q, &plan, t, &out, err);
+    stopping_wait_for_step(false);
+    if (!scheduled) return false;
     if (json) print_json(q, results, NULL);
     if (out.interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
     if (!json)
@@ -176,5 +180,6 @@ const command command_sweep = {
         "waited\n"
         "for, so a spec may be swept by several at once. Stopped with Ctrl-C, a sweep goes\n"
         "on where it was when the same command is given again. When the spec has changed since, it says what has.\n",
+    .go_on = "run the same command to go on",
     .run = run_sweep,
 };

@@ -43,6 +43,7 @@ const command command_eval = {
     .rules = {.words = "RUN", .min_words = 1, .max_words = 1, .options = eval_options_table},
     .summary = "probes and clusters on a finished run",
     .details = "RUN is a run's folder, as in results/ablation-dims/ablation-dims_codes-64_1f3a92bc.\n",
+    .go_on = "run the same command to begin again",
     .run = run_eval,
 };
 
@@ -73,6 +74,7 @@ const command command_report = {
         "DIR is a sweep's folder (results/NAME) or one run's. The page says what each swept key did, with intervals,\n"
         "what collapsed, what accuracy costs and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
         "PNG, and all numbers as CSV.\n",
+    .go_on = "run the same command to begin again",
     .run = run_report,
 };
 
@@ -124,5 +126,6 @@ const command command_bench = {
         "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, "
         "so\n"
         "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
+    .go_on = "run the same command to begin again",
     .run = run_bench,
 };

@@ -4,6 +4,7 @@
  */
 #include "experiments/commands/command.h"
 #include "engine/clock.h"
+#include "experiments/commands/stopping.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/watch.h"
 
@@ -50,6 +51,7 @@ static void on_progress(void *context, const experiment_progress *now) {
     watcher *w = context;
     bool new_phase = strcmp(w->phase, now->phase) != 0;
     if (new_phase) {
+        stopping_wait_for_step(strcmp(now->phase, "train") == 0); /* evaluating, nothing is there to be saved */
         snprintf(w->phase, sizeof w->phase, "%s", now->phase);
         w->first = now->done;
         w->started = clock_seconds();
@@ -133,5 +135,6 @@ const command command_train = {
     .summary = "train and evaluate one run; goes on where it stopped",
     .details = "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
                "finished, it only prints the figures; interrupted, it goes on from the last checkpoint.\n",
+    .go_on = "run the same command to go on",
     .run = run_train,
 };

@@ -1,30 +1,18 @@
 /*
  * mews: the program. Finds the command, hands it its arguments, prints the one error there may be, and ends with the
  * code that goes with it: 0 done, 1 failed while running, 2 a bad command or spec, 3 a collapse that was asked about,
- * 130 interrupted. Ctrl-C and SIGTERM only raise a flag, which training looks at between two steps; a second Ctrl-C
- * kills. That flag is the program's one global variable, because signal handlers can reach nothing else.
+ * 130 interrupted. What signals do stands in stopping.h.
  */
 #include "experiments/commands/command.h"
+#include "experiments/commands/stopping.h"
 #include "experiments/commands/version.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int signal) {
-    (void)signal;
-    interrupted = 1;
-}
-
-static void catch_signals(void) {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGXFSZ, SIG_IGN); /* a file over the user's limit is then an error of write(), like a full disk */
-}
 
 static const command *const commands[] = {
     &command_train,   &command_sweep,     &command_eval,     &command_diagnose, &command_report, &command_keys,
@@ -71,16 +59,17 @@ static const command *find_command(const char *name, error *err) {
 
 static int run_command(int argc, char **argv, error *err) {
     arguments args;
-    command_context context = {.interrupted = &interrupted};
+    command_context context = {.interrupted = stopping_flag()};
     const command *found = find_command(argv[1], err);
     if (found && arguments_parse(&args, found->name, &found->rules, argc - 2, argv + 2, err)) {
-        catch_signals();
+        if (found->go_on) stopping_catch(found->go_on);
         if (args.help)
             print_help(found);
         else
             found->run(&context, &args, err);
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) error_set(err, ERROR_RUN, "cannot write to standard output");
+    bool told = fflush(stdout) == 0 && !ferror(stdout);
+    if (!told && !stopping_pipe_is_broken()) error_set(err, ERROR_RUN, "cannot write to standard output");
     return err->code;
 }
 
@@ -94,8 +83,16 @@ static void let_waiting_threads_sleep(char **argv) {
     if (setenv("OMP_WAIT_POLICY", "passive", 0) == 0) execv("/proc/self/exe", argv);
 }
 
+/* Who closed standard error must not find its words in the next file that is opened. */
+static void fill_standard_files(void) {
+    for (int file = 0; file <= 2; file++)
+        if (fcntl(file, F_GETFD) < 0 && errno == EBADF) open("/dev/null", file == 0 ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv) {
+    fill_standard_files();
     let_waiting_threads_sleep(argv);
+    signal(SIGXFSZ, SIG_IGN); /* a file over the user's limit is then an error of write(), like a full disk */
     error err = {0};
     if (argc < 2) {
         print_usage(stderr);

@@ -281,7 +281,7 @@ static bool estimate_runs(estimates *e, const queue *q, int jobs, shape **shapes
             terminal_status(t, true, "measuring a step of run %zu of %zu", i + 1, q->sweep.count);
             look_at(e, s, item, threads);
         }
-        if (*interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted");
+        if (*interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to begin again");
         shape mean = mean_shape(*shapes, *count);
         bool measured = !isnan(s->step);
         fill(&e->items[i], item, measured ? s : &mean);

@@ -2,29 +2,39 @@
 
 CC       ?= cc
 KIND     ?= release
-BUILD    := build/$(KIND)
+OBJCOPY  ?= objcopy
+BUILD    := build/$(KIND)$(if $(MARCH),$(if $(findstring release,$(KIND)),-$(MARCH)))
 
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
 PACKAGES  := yaml-0.1 jansson libjpeg libpng libarchive matio sqlite3 libcurl nettle
 
-CFLAGS_release  := -O3 -march=native
-CFLAGS_sanitize := -O1 -g -march=native -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-CFLAGS_fuzz     := -O1 -g -march=native -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-CFLAGS_double   := -O2 -march=native -DMEWS_DOUBLE
+# What runs hot (HOT below) is built for three levels of x86-64 and chosen at start (engine/isa.h), the rest for the first
+# of them. MARCH=native, or another that the compiler knows, builds all of it once; so do the kinds that are for tests.
+ISAS := v2 v3 v4
+ifneq ($(MARCH)$(filter-out release,$(KIND)),)
+ISAS := $(subst -,_,$(or $(MARCH),native))
+endif
+march = -march=$(if $(filter v2 v3 v4,$1),x86-64-$1,$(or $(MARCH),native))
+
+CFLAGS_release  := -O3
+CFLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+CFLAGS_double   := -O2 -DMEWS_DOUBLE
 CFLAGS ?= $(CFLAGS_$(KIND))
 # clang also warns where it could not vectorise a loop that was marked for it: a fact about speed, not a fault.
 WARN   := $(if $(findstring clang,$(shell $(CC) --version)),-Wno-pass-failed) -Wall -Wextra -Wpedantic -Werror
 # Contraction is pinned so that a compiler's whim does not decide a bit; no -ffast-math anywhere.
-override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARN) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -g
+override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARN) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -g $(call march,$(firstword $(ISAS)))
 CPPFLAGS += -I. -I/usr/include/$(MULTIARCH)/openblas-openmp $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
 SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
-OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o)
+HOT      := $(filter engine/cpu/%,$(SOURCES))
+OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES))) $(ISAS:%=$(BUILD)/hot-%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o) $(BUILD)/tests/main.o
@@ -44,10 +54,36 @@ $(BUILD)/mews: $(BUILD)/experiments/commands/main.o $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo '  cc $<'
 	@$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
+
+# Other flags, other objects.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo "$(subst ",\",$(CC) $(CFLAGS) $(CPPFLAGS))" | cmp -s - $@ || \
+	    echo "$(subst ",\",$(CC) $(CFLAGS) $(CPPFLAGS))" > $@
+
+# The hot sources as one object for each instruction set, of which only the entry can be seen, under a name of its own.
+define hot
+$(BUILD)/$1/%.o: %.c $(BUILD)/flags
+	@mkdir -p $$(@D)
+	@echo '  cc $$< ($1)'
+	@$$(CC) $$(CFLAGS) $(call march,$1) $$(CPPFLAGS) -MMD -MP -c $$< -o $$@
+
+$(BUILD)/hot-$1.o: $(HOT:%.c=$(BUILD)/$1/%.o)
+	@echo '  ld $$@'
+	@$$(LD) -r $$^ -o $$@
+	@$$(OBJCOPY) --redefine-sym backend_cpu=backend_cpu_$1 --keep-global-symbol=backend_cpu_$1 $$@
+endef
+$(foreach i,$(ISAS),$(eval $(call hot,$i)))
+
+# What finds out which processor this is runs on any.
+$(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(foreach i,$(ISAS),X($i, $(or $(patsubst v%,%,$(filter v%,$i)),0)))'
+ifeq ($(firstword $(ISAS)),v2)
+$(BUILD)/engine/isa.o $(BUILD)/experiments/commands/main.o: override CFLAGS += -march=x86-64
+endif
 
 # A suite is a file: tests/<folder>/test_<subject>.c defines suite_<subject>(), and that is all it takes.
 $(BUILD)/tests/suites.inc: $(TESTS)
@@ -225,9 +261,9 @@ help:
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
-	@echo "make all             builds ./mews only"
+	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: all test check sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
+.PHONY: FORCE all test check sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

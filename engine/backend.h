@@ -34,6 +34,7 @@ typedef struct backend_memory {
 
 struct backend {
     const char *name;
+    const char *isa; /* which build of it: engine/isa.h */
     int threads;
     bool direct;   /* convolutions as direct sums only, at two to three times the cost */
     void *context; /* the backend's own */

@@ -3,6 +3,7 @@
  * code that goes with it: 0 done, 1 failed while running, 2 a bad command or spec, 3 a collapse that was asked about,
  * 130 interrupted. What signals do stands in stopping.h.
  */
+#include "engine/isa.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/stopping.h"
 #include "experiments/commands/version.h"
@@ -106,7 +107,7 @@ int main(int argc, char **argv) {
         print_usage(stdout);
         return EXIT_SUCCESS;
     }
-    int code = run_command(argc, argv, &err);
+    int code = isa_choose(&err) ? run_command(argc, argv, &err) : err.code;
     if (code != ERROR_NONE) fprintf(stderr, "mews: %s\n", err.text);
     return code;
 }

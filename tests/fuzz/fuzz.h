@@ -23,6 +23,7 @@ int fuzz_stl10(const uint8_t *data, size_t size);
 int fuzz_archive(const uint8_t *data, size_t size);
 int fuzz_pack(const uint8_t *data, size_t size);
 int fuzz_metrics(const uint8_t *data, size_t size);
+int fuzz_pickle(const uint8_t *data, size_t size);
 
 /* Reads the bytes through a value, so that no compiler leaves the reading out. */
 static inline void fuzz_use(const void *bytes, size_t size) {

@@ -16,7 +16,7 @@ static const struct {
     {"spec", fuzz_spec},       {"jpeg", fuzz_jpeg},       {"png", fuzz_png},
     {"cifar", fuzz_cifar},     {"idx", fuzz_idx},         {"mat", fuzz_mat},
     {"stl10", fuzz_stl10},     {"archive", fuzz_archive}, {"pack", fuzz_pack},
-    {"metrics", fuzz_metrics},
+    {"metrics", fuzz_metrics}, {"pickle", fuzz_pickle},
 };
 enum { READERS = sizeof readers / sizeof *readers, CUTS = 50 };
 

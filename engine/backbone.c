@@ -12,6 +12,7 @@
 
 enum { RESNET8, RESNET18, FALCON8 };
 enum { STEM_CIFAR, STEM_IMAGENET };
+enum { STEM_TORCHVISION, STEM_PYTORCH };
 const char *const backbone_names[] = {"resnet8", "resnet18", "falcon8", NULL};
 const char *const backbone_summaries[] = {
     "3x3 conv and one basic block each of width W, 2W, 4W; BatchNorm and ReLU",
@@ -19,6 +20,7 @@ const char *const backbone_summaries[] = {
     "four residual blocks without BatchNorm, LeakyReLU 0.2: the preprint's ResNet-8, after the GEDI paper", NULL};
 
 static const char *const stems[] = {"cifar", "imagenet", NULL};
+static const char *const stem_inits[] = {"torchvision", "pytorch", NULL};
 
 #define OFFSET(member) offsetof(backbone_options, member)
 static const field rows[] = {
@@ -30,6 +32,10 @@ static const field rows[] = {
     {"stem", FIELD_CHOICE, OFFSET(stem), "cifar", 0, 0, stems, IDENTITY_IF_SET,
      "how the ResNets begin: cifar, 3x3 conv; imagenet, 7x7 conv of stride 2 and max pool, for images from 64 pixels "
      "on"},
+    {"stem_init", FIELD_CHOICE, OFFSET(stem_init), "torchvision", 0, 0, stem_inits, IDENTITY_IF_SET,
+     "how the ResNets' first convolution starts: as the others (He normal), or as PyTorch's own, since solo-learn "
+     "replaces "
+     "it after the others have started"},
 };
 const field_table backbone_fields = {"backbone", rows, sizeof rows / sizeof *rows, sizeof(backbone_options)};
 
@@ -56,8 +62,8 @@ struct backbone {
 
 /* Building -------------------------------------------------------------------------------------------------------- */
 
-/* torchvision's start for ResNets: He normal over fan-out. PyTorch's own for a plain layer: uniform ±1/√fan-in. */
-static bool add_layer(parameters *p, const char *conv, const char *norm, int64_t in, int64_t out, int window,
+/* torchvision's start for ResNets (`he`): normal over fan-out. PyTorch's own for a plain layer: uniform ±1/√fan-in. */
+static bool add_layer(parameters *p, const char *conv, const char *norm, bool he, int64_t in, int64_t out, int window,
                       int stride, layer *l, error *err) {
     char name[96];
     double fan_in = (double)(in * window * window), fan_out = (double)(out * window * window);
@@ -65,7 +71,7 @@ static bool add_layer(parameters *p, const char *conv, const char *norm, int64_t
     l->padding = window / 2;
     snprintf(name, sizeof name, "%s.weight", conv);
     l->weight = parameters_add(p, name, ROLE_WEIGHT, 4, (int64_t[]){out, in, window, window},
-                               norm ? INIT_NORMAL : INIT_UNIFORM, norm ? sqrt(2 / fan_out) : 1 / sqrt(fan_in), err);
+                               he ? INIT_NORMAL : INIT_UNIFORM, he ? sqrt(2 / fan_out) : 1 / sqrt(fan_in), err);
     if (!l->weight) return false;
     if (norm) return parameters_batchnorm(p, norm, out, true, &l->norm, err);
     snprintf(name, sizeof name, "%s.bias", conv);
@@ -79,14 +85,14 @@ static bool add_basic_block(parameters *p, const char *name, int64_t in, int64_t
     for (int i = 0; i < 2; i++) {
         snprintf(conv, sizeof conv, "%s.conv%d", name, i + 1);
         snprintf(norm, sizeof norm, "%s.bn%d", name, i + 1);
-        if (!add_layer(p, conv, norm, i ? out : in, out, 3, i ? 1 : stride, i ? &b->conv2 : &b->conv1, err))
+        if (!add_layer(p, conv, norm, true, i ? out : in, out, 3, i ? 1 : stride, i ? &b->conv2 : &b->conv1, err))
             return false;
     }
     b->projects = stride != 1 || in != out;
     if (!b->projects) return true;
     snprintf(conv, sizeof conv, "%s.downsample.0", name);
     snprintf(norm, sizeof norm, "%s.downsample.1", name);
-    return add_layer(p, conv, norm, in, out, 1, stride, &b->shortcut, err);
+    return add_layer(p, conv, norm, true, in, out, 1, stride, &b->shortcut, err);
 }
 
 static bool build_resnet(backbone *net, parameters *p, const char *prefix, int64_t width, int stages, int depth,
@@ -95,7 +101,8 @@ static bool build_resnet(backbone *net, parameters *p, const char *prefix, int64
     snprintf(name, sizeof name, "%s.conv1", prefix);
     snprintf(norm, sizeof norm, "%s.bn1", prefix);
     net->pools = options->stem == STEM_IMAGENET;
-    if (!add_layer(p, name, norm, 3, width, net->pools ? 7 : 3, net->pools ? 2 : 1, &net->stem, err)) return false;
+    bool he = options->stem_init == STEM_TORCHVISION;
+    if (!add_layer(p, name, norm, he, 3, width, net->pools ? 7 : 3, net->pools ? 2 : 1, &net->stem, err)) return false;
     if (!net->pools && net->kind == RESNET18) net->stem.padding = (int)options->stem_padding;
     int64_t in = width;
     for (int s = 0; s < stages; s++)
@@ -117,11 +124,12 @@ static bool build_falcon8(backbone *net, parameters *p, const char *prefix, int6
         int64_t in = i ? width : 3;
         for (int k = 0; k < 2; k++) {
             snprintf(name, sizeof name, "%s.%d.c%d", prefix, i, k + 1);
-            if (!add_layer(p, name, NULL, k ? width : in, width, 3, 1, k ? &b->conv2 : &b->conv1, err)) return false;
+            if (!add_layer(p, name, NULL, false, k ? width : in, width, 3, 1, k ? &b->conv2 : &b->conv1, err))
+                return false;
         }
         b->projects = in != width;
         snprintf(name, sizeof name, "%s.%d.sc", prefix, i);
-        if (b->projects && !add_layer(p, name, NULL, in, width, 1, 1, &b->shortcut, err)) return false;
+        if (b->projects && !add_layer(p, name, NULL, false, in, width, 1, 1, &b->shortcut, err)) return false;
     }
     net->features = (int)width;
     return true;

@@ -17,6 +17,7 @@ typedef struct backbone_options {
     int64_t width;        /* W or F; 0 = the backbone's own (resnet8 16, resnet18 64, falcon8 128) */
     int64_t stem_padding; /* of resnet18's first convolution: 1, or 2 as solo-learn has it */
     int stem;             /* choice: cifar, imagenet */
+    int stem_init;        /* choice: torchvision, pytorch */
 } backbone_options;
 
 extern const field_table backbone_fields;

@@ -38,6 +38,8 @@ static const field rows[] = {
     {"warmup", FIELD_REAL, OFFSET(warmup), "0", 0, 1e6, NULL, true, "epochs of linear warm-up"},
     {"warmup_start", FIELD_REAL, OFFSET(warmup_start), "3e-5", 0, 1e3, NULL, true,
      "learning rate at the first step of warm-up"},
+    {"warmup_full", FIELD_BOOL, OFFSET(warmup_full), "false", 0, 0, NULL, IDENTITY_IF_SET,
+     "true: the last step of warm-up has the whole rate (solo-learn, DINO); false: the first step after it"},
     {"final_lr", FIELD_REAL, OFFSET(final_lr), "0", 0, 1e3, NULL, true, "where the cosine ends"},
     {"final_weight_decay", FIELD_REAL, OFFSET(final_weight_decay), "-1", -1, 1e3, NULL, true,
      "where a cosine takes the weight decay in the course of training; -1 = it stays"},
@@ -63,7 +65,9 @@ bool optimizer_create(optimizer *o, const optimizer_options *options, parameters
 }
 
 double optimizer_rate(const optimizer_options *o, uint64_t step, uint64_t steps, double warmup_steps) {
-    if ((double)step < warmup_steps) return o->warmup_start + (o->lr - o->warmup_start) * (double)step / warmup_steps;
+    double last = o->warmup_full ? warmup_steps - 1 : warmup_steps; /* the step that has the whole rate */
+    if ((double)step < warmup_steps)
+        return last > 0 ? o->warmup_start + (o->lr - o->warmup_start) * fmin((double)step / last, 1) : o->warmup_start;
     if (o->schedule != SCHEDULE_COSINE) return o->lr;
     double length = (double)steps - warmup_steps, done = length > 0 ? ((double)step - warmup_steps) / length : 1;
     return o->final_lr + (o->lr - o->final_lr) * 0.5 * (1 + cos(3.14159265358979323846 * (done < 1 ? done : 1)));
@@ -118,7 +122,7 @@ void optimizer_step(optimizer *o, double lr, double grad_scale, double norm) {
                     .first = one->first,
                     .second = one->second,
                     .count = tensor_count(x),
-                    .lr = lr,
+                    .lr = one->constant_rate ? with->lr : lr,
                     .momentum = with->momentum,
                     .beta1 = with->beta1,
                     .beta2 = with->beta2,

@@ -26,6 +26,7 @@ typedef struct optimizer_options {
     int schedule;              /* choice: cosine, constant */
     double warmup;             /* epochs of linear warm-up */
     double warmup_start;       /* learning rate at the first step of warm-up */
+    bool warmup_full;          /* warm-up's last step has the whole rate, rather than the step after it */
     double final_lr;           /* where the cosine ends */
     double final_weight_decay; /* where weight decay's cosine ends; −1 = it stays as it is */
 } optimizer_options;
@@ -53,7 +54,8 @@ double optimizer_gradient_norm(const parameters *p);
 
 /*
  * One step with learning rate lr on gradients times grad_scale (1/k after k accumulated batches). `norm` is
- * optimizer_gradient_norm's result, for clipping.
+ * optimizer_gradient_norm's result, for clipping. Parameters of a constant rate (parameters_keep_rate) take the
+ * options' own learning rate instead.
  */
 void optimizer_step(optimizer *o, double lr, double grad_scale, double norm);
 

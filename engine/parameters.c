@@ -187,6 +187,11 @@ void parameters_clear_grad(parameters *p) {
 
 void parameters_hold(tensor *value) { value->grad_ready = false; }
 
+void parameters_keep_rate(parameters *p, const char *prefix) {
+    for (size_t i = 0; i < p->count; i++)
+        if (strncmp(p->items[i]->name, prefix, strlen(prefix)) == 0) p->items[i]->constant_rate = true;
+}
+
 static tensor *add_part(parameters *p, const char *name, const char *part, parameter_role role, int64_t rows,
                         int64_t cols, init_law law, double amount, error *err) {
     char full[sizeof p->items[0]->name];

@@ -24,6 +24,7 @@ typedef struct parameter {
     tensor value;
     real *first, *second; /* the optimiser's */
     uint64_t steps;       /* that the optimiser took with it: fewer than all when it was frozen at first */
+    bool constant_rate;   /* the schedule is not for it: optimizer.lr from the first step to the last */
 } parameter;
 
 typedef struct parameters {
@@ -63,6 +64,9 @@ void parameters_clear_grad(parameters *p);
 /* Leaves a parameter out of the update that comes, gradient, decay, momentum and all: a layer frozen for a while.
    Between the backward pass and the update. */
 void parameters_hold(tensor *value);
+
+/* Takes every parameter whose name begins with `prefix` out of the learning rate's schedule. */
+void parameters_keep_rate(parameters *p, const char *prefix);
 
 /*
  * A linear layer "name.weight" (out, in), "name.bias" (1, out) or none, with PyTorch's default start: uniform in

@@ -102,9 +102,8 @@ static tensor *teach(method_model *m, method_context *context, tape *t) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     int n = m->pairs;
-    tensor *log_pt = teach(m, context, t), *local = NULL, *sum = NULL;
-    tensor *log_ps = predict(m, t, representations, method_groups(m));
-    if (context->local) local = predict(m, t, context->local, method_local_groups(m));
+    tensor *log_pt = teach(m, context, t), *sum = NULL, *local;
+    tensor *log_ps = multi_crop_project(m, context, t, representations, predict, &local);
     for (int i = 0; i < m->views; i++) {
         tensor *target = op_slice_rows(t, log_pt, (int64_t)i * n, n);
         sum = multi_crop_cross_entropy(t, sum, target, log_ps, i);

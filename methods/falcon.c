@@ -14,6 +14,7 @@
  */
 #include "engine/codes.h"
 #include "methods/method.h"
+#include "methods/multi_crop.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -109,9 +110,10 @@ static tensor *objective(method_model *m, method_context *context, tape *t, tens
     return match(m, context, t, h, NULL);
 }
 
+static tensor *train_head(method_model *m, tape *t, tensor *z, int groups) { return project(m, t, z, groups, true); }
+
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
-    tensor *h = project(m, t, representations, method_groups(m), true), *local = NULL;
-    if (context->local) local = project(m, t, context->local, method_local_groups(m), true);
+    tensor *local, *h = multi_crop_project(m, context, t, representations, train_head, &local);
     return match(m, context, t, h, local);
 }
 

@@ -15,6 +15,10 @@
 #include "engine/parameters.h"
 #include "engine/teacher.h"
 
+/* Over which views BatchNorm takes its statistics: each view by itself, all views of one size together, or, in heads,
+   global and local views together too (the backbone cannot: their sizes differ). */
+typedef enum method_batchnorm { BATCHNORM_VIEW, BATCHNORM_JOINT, BATCHNORM_ALL } method_batchnorm;
+
 /* A method at work: its options, its parameters, and what it knows of the run. */
 typedef struct method_model {
     const void *options;    /* of the type that the method's field table describes */
@@ -24,8 +28,8 @@ typedef struct method_model {
     int views;              /* global views of each sample */
     int locals;             /* local views of each sample, 0 unless the method takes them */
     int classes;            /* of the labels; 0 unless the method takes them */
-    bool joint_batchnorm;   /* one group for all views instead of one each */
-    void *state;            /* the method's own; free it in destroy */
+    method_batchnorm batchnorm;
+    void *state; /* the method's own; free it in destroy */
 } method_model;
 
 enum { METHOD_PARTS = 6 };
@@ -50,8 +54,8 @@ typedef struct method_context {
 void method_report(method_context *context, const char *name, const tensor *value);
 
 /* Groups of BatchNorm statistics in a training batch. */
-static inline int method_groups(const method_model *m) { return m->joint_batchnorm ? 1 : m->views; }
-static inline int method_local_groups(const method_model *m) { return m->joint_batchnorm ? 1 : m->locals; }
+static inline int method_groups(const method_model *m) { return m->batchnorm ? 1 : m->views; }
+static inline int method_local_groups(const method_model *m) { return m->batchnorm ? 1 : m->locals; }
 
 typedef struct method {
     const char *name, *summary, *reference;

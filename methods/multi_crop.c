@@ -13,3 +13,18 @@ tensor *multi_crop_cross_entropy(tape *t, tensor *sum, tensor *log_q, tensor *lo
     }
     return sum;
 }
+
+tensor *multi_crop_project(method_model *m, const method_context *context, tape *t, tensor *representations,
+                           multi_crop_head head, tensor **local) {
+    *local = NULL;
+    if (!context->local) return head(m, t, representations, method_groups(m));
+    if (m->batchnorm != BATCHNORM_ALL) {
+        tensor *global = head(m, t, representations, method_groups(m));
+        *local = head(m, t, context->local, method_local_groups(m));
+        return global;
+    }
+    int64_t global = (int64_t)m->views * m->pairs, rest = (int64_t)m->locals * m->pairs;
+    tensor *all = head(m, t, op_concat_rows(t, representations, context->local), 1);
+    *local = op_slice_rows(t, all, global, rest);
+    return op_slice_rows(t, all, 0, global);
+}

@@ -1,15 +1,24 @@
 /*
- * The sum that multi-crop methods share: one view's assignment held against every other view's prediction.
+ * What multi-crop methods share: the way of both kinds of views through the head, and the sum in which one view's
+ * assignment is held against every other view's prediction.
  */
 #ifndef MEWS_MULTI_CROP_H
 #define MEWS_MULTI_CROP_H
 
-#include "engine/ops.h"
+#include "methods/method.h"
 
 /*
  * sum + Σ_v −(1/n) Σ_i Σ_k q_ik log p_v,ik over the views of log_p (views·n, c), all but view `skip` (−1: none).
  * log_q (n, c). `sum` is NULL to begin with.
  */
 tensor *multi_crop_cross_entropy(tape *t, tensor *sum, tensor *log_q, tensor *log_p, int skip);
+
+/* A training head: representations (rows, d), BatchNorm over each of `groups` runs of them → (rows, width). */
+typedef tensor *(*multi_crop_head)(method_model *m, tape *t, tensor *representations, int groups);
+
+/* The global views' representations through `head`, and the context's local ones, *local NULL without them: apart, or
+   together where BatchNorm's statistics are over all views. */
+tensor *multi_crop_project(method_model *m, const method_context *context, tape *t, tensor *representations,
+                           multi_crop_head head, tensor **local);
 
 #endif

@@ -7,6 +7,9 @@
  *   predictor   p = Linear(ReLU(BN(Linear(z))))
  *   D(p, z) = −⟨p/‖p‖, z/‖z‖⟩                                                      (eq. 1)
  *   loss = ½·D(p₁, stop(z₂)) + ½·D(p₂, stop(z₁))                                   (eq. 4)
+ *
+ * The predictor's learning rate does not follow the schedule (the authors' --fix-pred-lr, solo-learn's static_lr): it
+ * has to keep up with representations that still change.
  */
 #include "methods/method.h"
 #include "methods/mlp.h"
@@ -15,7 +18,7 @@
 
 typedef struct simsiam_options {
     int64_t layers, hidden, features, predictor_hidden;
-    bool predictor, stop_gradient;
+    bool predictor, stop_gradient, constant_predictor_lr;
 } simsiam_options;
 
 typedef struct simsiam {
@@ -35,8 +38,11 @@ static bool build(method_model *m, error *err) {
                            .last = MLP_PLAIN_NORM};
     mlp_shape predictor = {
         .layers = 2, .in = o->features, .hidden = o->predictor_hidden, .out = o->features, .without_bias = true};
-    return mlp_create(&s->projector, m->parameters, "head.projector", projector, err) &&
-           (!o->predictor || mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err));
+    if (!mlp_create(&s->projector, m->parameters, "head.projector", projector, err) ||
+        (o->predictor && !mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err)))
+        return false;
+    if (o->constant_predictor_lr) parameters_keep_rate(m->parameters, "head.predictor.");
+    return true;
 }
 
 static void destroy(method_model *m) { free(m->state); }
@@ -74,6 +80,8 @@ static const field rows[] = {
     {"predictor_hidden", FIELD_INT, OFFSET(predictor_hidden), "128", 2, 65536, NULL, true,
      "width of the predictor's hidden layer"},
     {"predictor", FIELD_BOOL, OFFSET(predictor), "true", 0, 0, NULL, true, "false: p = z, a control that collapses"},
+    {"constant_predictor_lr", FIELD_BOOL, OFFSET(constant_predictor_lr), "true", 0, 0, NULL, IDENTITY_IF_SET,
+     "the predictor keeps optimizer.lr from the first step to the last, as the authors have it"},
     {"stop_gradient", FIELD_BOOL, OFFSET(stop_gradient), "true", 0, 0, NULL, true,
      "false: gradients flow into the target too, a control that collapses"},
 };

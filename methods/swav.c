@@ -9,7 +9,8 @@
  *
  * No gradient flows through q. Sinkhorn-Knopp runs on logarithms, so that no ε overflows. A queue of past embeddings
  * joins the batch's own in Sinkhorn-Knopp, from a set epoch on and once it is full (it fills from the first step; the
- * authors' fills from that epoch). Prototypes are brought to length 1
+ * authors' fills from that epoch). solo-learn's joins from that epoch on whether it is full or not, its rows still zero
+ * beside the others (`queue_zeros`). Prototypes are brought to length 1
  * before each forward pass (the authors' code) or are weights whose length is divided out (solo-learn).
  */
 #include "methods/method.h"
@@ -25,7 +26,7 @@ enum { MAX_GLOBAL = 2 };
 typedef struct swav_options {
     int64_t hidden, features, prototypes, iterations, queue;
     int normalize;
-    bool sinkhorn;
+    bool sinkhorn, queue_zeros;
     double temperature, epsilon, queue_start, frozen_epochs;
 } swav_options;
 
@@ -106,7 +107,7 @@ static tensor *balanced_assignment(method_model *m, method_context *context, tap
     swav *s = m->state;
     int64_t n = m->pairs;
     bool was = tape_set_recording(t, false);
-    bool full = context->step * (uint64_t)n >= (uint64_t)o->queue, queued = o->queue && full;
+    bool full = o->queue_zeros || context->step * (uint64_t)n >= (uint64_t)o->queue, queued = o->queue && full;
     bool used = queued && context->epoch >= o->queue_start;
     tensor *log_q = scores(m, t, used ? op_concat_rows(t, z, s->queue[i]) : z, o->epsilon);
     log_q = o->sinkhorn ? sinkhorn_knopp(t, log_q, o->iterations) : op_log_softmax(t, log_q);
@@ -119,14 +120,14 @@ static tensor *balanced_assignment(method_model *m, method_context *context, tap
     return log_q;
 }
 
+static tensor *train_head(method_model *m, tape *t, tensor *z, int groups) { return project(m, t, z, groups, true); }
+
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const swav_options *o = m->options;
     int n = m->pairs;
-    tensor *z = project(m, t, representations, method_groups(m), true), *local = NULL, *sum = NULL;
+    tensor *local, *sum = NULL, *z = multi_crop_project(m, context, t, representations, train_head, &local);
     tensor *log_p = op_log_softmax(t, scores(m, t, z, o->temperature));
-    if (context->local)
-        local = op_log_softmax(
-            t, scores(m, t, project(m, t, context->local, method_local_groups(m), true), o->temperature));
+    if (local) local = op_log_softmax(t, scores(m, t, local, o->temperature));
     for (int i = 0; i < m->views; i++) {
         tensor *log_q = balanced_assignment(m, context, t, tape_stop_gradient(t, op_slice_rows(t, z, i * n, n)), i);
         sum = multi_crop_cross_entropy(t, sum, log_q, log_p, i);
@@ -163,6 +164,8 @@ static const field rows[] = {
      "past embeddings that join Sinkhorn-Knopp, a multiple of train.batch; 0 = none"},
     {"queue_start", FIELD_REAL, OFFSET(queue_start), "15", 0, 1e6, NULL, true,
      "epoch from which the queue is used, once it is full"},
+    {"queue_zeros", FIELD_BOOL, OFFSET(queue_zeros), "false", 0, 0, NULL, IDENTITY_IF_SET,
+     "true: the queue joins before it is full, with rows of zeros, as solo-learn has it"},
     {"frozen_epochs", FIELD_REAL, OFFSET(frozen_epochs), "1", 0, 1e6, NULL, true,
      "epochs in which the prototypes stay as they were drawn"},
     {"normalize", FIELD_CHOICE, OFFSET(normalize), "before", 0, 0, normalizations, true,

@@ -9,6 +9,9 @@
  *               by Cholesky: Σ = L·Lᵀ, W = L⁻¹; Σ ← (1−ε)·Σ + ε·I before, unbiased
  *   loss        mean over pairs of dist(v, v'): 2 − 2·cos(v, v'), or ‖v − v'‖² averaged over dimensions
  *
+ * solo-learn lets no gradient into the second view's whitened vectors, which halves the gradient and leaves its
+ * direction to the first view alone: `detach`.
+ *
  * The parts are runs of rows, which the loader has shuffled already; the code's draws of its own (w_iter > 1) are not
  * here.
  */
@@ -23,6 +26,7 @@ typedef struct wmse_options {
     int distance;
     int64_t hidden, features, whitening_size;
     double epsilon;
+    bool detach;
 } wmse_options;
 
 typedef struct wmse {
@@ -73,7 +77,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     for (int first = 0; first < n; first += size) {
         tensor *v1 = whiten(t, op_slice_rows(t, z, first, size), size, o->epsilon);
         tensor *v2 = whiten(t, op_slice_rows(t, z, n + first, size), size, o->epsilon);
-        tensor *part = distance(o, t, v1, v2);
+        tensor *part = distance(o, t, v1, o->detach ? tape_stop_gradient(t, v2) : v2);
         sum = sum ? op_add(t, sum, part) : part;
     }
     return op_scale(t, sum, (double)size / n);
@@ -97,6 +101,8 @@ static const field rows[] = {
      "samples whitened together; divides train.batch, above method.features"},
     {"epsilon", FIELD_REAL, OFFSET(epsilon), "0", 0, 1, NULL, true,
      "how far the covariance is drawn to the identity before it is inverted"},
+    {"detach", FIELD_BOOL, OFFSET(detach), "false", 0, 0, NULL, IDENTITY_IF_SET,
+     "true: no gradient through the second view, as solo-learn has it; false: through both, as the paper"},
 };
 
 const method method_wmse = {

@@ -26,6 +26,8 @@ static const char *const presets[] = {
     NULL,
 };
 
+static const char *const interpolations[] = {"bicubic", "bilinear", NULL}; /* in the order of resize_kernel */
+
 #define REAL(name, standard, low, high, text)                                                                          \
     { #name, FIELD_REAL, offsetof(augment_options, name), standard, low, high, NULL, true, text }
 
@@ -38,6 +40,9 @@ static const field rows[] = {
     REAL(crop_max, "1", 1e-4, 1, "largest area of the random resized crop, share of the image"),
     REAL(ratio_min, "0.75", 0.01, 100, "smallest ratio of the crop's width to its height"),
     REAL(ratio_max, "1.3333333333333333", 0.01, 100, "largest ratio of the crop's width to its height"),
+    {"interpolation", FIELD_CHOICE, offsetof(augment_options, interpolation), "bicubic", 0, 0, interpolations,
+     IDENTITY_IF_SET,
+     "how crops are resized; bilinear: torchvision's default, which SwAV's and SimSiam's authors left"},
     REAL(flip, "0.5", 0, 1, "probability of mirroring left to right"),
     REAL(jitter, "0.8", 0, 1, "probability of colour jitter, its four steps in a random order"),
     REAL(brightness, "0.4", 0, 10, "jitter: brightness by a factor within 1 -/+ this, at least 0"),
@@ -204,7 +209,7 @@ struct augmenter {
     uint8_t *scratch; /* the blur's */
 };
 
-augmenter *augmenter_create(int source_size, int target_size, error *err) {
+augmenter *augmenter_create(int source_size, int target_size, resize_kernel kernel, error *err) {
     if (source_size > RESIZE_MAX_RESERVED || target_size > RESIZE_MAX_RESERVED) {
         error_set(err, ERROR_USAGE, "cannot augment images of %d to %d pixels a side: at most %d are supported",
                   source_size, target_size, RESIZE_MAX_RESERVED);
@@ -221,7 +226,8 @@ augmenter *augmenter_create(int source_size, int target_size, error *err) {
         error_memory(err, planes + scratch, "an augmenter");
         goto fail;
     }
-    if (!(a->resizer = resizer_create(err)) || !resizer_reserve(a->resizer, source_size, target_size, err)) goto fail;
+    if (!(a->resizer = resizer_create(kernel, err)) || !resizer_reserve(a->resizer, source_size, target_size, err))
+        goto fail;
     return a;
 fail:
     augmenter_destroy(a);
@@ -252,7 +258,7 @@ bool augment_image(augmenter *a, const augment_options *options, const augment_d
                    size_t stride, uint8_t *target, error *err) {
     int size = a->target_size, pixels = size * size;
     resize_box box = {.left = draw->left, .top = draw->top, .width = draw->width, .height = draw->height};
-    if (!resize_bicubic(a->resizer, source, stride, box, draw->flip, target, size, size, err)) return false;
+    if (!resize_image(a->resizer, source, stride, box, draw->flip, target, size, size, err)) return false;
     if (!draw->jitter && !draw->greyscale && !draw->blur && !draw->solarize) return true;
     colour_split(target, pixels, a->planes);
     if (draw->jitter) jitter(draw, a->planes, pixels);

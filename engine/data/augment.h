@@ -8,6 +8,7 @@
 #define MEWS_AUGMENT_H
 
 #include "engine/error.h"
+#include "engine/data/resize.h"
 #include "engine/fields.h"
 #include "engine/rng.h"
 
@@ -22,6 +23,7 @@ typedef struct augment_options {
     int preset;                /* choice: asymmetric, symmetric, …, custom; sets every row the spec does not */
     double crop_min, crop_max; /* area of the random resized crop as a share of the image; 1, 1 = none */
     double ratio_min, ratio_max;
+    int interpolation;                                    /* of crops; choice: bicubic, bilinear */
     double flip;                                          /* probability */
     double jitter, brightness, contrast, saturation, hue; /* probability; strengths */
     double greyscale;
@@ -56,7 +58,7 @@ augment_draw augment_sample(const augment_options *options, int width, int heigh
 typedef struct augmenter augmenter; /* scratch memory and tables of one thread */
 
 /* Ready for sources of up to source_size a side: these allocate nothing and cannot fail. 0: made ready as they come. */
-augmenter *augmenter_create(int source_size, int target_size, error *err);
+augmenter *augmenter_create(int source_size, int target_size, resize_kernel kernel, error *err);
 void augmenter_destroy(augmenter *a);
 
 /* source: RGB, rows `stride` bytes apart, with the draw's box inside; target: target_size×target_size×3 bytes RGB. */

@@ -130,7 +130,7 @@ static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], u
 #pragma omp parallel
     {
         error none = {0};
-        fitter f = {.resizer = resizer_create(&none)};
+        fitter f = {.resizer = resizer_create(RESIZE_BICUBIC, &none)};
 #pragma omp for schedule(dynamic, 8)
         for (int i = 0; i < b->count; i++) {
             source_item *item = &b->items[i];

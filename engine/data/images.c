@@ -42,10 +42,10 @@ bool image_fit(resizer *r, const image *from, int shortest, int side, uint8_t *t
     int width = w <= h ? shortest : length, height = w <= h ? length : shortest;
     resize_box whole = {0, 0, w, h};
     if (width == side && height == side)
-        return resize_bicubic(r, from->pixels, (size_t)w * 3, whole, false, target, side, side, err);
+        return resize_image(r, from->pixels, (size_t)w * 3, whole, false, target, side, side, err);
     uint8_t *resized = malloc((size_t)width * (size_t)height * 3);
     if (!resized) return error_memory(err, (size_t)width * (size_t)height * 3, "a resized image");
-    bool done = resize_bicubic(r, from->pixels, (size_t)w * 3, whole, false, resized, width, height, err);
+    bool done = resize_image(r, from->pixels, (size_t)w * 3, whole, false, resized, width, height, err);
     /* Halves go to the even neighbour, as Python rounds. */
     int left = (int)nearbyint((width - side) / 2.0), top = (int)nearbyint((height - side) / 2.0);
     for (int y = 0; done && y < side; y++)

@@ -47,12 +47,12 @@ bool import_append_square(importer *im, const uint8_t *images, uint32_t count, i
 #pragma omp parallel
         {
             error local = {0};
-            resizer *r = resizer_create(&local);
+            resizer *r = resizer_create(RESIZE_BICUBIC, &local);
 #pragma omp for schedule(static)
             for (uint32_t i = 0; i < n; i++)
                 if (r)
-                    resize_bicubic(r, images + (first + i) * from, (size_t)side * 3, (resize_box){0, 0, side, side},
-                                   false, resized + i * to, im->size, im->size, &local);
+                    resize_image(r, images + (first + i) * from, (size_t)side * 3, (resize_box){0, 0, side, side},
+                                 false, resized + i * to, im->size, im->size, &local);
             resizer_destroy(r);
             if (local.code)
 #pragma omp critical(import_error)

@@ -33,11 +33,15 @@ struct resizer {
     table tables[RESIZE_MAX_RESERVED];
     uint8_t *columns, *middle;
     size_t columns_capacity, middle_capacity;
+    resize_kernel kernel;
 };
 
-resizer *resizer_create(error *err) {
+resizer *resizer_create(resize_kernel kernel, error *err) {
     resizer *r = calloc(1, sizeof *r);
-    if (!r) error_memory(err, sizeof *r, "a resizer");
+    if (r)
+        r->kernel = kernel;
+    else
+        error_memory(err, sizeof *r, "a resizer");
     return r;
 }
 
@@ -67,8 +71,12 @@ static double bicubic(double x) {
     return 0;
 }
 
-static bool table_fill(table *t, int source, int target, error *err) {
-    double scale = (double)source / target, stretch = scale < 1 ? 1 : scale, support = 2 * stretch;
+static double bilinear(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
+
+static bool table_fill(table *t, resize_kernel kernel, int source, int target, error *err) {
+    double (*weight)(double) = kernel == RESIZE_BICUBIC ? bicubic : bilinear;
+    double scale = (double)source / target, stretch = scale < 1 ? 1 : scale;
+    double support = (kernel == RESIZE_BICUBIC ? 2 : 1) * stretch;
     int taps = (int)ceil(support) * 2 + 1;
     size_t integers = (size_t)target * 2 * sizeof(int), weights = (size_t)target * taps * sizeof(int32_t);
     size_t doubles = (size_t)taps * sizeof(double);
@@ -84,7 +92,7 @@ static bool table_fill(table *t, int source, int target, error *err) {
         int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
         if (first < 0) first = 0;
         if (end > source) end = source;
-        for (int k = 0; k < end - first; k++) sum += exact[k] = bicubic((k + first - centre + 0.5) * (1 / stretch));
+        for (int k = 0; k < end - first; k++) sum += exact[k] = weight((k + first - centre + 0.5) * (1 / stretch));
         for (int k = 0; k < end - first; k++) {
             double w = (sum != 0 ? exact[k] / sum : exact[k]) * (1 << PRECISION);
             t->weights[i * taps + k] = (int32_t)(w < 0 ? w - 0.5 : w + 0.5);
@@ -98,7 +106,7 @@ static bool table_fill(table *t, int source, int target, error *err) {
 
 static const table *table_for(resizer *r, int source, int target, error *err) {
     table *t = &r->tables[source % RESIZE_MAX_RESERVED];
-    if ((t->source != source || t->target != target) && !table_fill(t, source, target, err)) return NULL;
+    if ((t->source != source || t->target != target) && !table_fill(t, r->kernel, source, target, err)) return NULL;
     return t;
 }
 
@@ -180,8 +188,8 @@ static void vertical(const table *t, const uint8_t *middle, size_t step, uint8_t
     }
 }
 
-bool resize_bicubic(resizer *r, const uint8_t *source, size_t stride, resize_box box, bool flip, uint8_t *target,
-                    int width, int height, error *err) {
+bool resize_image(resizer *r, const uint8_t *source, size_t stride, resize_box box, bool flip, uint8_t *target,
+                  int width, int height, error *err) {
     const uint8_t *corner = source + (size_t)box.top * stride + (size_t)box.left * 3;
     /* A pass between equal lengths has one weight of exactly 1 and changes nothing. */
     if (box.width == width && box.height == height) {

@@ -1,5 +1,5 @@
 /*
- * Bicubic antialiased resize of 8-bit RGB images, bit for bit what Pillow's Image.crop(box).resize(size, BICUBIC)
+ * Antialiased resize of 8-bit RGB images, bit for bit what Pillow's Image.crop(box).resize(size, BICUBIC or BILINEAR)
  * gives: two passes, horizontal first, in fixed point with 22 fractional bits, the result of the first rounded to 8
  * bits. When shrinking, the kernel widens with the scale, which is what makes it antialiased.
  */
@@ -20,7 +20,9 @@ typedef struct resize_box {
 /* Scratch memory and coefficient tables of one thread. */
 typedef struct resizer resizer;
 
-resizer *resizer_create(error *err);
+typedef enum resize_kernel { RESIZE_BICUBIC, RESIZE_BILINEAR } resize_kernel;
+
+resizer *resizer_create(resize_kernel kernel, error *err);
 void resizer_destroy(resizer *r);
 
 /*
@@ -33,7 +35,7 @@ bool resizer_reserve(resizer *r, int source, int target, error *err);
  * source: RGB rows `stride` bytes apart; box: inside it, not empty; target: height×width×3 bytes, apart from source.
  * `flip` mirrors the result left to right. Fails only for want of memory.
  */
-bool resize_bicubic(resizer *r, const uint8_t *source, size_t stride, resize_box box, bool flip, uint8_t *target,
-                    int width, int height, error *err);
+bool resize_image(resizer *r, const uint8_t *source, size_t stride, resize_box box, bool flip, uint8_t *target,
+                  int width, int height, error *err);
 
 #endif

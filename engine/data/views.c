@@ -29,10 +29,11 @@ view_maker *view_maker_create(const view_plan *plan, error *err) {
     m->local_size = plan->augment.local_crops ? (int)plan->augment.local_size : 0;
     int most = m->size > m->local_size ? m->size : m->local_size, source = dataset_has_pixels(plan->set) ? m->size : 0;
     size_t bytes = (size_t)most * (size_t)most * 3;
+    resize_kernel kernel = (resize_kernel)plan->augment.interpolation;
     if (!(m->rgb = malloc(bytes)))
         error_memory(err, bytes, "a view");
-    else if ((m->global = augmenter_create(source, m->size, err)) &&
-             (!m->local_size || (m->local = augmenter_create(source, m->local_size, err))))
+    else if ((m->global = augmenter_create(source, m->size, kernel, err)) &&
+             (!m->local_size || (m->local = augmenter_create(source, m->local_size, kernel, err))))
         return m;
     view_maker_destroy(m);
     return NULL;
@@ -131,7 +132,7 @@ bool view_plain(plain_maker *m, const dataset *set, dataset_split split, uint32_
         memcpy(rgb, dataset_image(set, split, sample), 3 * (size_t)side * (size_t)side);
         return true;
     }
-    if (!m->resizer && !(m->resizer = resizer_create(err))) return false;
+    if (!m->resizer && !(m->resizer = resizer_create(RESIZE_BICUBIC, err))) return false;
     if (!dataset_photo(set, split, sample, &p, err)) return false;
     int shrink = dataset_decodes_scaled(set) ? photo_shrink(&p, p.width, p.height, shortest) : 1;
     resize_box whole = {0, 0, photo_shrunk(p.width, shrink), photo_shrunk(p.height, shrink)};

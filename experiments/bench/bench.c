@@ -120,7 +120,7 @@ static json_t *bench_augment(const bench_options *o, error *err) {
                        .images = malloc(total),
                        .view = malloc(image),
                        .pixels = malloc(image * sizeof(float)),
-                       .augmenter = augmenter_create(BENCH_SIDE, BENCH_SIDE, err)};
+                       .augmenter = augmenter_create(BENCH_SIDE, BENCH_SIDE, RESIZE_BICUBIC, err)};
     json_t *out = NULL;
     bench_timing t;
     if (a.images && a.view && a.pixels && a.augmenter) {

@@ -74,7 +74,9 @@ static bool create_parts(model *m, int classes, error *err) {
                              .views = (int)s->augment.global_crops,
                              .locals = (int)s->augment.local_crops,
                              .classes = s->method->labels ? classes : 0,
-                             .joint_batchnorm = s->train.joint_batchnorm};
+                             .batchnorm = s->train.batchnorm         ? (method_batchnorm)s->train.batchnorm
+                                          : s->train.joint_batchnorm ? BATCHNORM_JOINT
+                                                                     : BATCHNORM_VIEW};
     size_t one_hot = (size_t)m->head.pairs * (size_t)m->head.classes;
     if (one_hot && !(m->one_hot = malloc(one_hot * sizeof *m->one_hot)))
         return error_memory(err, one_hot * sizeof *m->one_hot, "a batch's labels");

@@ -13,6 +13,8 @@
 /* In the order of collapse_mode, whose bits they are. */
 static const char *const collapse_names[] = {"representation", "dimensional", "cluster", "intracluster", NULL};
 
+static const char *const batchnorm_views[] = {"view", "joint", "all", NULL}; /* in the order of method_batchnorm */
+
 #define OPTIONS train_options
 static const field train_rows[] = {
     ROW(epochs, FIELD_INT, "20", 0, 1000000, NULL, true,
@@ -21,7 +23,11 @@ static const field train_rows[] = {
     ROW(seed, FIELD_INT, "0", 0, 4294967295.0, NULL, true, "of weights, dictionary, order and augmentations"),
     ROW(threads, FIELD_INT, "0", 0, 1024, NULL, false, "compute threads, 0 = all; equal bits need equal threads"),
     ROW(loader_threads, FIELD_INT, "1", 1, 256, NULL, false, "threads that augment images ahead of the trainer"),
-    ROW(joint_batchnorm, FIELD_BOOL, "false", 0, 0, NULL, true, "BatchNorm statistics over both views, not each view"),
+    ROW(joint_batchnorm, FIELD_BOOL, "false", 0, 0, NULL, true, "the older name of `batchnorm: joint`"),
+    ROW(batchnorm, FIELD_CHOICE, "view", 0, 0, batchnorm_views, IDENTITY_IF_SET,
+        "BatchNorm statistics in training over each view, over all views of one size, or in heads over global and "
+        "small "
+        "views together too"),
     ROW(winograd, FIELD_BOOL, "true", 0, 0, NULL, true,
         "3x3 convolutions with a quarter of the products, where they apply; false: direct sums, half the rounding "
         "error"),

@@ -12,7 +12,8 @@ typedef struct train_options {
     int64_t seed;
     int64_t threads;        /* compute threads; 0 = all. Decides the last bits, but not which run this is */
     int64_t loader_threads; /* decides nothing but speed */
-    bool joint_batchnorm;   /* statistics over both views together */
+    bool joint_batchnorm;   /* the older name of batchnorm: joint */
+    int batchnorm;          /* choice: view, joint, all; in the order of method_batchnorm */
     bool winograd;          /* convolutions by Winograd's algorithm where it applies */
     int64_t accumulate;     /* batches whose gradients make one step */
     int64_t checkpoint_every, log_every; /* epochs; steps */

@@ -52,7 +52,7 @@ START_TEST(test_views_are_those_of_torchvision_byte_for_byte) {
     ck_assert_uint_eq(cases_count / COLUMNS, views_count / BYTES);
     ck_assert_uint_gt(views_count / BYTES, 60);
     error err = {0};
-    augmenter *a = augmenter_create(SIZE, SIZE, &err);
+    augmenter *a = augmenter_create(SIZE, SIZE, RESIZE_BICUBIC, &err);
     ck_assert_msg(a != NULL, "%s", err.text);
     augment_options options = preset("asymmetric");
     for (uint64_t i = 0; i < cases_count / COLUMNS; i++) {
@@ -141,7 +141,7 @@ END_TEST
 START_TEST(test_none_leaves_images_as_they_are) {
     augment_options options = preset("none");
     error err = {0};
-    augmenter *a = augmenter_create(SIZE, SIZE, &err);
+    augmenter *a = augmenter_create(SIZE, SIZE, RESIZE_BICUBIC, &err);
     uint8_t source[BYTES], target[BYTES];
     for (int i = 0; i < BYTES; i++) source[i] = (uint8_t)(i * 7 + i / 50);
     for (uint32_t i = 0; i < 50; i++) {
@@ -161,13 +161,13 @@ START_TEST(test_images_of_other_sizes_come_out_at_the_target_size) {
     augment_options options = preset("asymmetric");
     options.jitter = options.solarize = options.solarize_second = 0;
     error err = {0};
-    augmenter *a = augmenter_create(SOURCE, TARGET, &err);
+    augmenter *a = augmenter_create(SOURCE, TARGET, RESIZE_BICUBIC, &err);
     rng random = rng_stream(5, RNG_AUGMENT, 0, 0, 0);
     augment_draw draw = augment_sample(&options, SOURCE, SOURCE, 0, &random);
     ck_assert(augment_image(a, &options, &draw, source, 3 * SOURCE, target, &err));
     for (size_t i = 0; i < sizeof target; i++) ck_assert_uint_eq(target[i], 90);
     augmenter_destroy(a);
-    ck_assert_ptr_null(augmenter_create(4000, 32, &err));
+    ck_assert_ptr_null(augmenter_create(4000, 32, RESIZE_BICUBIC, &err));
     ck_assert_int_eq(err.code, ERROR_USAGE);
 }
 END_TEST

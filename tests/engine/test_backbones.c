@@ -94,12 +94,12 @@ static const struct {
     int side;
     bool training;
 } cases[] = {
-    {"resnet8.16.train", {0, 16, 1, 0}, 16, true},       {"resnet8.16.eval", {0, 16, 1, 0}, 16, false},
-    {"resnet8.5.train", {0, 5, 1, 0}, 15, true},         {"resnet8.5.eval", {0, 5, 1, 0}, 15, false},
-    {"resnet18.16.train", {1, 16, 1, 0}, 16, true},      {"resnet18.16.eval", {1, 16, 1, 0}, 16, false},
-    {"resnet18.8.padded.train", {1, 8, 2, 0}, 16, true}, {"falcon8.16.train", {2, 16, 1, 0}, 16, true},
-    {"falcon8.16.eval", {2, 16, 1, 0}, 16, false},       {"torchvision.train", {1, 64, 2, 1}, 50, true},
-    {"torchvision.eval", {1, 64, 1, 1}, 50, false},
+    {"resnet8.16.train", {0, 16, 1, 0, 0}, 16, true},       {"resnet8.16.eval", {0, 16, 1, 0, 0}, 16, false},
+    {"resnet8.5.train", {0, 5, 1, 0, 0}, 15, true},         {"resnet8.5.eval", {0, 5, 1, 0, 0}, 15, false},
+    {"resnet18.16.train", {1, 16, 1, 0, 0}, 16, true},      {"resnet18.16.eval", {1, 16, 1, 0, 0}, 16, false},
+    {"resnet18.8.padded.train", {1, 8, 2, 0, 0}, 16, true}, {"falcon8.16.train", {2, 16, 1, 0, 0}, 16, true},
+    {"falcon8.16.eval", {2, 16, 1, 0, 0}, 16, false},       {"torchvision.train", {1, 64, 2, 1, 0}, 50, true},
+    {"torchvision.eval", {1, 64, 1, 1, 0}, 50, false},
 };
 enum { CASES = sizeof cases / sizeof *cases, N = 4 };
 

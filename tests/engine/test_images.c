@@ -113,7 +113,7 @@ END_TEST
 START_TEST(test_fitting_equals_torchvisions_resize_and_centre_crop) {
     safetensors *golden = golden_file("images");
     error err = {0};
-    resizer *r = resizer_create(&err);
+    resizer *r = resizer_create(RESIZE_BICUBIC, &err);
     for (int i = 0; i < 4; i++) {
         char name[32];
         snprintf(name, sizeof name, "fit_%d.source", i);
@@ -138,7 +138,7 @@ START_TEST(test_a_strip_is_too_long_to_fit) {
     image strip = {3000, 2, calloc(3000 * 2, 3)};
     uint8_t target[8 * 8 * 3];
     error err = {0};
-    resizer *r = resizer_create(&err);
+    resizer *r = resizer_create(RESIZE_BICUBIC, &err);
     ck_assert(!image_fit(r, &strip, 8, 8, target, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "3000×2"));
     resizer_destroy(r);

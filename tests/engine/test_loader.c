@@ -137,7 +137,7 @@ START_TEST(test_a_view_is_what_its_own_stream_draws) {
     int size = dataset_size(set);
     uint8_t *view = malloc(values());
     float *pixels = malloc(values() * sizeof *pixels);
-    augmenter *a = augmenter_create(size, size, &err);
+    augmenter *a = augmenter_create(size, size, RESIZE_BICUBIC, &err);
     loader *l = open_at(PAIRS, 2, 1, 2);
     loader_batch batch = next(l);
     ck_assert_int_eq(batch.views, 2);
@@ -172,7 +172,7 @@ START_TEST(test_local_views_have_a_size_and_streams_of_their_own) {
         two[i] = loader_open(set, SPLIT_TRAIN, &multi, 2, PAIRS, SEED, 0, 0, 1 + 2 * i, &err);
         ck_assert_msg(two[i] != NULL, "%s", err.text);
     }
-    augmenter *a = augmenter_create(dataset_size(set), SIZE, &err);
+    augmenter *a = augmenter_create(dataset_size(set), SIZE, RESIZE_BICUBIC, &err);
     uint8_t rgb[SIZE * SIZE * 3];
     float view[SIZE * SIZE * 3];
     for (int i = 0; i < 2 * BATCHES; i++) {

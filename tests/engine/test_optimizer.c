@@ -132,6 +132,44 @@ START_TEST(test_rate_warms_up_and_falls_by_a_cosine) {
 }
 END_TEST
 
+/* numpy.linspace(warmup_start, lr, 4), as solo-learn and DINO have it. */
+START_TEST(test_the_last_step_of_a_full_warmup_has_the_whole_rate) {
+    optimizer_options with = options_of("warmup_full true warmup_start 1e-3");
+    for (uint64_t step = 0; step < 4; step++)
+        ck_assert_double_eq_tol(optimizer_rate(&with, step, STEPS, 4), 1e-3 + (1e-2 - 1e-3) * (double)step / 3, 1e-15);
+    ck_assert_double_eq_tol(optimizer_rate(&with, 4, STEPS, 4), 1e-2, 1e-15);
+    ck_assert_double_eq_tol(optimizer_rate(&with, 0, STEPS, 1), 1e-3, 1e-15);
+}
+END_TEST
+
+START_TEST(test_a_parameter_of_constant_rate_keeps_the_learning_rate_of_the_options) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    parameters *p = parameters_create(b, 0, &err);
+    int64_t shape[] = {1, 1};
+    tensor *kept = parameters_add(p, "head.predictor.weight", ROLE_WEIGHT, 2, shape, INIT_VALUE, 1, &err);
+    tensor *other = parameters_add(p, "head.projector.weight", ROLE_WEIGHT, 2, shape, INIT_VALUE, 1, &err);
+    parameters_keep_rate(p, "head.predictor.");
+    optimizer_options with = options_of("name sgd lr 0.5 weight_decay 0 momentum 0");
+    optimizer o;
+    ck_assert(optimizer_create(&o, &with, p, &err));
+    for (size_t i = 0; i < p->count; i++) {
+        tensor *x = &p->items[i]->value;
+        x->grad = b->allocate(b, sizeof(real));
+        b->fill(b, x->grad, 1, 1);
+        x->grad_ready = true;
+    }
+    optimizer_step(&o, 0.125, 1, 1);
+    float host[1];
+    b->read(b, kept, host);
+    ck_assert_float_eq(host[0], 0.5f);
+    b->read(b, other, host);
+    ck_assert_float_eq(host[0], 0.875f);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
 /* A whole run of warm-up leaves no room for the cosine, and must not divide by zero. */
 START_TEST(test_rate_is_finite_however_the_steps_are_cut) {
     optimizer_options with = options_of("");
@@ -216,6 +254,8 @@ Suite *suite_optimizer(void) {
     tcase_add_loop_test(t, test_optimizer_matches_pytorch_over_twenty_steps, 0, CASES);
     tcase_add_test(t, test_rate_warms_up_and_falls_by_a_cosine);
     tcase_add_test(t, test_rate_is_finite_however_the_steps_are_cut);
+    tcase_add_test(t, test_the_last_step_of_a_full_warmup_has_the_whole_rate);
+    tcase_add_test(t, test_a_parameter_of_constant_rate_keeps_the_learning_rate_of_the_options);
     tcase_add_test(t, test_parameters_without_a_gradient_stay);
     tcase_add_test(t, test_lars_never_scales_a_step_up_at_a_rate_of_zero);
     tcase_add_test(t, test_gradient_norm_shows_a_gradient_that_is_not_a_number);

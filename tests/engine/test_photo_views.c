@@ -51,7 +51,8 @@ START_TEST(test_views_of_a_photo_are_those_of_torchvision_byte_for_byte) {
     ck_assert(photo_open(&p, file->data, file->bytes, &err));
     augment_options options;
     fields_defaults(&augment_fields, &options);
-    augmenter *large = augmenter_create(0, 224, &err), *small = augmenter_create(0, 96, &err);
+    augmenter *large = augmenter_create(0, 224, RESIZE_BICUBIC, &err),
+              *small = augmenter_create(0, 96, RESIZE_BICUBIC, &err);
     uint8_t *view = malloc(224 * 224 * 3);
     for (uint64_t i = 0; i < cases->shape[0]; i++) {
         double c[COLUMNS];
@@ -215,7 +216,8 @@ START_TEST(test_a_view_is_a_crop_of_the_whole_photo) {
     plan.augment.jitter = plan.augment.solarize = plan.augment.solarize_second = 0;
     error err = {0};
     view_maker *maker = view_maker_create(&plan, &err);
-    augmenter *global = augmenter_create(0, SIDE, &err), *local = augmenter_create(0, LOCAL, &err);
+    augmenter *global = augmenter_create(0, SIDE, RESIZE_BICUBIC, &err),
+              *local = augmenter_create(0, LOCAL, RESIZE_BICUBIC, &err);
     static float made[5][SIDE * SIDE * 3], expected[SIDE * SIDE * 3];
     uint8_t rgb[SIDE * SIDE * 3];
     float *out[5] = {made[0], made[1], made[2], made[3], made[4]};

@@ -10,6 +10,7 @@ static const uint8_t *bytes_of(const safetensors *file, const char *name, uint64
     return entry->data;
 }
 
+/* The loop's number: 0 bicubic, 1 bilinear. */
 START_TEST(test_resized_crops_equal_pillows_byte_for_byte) {
     safetensors *file = golden_file("resize");
     enum { WIDTH = 64 };
@@ -19,17 +20,17 @@ START_TEST(test_resized_crops_equal_pillows_byte_for_byte) {
     ck_assert_uint_le(bytes, sizeof cases);
     memcpy(cases, table, bytes);
     error err = {0};
-    resizer *r = resizer_create(&err);
+    resizer *r = resizer_create((resize_kernel)_i, &err);
     for (size_t i = 0; i < bytes / sizeof *cases; i++) {
         const int32_t *c = cases[i];
         char name[32];
         uint64_t size;
-        snprintf(name, sizeof name, "target_%zu", i);
+        snprintf(name, sizeof name, "%s_%zu", _i == RESIZE_BICUBIC ? "target" : "bilinear", i);
         const uint8_t *expected = bytes_of(file, name, &size);
         ck_assert_uint_eq(size, (uint64_t)c[4] * (uint64_t)c[5] * 3);
         uint8_t *target = malloc(size);
         ck_assert(
-            resize_bicubic(r, source, WIDTH * 3, (resize_box){c[0], c[1], c[2], c[3]}, c[6], target, c[4], c[5], &err));
+            resize_image(r, source, WIDTH * 3, (resize_box){c[0], c[1], c[2], c[3]}, c[6], target, c[4], c[5], &err));
         ck_assert_msg(memcmp(target, expected, size) == 0, "case %zu differs from Pillow", i);
         free(target);
     }
@@ -42,9 +43,9 @@ START_TEST(test_a_constant_image_stays_constant_at_any_size) {
     uint8_t source[40 * 30 * 3], target[64 * 64 * 3];
     memset(source, 201, sizeof source);
     error err = {0};
-    resizer *r = resizer_create(&err);
+    resizer *r = resizer_create(RESIZE_BICUBIC, &err);
     for (int side = 1; side <= 64; side += 7) {
-        ck_assert(resize_bicubic(r, source, 40 * 3, (resize_box){1, 2, 33, 27}, false, target, side, side, &err));
+        ck_assert(resize_image(r, source, 40 * 3, (resize_box){1, 2, 33, 27}, false, target, side, side, &err));
         for (int i = 0; i < side * side * 3; i++) ck_assert_uint_eq(target[i], 201);
     }
     resizer_destroy(r);
@@ -62,9 +63,9 @@ START_TEST(test_nothing_outside_the_box_is_read_and_nothing_outside_the_target_w
     memset(first, 77, sizeof first);
     memset(second, 77, sizeof second);
     error err = {0};
-    resizer *r = resizer_create(&err);
-    ck_assert(resize_bicubic(r, a, 96, (resize_box){9, 10, 13, 11}, false, first, 32, 32, &err));
-    ck_assert(resize_bicubic(r, b, 96, (resize_box){9, 10, 13, 11}, false, second, 32, 32, &err));
+    resizer *r = resizer_create(RESIZE_BICUBIC, &err);
+    ck_assert(resize_image(r, a, 96, (resize_box){9, 10, 13, 11}, false, first, 32, 32, &err));
+    ck_assert(resize_image(r, b, 96, (resize_box){9, 10, 13, 11}, false, second, 32, 32, &err));
     ck_assert_mem_eq(first, second, sizeof first);
     for (size_t i = 32 * 32 * 3; i < sizeof first; i++) ck_assert_uint_eq(first[i], 77);
     resizer_destroy(r);
@@ -75,10 +76,10 @@ START_TEST(test_a_flip_mirrors_the_result) {
     uint8_t source[32 * 32 * 3], plain[32 * 32 * 3], flipped[32 * 32 * 3];
     for (int i = 0; i < 32 * 32 * 3; i++) source[i] = (uint8_t)(i * 7919 >> 4);
     error err = {0};
-    resizer *r = resizer_create(&err);
+    resizer *r = resizer_create(RESIZE_BICUBIC, &err);
     for (int width = 20; width <= 32; width += 12) { /* 32: no pass across */
-        ck_assert(resize_bicubic(r, source, 96, (resize_box){0, 3, width, 25}, false, plain, 32, 32, &err));
-        ck_assert(resize_bicubic(r, source, 96, (resize_box){0, 3, width, 25}, true, flipped, 32, 32, &err));
+        ck_assert(resize_image(r, source, 96, (resize_box){0, 3, width, 25}, false, plain, 32, 32, &err));
+        ck_assert(resize_image(r, source, 96, (resize_box){0, 3, width, 25}, true, flipped, 32, 32, &err));
         for (int y = 0; y < 32; y++)
             for (int x = 0; x < 32; x++) ck_assert_mem_eq(plain + (y * 32 + x) * 3, flipped + (y * 32 + 31 - x) * 3, 3);
     }
@@ -92,11 +93,11 @@ START_TEST(test_lengths_that_share_a_table_slot_do_not_mix) {
     uint8_t *tall = malloc(LONG * 3 * 3), alone[8 * 8 * 3], again[8 * 8 * 3];
     for (int i = 0; i < LONG * 9; i++) tall[i] = (uint8_t)(i * i >> 3);
     error err = {0};
-    resizer *one = resizer_create(&err), *other = resizer_create(&err);
-    ck_assert(resize_bicubic(one, tall, 9, (resize_box){0, 0, 3, LONG}, false, alone, 8, 8, &err));
+    resizer *one = resizer_create(RESIZE_BICUBIC, &err), *other = resizer_create(RESIZE_BICUBIC, &err);
+    ck_assert(resize_image(one, tall, 9, (resize_box){0, 0, 3, LONG}, false, alone, 8, 8, &err));
     ck_assert(resizer_reserve(other, 32, 8, &err));
     for (int i = 0; i < 2; i++)
-        ck_assert(resize_bicubic(other, tall, 9, (resize_box){0, 0, 3, LONG}, false, again, 8, 8, &err));
+        ck_assert(resize_image(other, tall, 9, (resize_box){0, 0, 3, LONG}, false, again, 8, 8, &err));
     ck_assert_mem_eq(alone, again, sizeof alone);
     resizer_destroy(one);
     resizer_destroy(other);
@@ -107,7 +108,7 @@ END_TEST
 Suite *suite_resize(void) {
     Suite *s = suite_create("resize");
     TCase *t = tcase_create("bicubic");
-    tcase_add_test(t, test_resized_crops_equal_pillows_byte_for_byte);
+    tcase_add_loop_test(t, test_resized_crops_equal_pillows_byte_for_byte, 0, 2);
     tcase_add_test(t, test_a_constant_image_stays_constant_at_any_size);
     tcase_add_test(t, test_nothing_outside_the_box_is_read_and_nothing_outside_the_target_written);
     tcase_add_test(t, test_a_flip_mirrors_the_result);

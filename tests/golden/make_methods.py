@@ -156,12 +156,14 @@ def simsiam(layers=3, predictor=True, stop_gradient=True):
 
 
 simsiam_settings = f'simsiam hidden {HIDDEN} features {FEATURES} predictor_hidden {SMALL}'
-golden.case('simsiam.default', simsiam_settings, simsiam())
-golden.case('simsiam.gradient', f'{simsiam_settings} stop_gradient false', simsiam(stop_gradient=False))
+golden.case('simsiam.default', simsiam_settings, simsiam(), constant='predictor')
+golden.case('simsiam.scheduled', f'{simsiam_settings} constant_predictor_lr false', simsiam())
+golden.case('simsiam.gradient', f'{simsiam_settings} stop_gradient false', simsiam(stop_gradient=False),
+            constant='predictor')
 golden.case('simsiam.direct', f'{simsiam_settings} predictor false', simsiam(predictor=False), leave_out=predictor)
 golden.case('simsiam.neither', f'{simsiam_settings} predictor false stop_gradient false',
             simsiam(predictor=False, stop_gradient=False), leave_out=predictor)
-golden.case('simsiam2.two_layers', f'{simsiam_settings} layers 2', simsiam(layers=2))
+golden.case('simsiam2.two_layers', f'{simsiam_settings} layers 2', simsiam(layers=2), constant='predictor')
 
 # SimCLR ---------------------------------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ golden.group('wmse', representations(2 * N, D), {**linear('projector.0', HIDDEN,
                                              **linear('projector.3', 3, HIDDEN)})
 
 
-def wmse(size, distance, eps):
+def wmse(size, distance, eps, detach=False):
     def whiten(v):
         v = v - v.mean(0)
         sigma = (1 - eps) * v.T @ v / (size - 1) + eps * torch.eye(v.shape[1])
@@ -256,6 +258,7 @@ def wmse(size, distance, eps):
         z = two(z, lambda v: dense(batchnorm(dense(v, head, 'projector.0'), head, 'projector.1').relu(), head,
                                    'projector.3'))
         a, b = [torch.cat([whiten(part) for part in v.split(size)]) for v in z]
+        b = b.detach() if detach else b
         return 2 - 2 * F.cosine_similarity(a, b).mean() if distance == 'cosine' else F.mse_loss(a, b)
 
     return loss
@@ -265,6 +268,7 @@ wmse_settings = f'wmse hidden {HIDDEN} features 3'
 golden.case('wmse.default', f'{wmse_settings} whitening_size 12', wmse(12, 'cosine', 0))
 golden.case('wmse.whole', f'{wmse_settings} whitening_size 24', wmse(24, 'cosine', 0))
 golden.case('wmse.euclidean', f'{wmse_settings} whitening_size 12 distance euclidean', wmse(12, 'euclidean', 0))
+golden.case('wmse.detached', f'{wmse_settings} whitening_size 12 detach true', wmse(12, 'cosine', 0, True))
 golden.case('wmse.shrunk', f'{wmse_settings} whitening_size 3 epsilon 0.2', wmse(3, 'cosine', 0.2))
 
 golden.save('methods')

@@ -15,10 +15,10 @@ golden = Golden()
 n, d, width = 6, 5, 7
 
 
-def mlp(x, p, name, layers, views, batchnorm=True, act=F.relu):
-    """Linear(-BatchNorm)-act, …, Linear on each view by itself, as the authors' forward passes do."""
+def mlp(x, p, name, layers, views, batchnorm=True, act=F.relu, joint=False):
+    """Linear(-BatchNorm)-act, …, Linear on each view by itself, or on all together, as the authors' forward passes do."""
     out = []
-    for v in x.chunk(views):
+    for v in [x] if joint else x.chunk(views):
         for i in range(layers):
             at = i * (3 if batchnorm else 2)
             v = F.linear(v, p[f'{name}.{at}.weight'], p[f'{name}.{at}.bias'])
@@ -27,7 +27,7 @@ def mlp(x, p, name, layers, views, batchnorm=True, act=F.relu):
                     v = F.batch_norm(v, None, None, p[f'{name}.{at + 1}.weight'], p[f'{name}.{at + 1}.bias'], True)
                 v = act(v)
         out.append(v)
-    return out
+    return list(out[0].chunk(views)) if joint else out
 
 
 def mlp_parameters(name, widths, batchnorm=True):
@@ -115,7 +115,7 @@ def sinkhorn(scores, epsilon, iterations):
 
 
 def swav(locals_=0, weight_norm=False, balanced=True, queue_size=0, queue_start=0, frozen=0, iterations=3,
-         temperature=0.1, epsilon=0.05):
+         temperature=0.1, epsilon=0.05, zeros=False, over='view'):
     queue = torch.zeros(2, queue_size, features)
 
     def loss(z, p, step, local=None):
@@ -124,15 +124,18 @@ def swav(locals_=0, weight_norm=False, balanced=True, queue_size=0, queue_start=
                 p['prototypes.weight'].copy_(F.normalize(p['prototypes.weight'], dim=1))
         w = p['prototypes.weight']
         w = w / w.norm(dim=1, keepdim=True) if weight_norm else w
-        embedding = [F.normalize(v) for v in mlp(z, p, 'projector', 2, 2)]
-        if locals_:
-            embedding += [F.normalize(v) for v in mlp(local, p, 'projector', 2, locals_)]
+        if over == 'all':
+            embedding = mlp(torch.cat((z, local)), p, 'projector', 2, 2 + locals_, joint=True)
+        else:
+            embedding = mlp(z, p, 'projector', 2, 2, joint=over == 'joint')
+            embedding += mlp(local, p, 'projector', 2, locals_, joint=over == 'joint') if locals_ else []
+        embedding = [F.normalize(v) for v in embedding]
         output = [v @ w.T for v in embedding]
         total = 0
         for i in range(2):
             with torch.no_grad():
                 out = output[i].detach()
-                if queue_size and step >= queue_start and step * n >= queue_size:
+                if queue_size and step >= queue_start and (zeros or step * n >= queue_size):
                     out = torch.cat((out, queue[i] @ w.T))
                 q = sinkhorn(out, epsilon, iterations)[:n] if balanced else (out / epsilon).softmax(1)[:n]
                 if queue_size:
@@ -158,8 +161,13 @@ golden.case('swav.unbalanced', settings + ' frozen_epochs 0 sinkhorn false', **s
 golden.case('swav.queue', settings + f' frozen_epochs 0 queue {n} queue_start 2', **swav(queue_size=n, queue_start=2))
 golden.case('swav.longqueue', settings + f' frozen_epochs 0 queue {2 * n} queue_start 0 iterations 5 epsilon 0.1 '
             'temperature 0.2', **swav(queue_size=2 * n, iterations=5, epsilon=0.1, temperature=0.2))
+golden.case('swav.zeros', settings + f' frozen_epochs 0 queue {2 * n} queue_start 1 queue_zeros true',
+            **swav(queue_size=2 * n, queue_start=1, zeros=True))
 golden.case('swavlocal.default', settings + f' frozen_epochs 0 queue {n} queue_start 0',
             **swav(locals_=3, queue_size=n))
+
+for over in ('joint', 'all'):
+    golden.case(f'swavlocal.{over}', settings + f' frozen_epochs 0 train.batchnorm {over}', **swav(locals_=3, over=over))
 
 # DINO ---------------------------------------------------------------------------------------------------------------
 

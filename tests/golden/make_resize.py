@@ -15,7 +15,8 @@ cases = [(0, 0, 64, 48, 32, 32, 0), (0, 0, 32, 32, 32, 32, 0), (7, 5, 32, 32, 32
          (0, 0, 64, 48, 1, 1, 0), (12, 9, 31, 30, 32, 32, 0), (0, 0, 64, 48, 96, 61, 1)]
 arrays = {'source': source, 'cases': np.array(cases, np.int32)}
 for i, (left, top, width, height, w, h, flip) in enumerate(cases):
-    image = Image.fromarray(source).crop((left, top, left + width, top + height)).resize((w, h), Image.BICUBIC)
-    target = np.asarray(image)
-    arrays[f'target_{i}'] = np.ascontiguousarray(target[:, ::-1] if flip else target)
+    crop = Image.fromarray(source).crop((left, top, left + width, top + height))
+    for name, kernel in (('target', Image.BICUBIC), ('bilinear', Image.BILINEAR)):
+        target = np.asarray(crop.resize((w, h), kernel))
+        arrays[f'{name}_{i}'] = np.ascontiguousarray(target[:, ::-1] if flip else target)
 save('resize', arrays)

@@ -17,6 +17,7 @@ from golden import save
 
 torch.set_default_dtype(torch.float64)
 STEPS, RATE, MOMENTUM, DECAY = 3, 0.05, 0.9, 1e-4  # as in test_methods_golden.c
+BASE_RATE = 0.1  # optimizer.lr, which RATE is what a schedule made of; parameters of a constant rate keep it
 
 
 def single(t):
@@ -61,13 +62,17 @@ class Golden:
             self.write(f'{name}.init.{key}', values)
 
     def case(self, name, settings, loss_of, after_step=lambda head, step: None, leave_out=(),
-             after_backward=lambda head, step: None):
+             after_backward=lambda head, step: None, constant=None):
         """loss_of(z, head), loss_of(z, head, step) or, in a group with local views, loss_of(z, head, step, local).
-        `leave_out`: parameters of the group that this case does not have."""
+        `leave_out`: parameters of the group that this case does not have. `constant`: those whose names begin so keep
+        the learning rate."""
         group = name.split('.')[0]
         z, head, local = self.groups[group]
         head = {k: v.clone().requires_grad_(True) for k, v in head.items() if k not in leave_out}
-        sgd = torch.optim.SGD(head.values(), lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
+        kept = [v for k, v in head.items() if constant and k.startswith(constant)]
+        others = [v for k, v in head.items() if not (constant and k.startswith(constant))]
+        groups = [{'params': others}] + ([{'params': kept, 'lr': BASE_RATE}] if kept else [])
+        sgd = torch.optim.SGD(groups, lr=RATE, momentum=MOMENTUM, weight_decay=DECAY)
         losses = []
         for step in range(STEPS):
             here = z[step].clone().requires_grad_(True)

@@ -24,7 +24,7 @@ typedef struct method_bench {
     method_context context;
 } method_bench;
 
-/* `settings`: "key value key value …"; the rest stays at its default. */
+/* `settings`: "key value key value …"; the rest stays at its default. The key "train.batchnorm" is no method's own. */
 static inline method_bench method_bench_create(const char *name, const char *settings, int features, int pairs,
                                                error *err) {
     method_bench m = {.backend = backend_cpu(0, err), .method = method_find(name)};
@@ -32,16 +32,25 @@ static inline method_bench method_bench_create(const char *name, const char *set
     m.options = calloc(1, m.method->fields.size);
     fields_defaults(&m.method->fields, m.options);
     char copy[512], *rest = copy;
+    method_batchnorm batchnorm = BATCHNORM_VIEW;
     snprintf(copy, sizeof copy, "%s", settings);
     for (char *key; (key = strtok_r(rest, " ", &rest));) {
+        if (strcmp(key, "train.batchnorm") == 0) {
+            batchnorm = strcmp(strtok_r(rest, " ", &rest), "all") == 0 ? BATCHNORM_ALL : BATCHNORM_JOINT;
+            continue;
+        }
         const field *row = fields_require(&m.method->fields, key, err);
         bool ok = row && field_parse(&m.method->fields, row, m.options, strtok_r(rest, " ", &rest), err);
         ck_assert_msg(ok, "%s", err->text);
     }
     m.parameters = parameters_create(m.backend, 0, err);
     m.tape = tape_create(m.backend, err);
-    m.model = (method_model){
-        .options = m.options, .parameters = m.parameters, .features = features, .pairs = pairs, .views = 2};
+    m.model = (method_model){.options = m.options,
+                             .parameters = m.parameters,
+                             .features = features,
+                             .pairs = pairs,
+                             .views = 2,
+                             .batchnorm = batchnorm};
     return m;
 }
 

@@ -124,6 +124,7 @@ START_TEST(test_loss_and_gradients_of_three_steps_match_pytorch) {
     optimizer_options with;
     fields_defaults(&optimizer_fields, &with);
     with.name = OPTIMIZER_SGD; /* momentum 0.9 and decay 1e-4 are the defaults */
+    with.lr = 0.1;             /* what a parameter of constant rate keeps */
     optimizer sgd;
     bool created = optimizer_create(&sgd, &with, m.parameters, &err);
     ck_assert_msg(created, "%s", err.text);

@@ -75,11 +75,11 @@ static bool advise_unfinished(advice *a, const study *s) {
     for (size_t i = 0; i < s->records.count && said < MOST_OF_A_KIND; i++) {
         const record *r = &s->records.items[i];
         words text = {""}, command = {""};
-        if (r->finished) continue;
-        bool running = strcmp(r->status, "failed") != 0;
-        words_say(&text, "%s %s", r->id, running ? "did not finish" : "failed");
+        bool failed = strcmp(r->status, "failed") == 0;
+        if (r->finished || strcmp(r->status, "running") == 0 || strcmp(r->status, "queued") == 0) continue;
+        words_say(&text, "%s %s", r->id, failed ? "failed" : "was interrupted");
         if (*r->reason) words_say(&text, ": %.300s", r->reason);
-        words_say(&text, running ? ". If nothing works on it now, this goes on with it." : ". This tries it again.");
+        words_say(&text, failed ? ". This tries it again." : ". This goes on with it.");
         if (++said == MOST_OF_A_KIND && missing > said)
             words_say(&text, " So do %zu more; the sweep's own command, given again, takes up all of them.",
                       missing - said);

@@ -5,6 +5,7 @@
 #include "analysis/report/records.h"
 
 #include "engine/files/file.h"
+#include "engine/files/lease.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -54,19 +55,16 @@ static bool note_unreadable(records *all, const char *why) {
     return line != NULL;
 }
 
-static bool add_record(records *all, const char *folder, error *err) {
-    char why[512] = "";
-    json_t *run = read_json(folder, "run.json", why, sizeof why);
-    if (!run) return note_unreadable(all, why) || error_memory(err, sizeof why, "the list of runs");
+static bool add_run(records *all, const char *folder, json_t *run, error *err) {
+    char why[512];
     record *grown = realloc(all->items, (all->count + 1) * sizeof *grown);
     char *copy = strdup(folder);
+    if (grown) all->items = grown;
     if (!grown || !copy) {
-        if (grown) all->items = grown;
         free(copy);
         json_decref(run);
         return error_memory(err, (all->count + 1) * sizeof *grown, "the list of runs");
     }
-    all->items = grown;
     const char *slash = strrchr(copy, '/');
     json_t *final = json_object_get(run, "final");
     record *r = &grown[all->count++];
@@ -75,11 +73,34 @@ static bool add_record(records *all, const char *folder, error *err) {
                   .diagnosis = read_json(folder, "diagnosis.json", why, sizeof why),
                   .id = text_of(run, "id", slash ? slash + 1 : copy),
                   .method = text_of(run, "method", ""),
-                  .status = text_of(run, "status", ""),
+                  .status = lease_status(folder, text_of(run, "status", "")),
                   .reason = text_of(run, "reason", "")};
     if (!*r->method) r->method = text_of(json_object_get(run, "spec"), "method.name", "unknown method");
     r->finished = json_object_size(final) > 0 && (!*r->status || strcmp(r->status, "finished") == 0);
     return true;
+}
+
+static bool add_record(records *all, const char *folder, error *err) {
+    char why[512] = "";
+    json_t *run = read_json(folder, "run.json", why, sizeof why);
+    if (!run) return note_unreadable(all, why) || error_memory(err, sizeof why, "the list of runs");
+    return add_run(all, folder, run, err);
+}
+
+/* Runs that a living sweep has yet to begin: they have no folder, or one without a record. */
+static bool add_queued(records *all, const char *folder, const char *queue, error *err) {
+    const char *id;
+    json_t *record, *note = lease_note(queue);
+    bool ok = true;
+    json_object_foreach(note, id, record) {
+        char *path = path_join(folder, id), *own = path ? path_join(path, "run.json") : NULL;
+        if (!own) ok = error_memory(err, strlen(folder), "a path");
+        if (ok && !exists(own)) ok = add_run(all, path, json_incref(record), err);
+        free(path);
+        free(own);
+    }
+    json_decref(note);
+    return ok;
 }
 
 static int by_folder(const void *a, const void *b) {
@@ -115,6 +136,8 @@ bool records_read(records *all, const char *folder, error *err) {
                 goto done;
             }
             if (exists(own) && !add_record(all, path, err)) goto done;
+            bool queue = strncmp(entry->d_name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0;
+            if (queue && !add_queued(all, folder, path, err)) goto done;
         }
     }
     if (all->count == 0) {

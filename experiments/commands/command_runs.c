@@ -145,7 +145,8 @@ const command command_runs = {
     .summary = "the runs there are, with their figures",
     .details =
         "DIR is a results folder (default: results) or one name in it (results/ablation-dims). A key is one of a\n"
-        "spec (`mews keys`), a final figure, or id, name, block, status, method, data, seconds_train. Conditions:\n"
+        "spec (`mews keys`), a final figure, or id, name, block, status (queued, running, interrupted,\n"
+        "failed, finished), method, data, seconds_train. Conditions:\n"
         "= != < <= > >=, and, or, not, parentheses, quotes; a run without the key does not fulfil them.\n",
     .run = run_runs,
 };

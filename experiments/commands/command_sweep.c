@@ -12,10 +12,10 @@
 #include <math.h>
 #include <string.h>
 
-static const char *status_word(run_status status) {
-    switch (status) {
+static const char *status_word(const queue_item *item) {
+    switch (item->status) {
     case RUN_NEW: return "new";
-    case RUN_UNFINISHED: return "unfinished";
+    case RUN_UNFINISHED: return lease_status(item->folder, "running");
     case RUN_FAILED: return "failed";
     case RUN_TRAINED: return "to evaluate";
     case RUN_FINISHED: return "finished";
@@ -46,7 +46,7 @@ static void print_plan(const queue *q, const estimates *e, int jobs) {
     for (size_t i = 0; i < q->sweep.count; i++) {
         const estimate *run = &e->items[i];
         char took[32];
-        printf("%4zu  %-12s %-*s", i + 1, status_word(q->items[i].status), width, q->items[i].id);
+        printf("%4zu  %-12s %-*s", i + 1, status_word(&q->items[i]), width, q->items[i].id);
         if (run->refused)
             printf("  cannot work: %s", run->refused);
         else if (!isnan(run->step))
@@ -74,7 +74,7 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
         char path[1200];
         snprintf(path, sizeof path, "%s/run.json", item->folder);
         json_t *record = json_load_file(path, 0, NULL);
-        const char *status = json_string_value(json_object_get(record, "status"));
+        const char *status = lease_status(item->folder, json_string_value(json_object_get(record, "status")));
         json_array_append_new(runs,
                               json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,
                                         "block", item->plan->block, "status", status ? status : "new", "reason",

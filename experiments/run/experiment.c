@@ -103,9 +103,9 @@ bool experiment_run(const run_plan *plan, const char *results, const experiment_
         error ignored = {0}; /* the reason that counts is the run's own */
         run_fail(&r, err->text, &ignored);
     }
-    if (r.status != RUN_FINISHED) note_in_index(&r, true, hooks);
     note_outcome(out, &r, ok ? end : RUN_END_INTERRUPTED);
     run_close(&r);
+    if (r.status != RUN_FINISHED) note_in_index(&r, true, hooks);
     dataset_close(data);
     return ok;
 }
@@ -162,8 +162,8 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     bool ok = made && restore(&m, &r, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {
         note_outcome(out, &r, end);
-        if (ok) note_in_index(&r, false, hooks);
         run_close(&r);
+        if (ok) note_in_index(&r, false, hooks);
     }
     if (made) model_destroy(&m);
     dataset_close(data);

@@ -44,8 +44,8 @@ void model_represent(model *m, const float *pixels, int n, int size, float *out)
 /* The method's embeddings of representations z (n, d): out (n, width). */
 void model_embed(model *m, const float *z, int n, float *out);
 
-/* Adds the assignments of embeddings e (n, width) to `u`, and each row's best code to best (n). A few rows at a time: the
-   logits of a million codes are never all in memory. */
+/* Adds the assignments of embeddings e (n, width) to `u`, and each row's best code to best (n). A few rows at a time:
+   the logits of a million codes are never all in memory. */
 bool model_assign(model *m, const float *e, int n, usage *u, int32_t *best, error *err);
 
 #endif

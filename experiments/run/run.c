@@ -1,8 +1,8 @@
 /*
- * The run store. Order matters for what a crash may leave behind: the lock is taken first, spec.yaml is written before
- * run.json, and "finished" is the last word written. A run.json that says "running" while nobody holds the lock is a
- * run that was killed; it goes on. What was measured is described by the record's own spec, so that a changed `eval:`
- * shows as a difference between the record and the plan.
+ * The run store. Order matters for what a crash may leave behind: the lease is taken first, spec.yaml is written before
+ * run.json, and "finished" is the last word written. A run.json that says "running" while no living process holds the
+ * lease is a run that was interrupted; it goes on. What was measured is described by the record's own spec, so that a
+ * changed `eval:` shows as a difference between the record and the plan.
  */
 #include "experiments/run/run.h"
 #include "engine/files/file.h"
@@ -16,7 +16,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -84,14 +83,15 @@ static json_t *machine_json(void) {
                      round(memory * 10) / 10, "system", os.sysname, " ", os.release);
 }
 
-static json_t *make_record(const run *r, const run_plan *plan, const char *data_name, const char *data_checksum) {
+json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_name, const char *data_checksum,
+                        const char *status) {
     json_t *swept = json_object();
     for (size_t i = 0; i < plan->swept_count; i++)
         json_object_set_new(swept, plan->swept[i].key, item_json(plan->swept[i].type, plan->swept[i].value));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}}", "id", r->id,
-                     "name", plan->spec.name, "block", plan->block, "status", "running", "version", MEWS_VERSION,
-                     "threads", run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name,
-                     "checksum", data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}}", "id", id, "name",
+                     plan->spec.name, "block", plan->block, "status", status, "version", MEWS_VERSION, "threads",
+                     run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name, "checksum",
+                     data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
                      run_spec_json(&plan->spec), "final", "seconds");
 }
 
@@ -160,7 +160,7 @@ static void find_by_hash(run *r, const char *results, const run_plan *plan) {
 }
 
 static bool name_folder(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
-    *r = (run){.lock = -1};
+    *r = (run){0};
     if (!run_plan_id(plan, data_checksum, r->id, err)) return false;
     if ((size_t)snprintf(r->folder, sizeof r->folder, "%s/%s/%s", results, plan->spec.name, r->id) >= sizeof r->folder)
         return error_set(err, ERROR_USAGE, "%s: the path is too long", results);
@@ -174,27 +174,24 @@ bool run_peek(run *r, const char *results, const run_plan *plan, const char *dat
     return true;
 }
 
-static bool take_lock(run *r, error *err) {
+static bool take_lease(run *r, error *err) {
     char path[1200];
-    run_path(r, "lock", path, sizeof path);
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (r->lock < 0) return error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-    for (int attempt = 0; attempt < 20; attempt++) { /* someone who only looks holds it for a moment */
-        if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) return true;
-        if (errno != EWOULDBLOCK) break;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    if (errno == EWOULDBLOCK) return error_set(err, ERROR_RUN, "%s " RUN_HELD, r->folder);
-    return error_set(err, ERROR_RUN, "cannot lock %s: %s", path, strerror(errno));
+    bool held;
+    r->lease = lease_take(run_path(r, LEASE_FILE, path, sizeof path), NULL, &held, err);
+    return r->lease != NULL;
 }
 
 bool run_is_held(const char *folder) {
     char path[1200];
-    snprintf(path, sizeof path, "%s/lock", folder);
-    int lock = open(path, O_RDONLY | O_CLOEXEC);
-    bool held = lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    if (lock >= 0) close(lock); /* which gives back what was taken for a moment */
-    return held;
+    snprintf(path, sizeof path, "%.1100s/%s", folder, LEASE_FILE);
+    return lease_is_held(path);
+}
+
+bool run_is_ours(const run *r, error *err) {
+    return lease_is_ours(r->lease) ||
+           error_set(err, ERROR_RUN,
+                     "%s has been taken over by another process, as if this one were dead; this one writes no more",
+                     r->folder);
 }
 
 /* log.txt grows over all sittings of a run. */
@@ -208,13 +205,13 @@ bool run_open(run *r, const char *results, const run_plan *plan, const char *dat
               error *err) {
     char path[1200];
     if (!name_folder(r, results, plan, data_checksum, err)) return false;
-    if (!file_make_folders(r->folder, err) || !take_lock(r, err) || !read_record(r, err)) goto failed;
-    file_remove_leftovers(r->folder); /* the lock is ours: a killed process wrote them */
+    if (!file_make_folders(r->folder, err) || !take_lease(r, err) || !read_record(r, err)) goto failed;
+    file_remove_leftovers(r->folder); /* the lease is ours: a killed process wrote them */
     open_log(r);
     r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
     if (r->status == RUN_FINISHED || r->status == RUN_TRAINED) return true;
 
-    json_t *fresh = make_record(r, plan, data_name, data_checksum);
+    json_t *fresh = run_plan_record(plan, r->id, data_name, data_checksum, "running");
     if (!fresh) {
         error_set(err, ERROR_RUN, "%s: a name in the spec is not UTF-8", r->folder);
         goto failed;
@@ -237,14 +234,14 @@ failed:
 }
 
 bool run_open_folder(run *r, const char *folder, error *err) {
-    *r = (run){.lock = -1};
+    *r = (run){0};
     char path[1200];
     size_t length = strlen(folder);
     while (length > 1 && folder[length - 1] == '/') length--;
     snprintf(r->folder, sizeof r->folder, "%.*s", (int)length, folder);
     if (access(run_path(r, "run.json", path, sizeof path), F_OK) != 0)
         return error_set(err, ERROR_USAGE, "%s is no run: it holds no run.json", folder);
-    if (!take_lock(r, err) || !read_record(r, err)) {
+    if (!take_lease(r, err) || !read_record(r, err)) {
         run_close(r);
         return false;
     }
@@ -259,8 +256,8 @@ void run_close(run *r) {
     json_decref(r->record);
     if (r->metrics) fclose(r->metrics);
     if (r->log) fclose(r->log);
-    if (r->lock >= 0) close(r->lock); /* releases it */
-    r->record = NULL, r->metrics = r->log = NULL, r->lock = -1;
+    lease_release(r->lease);
+    r->record = NULL, r->metrics = r->log = NULL, r->lease = NULL;
 }
 
 /* ---- run.json ---- */
@@ -288,6 +285,7 @@ double run_seconds(const run *r, const char *phase) {
 
 bool run_save(run *r, error *err) {
     char path[1200];
+    if (!run_is_ours(r, err)) return false;
     char *text = json_dumps(r->record, JSON_INDENT(2));
     bool done = text ? file_write(run_path(r, "run.json", path, sizeof path), text, strlen(text), err)
                      : error_memory(err, 1 << 12, "a run's record");

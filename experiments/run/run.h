@@ -1,12 +1,13 @@
 /*
  * The run store: a run's directory and what is written into it. The directory is the truth; run.json is replaced whole
- * at every change, metrics.jsonl only grows (and is cut back to the last checkpoint's offset on resume), and a lock
- * keeps two processes from working on the same run.
+ * at every change, metrics.jsonl only grows (and is cut back to the last checkpoint's offset on resume), and a
+ * lease keeps two processes from working on the same run.
  */
 #ifndef MEWS_RUN_H
 #define MEWS_RUN_H
 
 #include "engine/files/checkpoint.h"
+#include "engine/files/lease.h"
 #include "experiments/sweep/sweep.h"
 
 #include <jansson.h>
@@ -25,20 +26,17 @@ typedef struct run {
     run_status status; /* as found when opened */
     json_t *record;    /* run.json */
     FILE *metrics, *log;
-    int lock;
+    lease *lease; /* ours while the run is open for work */
 } run;
 
 /*
- * Finds or makes the directory of `plan` under `results`, locks it, and writes spec.yaml and run.json (status
+ * Finds or makes the directory of `plan` under `results`, takes its lease, and writes spec.yaml and run.json (status
  * "running") unless the run is finished. ERROR_RUN when another process holds it.
  */
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
               error *err);
 
-/* Part of the error's text when another process holds a run. */
-#define RUN_HELD "is being worked on by another process"
-
-/* Whether another process works on the run in `folder` right now; false when nothing is there. */
+/* Whether a process works on the run in `folder` right now; false when nothing is there. */
 bool run_is_held(const char *folder);
 
 /* Opens the directory of a run that exists, by its path. */
@@ -48,6 +46,9 @@ bool run_open_folder(run *r, const char *folder, error *err);
 bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err);
 
 void run_close(run *r);
+
+/* ERROR_RUN when another process has taken the run over: nothing more may be written then. */
+bool run_is_ours(const run *r, error *err);
 
 /* "folder/name" into `out`. Returns `out`. */
 char *run_path(const run *r, const char *name, char *out, size_t size);
@@ -62,6 +63,10 @@ json_t *run_spec_json(const spec *s);
 int run_threads(const spec *s);
 
 /* ---- run.json ---- */
+
+/* The record of a run as planned, without results; the caller's to json_decref. */
+json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_name, const char *data_checksum,
+                        const char *status);
 
 /* final.<metric> = value; a value that is not finite is stored as null. */
 bool run_set_final(run *r, const char *metric, double value, error *err);

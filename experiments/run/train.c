@@ -32,7 +32,7 @@ static bool save(training *t, error *err) {
     checkpoint_position at = t->at;
     at.seconds += clock_seconds() - t->started;
     at.threads = t->model->backend->threads;
-    t->saved = run_metrics_sync(t->run, &at.metrics_offset, err) &&
+    t->saved = run_is_ours(t->run, err) && run_metrics_sync(t->run, &at.metrics_offset, err) &&
                checkpoint_save(&t->place, t->model->parameters, &t->model->optimizer, &at, err);
     return t->saved;
 }

@@ -1,5 +1,5 @@
 /*
- * Removing. The run's lock is held until its directory has another name, one that begins with a dot: neither the index
+ * Removing. The run's lease is held until its directory has another name, one that begins with a dot: neither the index
  * nor a sweep sees it from then on, and the same run may begin anew.
  */
 #include "experiments/store/remove.h"

@@ -7,6 +7,7 @@
 #include "experiments/store/store.h"
 #include "engine/files/checksum.h"
 #include "engine/files/file.h"
+#include "engine/files/lease.h"
 #include "experiments/store/store_file.h"
 
 #include <jansson.h>
@@ -177,6 +178,7 @@ void store_close(store *s) {
     if (!s) return;
     for (int i = 0; i < STORE_STATEMENTS; i++) sqlite3_finalize(s->statements[i]);
     sqlite3_close(s->db);
+    json_decref(s->queued);
     free(s->results);
     free(s->path);
     free(s);
@@ -192,12 +194,21 @@ static int64_t number_of_run(const char *folder) {
     return strtoll(digits, NULL, 16);
 }
 
-void store_stamp(int directory, const char *path, char out[64]) {
+static bool is_held(const store *s, const char *folder) {
+    char path[2048];
+    snprintf(path, sizeof path, "%.1000s/%.600s/%s", s->results, folder, LEASE_FILE);
+    return access(path, F_OK) == 0 && lease_is_held(path);
+}
+
+void store_stamp(const store *s, const char *folder, char out[64]) {
+    char path[2048];
     struct stat status;
-    *out = '\0';
-    if (fstatat(directory, path, &status, 0) == 0)
-        snprintf(out, 64, "%lld.%09ld:%lld", (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
-                 (long long)status.st_size);
+    const char *queued = json_object_get(s->queued, folder) ? ":queued" : "";
+    snprintf(path, sizeof path, "%.1000s/%.600s/run.json", s->results, folder);
+    snprintf(out, 64, "%s", *queued ? queued + 1 : "");
+    if (stat(path, &status) == 0)
+        snprintf(out, 64, "%lld.%09ld:%lld%s", (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                 (long long)status.st_size, is_held(s, folder) ? ":held" : queued);
 }
 
 static void bind_text(sqlite3_stmt *statement, int at, const char *text) {
@@ -221,6 +232,13 @@ static void bind_json(sqlite3_stmt *statement, int at, const json_t *value) {
     bind_text(statement, at, list);
 }
 
+/* A record says "running" from its beginning to its end; whether somebody is at it, the lease knows. */
+static const char *status_of(const store *s, const char *folder, const json_t *record) {
+    const char *status = json_string_value(json_object_get(record, "status"));
+    if (!status || strcmp(status, "running") != 0 || is_held(s, folder)) return status;
+    return json_object_get(s->queued, folder) ? "queued" : "interrupted";
+}
+
 static bool add_run(store *s, int64_t run, const char *folder, const json_t *record, const char *problem,
                     const char *stamp, error *err) {
     sqlite3_stmt *add = s->statements[STORE_ADD_RUN];
@@ -232,6 +250,7 @@ static bool add_run(store *s, int64_t run, const char *folder, const json_t *rec
     bind_text(add, 3, id ? id : slash ? slash + 1 : folder);
     sqlite3_bind_text(add, 4, folder, slash ? (int)(slash - folder) : -1, SQLITE_TRANSIENT);
     for (int i = 0; i < 5; i++) bind_text(add, 5 + i, json_string_value(json_object_get(record, texts[i])));
+    bind_text(add, 6, status_of(s, folder, record));
     if (problem) bind_text(add, 6, "unreadable"), bind_text(add, 7, problem);
     bind_text(add, 10, json_string_value(json_object_get(data, "name")));
     bind_text(add, 11, json_string_value(json_object_get(data, "checksum")));
@@ -285,10 +304,11 @@ bool store_write_run(store *s, const char *folder, error *err) {
     json_error_t wrong = {0};
     int64_t run = number_of_run(folder);
     snprintf(path, sizeof path, "%s/%s/run.json", s->results, folder);
-    store_stamp(AT_FDCWD, path, stamp);
+    store_stamp(s, folder, stamp);
     if (!forget(s, run, err)) return false;
     if (!*stamp) return true;
-    json_t *record = json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
+    json_t *record = strcmp(stamp, "queued") == 0 ? json_incref(json_object_get(s->queued, folder))
+                                                  : json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
     bool readable = json_is_object(record);
     bool done = add_run(s, run, folder, readable ? record : NULL,
                         readable      ? NULL

@@ -5,6 +5,7 @@
 #include "experiments/store/store.h"
 
 #include <fcntl.h>
+#include <jansson.h>
 #include <sqlite3.h>
 
 enum {
@@ -20,6 +21,7 @@ enum {
 struct store {
     sqlite3 *db;
     char *results, *path;
+    json_t *queued; /* {folder: record} of the runs that living sweeps have yet to begin, as of the last walk */
     sqlite3_stmt *statements[STORE_STATEMENTS];
 };
 
@@ -33,8 +35,8 @@ bool store_end(store *s, bool well, error *err);
 /* Puts what the directory says into the index; inside a transaction. */
 bool store_write_run(store *s, const char *folder, error *err);
 
-/* What tells one state of a run.json from another, "" when there is none; the path is seen from an open directory. */
-void store_stamp(int directory, const char *path, char out[64]);
+/* What tells one state of a run from another: its run.json's time and size, and who is at it. "" when there is none. */
+void store_stamp(const store *s, const char *folder, char out[64]);
 
 /* Says what SQLite has against it. Returns false. */
 bool store_refuse(store *s, error *err);

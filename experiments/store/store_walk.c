@@ -3,6 +3,7 @@
  * of the index, what differs is noted again. Ten thousand directories take some hundredths of a second, so that readers
  * can afford to do this every time.
  */
+#include "engine/files/lease.h"
 #include "experiments/store/store_file.h"
 
 #include <dirent.h>
@@ -47,34 +48,69 @@ static int by_folder(const void *a, const void *b) {
     return strcmp(((const found *)a)->folder, ((const found *)b)->folder);
 }
 
+/* What a living sweep has yet to begin: {id: record}. */
+static bool note_queue(store *s, const char *name, const char *file, error *err) {
+    char path[2600], folder[600];
+    const char *id;
+    json_t *record;
+    snprintf(path, sizeof path, "%.1900s/%s/%s", s->results, name, file);
+    json_t *note = lease_note(path);
+    bool done = true;
+    json_object_foreach(note, id, record) {
+        snprintf(folder, sizeof folder, "%.255s/%.300s", name, id);
+        done = done && json_object_set(s->queued, folder, record) == 0;
+    }
+    json_decref(note);
+    return done || error_memory(err, 1 << 12, "the list of queued runs");
+}
+
 /* The runs of one name; what begins with a dot is being removed, or somebody else's. */
-static bool walk_name(found_list *list, int results, const char *name, error *err) {
+static bool walk_name(store *s, found_list *list, int results, const char *name, error *err) {
     int file = openat(results, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = file >= 0 ? fdopendir(file) : NULL;
     bool done = true;
     if (!directory && file >= 0) close(file);
     if (!directory) return true;
+    for (struct dirent *entry; done && (entry = readdir(directory));)
+        if (strncmp(entry->d_name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0 && entry->d_type != DT_DIR)
+            done = note_queue(s, name, entry->d_name, err);
+    rewinddir(directory);
     for (struct dirent *entry; done && (entry = readdir(directory));) {
-        char record[300], folder[600], stamp[64];
+        char folder[600], stamp[64];
         if (*entry->d_name == '.' || entry->d_type == DT_REG) continue;
-        snprintf(record, sizeof record, "%s/run.json", entry->d_name);
-        store_stamp(file, record, stamp);
         snprintf(folder, sizeof folder, "%s/%s", name, entry->d_name);
-        done = !*stamp || list_add(list, folder, stamp, err);
+        store_stamp(s, folder, stamp);
+        /* what is only queued comes below, with or without a folder */
+        done = !*stamp || strcmp(stamp, "queued") == 0 || list_add(list, folder, stamp, err);
     }
     closedir(directory);
     return done;
 }
 
-/* The run directories on the disk, by folder. */
+/* Runs that have no record yet. */
+static bool add_queued(store *s, found_list *list, error *err) {
+    const char *folder;
+    json_t *record;
+    json_object_foreach(s->queued, folder, record) {
+        char stamp[64];
+        store_stamp(s, folder, stamp);
+        if (strcmp(stamp, "queued") == 0 && !list_add(list, folder, stamp, err)) return false;
+    }
+    return true;
+}
+
+/* The run directories on the disk, and what is queued, by folder. */
 static bool walk(store *s, found_list *list, error *err) {
     DIR *directory = opendir(s->results);
     bool done = true;
     if (!directory) return error_set(err, ERROR_RUN, "cannot read %s: %s", s->results, strerror(errno));
+    json_decref(s->queued);
+    s->queued = json_object();
     for (struct dirent *entry; done && (entry = readdir(directory));)
         if (*entry->d_name != '.' && entry->d_type != DT_REG)
-            done = walk_name(list, dirfd(directory), entry->d_name, err);
+            done = walk_name(s, list, dirfd(directory), entry->d_name, err);
     closedir(directory);
+    done = done && add_queued(s, list, err);
     if (done && list->count) qsort(list->items, list->count, sizeof *list->items, by_folder);
     return done;
 }

@@ -22,7 +22,7 @@ static void tell_warning(void *context, const char *line) {
 /* What a data set's options come to. */
 typedef struct measured_data {
     data_options options;
-    char checksum[65];
+    char checksum[65], name[64];
     uint32_t images, train, test; /* as in queue_item */
     int classes, size;
 } measured_data;
@@ -37,6 +37,7 @@ static bool measure_data(measured_data *m, const data_options *options, const ex
     m->test = dataset_count(data, dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST);
     m->classes = dataset_classes(data);
     m->size = dataset_size(data);
+    snprintf(m->name, sizeof m->name, "%s", dataset_name(data));
     snprintf(m->checksum, sizeof m->checksum, "%s", dataset_checksum(data));
     dataset_close(data);
     return true;
@@ -54,6 +55,7 @@ static bool fill(queue_item *item, const run_plan *plan, const measured_data *da
                          .classes = data->classes,
                          .size = data->size};
     memcpy(item->checksum, data->checksum, sizeof item->checksum);
+    memcpy(item->data, data->name, sizeof item->data);
     item->work = (double)train->epochs * data->images;
     item->seconds = run_seconds(&r, "train") + run_seconds(&r, "eval");
     snprintf(item->id, sizeof item->id, "%s", r.id);

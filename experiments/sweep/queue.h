@@ -14,7 +14,7 @@ typedef struct queue_item {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status;
-    char checksum[65];            /* of the data */
+    char checksum[65], data[64];  /* of the data; its name */
     uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
     int classes, size;            /* size: side of the images */
     double work;                  /* images to be seen: the yardstick of the time a run takes */

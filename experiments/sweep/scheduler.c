@@ -9,6 +9,7 @@
 #include "experiments/commands/command.h"
 #include "experiments/store/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <omp.h>
@@ -16,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 typedef enum fate { WAITING, RUNNING, ELSEWHERE, DONE, FAILED, STOPPED } fate; /* elsewhere: by another process */
 
@@ -253,7 +256,7 @@ static void finish(scheduler *s, job *j) {
     } else if (code == EXIT_INTERRUPTED || (s->stopping && !j->ended)) {
         s->fates[j->run] = STOPPED;
         s->stopping = true;
-    } else if (strstr(j->reason, RUN_HELD)) { /* taken in the moment before ours began */
+    } else if (strstr(j->reason, LEASE_HELD)) { /* taken in the moment before ours began */
         leave_to_others(s, j->run);
     } else {
         s->fates[j->run] = FAILED;
@@ -348,13 +351,38 @@ static void skip_finished(scheduler *s) {
     }
 }
 
+/* ---- The queue, for others to see ---- */
+
+/* Takes the lease whose note lists what is to do; those of sweeps that died are swept up. */
+static lease *announce(const queue *q, const char *results, error *err) {
+    char folder[1100], path[1500];
+    bool held;
+    snprintf(folder, sizeof folder, "%.1000s/%s", results, q->file.name);
+    DIR *directory = opendir(folder);
+    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (strncmp(entry->d_name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0 && !lease_is_held(path)) unlink(path);
+    }
+    if (directory) closedir(directory);
+    json_t *note = json_object();
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        const queue_item *item = &q->items[i];
+        if (item->status == RUN_FINISHED) continue;
+        json_object_set_new(note, item->id,
+                            run_plan_record(item->plan, item->id, item->data, item->checksum, "queued"));
+    }
+    snprintf(path, sizeof path, "%s/" QUEUE_PREFIX "%ld-%ld", folder, (long)getpid(), (long)time(NULL));
+    return lease_take(path, note, &held, err);
+}
+
 bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
     *out = (schedule_outcome){0};
     scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = clock_seconds()};
     s.fates = calloc(q->sweep.count, sizeof *s.fates);
     if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
     skip_finished(&s);
-    int running = 1;
+    lease *queued = out->found < q->sweep.count ? announce(q, plan->results, err) : NULL;
+    int running = err->code == ERROR_NONE;
     while (running) {
         if (*plan->interrupted && !s.stopping) stop_jobs(&s);
         if (!s.stopping && !fill_jobs(&s, err)) stop_jobs(&s);
@@ -365,6 +393,7 @@ bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_ou
         show(&s);
     }
     terminal_clear(t);
+    lease_release(queued);
     out->interrupted = s.stopping;
     free(s.fates);
     return err->code == ERROR_NONE;

@@ -108,8 +108,41 @@ START_TEST(test_runs_whose_sweep_is_killed_save_themselves) {
     wait_for_training("results/sweep/*seed-1*/metrics.jsonl", 2);
     kill(child, SIGKILL);
     ck_assert_int_eq(finish(child), -SIGKILL);
-    for (int i = 0; i < 3000 && count("results/sweep/*/checkpoint-*.safetensors") < 2; i++) pause_ms(20);
+    for (int i = 0; i < 3000 && count("results/sweep/*/lease") > 0; i++) pause_ms(20);
     ck_assert_int_eq(count("results/sweep/*/checkpoint-*.safetensors"), 2);
+}
+END_TEST
+
+/* Lines of `mews runs` with this status, of the index read directly, and mentions in the report's table. */
+static void assert_standing(const char *status, int runs) {
+    char words[160];
+    snprintf(words, sizeof words, "runs results --csv --show id,status --where 'status = %s'", status);
+    const said *s = mews(words);
+    int lines = 0;
+    for (const char *c = s->out; *c; c++) lines += *c == '\n';
+    ck_assert_msg(s->code == 0 && lines == runs + 1, "%s: %s%s", status, s->out, s->err);
+    snprintf(words, sizeof words,
+             "test $(sqlite3 results/runs.db \"SELECT count(*) FROM runs WHERE status = '%s'\") = %d", status, runs);
+    if (system("command -v sqlite3 >/dev/null") == 0) shell(words);
+    ck_assert_int_eq(mews("report results/sweep")->code, 0);
+    snprintf(words, sizeof words, "test $(grep -o '<td>%s</td>' results/sweep/index.html | wc -l) = %d", status, runs);
+    shell(words);
+}
+
+START_TEST(test_how_runs_stand_is_told_alike_everywhere) {
+    static const char *const words[] = {"mews", "sweep", "sweep.yaml", "--out", "results", NULL};
+    pid_t child = start(words);
+    wait_for_training("results/sweep/*seed-0*/metrics.jsonl", 2);
+    assert_standing("running", 1);
+    assert_standing("queued", 1);
+    assert_standing("interrupted", 0);
+    kill(-child, SIGKILL);
+    ck_assert_int_eq(finish(child), -SIGKILL);
+    for (int i = 0; i < 3000 && strstr(mews("runs results --show status")->out, "running"); i++) pause_ms(20);
+    assert_standing("running", 0);
+    assert_standing("queued", 0);
+    assert_standing("interrupted", 1);
+    ck_assert_ptr_nonnull(strstr(mews("sweep sweep.yaml -n")->out, "interrupted"));
 }
 END_TEST
 
@@ -196,6 +229,7 @@ Suite *suite_stopping(void) {
                         sizeof signals / sizeof *signals);
     tcase_add_test(t, test_a_group_that_is_told_twice_leaves_a_checkpoint_of_every_run);
     tcase_add_test(t, test_runs_whose_sweep_is_killed_save_themselves);
+    tcase_add_test(t, test_how_runs_stand_is_told_alike_everywhere);
     tcase_add_test(t, test_training_whose_reader_goes_away_saves_itself);
     tcase_add_loop_test(t, test_what_has_nothing_to_save_ends_although_it_never_looks, 0, 3);
     tcase_add_test(t, test_a_program_started_under_nohup_outlives_its_terminal);

@@ -3,13 +3,13 @@
  * trained once, stands in the index once, and both sweeps end well. MEWS_KILL_RUNS=200 makes it a long one.
  */
 #include "engine/files/file.h"
+#include "engine/files/lease.h"
 #include "tests/experiments/index_dump.h"
 #include "tests/experiments/program.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/file.h>
 #include <time.h>
 
 enum { KILLS = 5, LONGEST_S = 3600 };
@@ -136,10 +136,11 @@ START_TEST(test_a_run_that_another_process_works_on_is_waited_for) {
     ck_assert_msg(at && sscanf(at, "\"id\": \"%299[^\"]", id) == 1, "no id");
     snprintf(path, sizeof path, "mkdir -p results/toy/%s", id);
     shell(path);
-    snprintf(path, sizeof path, "%s/results/toy/%s/lock", folder, id);
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666); /* another process, as far as the sweep can tell */
-    ck_assert_int_ge(lock, 0);
-    ck_assert_int_eq(flock(lock, LOCK_EX | LOCK_NB), 0);
+    snprintf(path, sizeof path, "%s/results/toy/%s/" LEASE_FILE, folder, id);
+    error err = {0};
+    bool held;
+    lease *ours = lease_take(path, NULL, &held, &err); /* another process, as far as the sweep can tell */
+    ck_assert_msg(ours != NULL, "%s", err.text);
     shell("touch waiting.log");
     pid_t sweep = start_sweep("waiting.log");
     struct timespec pause = {.tv_nsec = 20000000};
@@ -152,7 +153,7 @@ START_TEST(test_a_run_that_another_process_works_on_is_waited_for) {
         nanosleep(&pause, NULL);
     }
     ck_assert_int_eq(waitpid(sweep, NULL, WNOHANG), 0);
-    close(lock); /* gone without having finished it: the sweep takes the run up */
+    lease_release(ours); /* gone without having finished it: the sweep takes the run up */
     int code = code_of(sweep);
     char *log = log_of("waiting.log");
     ck_assert_msg(code == 0 && strstr(log, "2 of 2 runs finished"), "code %d: %s", code, log);

@@ -1,4 +1,4 @@
-#include "analysis/spectrum/spectrum.h"
+#include "analysis/spectrum/moments.h"
 
 #include <cblas.h>
 #include <float.h>
@@ -17,20 +17,6 @@ static const double FAST_TRUST = 1e-4;
 static const double FAST_WORK = 1e9;
 /* Beyond this many columns a wide matrix's correlations would take more memory than they tell. */
 enum { CORRELATION_COLUMNS = 8192 };
-
-/* The matrix with its first and second moments: all that both spectra need while they are flat. */
-typedef struct moments {
-    row_source m;
-    bool tall;         /* rows ≥ cols */
-    size_t side;       /* min(rows, cols) */
-    double *means;     /* (cols) */
-    double *variances; /* (cols), divided by n; 0 for a constant column */
-    size_t constant;
-    double *gram;     /* (side, side): XᵀX when tall, XXᵀ when wide, of the centred matrix */
-    double *shift;    /* (rows) of a wide matrix: c_i·μ, c_i its centred row */
-    double doubt;     /* what gram's eigenvalues may be off by for being taken in single precision; 0: in double */
-    double *triangle; /* (cols, cols) R of the centred tall matrix, column by column; NULL until it is needed */
-} moments;
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -261,62 +247,6 @@ bool spectrum_singular_values(matrix m, bool centred, double *sigma, bool *by_qr
     return ok;
 }
 
-/* ---- what is read off a spectrum ----------------------------------------------------------------------------------
- */
-
-static double total(const double *sigma, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) sum += sigma[i];
-    return sum;
-}
-
-double spectrum_rankme(const double *sigma, size_t count) {
-    double sum = total(sigma, count), entropy = 0;
-    if (!(sum > 0)) return 0;
-    for (size_t i = 0; i < count; i++) {
-        double p = sigma[i] / sum + 1e-7; /* the paper's ε */
-        entropy -= p * log(p);
-    }
-    return exp(entropy);
-}
-
-double spectrum_effective_rank(const double *sigma, size_t count) {
-    double sum = total(sigma, count), entropy = 0;
-    if (!(sum > 0)) return 0;
-    for (size_t i = 0; i < count; i++)
-        if (sigma[i] > 0) entropy -= sigma[i] / sum * log(sigma[i] / sum);
-    return exp(entropy);
-}
-
-double spectrum_participation_ratio(const double *sigma, size_t count) {
-    double sum = 0, squares = 0;
-    if (count == 0 || !(sigma[0] > 0)) return 0;
-    for (size_t i = 0; i < count; i++) {
-        double lambda = (sigma[i] / sigma[0]) * (sigma[i] / sigma[0]);
-        sum += lambda, squares += lambda * lambda;
-    }
-    return sum * sum / squares;
-}
-
-/*
- * Least squares of log λ on log rank. Left out are the first ranks, which stand for the largest clusters rather than
- * the tail, and the lower half, where the finite sample bends any spectrum down; short spectra are fitted whole.
- */
-static void fit_power_law(spectrum *s, size_t rank) {
-    s->alpha = s->alpha_r2 = NAN;
-    size_t first = rank < 20 ? 1 : 5, last = rank < 20 ? rank : rank / 2;
-    if (last < first + 2) return;
-    double x = 0, y = 0, xx = 0, xy = 0, yy = 0, points = (double)(last - first + 1);
-    for (size_t i = first; i <= last; i++) {
-        double u = log((double)i), v = 2 * log(s->singular_values_centred[i - 1] / s->singular_values_centred[0]);
-        x += u, y += v, xx += u * u, xy += u * v, yy += v * v;
-    }
-    double cov = xy - x * y / points, var = xx - x * x / points, all = yy - y * y / points;
-    s->alpha = -cov / var;
-    s->alpha_r2 = all > 0 ? cov * cov / (var * all) : 1;
-    s->alpha_first = first, s->alpha_last = last;
-}
-
 static rank_figure figure(double value, size_t most, double noise) {
     return (rank_figure){value, most ? value / (double)most : NAN, noise, noise > 0 ? value / noise : NAN};
 }
@@ -377,12 +307,15 @@ bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *s, erro
     s->participation_ratio = figure(spectrum_participation_ratio(sigma, count), most, null.participation_ratio);
     s->numerical_rank = figure((double)rank, most, null.numerical_rank);
     s->condition_number = most == 0 ? NAN : sigma[most - 1] > 0 ? sigma[0] / sigma[most - 1] : INFINITY;
-    fit_power_law(s, rank);
+    spectrum_fit_power_law(s, rank);
     s->constant_columns = mo.constant;
+    if (!(ok = spectrum_outliers(&mo, s, err))) goto done;
     for (size_t j = 0; j < d; j++) {
         s->total_variance += mo.variances[j];
         s->mean_squared_norm += mo.variances[j] + mo.means[j] * mo.means[j];
     }
+    s->column_means = mo.means, s->column_variances = mo.variances; /* handed over */
+    mo.means = mo.variances = NULL;
 done:
     moments_free(&mo);
     if (!ok) spectrum_free(s);
@@ -392,5 +325,8 @@ done:
 void spectrum_free(spectrum *s) {
     free(s->singular_values);
     free(s->singular_values_centred);
-    s->singular_values = s->singular_values_centred = NULL;
+    free(s->column_means);
+    free(s->column_variances);
+    free(s->trimmed);
+    s->singular_values = s->singular_values_centred = s->column_means = s->column_variances = s->trimmed = NULL;
 }

@@ -27,9 +27,14 @@ typedef struct spectrum {
     double alpha_r2;                 /* of that fit */
     double correlation_off_diagonal; /* mean |correlation| of two different columns */
     size_t constant_columns;
-    double mean_squared_norm; /* of the rows */
-    double total_variance;    /* trace of the covariance, divided by n; at most mean_squared_norm */
-    bool by_qr;               /* the steep spectrum asked for QR instead of a Gram matrix */
+    double mean_squared_norm;                /* of the rows */
+    double total_variance;                   /* trace of the covariance, divided by n; at most mean_squared_norm */
+    double *column_means, *column_variances; /* (d); 0 variance for a constant column */
+    size_t outliers;                         /* columns that stand far out of the others, see spectrum_outliers.c */
+    double outlier_ratio; /* the largest standard deviation of a column over the median of those that vary */
+    double *trimmed;      /* (trimmed_count) as singular_values_centred, without the outlier columns; NULL: none */
+    size_t trimmed_count;
+    bool by_qr; /* the steep spectrum asked for QR instead of a Gram matrix */
 } spectrum;
 
 /* All of the above. `noise` asks for the null (the noise fields are NaN without it). ERROR_RUN on NaN, or no memory. */
@@ -54,6 +59,19 @@ double spectrum_rankme(const double *sigma, size_t count);
 /* exp of the entropy of σ/Σσ, 0 log 0 = 0; 0 when all σ are 0. */
 double spectrum_effective_rank(const double *sigma, size_t count);
 double spectrum_participation_ratio(const double *sigma, size_t count);
+
+/* How many of the first directions carry this share of the variance. */
+size_t spectrum_directions(const double *sigma, size_t count, double share);
+/* Mean of the cumulative explained variance (Li et al., arXiv 2209.15007): 1 for one direction, near 0.5 for noise. */
+double spectrum_explained_area(const double *sigma, size_t count);
+
+/* The largest drop between two neighbours among those behind which at least `variance` of it is; values below `floor`
+ * count as that. At least three values, and a fifth of all, stand behind it; factor 0: there is none. */
+typedef struct spectrum_gap {
+    size_t place; /* values before it */
+    double factor, variance;
+} spectrum_gap;
+spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double floor, double variance);
 
 /* What isotropic Gaussian noise of n rows and d columns scores; see spectrum_noise.c for how it is got. */
 typedef struct noise_ranks {

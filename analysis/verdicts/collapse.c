@@ -1,5 +1,5 @@
 #include "analysis/verdicts/collapse.h"
-#include "analysis/verdicts/collapse_evidence.h"
+#include "analysis/verdicts/jackknife.h"
 #include "analysis/clusters/kmeans.h"
 
 #include <math.h>
@@ -68,11 +68,11 @@ bool collapse_mode_parse(const char *name, collapse_mode *mode, error *err) {
 /* ---- verdicts -----------------------------------------------------------------------------------------------------
  */
 
-static void judge(collapse_verdict *v, const char *name, const evidence *e, double expected, double warning,
+static void judge(collapse_verdict *v, const char *name, const jackknife *e, double expected, double warning,
                   double collapsed) {
     *v = (collapse_verdict){.statistic_name = name, .statistic = e->value, .expected = expected, .onset = -1};
     v->threshold_warning = warning, v->threshold_collapsed = collapsed;
-    evidence_interval(e, &v->low, &v->high);
+    jackknife_interval(e, &v->low, &v->high);
     v->verdict = isnan(e->value)        ? VERDICT_UNKNOWN
                  : e->value < collapsed ? VERDICT_COLLAPSED
                  : e->value < warning   ? VERDICT_WARNING
@@ -86,22 +86,15 @@ __attribute__((format(printf, 2, 3))) static void say(collapse_verdict *v, const
     va_end(args);
 }
 
-/* Without an interval, a figure has no parts. */
-static evidence alone(double value) {
-    evidence e = {.value = value};
-    for (int g = 0; g < EVIDENCE_GROUPS; g++) e.without[g] = NAN;
-    return e;
-}
-
 static row_source all_rows(const collapse_input *in) { return in->all ? *in->all : rows_of(in->embeddings); }
 
-static bool judge_representation(const collapse_input *in, collapse *c, error *err) {
+static bool judge_representation(const collapse_input *in, const uint8_t *blocks, collapse *c, error *err) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_REPRESENTATION];
     row_source all = all_rows(in);
     size_t n = all.rows;
-    evidence spread;
-    if (!evidence_spread(&all, &spread, err)) return false;
-    if (in->quick) spread = alone(spread.value);
+    jackknife spread;
+    if (!jackknife_spread(&all, blocks, &spread, err)) return false;
+    if (in->quick) spread = jackknife_alone(spread.value);
     c->spread = spread.value, c->mean_resultant = 1 - spread.value;
     c->variance_share =
         c->spectrum.mean_squared_norm > 0 ? c->spectrum.total_variance / c->spectrum.mean_squared_norm : 0;
@@ -128,13 +121,19 @@ static bool judge_representation(const collapse_input *in, collapse *c, error *e
     return true;
 }
 
-static bool judge_dimensional(const collapse_input *in, collapse *c, error *err) {
+static bool judge_dimensional(const collapse_input *in, const uint8_t *blocks, collapse *c, error *err) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_DIMENSIONAL];
     const rank_figure *r = &c->spectrum.effective_rank;
     row_source all = all_rows(in);
     size_t n = all.rows, d = all.cols;
-    evidence e = alone(n > 1 ? r->noise_share : NAN);
-    if (!in->quick && !evidence_rank(&all, e.value, &e, err)) return false;
+    jackknife e = jackknife_alone(n > 1 ? r->noise_share : NAN);
+    noise_ranks null;
+    if (!in->quick && n > JACKKNIFE_BLOCKS) {
+        if (!jackknife_rank(&all, blocks, NULL, e.value, &e, err) ||
+            !spectrum_noise(n - n / JACKKNIFE_BLOCKS, d, &null, err))
+            return false;
+        for (int g = 0; g < JACKKNIFE_BLOCKS; g++) e.without[g] /= null.effective_rank;
+    }
     judge(v, "effective_rank_noise_share", &e, 1, RANK_WARNING, RANK_COLLAPSED);
     if (n < ENOUGH_ROWS && !(n > 1 && r->value == 0)) {
         v->verdict = VERDICT_UNKNOWN;
@@ -162,10 +161,10 @@ static bool judge_dimensional(const collapse_input *in, collapse *c, error *err)
     return true;
 }
 
-static evidence usage_evidence(const usage *u, bool quick, double figure(const usage_figures *)) {
+static jackknife usage_evidence(const usage *u, bool quick, double figure(const usage_figures *)) {
     usage_figures f = usage_summary(u, -1);
-    evidence e = alone(figure(&f));
-    for (int g = 0; !quick && g < EVIDENCE_GROUPS; g++) {
+    jackknife e = jackknife_alone(figure(&f));
+    for (int g = 0; !quick && g < JACKKNIFE_BLOCKS; g++) {
         f = usage_summary(u, g);
         e.without[g] = f.n ? figure(&f) : NAN;
     }
@@ -181,7 +180,7 @@ static double information_share(const usage_figures *f) { return f->information_
 
 static void judge_cluster(const usage *u, bool quick, collapse *c) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_CLUSTER], told;
-    evidence none = alone(NAN);
+    jackknife none = jackknife_alone(NAN);
     judge(v, "perplexity_of_expected", &none, 1, USAGE_WARNING, USAGE_COLLAPSED);
     if (!u || c->usage.codes < 2 || c->usage.n < ENOUGH_ROWS) {
         if (!u)
@@ -193,8 +192,8 @@ static void judge_cluster(const usage *u, bool quick, collapse *c) {
         return;
     }
     const usage_figures *f = &c->usage;
-    evidence use = usage_evidence(u, quick, perplexity_of_expected);
-    evidence information = usage_evidence(u, quick, information_share);
+    jackknife use = usage_evidence(u, quick, perplexity_of_expected);
+    jackknife information = usage_evidence(u, quick, information_share);
     judge(v, "perplexity_of_expected", &use, 1, USAGE_WARNING, USAGE_COLLAPSED);
     judge(&told, "information_share", &information,
           log(f->hard_perplexity_expected) / log(fmin((double)f->codes, (double)f->n)), INFORMATION_WARNING,
@@ -232,14 +231,14 @@ static double structureless_share(const collapse *c) {
     return pow((double)c->clusters_used, -2 / r);
 }
 
-static bool judge_intracluster(const collapse_input *in, const int32_t *assignment, size_t codes, collapse *c,
-                               error *err) {
+static bool judge_intracluster(const collapse_input *in, const uint8_t *blocks, const int32_t *assignment, size_t codes,
+                               collapse *c, error *err) {
     collapse_verdict *v = &c->verdicts[COLLAPSE_INTRACLUSTER];
     matrix m = in->embeddings;
     within w;
-    if (!evidence_within(m, assignment, codes, &w, err)) return false;
+    if (!jackknife_within(m, assignment, codes, blocks, &w, err)) return false;
     if (!cluster_spectra_compute(m, assignment, &c->clusters, err)) return false;
-    if (in->quick) w.share = alone(w.share.value);
+    if (in->quick) w.share = jackknife_alone(w.share.value);
     c->clusters_used = w.clusters, c->within_share = w.share.value;
     double expected = structureless_share(c), freedom = (double)m.rows - (double)w.clusters;
     judge(v, "within_share", &w.share, expected, WITHIN_WARNING * expected, WITHIN_COLLAPSED * expected);
@@ -313,7 +312,10 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
     within classes;
     row_source all = all_rows(in);
     c->cluster_rows = n;
-    bool ok = check_input(in, err) && spectrum_compute_rows(&all, true, &c->spectrum, err);
+    uint8_t *blocks = malloc(all.rows ? all.rows : 1);
+    bool ok = blocks || error_memory(err, all.rows, "blocks of rows");
+    ok = ok && check_input(in, err) && jackknife_draw(all.rows, NULL, in->seed, blocks, err) &&
+         spectrum_compute_rows(&all, true, &c->spectrum, err);
     if (ok && assignment && !u) {
         u = own = usage_new(codes, err);
         ok = own && usage_add_hard(own, assignment, n, err);
@@ -331,15 +333,16 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
         c->clusters_by_kmeans = true;
     }
     if (ok && in->labels) {
-        ok = evidence_within(in->embeddings, in->labels, (size_t)in->classes, &classes, err);
+        ok = jackknife_within(in->embeddings, in->labels, (size_t)in->classes, blocks, &classes, err);
         if (ok) c->class_within_share = classes.share.value;
     }
     if (ok && !(c->assignment = malloc(n * sizeof *c->assignment)))
         ok = error_memory(err, n * sizeof *c->assignment, "clusters");
     if (ok) memcpy(c->assignment, assignment, n * sizeof *c->assignment);
-    ok = ok && judge_representation(in, c, err) && judge_dimensional(in, c, err);
+    ok = ok && judge_representation(in, blocks, c, err) && judge_dimensional(in, blocks, c, err);
     if (ok) judge_cluster(u, in->quick, c);
-    ok = ok && judge_intracluster(in, assignment, codes, c, err);
+    ok = ok && judge_intracluster(in, blocks, assignment, codes, c, err);
+    free(blocks);
     usage_free(own);
     kmeans_free(&clusters);
     if (!ok) collapse_free(c);

@@ -32,7 +32,10 @@ typedef struct collapse_verdict {
     double statistic, expected;                    /* NaN when unknown; expected: the statistic under the null */
     double low, high;                              /* 95 % interval; NaN without one */
     double threshold_warning, threshold_collapsed; /* the statistic below them: that verdict */
-    int64_t onset; /* epoch it began; −1: unknown. Filled by whoever knows the run's history */
+    bool borderline;  /* the interval crosses the threshold that decided: --fail-on does not act on it */
+    const char *rule; /* which rule spoke: "one_point", "gap", "effective_rank", "reference", … */
+    char against[96]; /* what it was held against; empty: nothing */
+    int64_t onset;    /* epoch it began; −1: unknown. Filled by whoever knows the run's history */
     char sentence[512];
 } collapse_verdict;
 

@@ -3,7 +3,7 @@
  * of its thresholds, and against what must not be mistaken for it.
  */
 #include "analysis/verdicts/collapse.h"
-#include "analysis/verdicts/collapse_evidence.h"
+#include "analysis/verdicts/jackknife.h"
 #include "engine/rng.h"
 
 #include <check.h>
@@ -329,20 +329,26 @@ START_TEST(test_jackknife_leaves_out_the_rows_it_says) {
     for (int k = 0; k < 2; k++) {
         size_t n = shapes[k][0], d = shapes[k][1], left = 0;
         matrix m = noise(n, d, 1, 0);
-        float *x = (float *)m.data, *rest = malloc(n * d * sizeof *rest);
-        for (size_t i = 4; i < n; i += EVIDENCE_GROUPS) x[i * d] += 30; /* the group's mean stands apart */
-        for (size_t i = 0; i < n; i++)
-            if (i % EVIDENCE_GROUPS != 4) memcpy(rest + left++ * d, x + i * d, d * sizeof *rest);
-        matrix without = {rest, left, d};
-        evidence rank, spread, spread_without;
-        spectrum s;
-        noise_ranks null;
+        uint8_t blocks[100], others[100];
         error err = {0};
+        ck_assert(jackknife_draw(n, NULL, 5, blocks, &err));
+        float *x = (float *)m.data, *rest = malloc(n * d * sizeof *rest);
+        for (size_t i = 0; i < n; i++)
+            if (blocks[i] == 4) x[i * d] += 30; /* the block's mean stands apart */
+        for (size_t i = 0; i < n; i++) {
+            if (blocks[i] == 4) continue;
+            others[left] = blocks[i];
+            memcpy(rest + left++ * d, x + i * d, d * sizeof *rest);
+        }
+        matrix without = {rest, left, d};
+        jackknife rank, spread, spread_without;
+        spectrum s;
         row_source all = rows_of(m), part = rows_of(without);
-        ck_assert(evidence_rank(&all, 1, &rank, &err) && evidence_spread(&all, &spread, &err));
-        ck_assert(evidence_spread(&part, &spread_without, &err) && spectrum_compute(without, false, &s, &err));
-        ck_assert(spectrum_noise(n - n / EVIDENCE_GROUPS, d, &null, &err));
-        ck_assert_double_lt(fabs(rank.without[4] * null.effective_rank / s.effective_rank.value - 1), 1e-9);
+        ck_assert(jackknife_rank(&all, blocks, NULL, 1, &rank, &err));
+        ck_assert(jackknife_spread(&all, blocks, &spread, &err));
+        ck_assert(jackknife_spread(&part, others, &spread_without, &err));
+        ck_assert(spectrum_compute(without, false, &s, &err));
+        ck_assert_double_lt(fabs(rank.without[4] / s.effective_rank.value - 1), 1e-9);
         ck_assert_double_lt(fabs(spread.without[4] - spread_without.value), 1e-12);
     }
 }

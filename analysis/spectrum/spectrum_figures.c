@@ -1,0 +1,91 @@
+/*
+ * What is read off singular values: the ranks, the power law, the cliff.
+ */
+#include "analysis/spectrum/moments.h"
+
+#include <math.h>
+
+static double total(const double *sigma, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++) sum += sigma[i];
+    return sum;
+}
+
+double spectrum_rankme(const double *sigma, size_t count) {
+    double sum = total(sigma, count), entropy = 0;
+    if (!(sum > 0)) return 0;
+    for (size_t i = 0; i < count; i++) {
+        double p = sigma[i] / sum + 1e-7; /* the paper's ε */
+        entropy -= p * log(p);
+    }
+    return exp(entropy);
+}
+
+double spectrum_effective_rank(const double *sigma, size_t count) {
+    double sum = total(sigma, count), entropy = 0;
+    if (!(sum > 0)) return 0;
+    for (size_t i = 0; i < count; i++)
+        if (sigma[i] > 0) entropy -= sigma[i] / sum * log(sigma[i] / sum);
+    return exp(entropy);
+}
+
+double spectrum_participation_ratio(const double *sigma, size_t count) {
+    double sum = 0, squares = 0;
+    if (count == 0 || !(sigma[0] > 0)) return 0;
+    for (size_t i = 0; i < count; i++) {
+        double lambda = (sigma[i] / sigma[0]) * (sigma[i] / sigma[0]);
+        sum += lambda, squares += lambda * lambda;
+    }
+    return sum * sum / squares;
+}
+
+/*
+ * Least squares of log λ on log rank. Left out are the first ranks, which stand for the largest clusters rather than
+ * the tail, and the lower half, where the finite sample bends any spectrum down; short spectra are fitted whole.
+ */
+void spectrum_fit_power_law(spectrum *s, size_t rank) {
+    s->alpha = s->alpha_r2 = NAN;
+    size_t first = rank < 20 ? 1 : 5, last = rank < 20 ? rank : rank / 2;
+    if (last < first + 2) return;
+    double x = 0, y = 0, xx = 0, xy = 0, yy = 0, points = (double)(last - first + 1);
+    for (size_t i = first; i <= last; i++) {
+        double u = log((double)i), v = 2 * log(s->singular_values_centred[i - 1] / s->singular_values_centred[0]);
+        x += u, y += v, xx += u * u, xy += u * v, yy += v * v;
+    }
+    double cov = xy - x * y / points, var = xx - x * x / points, all = yy - y * y / points;
+    s->alpha = -cov / var;
+    s->alpha_r2 = all > 0 ? cov * cov / (var * all) : 1;
+    s->alpha_first = first, s->alpha_last = last;
+}
+
+size_t spectrum_directions(const double *sigma, size_t count, double share) {
+    double all = 0, sum = 0;
+    for (size_t i = 0; i < count; i++) all += sigma[i] * sigma[i];
+    for (size_t i = 0; i < count; i++) {
+        sum += sigma[i] * sigma[i];
+        if (sum >= share * all) return all > 0 ? i + 1 : 0;
+    }
+    return all > 0 ? count : 0;
+}
+
+double spectrum_explained_area(const double *sigma, size_t count) {
+    double all = 0, sum = 0, area = 0;
+    for (size_t i = 0; i < count; i++) all += sigma[i] * sigma[i];
+    for (size_t i = 0; i < count; i++) sum += sigma[i] * sigma[i], area += sum / all / (double)count;
+    return all > 0 ? area : NAN;
+}
+
+spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double floor, double variance) {
+    enum { SEEN_LEAST = 3 }; /* values behind the cliff that were there to be seen: one may be small by chance */
+    spectrum_gap gap = {0};
+    double all = 0, sum = 0;
+    for (size_t i = 0; i < count; i++) all += sigma[i] * sigma[i];
+    for (size_t k = 1; k < count && sigma[k - 1] > floor; k++) {
+        double factor = sigma[k - 1] / fmax(sigma[k], floor);
+        sum += sigma[k - 1] * sigma[k - 1];
+        size_t seen = count - k;
+        if (seen < SEEN_LEAST || 4 * seen < k || sum < variance * all || !(factor > gap.factor)) continue;
+        gap = (spectrum_gap){.place = k, .factor = factor, .variance = fmin(sum / all, 1)};
+    }
+    return gap;
+}

@@ -1,0 +1,118 @@
+#include "analysis/verdicts/copies.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Distinct rows up to this many bytes come into memory; beyond, they are read again in every pass. */
+static const double IN_MEMORY = 1 << 28;
+/* Values of fewer bits than bfloat16's are counts or pixels, whose differences are no rounding. */
+enum { BITS_LEAST = 8 };
+
+typedef struct marked {
+    uint64_t hash;
+    uint32_t row;
+} marked;
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+static int by_hash(const void *a, const void *b) {
+    const marked *x = a, *y = b;
+    if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;
+    return (x->row > y->row) - (x->row < y->row);
+}
+
+static int ascending(const void *a, const void *b) {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Four lanes of multiply and fold, so that a row is hashed at the speed that it is read; *bits collects the mantissas'
+ * bits in use. 0 for a row of zeros, of either sign. */
+static uint64_t hash_row(const double *row, size_t d, uint64_t *bits) {
+    uint64_t lane[4] = {1, 2, 3, 4}, used = 0, any = 0;
+    for (size_t j = 0; j < d; j++) {
+        double value = row[j] + 0.0; /* −0 is 0 */
+        uint64_t x;
+        memcpy(&x, &value, sizeof x);
+        any |= x, used |= x;
+        uint64_t h = (lane[j & 3] ^ x) * 0x9E3779B97F4A7C15u;
+        lane[j & 3] = h ^ (h >> 29);
+    }
+    *bits |= used & 0xFFFFFFFFFFFFFu;
+    if (!any) return 0;
+    uint64_t h = 0;
+    for (int i = 0; i < 4; i++) h = (h ^ lane[i]) * 0xBF58476D1CE4E5B9u, h ^= h >> 31;
+    return h ? h : 1;
+}
+
+static double precision_of(uint64_t bits) {
+    int mantissa = 52;
+    for (; mantissa > BITS_LEAST - 1 && !(bits & 1); mantissa--) bits >>= 1;
+    /* Widths that files have: float64, float32, float16, bfloat16. */
+    int width = mantissa > 23 ? 53 : mantissa > 10 ? 24 : mantissa > 7 ? 11 : 8;
+    return 1 / (double)((uint64_t)1 << width);
+}
+
+bool copies_find(const row_source *s, copies *out, error *err) {
+    size_t n = s->rows, d = s->cols, height = rows_tile_height(d);
+    *out = (copies){.rows = n};
+    double *tile = malloc(height * d * sizeof *tile);
+    marked *list = malloc(n * sizeof *list);
+    uint64_t bits = 0;
+    bool ok = (tile && list) || error_memory(err, height * d * sizeof *tile + n * sizeof *list, "hashes of rows");
+    for (size_t start = 0; ok && start < n; start += height) {
+        size_t rows = smaller(height, n - start);
+        rows_block(s, start, rows, NULL, tile);
+#pragma omp parallel for schedule(static) reduction(| : bits)
+        for (size_t i = 0; i < rows; i++)
+            list[start + i] = (marked){hash_row(tile + i * d, d, &bits), (uint32_t)(start + i)};
+    }
+    free(tile);
+    if (!ok) return free(list), false;
+    qsort(list, n, sizeof *list, by_hash);
+    for (size_t i = 0, end; i < n; i = end) {
+        for (end = i; end < n && list[end].hash == list[i].hash;) end++;
+        if (list[i].hash == 0) out->zero_rows = end - i;
+        if (end - i > out->largest) out->largest = end - i;
+        list[out->distinct++].row = list[i].row;
+    }
+    out->precision = precision_of(bits);
+    if (out->distinct < n) {
+        out->first = malloc(out->distinct * sizeof *out->first);
+        ok = out->first || error_memory(err, out->distinct * sizeof *out->first, "row numbers");
+        for (size_t i = 0; ok && i < out->distinct; i++) out->first[i] = list[i].row;
+        if (ok) qsort(out->first, out->distinct, sizeof *out->first, ascending);
+    }
+    free(list);
+    return ok;
+}
+
+void copies_free(copies *c) {
+    free(c->first);
+    c->first = NULL;
+}
+
+static void read_distinct(void *context, size_t first, size_t count, double *out) {
+    const distinct_rows *d = context;
+    size_t cols = d->all->cols;
+    for (size_t i = 0, run; i < count; i += run) {
+        const uint32_t *row = d->first + first + i;
+        for (run = 1; i + run < count && row[run] == row[0] + run;) run++;
+        rows_block(d->all, row[0], run, NULL, out + i * cols);
+    }
+}
+
+bool copies_source(const copies *c, const row_source *all, distinct_rows *out, error *err) {
+    size_t d = all->cols;
+    *out = (distinct_rows){.all = all, .first = c->first};
+    out->source = (row_source){.rows = c->distinct, .cols = d, .read = read_distinct, .context = out};
+    double bytes = (double)c->distinct * (double)d * sizeof(double);
+    if (c->distinct >= d && bytes > IN_MEMORY) return true;
+    out->own = malloc((size_t)bytes);
+    if (!out->own) return error_memory(err, (size_t)bytes, "distinct rows");
+    read_distinct(out, 0, c->distinct, out->own);
+    out->source = (row_source){.rows = c->distinct, .cols = d, .doubles = out->own};
+    return true;
+}
+
+void copies_source_free(distinct_rows *d) { free(d->own); }

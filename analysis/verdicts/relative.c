@@ -1,0 +1,107 @@
+#include "analysis/verdicts/relative.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Measured on experiments/small (8,192 CIFAR-10 images, 4 epochs, seed 0): SimSiam without its stop-gradient, the one
+ * run there whose probe fell below the untrained network's (0.27 of 0.38), keeps 0.16 of step 0's effective rank in
+ * `embed` and 0.87 in the backbone. All others, controls whose decorrelation was switched off among them, have 1.3 and
+ * more in both.
+ */
+static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2, BACKBONE_KEPT = 1;
+/* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
+static const double CLIFF_SHARE = 0.25, CLIFF_FACTOR = 3;
+/* Shares of variance: a standard deviation a hundredth, a thirtieth of what the reference has beside its own offset. */
+static const double SHARE_COLLAPSED = 1e-4, SHARE_WARNING = 1e-3;
+/* An effective rank asks for twice as many rows. */
+static const double ROWS_PER_RANK = 2;
+
+__attribute__((format(printf, 2, 3))) static void say(collapse_verdict *v, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(v->sentence, sizeof v->sentence, format, args);
+    va_end(args);
+}
+
+static collapse_verdict start(const relative_input *in, const char *statistic, double warning, double collapsed) {
+    collapse_verdict v = {.statistic_name = statistic, .statistic = NAN, .expected = 1, .low = NAN, .high = NAN};
+    v.threshold_warning = warning, v.threshold_collapsed = collapsed, v.onset = -1, v.rule = "reference";
+    if (in->then) snprintf(v.against, sizeof v.against, "%s", in->against ? in->against : "a reference");
+    return v;
+}
+
+/* Half the interval's width over the value: 0 where there is none. */
+static double margin(const collapse_evidence *e) {
+    double half = (e->effective_rank_high - e->effective_rank_low) / 2;
+    return isfinite(half) && e->trimmed_effective_rank > 0 ? half / e->trimmed_effective_rank : 0;
+}
+
+/* Both without their outlier columns, and the narrower asked for its width's share only. */
+static double kept(const collapse_evidence *now, const collapse_evidence *then) {
+    double width = fmin(now->attainable / then->attainable, 1);
+    return now->trimmed_effective_rank / (then->trimmed_effective_rank * width);
+}
+
+static bool few_rows(const collapse_evidence *e) {
+    return e->independent < ROWS_PER_RANK * e->trimmed_effective_rank || e->independent < 10;
+}
+
+void relative_dimensional(const relative_input *in, collapse_verdict *v) {
+    const collapse_evidence *now = in->now, *then = in->then;
+    *v = start(in, "effective_rank_kept", KEPT_WARNING, in->backbone_now ? KEPT_WARNING : KEPT_COLLAPSED);
+    if (!then || !(then->trimmed_effective_rank > 0)) {
+        v->rule = "no_reference";
+        say(v,
+            then ? "The reference is one point: there is no rank to hold this against."
+                 : "Nothing is known of this network before it trained, so there is nothing to hold its rank against.");
+        return;
+    }
+    v->statistic = kept(now, then);
+    double spread = hypot(margin(now), margin(then)) * v->statistic;
+    if (spread > 0) v->low = fmax(v->statistic - spread, 0), v->high = v->statistic + spread;
+    bool low = v->statistic < KEPT_WARNING,
+         cliff = now->trimmed_gap_factor >= CLIFF_FACTOR && now->trimmed_gap_place <= CLIFF_SHARE * now->possible;
+    bool lost = v->statistic < KEPT_COLLAPSED || (low && cliff);
+    char backbone[160] = "";
+    if (in->backbone_now && in->backbone_then) {
+        double ratio = kept(in->backbone_now, in->backbone_then);
+        lost = low && ratio <= BACKBONE_KEPT;
+        snprintf(backbone, sizeof backbone, " The backbone has %.1f of %.1f, %s.",
+                 in->backbone_now->trimmed_effective_rank, in->backbone_then->trimmed_effective_rank,
+                 ratio <= BACKBONE_KEPT ? "no more than it had" : "more than it had");
+    }
+    v->verdict = lost ? VERDICT_COLLAPSED : low ? VERDICT_WARNING : VERDICT_HEALTHY;
+    if (!lost && (few_rows(now) || few_rows(then))) {
+        v->verdict = VERDICT_UNKNOWN;
+        say(v, "%.0f rows are too few to compare effective ranks of %.1f and %.1f (%s): give at least twice as many.",
+            now->independent, now->trimmed_effective_rank, then->trimmed_effective_rank, v->against);
+        return;
+    }
+    double threshold = v->verdict == VERDICT_COLLAPSED && !in->backbone_now && !cliff ? KEPT_COLLAPSED : KEPT_WARNING;
+    v->borderline = isfinite(v->low) && v->low < threshold && v->high >= threshold;
+    say(v, "The effective rank is %.1f of %.0f possible directions, where %s has %.1f of %.0f: %s.%s%s",
+        now->trimmed_effective_rank, now->possible, v->against, then->trimmed_effective_rank, then->possible,
+        lost  ? "most of what there was is lost"
+        : low ? "less than half of it is left"
+              : "it is kept",
+        backbone,
+        low && !in->backbone_now ? " Of a file alone, nothing tells whether the network below has lost it too." : "");
+}
+
+void relative_representation(const relative_input *in, collapse_verdict *v) {
+    *v = start(in, "variance_share_kept", SHARE_WARNING, SHARE_COLLAPSED);
+    if (!in->then || !(in->then->variance_share > 0)) {
+        v->rule = "no_reference";
+        say(v, in->then ? "The reference is one point itself." : "There is nothing to hold the variance against.");
+        return;
+    }
+    v->statistic = in->now->variance_share / in->then->variance_share;
+    v->verdict = v->statistic < SHARE_COLLAPSED ? VERDICT_COLLAPSED
+                 : v->statistic < SHARE_WARNING ? VERDICT_WARNING
+                                                : VERDICT_HEALTHY;
+    say(v, "Differences between rows carry %.2g of their mean squared norm, where those of %s carry %.2g.",
+        in->now->variance_share, v->against, in->then->variance_share);
+}

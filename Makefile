@@ -34,7 +34,7 @@ LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>
 SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
 HOT      := $(filter engine/cpu/%,$(SOURCES))
-OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES))) $(ISAS:%=$(BUILD)/hot-%.o)
+OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES))) $(BUILD)/code.o $(ISAS:%=$(BUILD)/hot-%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o) $(BUILD)/tests/main.o
@@ -84,6 +84,16 @@ $(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(foreach i,$(ISAS),X($i, $(or $
 ifeq ($(firstword $(ISAS)),v2)
 $(BUILD)/engine/isa.o $(BUILD)/experiments/commands/main.o: override CFLAGS += -march=x86-64
 endif
+
+# What each part of the code is, as the program knows it of itself (experiments/run/code.h).
+CODE := $(wildcard engine/*.[ch] engine/*/*.[ch] methods/*.[ch] experiments/run/*.[ch]) $(wildcard experiments/run/code.*)
+$(BUILD)/code.c: $(CODE) $(BUILD)/flags
+	@sh experiments/run/code.sh '$(sort $(filter -D%,$(CFLAGS) $(CPPFLAGS)))' > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/code.o: $(BUILD)/code.c
+	@echo '  cc $<'
+	@$(CC) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
 
 # A suite is a file: tests/<folder>/test_<subject>.c defines suite_<subject>(), and that is all it takes.
 $(BUILD)/tests/suites.inc: $(TESTS)

@@ -135,6 +135,13 @@ static bool history_sum(const checkpoint_place *place, uint64_t size, char out[6
     return true;
 }
 
+void checkpoint_remove_all(const char *folder) {
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strncmp(e->d_name, "checkpoint-", strlen("checkpoint-")) == 0) unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+}
+
 bool checkpoint_save(const checkpoint_place *place, const parameters *p, const optimizer *o,
                      const checkpoint_position *at, error *err) {
     bundle b = {0};
@@ -147,9 +154,10 @@ bool checkpoint_save(const checkpoint_place *place, const parameters *p, const o
     snprintf(threads, sizeof threads, "%d", at->threads);
     if (place->history && !history_sum(place, at->metrics_offset, history, &enough, err)) return false;
     if (!enough) return error_set(err, ERROR_RUN, "%s/%s has become shorter", place->folder, place->history);
-    const char *metadata[] = {SEAL_KEY,  SEAL_BLANK, "step",  step,  "optimizer_steps", taken,     "metrics_offset",
-                              offset,    "seconds",  seconds, "run", place->run,        "threads", threads,
-                              "history", history,    NULL};
+    const char *metadata[] = {SEAL_KEY, SEAL_BLANK,       "step",      step,      "optimizer_steps",
+                              taken,    "metrics_offset", offset,      "seconds", seconds,
+                              "run",    place->run,       "threads",   threads,   "history",
+                              history,  "code",           place->code, NULL};
     step_path(place->folder, at->step, path, sizeof path);
     bool ok = bundle_fill(&b, p, o, err) && safetensors_write(path, b.items, b.count, metadata, err);
     bundle_free(&b);
@@ -220,7 +228,7 @@ static bool load_all(const safetensors *st, parameters *p, optimizer *o, error *
 
 /* Whether a checkpoint says of itself that it is sealed: earlier versions wrote none of these keys. */
 static bool claims_seal(const safetensors *st) {
-    static const char *const keys[] = {SEAL_KEY, "run", "threads", "history"};
+    static const char *const keys[] = {SEAL_KEY, "run", "threads", "history", "code"};
     bool claims = false;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) claims |= safetensors_metadata(st, keys[i]) != NULL;
     return claims;
@@ -230,11 +238,14 @@ static bool claims_seal(const safetensors *st) {
 static bool examine(const safetensors *st, const checkpoint_place *place, uint64_t step, error *why, error *err) {
     bool sealed = claims_seal(st), enough = true;
     const char *run = safetensors_metadata(st, "run"), *history = safetensors_metadata(st, "history");
+    const char *code = safetensors_metadata(st, "code");
     char sum[65] = "";
     if (sealed && safetensors_seal(st) != SEAL_SOUND)
         error_set(why, ERROR_RUN, "it is damaged: its checksum does not hold");
     else if (sealed && (!run || strcmp(run, place->run) != 0))
         error_set(why, ERROR_RUN, "it belongs to the run %s", run ? run : "without a name");
+    else if (sealed && !place->any_code && code && strcmp(code, place->code) != 0)
+        error_set(why, ERROR_RUN, "it was made by other code");
     else if (number(st, "step") != step)
         error_set(why, ERROR_RUN, "it is of step %" PRIu64 ", which its name does not say", number(st, "step"));
     if (why->code || !place->history || !sealed || !history || !*history) return true;

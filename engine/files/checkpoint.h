@@ -19,7 +19,9 @@ typedef struct checkpoint_position {
 /* Whose checkpoints, and where. */
 typedef struct checkpoint_place {
     const char *folder;
-    const char *run;     /* the run's id; a checkpoint of another run is not taken */
+    const char *run; /* the run's id; a checkpoint of another run is not taken */
+    char code[65];   /* the code at work; a checkpoint of other code is not taken, unless any_code */
+    bool any_code;
     const char *history; /* a file of the folder whose first metrics_offset bytes are bound, too; NULL: none */
     bool newest_only;    /* an older one would not do: the run is finished */
     void (*warn)(void *context, const char *line); /* may be NULL */
@@ -29,6 +31,9 @@ typedef struct checkpoint_place {
 /* Writes "<folder>/checkpoint-<step>.safetensors" whole, then removes all but the last two. */
 bool checkpoint_save(const checkpoint_place *place, const parameters *p, const optimizer *o,
                      const checkpoint_position *at, error *err);
+
+/* Removes every checkpoint of the folder, and what was put aside. */
+void checkpoint_remove_all(const char *folder);
 
 /*
  * Loads the newest checkpoint that verifies: its seal holds, it is this run's, of the step in its name, and the history

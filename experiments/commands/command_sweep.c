@@ -13,6 +13,7 @@
 #include <string.h>
 
 static const char *status_word(const queue_item *item) {
+    if (item->other && !item->to_do) return "other code";
     switch (item->status) {
     case RUN_NEW: return "new";
     case RUN_UNFINISHED: return lease_status(item->folder, "running");
@@ -79,6 +80,7 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
                               json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,
                                         "block", item->plan->block, "status", status ? status : "new", "reason",
                                         json_object_get(record, "reason"), "final", json_object_get(record, "final")));
+        if (item->other) json_object_set_new(json_array_get(runs, i), "other_code", json_string(item->other));
         if (e && (e->items[i].refused || !isnan(e->items[i].step)))
             json_object_set_new(json_array_get(runs, i), "estimate", estimate_json(&e->items[i]));
         json_decref(record);
@@ -95,11 +97,20 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
 }
 
 static void say_beginning(terminal *t, const queue *q, int jobs) {
-    size_t finished = 0, n = q->sweep.count;
-    for (size_t i = 0; i < n; i++) finished += q->items[i].status == RUN_FINISHED;
+    size_t finished = 0, kept = 0, n = q->sweep.count;
+    char label[RUN_ID_SIZE];
+    for (size_t i = 0; i < n; i++) {
+        const queue_item *item = &q->items[i];
+        finished += !item->to_do && !item->other;
+        if (item->to_do || !item->other) continue;
+        kept++;
+        terminal_line(t, "[%zu/%zu] %s: made by other code (%s); kept as it is", i + 1, n, queue_label(item, label),
+                      item->other);
+    }
     if (finished) terminal_line(t, "%zu of %zu %s finished already", finished, n, n == 1 ? "run" : "runs");
-    if (finished < n)
-        terminal_line(t, "%zu %s to do, %d at a time", n - finished, n - finished == 1 ? "run" : "runs", jobs);
+    if (finished + kept < n)
+        terminal_line(t, "%zu %s to do, %d at a time", n - finished - kept, n - finished - kept == 1 ? "run" : "runs",
+                      jobs);
 }
 
 static bool run_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
@@ -107,7 +118,7 @@ static bool run_queue(const command_context *context, const arguments *args, con
     bool json = arguments_has(args, "--json"), to_do = false;
     schedule plan = {.args = args, .results = results, .jobs = jobs, .interrupted = context->interrupted};
     schedule_outcome out;
-    for (size_t i = 0; i < q->sweep.count; i++) to_do |= q->items[i].status != RUN_FINISHED;
+    for (size_t i = 0; i < q->sweep.count; i++) to_do |= q->items[i].to_do;
     if (to_do && !results_folder_open(results, q->file.name, err)) return false;
     if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
@@ -117,6 +128,9 @@ static bool run_queue(const command_context *context, const arguments *args, con
     if (!scheduled) return false;
     if (json) print_json(q, results, NULL);
     if (out.interrupted) return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+    if (!json && out.kept)
+        printf("%zu of %zu runs made by other code: kept; --redo runs them anew, --reuse takes them for finished\n",
+               out.kept, q->sweep.count);
     if (!json)
         printf("%zu of %zu runs finished, in %s/%s\n`mews report %s/%s` draws them\n", out.found + out.finished,
                q->sweep.count, results, q->file.name, results, q->file.name);
@@ -165,6 +179,8 @@ static const option options[] = {
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--jobs", "-j", "JOBS", "runs at a time, which share the cores (default: 1)"},
     {"--force", NULL, NULL, "put runs beside those of another spec by the same name"},
+    {"--redo", NULL, NULL, "run anew what other code made (an engine, method or loop that has been changed since)"},
+    {"--reuse", NULL, NULL, "take what other code made"},
     {"--dry-run", "-n", NULL,
      "only list the runs, how they stand, and what they will take: time and memory, from a measured step"},
     {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},

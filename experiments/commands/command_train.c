@@ -96,12 +96,13 @@ static bool run_train(const command_context *context, const arguments *args, err
         .context = &w, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
     const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
+    run_again again;
     queue q;
     bool done = false;
-    if (queue_open(&q, args->words[0], args, results, &hooks, err)) {
+    if (queue_again(args, &again, err) && queue_open(&q, args->words[0], args, results, &hooks, err)) {
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
         done = item && results_folder_open(results, q.file.name, err) &&
-               experiment_run(item->plan, results, &hooks, &out, err);
+               experiment_run(item->plan, results, again, &hooks, &out, err);
         queue_close(&q);
     }
     terminal_clear(&w.terminal);
@@ -124,6 +125,8 @@ static const option options[] = {
     {"--block", NULL, "NAME", "only this block of `sweeps:`; may come often"},
     {"--out", "-o", "DIR", "where runs are kept (default: results)"},
     {"--only", NULL, "ID", "one run out of a spec with a sweep"},
+    {"--redo", NULL, NULL, "run it anew, whatever is there"},
+    {"--reuse", NULL, NULL, "take or go on with what other code made (an engine, method or loop changed since)"},
     {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
     {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},
     {0},

@@ -83,15 +83,15 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
     return ok;
 }
 
-bool experiment_run(const run_plan *plan, const char *results, const experiment_hooks *hooks, run_outcome *out,
-                    error *err) {
+bool experiment_run(const run_plan *plan, const char *results, run_again again, const experiment_hooks *hooks,
+                    run_outcome *out, error *err) {
     const spec *s = &plan->spec;
     *out = (run_outcome){0};
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     if (!data) return false;
     run r;
     if (!can_be_measured(s, data, err) ||
-        !run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), err)) {
+        !run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), again, err)) {
         dataset_close(data);
         return false;
     }
@@ -138,6 +138,11 @@ static bool read_plan(const char *folder, const settings *overrides, spec_file *
 }
 
 static bool restore(model *m, const run *r, const experiment_hooks *hooks, error *err) {
+    char line[1200];
+    if (r->other && hooks->warn) {
+        snprintf(line, sizeof line, "%s was trained by other code (%s)", r->folder, r->other);
+        hooks->warn(hooks->context, line);
+    }
     checkpoint_place place = run_checkpoints(r, hooks->warn, hooks->context);
     checkpoint_position at;
     bool found;

@@ -41,10 +41,11 @@ typedef struct run_outcome {
 
 /*
  * Runs `plan` under `results` ("results"). False when it failed: run.json then holds status "failed" and the same
- * reason as `err`, unless it failed before there was a directory. `out` is filled as far as things went.
+ * reason as `err`, unless it failed before there was a directory or was refused because other code made it. `out` is
+ * filled as far as things went.
  */
-bool experiment_run(const run_plan *plan, const char *results, const experiment_hooks *hooks, run_outcome *out,
-                    error *err);
+bool experiment_run(const run_plan *plan, const char *results, run_again again, const experiment_hooks *hooks,
+                    run_outcome *out, error *err);
 
 /* Evaluates the finished run in `folder` again, by its own `eval:` as changed by `overrides` (keys of eval only). */
 bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,

@@ -6,7 +6,9 @@
  */
 #include "experiments/run/run.h"
 #include "engine/files/file.h"
+#include "engine/libraries.h"
 #include "experiments/commands/version.h"
+#include "experiments/run/code.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,8 +29,15 @@ char *run_path(const run *r, const char *name, char *out, size_t size) {
 }
 
 checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *), void *context) {
-    return (checkpoint_place){
-        .folder = r->folder, .run = r->id, .history = "metrics.jsonl", .warn = warn, .context = context};
+    const char *method = json_string_value(json_object_get(r->record, "method"));
+    checkpoint_place place = {.folder = r->folder,
+                              .run = r->id,
+                              .any_code = r->reuse,
+                              .history = "metrics.jsonl",
+                              .warn = warn,
+                              .context = context};
+    code_word(method ? method : "", place.code);
+    return place;
 }
 
 int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : omp_get_num_procs(); }
@@ -88,11 +97,12 @@ json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_n
     json_t *swept = json_object();
     for (size_t i = 0; i < plan->swept_count; i++)
         json_object_set_new(swept, plan->swept[i].key, item_json(plan->swept[i].type, plan->swept[i].value));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}}", "id", id, "name",
-                     plan->spec.name, "block", plan->block, "status", status, "version", MEWS_VERSION, "threads",
-                     run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name, "checksum",
-                     data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
-                     run_spec_json(&plan->spec), "final", "seconds");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}, s:o, s:o}", "id", id,
+                     "name", plan->spec.name, "block", plan->block, "status", status, "version", MEWS_VERSION,
+                     "threads", run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name,
+                     "checksum", data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
+                     run_spec_json(&plan->spec), "final", "seconds", "code", code_of(plan->spec.method->name),
+                     "libraries", libraries_json());
 }
 
 /* Whether the record's figures are those that the spec asks for: measured the same way, and all of them there. */
@@ -168,9 +178,14 @@ static bool name_folder(run *r, const char *results, const run_plan *plan, const
     return true;
 }
 
+static void look(run *r, const run_plan *plan) {
+    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
+    r->other = r->record ? code_difference(r->record, plan->spec.method->name) : NULL;
+}
+
 bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
     if (!name_folder(r, results, plan, data_checksum, err) || !read_record(r, err)) return false;
-    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
+    look(r, plan);
     return true;
 }
 
@@ -201,32 +216,76 @@ static void open_log(run *r) {
     if (r->log) setvbuf(r->log, NULL, _IOLBF, 0);
 }
 
-bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
-              error *err) {
-    char path[1200];
-    if (!name_folder(r, results, plan, data_checksum, err)) return false;
-    if (!file_make_folders(r->folder, err) || !take_lease(r, err) || !read_record(r, err)) goto failed;
-    file_remove_leftovers(r->folder); /* the lease is ours: a killed process wrote them */
-    open_log(r);
-    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
-    if (r->status == RUN_FINISHED || r->status == RUN_TRAINED) return true;
+static bool refuse_other(const run *r, error *err) {
+    bool done = r->status == RUN_FINISHED || r->status == RUN_TRAINED;
+    return error_set(err, ERROR_RUN, "%s was %s by other code (%s%s): --redo runs it anew, --reuse %s", r->folder,
+                     done ? "made" : "begun", r->other, strchr(r->other, ' ') ? "" : " differs",
+                     done ? "takes it as it is" : "goes on with it");
+}
 
+/* The record that a run begins with, or goes on with. */
+static bool begin_record(run *r, const run_plan *plan, const char *data_name, const char *data_checksum, error *err) {
+    char path[1200];
     json_t *fresh = run_plan_record(plan, r->id, data_name, data_checksum, "running");
-    if (!fresh) {
-        error_set(err, ERROR_RUN, "%s: a name in the spec is not UTF-8", r->folder);
-        goto failed;
-    }
+    if (!fresh) return error_set(err, ERROR_RUN, "%s: a name in the spec is not UTF-8", r->folder);
     json_t *seconds = json_object_get(r->record, "seconds"); /* of the sittings before */
-    if (seconds) json_object_set(fresh, "seconds", seconds);
+    if (seconds && r->status != RUN_NEW) json_object_set(fresh, "seconds", seconds);
     static const char *const place[] = {"block", "swept"}; /* of which its own spec.yaml says nothing */
     for (int i = 0; r->record && !*plan->block && !plan->swept_count && i < 2; i++) {
         json_t *had = json_object_get(r->record, place[i]);
         if (had) json_object_set(fresh, place[i], had);
     }
+    if (r->other && r->status != RUN_NEW) { /* other code had a part in it, and before that perhaps another one */
+        json_t *codes = json_object_get(r->record, "code_before"), *was = json_object_get(r->record, "code");
+        json_t *all = json_is_array(codes) ? json_deep_copy(codes) : json_array();
+        json_array_append_new(all, was ? json_incref(was) : json_null());
+        json_object_set_new(fresh, "code_before", all);
+    } else if (r->status != RUN_NEW && json_object_get(r->record, "code_before")) {
+        json_object_set(fresh, "code_before", json_object_get(r->record, "code_before"));
+    }
     json_decref(r->record);
     r->record = fresh;
-    if (spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err))
+    return spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);
+}
+
+/* All that an earlier life left, but for its log. Its record says "running" by now: a crash in here leaves a run that
+ * goes on, and its checkpoints, which name the code that made them, are not taken. */
+static void forget_results(const run *r) {
+    static const char *const names[] = {"metrics.jsonl", "embeddings.npy", "labels.npy", "assignments.npy",
+                                        "diagnosis.json"};
+    char path[1200];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) unlink(run_path(r, names[i], path, sizeof path));
+    checkpoint_remove_all(r->folder);
+}
+
+/* The refusal, the acceptance or the fresh start of what is there. */
+static bool settle_code(run *r, const run_plan *plan, const char *data_name, const char *data_checksum, run_again again,
+                        error *err) {
+    const char *method = plan->spec.method->name;
+    bool done = r->status == RUN_FINISHED || r->status == RUN_TRAINED;
+    if (r->record && (again == RUN_REDO || (r->other && again == RUN_ASK && r->status == RUN_FAILED))) {
+        run_log(r, "run anew%s%s", r->other ? "; what was there had been made by other code: " : "",
+                r->other ? r->other : "");
+        r->status = RUN_NEW, r->other = NULL;
+        if (!begin_record(r, plan, data_name, data_checksum, err)) return false;
+        forget_results(r);
         return true;
+    }
+    if (r->other && again == RUN_ASK) return refuse_other(r, err);
+    if (r->other && done) json_object_set_new(r->record, "accepted_code", code_of(method));
+    if (r->other) run_log(r, "taken, though made by other code: %s", r->other);
+    r->reuse = r->other || json_object_get(r->record, "accepted_code") || json_object_get(r->record, "code_before");
+    return done ? !r->other || run_save(r, err) : begin_record(r, plan, data_name, data_checksum, err);
+}
+
+bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
+              run_again again, error *err) {
+    if (!name_folder(r, results, plan, data_checksum, err)) return false;
+    if (!file_make_folders(r->folder, err) || !take_lease(r, err) || !read_record(r, err)) goto failed;
+    file_remove_leftovers(r->folder); /* the lease is ours: a killed process wrote them */
+    open_log(r);
+    look(r, plan);
+    if (settle_code(r, plan, data_name, data_checksum, again, err)) return true;
 
 failed:
     run_close(r);
@@ -248,6 +307,9 @@ bool run_open_folder(run *r, const char *folder, error *err) {
     const char *id = json_string_value(json_object_get(r->record, "id"));
     snprintf(r->id, sizeof r->id, "%s", id ? id : "");
     r->status = status_of(r->record, NULL);
+    const char *method = json_string_value(json_object_get(r->record, "method"));
+    r->other = code_difference(r->record, method ? method : "");
+    r->reuse = true; /* the weights there are, are those that are meant */
     open_log(r);
     return true;
 }

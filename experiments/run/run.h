@@ -20,10 +20,19 @@ typedef enum run_status {
     RUN_FINISHED,
 } run_status;
 
+/* What to do with a run that other code made, or made in part (experiments/run/code.h). */
+typedef enum run_again {
+    RUN_ASK,   /* refuse, and say how to go on */
+    RUN_REDO,  /* run it anew, whatever made it */
+    RUN_REUSE, /* take it as it is, and note that */
+} run_again;
+
 typedef struct run {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status; /* as found when opened */
+    const char *other; /* how the code that made it differs from this program's, or NULL; as found */
+    bool reuse;        /* what other code made is taken */
     json_t *record;    /* run.json */
     FILE *metrics, *log;
     lease *lease; /* ours while the run is open for work */
@@ -31,10 +40,11 @@ typedef struct run {
 
 /*
  * Finds or makes the directory of `plan` under `results`, takes its lease, and writes spec.yaml and run.json (status
- * "running") unless the run is finished. ERROR_RUN when another process holds it.
+ * "running") unless the run is finished. ERROR_RUN when another process holds it, or other code made it and `again`
+ * asks. A failed run of other code is run anew in any case.
  */
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
-              error *err);
+              run_again again, error *err);
 
 /* Whether a process works on the run in `folder` right now; false when nothing is there. */
 bool run_is_held(const char *folder);

@@ -188,7 +188,7 @@ static void fill(estimate *e, const queue_item *item, const shape *s) {
         e->step = (double)NAN;
         return;
     }
-    bool trained = item->status == RUN_TRAINED;
+    bool trained = item->status == RUN_TRAINED && !item->other;
     e->train = trained ? 0 : (double)(item->images / per_step * t->epochs) * s->step;
     e->eval = evaluation_seconds(item, s);
     e->mib = s->mib + evaluation_mib(item, s);
@@ -273,7 +273,7 @@ static bool estimate_runs(estimates *e, const queue *q, int jobs, shape **shapes
     for (size_t i = 0; i < q->sweep.count; i++) {
         const queue_item *item = &q->items[i];
         e->items[i].step = (double)NAN;
-        if (item->status == RUN_FINISHED) continue;
+        if (!item->to_do) continue;
         int threads = schedule_threads(&item->plan->spec, jobs);
         shape *s = shape_of(shapes, count, item, threads, err);
         if (!s) return false;

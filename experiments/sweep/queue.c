@@ -43,12 +43,27 @@ static bool measure_data(measured_data *m, const data_options *options, const ex
     return true;
 }
 
-static bool fill(queue_item *item, const run_plan *plan, const measured_data *data, const char *results, error *err) {
+bool queue_again(const arguments *args, run_again *again, error *err) {
+    bool redo = arguments_has(args, "--redo"), reuse = arguments_has(args, "--reuse");
+    *again = redo ? RUN_REDO : reuse ? RUN_REUSE : RUN_ASK;
+    return !(redo && reuse) || error_set(err, ERROR_USAGE, "--redo or --reuse, not both");
+}
+
+/* In a sweep --redo is for what other code made: so that it may be stopped and given again. */
+static bool is_to_do(const run *r, run_again again) {
+    if (!r->other || r->status == RUN_FAILED) return r->status != RUN_FINISHED;
+    return again != RUN_ASK;
+}
+
+static bool fill(queue_item *item, const run_plan *plan, const measured_data *data, const char *results,
+                 run_again again, error *err) {
     run r;
     if (!run_peek(&r, results, plan, data->checksum, err)) return false;
     const train_options *train = &plan->spec.train;
     *item = (queue_item){.plan = plan,
                          .status = r.status,
+                         .other = r.other,
+                         .to_do = is_to_do(&r, again),
                          .images = data->images,
                          .train = data->train,
                          .test = data->test,
@@ -76,6 +91,8 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
                 const experiment_hooks *hooks, error *err) {
     *q = (queue){0};
     measured_data data = {0};
+    run_again again;
+    if (!queue_again(args, &again, err)) return false;
     if (!spec_file_read(&q->file, spec_path, err)) return false;
     const char *set;
     for (size_t i = 0; (set = arguments_nth(args, "--base", i)); i++)
@@ -90,7 +107,7 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
     }
     for (size_t i = 0; i < q->sweep.count; i++) {
         const run_plan *plan = &q->sweep.runs[i];
-        if (!measure_data(&data, &plan->spec.data, hooks, err) || !fill(&q->items[i], plan, &data, results, err))
+        if (!measure_data(&data, &plan->spec.data, hooks, err) || !fill(&q->items[i], plan, &data, results, again, err))
             goto failed;
     }
     return true;

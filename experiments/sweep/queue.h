@@ -14,6 +14,8 @@ typedef struct queue_item {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status;
+    const char *other; /* how the code that made it differs from this program's, or NULL */
+    bool to_do; /* not finished, or to be run anew; what other code made is kept unless the line says otherwise */
     char checksum[65], data[64];  /* of the data; its name */
     uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
     int classes, size;            /* size: side of the images */
@@ -30,6 +32,9 @@ typedef struct queue {
 bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
                 const experiment_hooks *hooks, error *err);
 void queue_close(queue *q);
+
+/* What the line says of runs that other code made: --redo, --reuse. ERROR_USAGE for both. */
+bool queue_again(const arguments *args, run_again *again, error *err);
 
 /* "falcon-codes codes-64 seed-0": the id without the spec's name and hash, for people. Returns `out`. */
 char *queue_label(const queue_item *item, char out[RUN_ID_SIZE]);

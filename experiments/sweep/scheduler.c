@@ -158,7 +158,7 @@ static bool is_ours(scheduler *s, size_t run) {
         return false;
     }
     bool seen = run_peek(&now, s->plan->results, item->plan, item->checksum, &ignored);
-    bool finished = seen && now.status == RUN_FINISHED;
+    bool finished = seen && now.status == RUN_FINISHED && !now.other;
     if (seen) run_close(&now);
     if (!finished) return true;
     s->fates[run] = DONE;
@@ -202,6 +202,8 @@ static bool start(scheduler *s, job *j, size_t run, error *err) {
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--set", i)); i++) argv[n++] = "--set", argv[n++] = set;
     argv[n++] = "--out", argv[n++] = s->plan->results;
     argv[n++] = "--only", argv[n++] = item->id;
+    if (item->other && item->status != RUN_FAILED)
+        argv[n++] = arguments_has(s->plan->args, "--redo") ? "--redo" : "--reuse";
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--block", i)); i++) argv[n++] = "--block", argv[n++] = set;
     if (s->plan->jobs > 1 && item->plan->spec.train.threads == 0) {
         snprintf(threads, sizeof threads, "train.threads=%d", schedule_threads(&item->plan->spec, s->plan->jobs));
@@ -344,9 +346,10 @@ static int attend(scheduler *s) {
 static void skip_finished(scheduler *s) {
     for (size_t i = 0; i < s->queue->sweep.count; i++) {
         const queue_item *item = &s->queue->items[i];
-        if (item->status != RUN_FINISHED) continue;
+        if (item->to_do) continue;
         s->fates[i] = DONE;
-        s->outcome->found++;
+        s->outcome->found += !item->other;
+        s->outcome->kept += item->other != NULL;
         if (item->seconds > 0) s->work_done += item->work, s->seconds_done += item->seconds;
     }
 }
@@ -367,7 +370,7 @@ static lease *announce(const queue *q, const char *results, error *err) {
     json_t *note = json_object();
     for (size_t i = 0; i < q->sweep.count; i++) {
         const queue_item *item = &q->items[i];
-        if (item->status == RUN_FINISHED) continue;
+        if (!item->to_do) continue;
         json_object_set_new(note, item->id,
                             run_plan_record(item->plan, item->id, item->data, item->checksum, "queued"));
     }
@@ -381,7 +384,7 @@ bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_ou
     s.fates = calloc(q->sweep.count, sizeof *s.fates);
     if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
     skip_finished(&s);
-    lease *queued = out->found < q->sweep.count ? announce(q, plan->results, err) : NULL;
+    lease *queued = out->found + out->kept < q->sweep.count ? announce(q, plan->results, err) : NULL;
     int running = err->code == ERROR_NONE;
     while (running) {
         if (*plan->interrupted && !s.stopping) stop_jobs(&s);

@@ -19,6 +19,7 @@ typedef struct schedule {
 
 typedef struct schedule_outcome {
     size_t found, finished, failed; /* runs finished before, now, and those that failed */
+    size_t kept;                    /* made by other code, and left as they are */
     bool interrupted;
 } schedule_outcome;
 

@@ -40,7 +40,7 @@ static void teardown(void) {
 
 static run opened(void) {
     run r;
-    ck_assert_msg(run_open(&r, folder, &plans.runs[0], "shapes", "cafe", &err), "%s", err.text);
+    ck_assert_msg(run_open(&r, folder, &plans.runs[0], "shapes", "cafe", RUN_ASK, &err), "%s", err.text);
     return r;
 }
 
@@ -96,7 +96,7 @@ END_TEST
 
 START_TEST(test_a_run_is_worked_on_by_one_process_at_a_time) {
     run first = opened(), second;
-    ck_assert(!run_open(&second, folder, &plans.runs[0], "shapes", "cafe", &err));
+    ck_assert(!run_open(&second, folder, &plans.runs[0], "shapes", "cafe", RUN_ASK, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "is being worked on by another process"));
     err = (error){0};
     ck_assert(!run_open_folder(&second, first.folder, &err));
@@ -232,7 +232,7 @@ START_TEST(test_a_broken_record_is_named_and_nothing_is_overwritten) {
     run_path(&r, "run.json", path, sizeof path);
     run_close(&r);
     ck_assert(file_write(path, "{\n\"id\": ", 8, &err));
-    ck_assert(!run_open(&r, folder, &plans.runs[0], "shapes", "cafe", &err));
+    ck_assert(!run_open(&r, folder, &plans.runs[0], "shapes", "cafe", RUN_ASK, &err));
     ck_assert_msg(strstr(err.text, "/run.json:") && strstr(err.text, "not a run's record"), "%s", err.text);
     err = (error){0};
     char *text = file_read(path, NULL, &err);

@@ -1,0 +1,10 @@
+/* The libraries and the compiler that have a hand in a run's bits, for its record. */
+#ifndef MEWS_LIBRARIES_H
+#define MEWS_LIBRARIES_H
+
+#include <jansson.h>
+
+/* {"oneDNN": "2.7.3", …}; the caller's to json_decref. */
+json_t *libraries_json(void);
+
+#endif

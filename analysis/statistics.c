@@ -49,9 +49,26 @@ static double incomplete_beta(double a, double b, double x) {
 
 /* ---- Tests ---- */
 
+/* Beside the sum of squares about 0, squares below this share of it are rounding. */
+static const double ROUNDING = 1e-24;
+
 double statistics_student_p(double t, double degrees) {
     if (isnan(t)) return t;
     return isinf(t) ? 0 : incomplete_beta(degrees / 2, 0.5, degrees / (degrees + t * t));
+}
+
+double statistics_student_quantile(double p, double degrees) {
+    double low = 0, high = 1;
+    while (statistics_student_p(high, degrees) > p) low = high, high *= 2;
+    for (int i = 0; i < 100; i++) {
+        double middle = (low + high) / 2;
+        if (middle <= low || middle >= high) break;
+        if (statistics_student_p(middle, degrees) > p)
+            low = middle;
+        else
+            high = middle;
+    }
+    return (low + high) / 2;
 }
 
 double statistics_f_p(double f, double above, double below) {
@@ -60,12 +77,13 @@ double statistics_f_p(double f, double above, double below) {
 }
 
 double statistics_paired_p(const double *a, const double *b, size_t n) {
-    if (n < 2) return (double)NAN;
-    double mean = 0, squares = 0;
+    if (n < STATISTICS_LEAST) return (double)NAN;
+    double mean = 0, left = 0, squares = 0;
     for (size_t i = 0; i < n; i++) mean += (a[i] - b[i]) / (double)n;
-    for (size_t i = 0; i < n; i++) squares += (a[i] - b[i] - mean) * (a[i] - b[i] - mean);
-    double error = sqrt(squares / (double)(n - 1) / (double)n);
-    if (error == 0) return mean == 0 ? 1 : 0;
+    for (size_t i = 0; i < n; i++) left += (a[i] - b[i] - mean) * (a[i] - b[i] - mean);
+    for (size_t i = 0; i < n; i++) squares += a[i] * a[i] + b[i] * b[i];
+    if (left <= ROUNDING * squares) return mean * mean * (double)n <= ROUNDING * squares ? 1 : (double)NAN;
+    double error = sqrt(left / (double)(n - 1) / (double)n);
     return statistics_student_p(mean / error, (double)(n - 1));
 }
 
@@ -76,10 +94,10 @@ double statistics_paired_p(const double *a, const double *b, size_t n) {
 static variance judge(double between, double above, double left, double degrees, double squares) {
     variance v = {(double)NAN, degrees, (double)NAN};
     if (above < 1 || degrees < 1) return v;
-    if (between <= 1e-24 * squares) between = 0;
-    if (left <= 1e-24 * squares) left = 0;
+    if (between <= ROUNDING * squares) between = 0;
+    if (left <= ROUNDING * squares) left = 0;
     v.error = left / degrees;
-    v.p = v.error > 0 ? statistics_f_p(between / above / v.error, above, degrees) : between > 0 ? 0 : 1;
+    v.p = v.error > 0 ? statistics_f_p(between / above / v.error, above, degrees) : between > 0 ? (double)NAN : 1;
     return v;
 }
 
@@ -109,6 +127,33 @@ variance statistics_groups(const double *x, const size_t *group, size_t n, size_
             if (group[i] == g) left += (x[i] - sum / members) * (x[i] - sum / members);
     }
     return judge(between, (double)groups - 1, left, (double)n - (double)groups, mean * mean * (double)n);
+}
+
+/* ---- How many repetitions ---- */
+
+static double normal_below(double z) { return erfc(-z / sqrt(2)) / 2; }
+
+/* χ² below which a fifth of its distribution lies (Wilson and Hilferty 1931). */
+static double low_chi_square(double degrees) {
+    double part = 2 / (9 * degrees), z = -0.841621;
+    return degrees * pow(1 - part + z * sqrt(part), 3);
+}
+
+/* The chance that |T| of a noncentral t exceeds t, by Johnson and Welch's normal approximation (1940). */
+static double chance_beyond(double t, double degrees, double noncentral) {
+    double scale = sqrt(1 + t * t / (2 * degrees)), at = t * (1 - 1 / (4 * degrees));
+    return normal_below((noncentral - at) / scale) + normal_below((-noncentral - at) / scale);
+}
+
+size_t statistics_repetitions(double difference, double error, double degrees) {
+    const size_t most = 1000000;
+    if (!(fabs(difference) > 0) || !(error >= 0) || !(degrees >= 1)) return 0;
+    double variance = error * degrees / low_chi_square(degrees);
+    for (size_t n = STATISTICS_LEAST; n < most; n += n < 100 ? 1 : n / 100) {
+        double left = (double)n - 1, noncentral = fabs(difference) / sqrt(2 * variance / (double)n);
+        if (chance_beyond(statistics_student_quantile(0.05, left), left, noncentral) >= 0.8) return n;
+    }
+    return most;
 }
 
 /* ---- Many tests ---- */

@@ -79,6 +79,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return mlp_forward(&s->projector, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const byol *)m->state)->projector); }
+
 #define OFFSET(member) offsetof(byol_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layer"},
@@ -105,4 +107,5 @@ const method method_byol = {
     .loss = loss,
     .after_step = after_step,
     .embed = embed,
+    .attainable = attainable,
 };

@@ -130,6 +130,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return bottleneck(&s->student, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const dino *)m->state)->student.layers); }
+
 static tensor *assign(method_model *m, tape *t, tensor *embeddings) {
     const dino *s = m->state;
     return prototypes(&s->student, t, embeddings, ((const dino_options *)m->options)->temperature);
@@ -178,6 +180,7 @@ const method method_dino = {
     .after_backward = after_backward,
     .after_step = after_step,
     .embed = embed,
+    .attainable = attainable,
     .assign = assign,
     .codes = codes,
 };

@@ -121,6 +121,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return project(m, t, representations, 1, training);
 }
 
+/* The projector is linear up to a row's length, so it spans no more than the backbone does; tanh lifts that. */
+static int attainable(const method_model *m) {
+    const falcon_options *o = m->options;
+    return o->projector == PROJECTOR_L2 && m->features < o->features ? m->features : (int)o->features;
+}
+
 static int codes(const method_model *m) { return (int)((const falcon_options *)m->options)->codes; }
 
 static const char *const projectors[] = {"l2", "tanh", NULL};
@@ -158,6 +164,7 @@ const method method_falcon = {
     .loss = loss,
     .objective = objective,
     .embed = embed,
+    .attainable = attainable,
     .assign = assign,
     .codes = codes,
 };

@@ -85,6 +85,11 @@ typedef struct method {
        the batch's own statistics when `training`. */
     tensor *(*embed)(method_model *m, tape *t, tensor *representations, bool training);
 
+    /* How many directions embeddings can span: the width of the narrowest layer from the last element-wise
+       nonlinearity to the end, since linear layers and a row's length add none (BatchNorm's shift may add one more).
+       NULL: as many as embeddings have columns. */
+    int (*attainable)(const method_model *m);
+
     /* embeddings as `embed` gives them → logits over codes, clusters or prototypes (n, c); NULL if it has none. */
     tensor *(*assign)(method_model *m, tape *t, tensor *embeddings);
     int (*codes)(const method_model *m); /* c; NULL where assign is */

@@ -64,3 +64,9 @@ tensor *mlp_forward(const mlp *m, tape *t, tensor *x, int groups, bool training)
     x = op_linear(t, mlp_hidden(m, t, x, groups, training), m->weight[last], m->bias[last]);
     return m->shape.last == MLP_LINEAR ? x : op_batchnorm(t, x, &m->norm[last], NULL, false, groups, training);
 }
+
+int mlp_attainable(const mlp *m) {
+    const mlp_shape *s = &m->shape;
+    int64_t in = s->layers > 1 ? s->hidden : s->in;
+    return (int)(in < s->out ? in : s->out);
+}

@@ -39,4 +39,7 @@ tensor *mlp_forward(const mlp *m, tape *t, tensor *x, int groups, bool training)
 /* The same up to the last linear layer: (n, hidden). */
 tensor *mlp_hidden(const mlp *m, tape *t, tensor *x, int groups, bool training);
 
+/* Directions that mlp_forward's rows can span: its last layer is linear and adds none to those that it takes in. */
+int mlp_attainable(const mlp *m);
+
 #endif

@@ -91,6 +91,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return project(m->state, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const self_classifier *)m->state)->layers); }
+
 static int codes(const method_model *m) { return (int)((const self_classifier_options *)m->options)->classes; }
 
 #define OFFSET(member) offsetof(self_classifier_options, member)
@@ -118,6 +120,7 @@ const method method_self_classifier = {
     .loss = loss,
     .objective = objective,
     .embed = embed,
+    .attainable = attainable,
     .assign = assign,
     .codes = codes,
 };

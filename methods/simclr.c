@@ -56,6 +56,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return project(m->state, t, representations);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const simclr *)m->state)->projector); }
+
 #define OFFSET(member) offsetof(simclr_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layer"},
@@ -73,4 +75,5 @@ const method method_simclr = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .attainable = attainable,
 };

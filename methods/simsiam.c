@@ -71,6 +71,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return mlp_forward(&s->projector, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const simsiam *)m->state)->projector); }
+
 #define OFFSET(member) offsetof(simsiam_options, member)
 static const field rows[] = {
     {"layers", FIELD_INT, OFFSET(layers), "3", 2, 3, NULL, true,
@@ -95,4 +97,5 @@ const method method_simsiam = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .attainable = attainable,
 };

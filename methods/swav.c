@@ -140,6 +140,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return project(m, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const swav *)m->state)->projector); }
+
 static tensor *assign(method_model *m, tape *t, tensor *embeddings) {
     const swav_options *o = m->options;
     const swav *s = m->state; /* of length 1 whatever the last step has made of them */
@@ -185,6 +187,7 @@ const method method_swav = {
     .after_backward = after_backward,
     .loss = loss,
     .embed = embed,
+    .attainable = attainable,
     .assign = assign,
     .codes = codes,
 };

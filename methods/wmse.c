@@ -89,6 +89,8 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return mlp_forward(&s->projector, t, representations, 1, training);
 }
 
+static int attainable(const method_model *m) { return mlp_attainable(&((const wmse *)m->state)->projector); }
+
 static const char *const distances[] = {"cosine", "euclidean", NULL};
 
 #define OFFSET(member) offsetof(wmse_options, member)
@@ -115,4 +117,5 @@ const method method_wmse = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .attainable = attainable,
 };

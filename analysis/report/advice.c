@@ -5,7 +5,6 @@
  */
 #include "analysis/report/advice.h"
 
-#include "analysis/report/trend.h"
 #include "analysis/report/words.h"
 #include "analysis/statistics.h"
 
@@ -134,13 +133,6 @@ static double *seed_table(const factors *f, const char *metric, const candidate 
     return table;
 }
 
-size_t advice_seeds(double difference, double error) {
-    double z = 1.959964 + 0.841621; /* two-sided 5 %, power 80 % */
-    if (!(fabs(difference) > 0)) return 0;
-    double n = ceil(2 * z * z * error / (difference * difference)) + 1;
-    return n < 1e6 ? (size_t)n : 1000000;
-}
-
 /* The seeds that the block's runs have had, in order; returns how many. */
 static size_t list_seeds(const factors *f, long seeds[MOST_SEEDS]) {
     size_t count = 0;
@@ -213,37 +205,46 @@ static bool judge_best(advice *a, const block_effects *e, const candidate *list,
     if (f->seeds < 2) {
         words_say(&text, "One seed a setting: the order of ");
         say_pair(&text, e->block, metric, first, next);
-        words_say(&text, ", the best two, was seen once. Two more seeds of each give it a first interval.");
-        done = add_seeds(a, e, &text, first, next, 2);
+        words_say(&text, ", the best two, was seen once. Two more seeds of each allow a first test.");
+        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - 1);
+        goto done;
+    }
+    if (f->seeds < STATISTICS_LEAST) {
+        words_say(&text, "%zu seeds a setting: the order of ", f->seeds);
+        say_pair(&text, e->block, metric, first, next);
+        words_say(&text, ", the best two, cannot be tested. One more seed of each allows a first test.");
+        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - f->seeds);
         goto done;
     }
     variance v = statistics_blocks(table, f->seeds, cols);
-    double half = trend_student((size_t)v.degrees) * sqrt(2 * v.error / (double)f->seeds);
+    /* the best was picked from all, so each of the others is tested at its part of 5 % */
+    double half =
+        statistics_student_quantile(0.05 / (double)(cols - 1), v.degrees) * sqrt(2 * v.error / (double)f->seeds);
     for (size_t k = 0; k < cols; k++) tied += k != best && first->mean - list[kept[k]].mean <= half;
     if (!tied) goto done;
-    size_t need = advice_seeds(difference, v.error);
+    size_t need = statistics_repetitions(difference, v.error, v.degrees);
     words_say(&text, "More seeds: the best setting, ");
     say_pair(&text, e->block, metric, first, NULL);
     words_say(&text, ", cannot be told from %zu other%s, first of all ", tied, tied == 1 ? "" : "s");
     say_pair(&text, e->block, metric, next, NULL);
     words_say(&text, ". With %zu seeds, differences below ", f->seeds);
     words_number(&text, metric, half);
-    words_say(&text, " are within chance; ");
+    words_say(&text, " are not told from chance (5 %% divided by the %zu comparisons). ", cols - 1);
     if (need && need <= MOST_SEEDS) {
         if (need <= f->seeds) need = f->seeds + 1;
-        words_say(&text,
-                  "%zu seeds a setting would tell these two apart four times in five, if they differ by as much "
-                  "as it seems (",
-                  need);
+        words_say(&text, "If these two truly differ by ");
         words_number(&text, metric, difference);
-        words_say(&text, ").");
-    } else if (need) {
         words_say(&text,
-                  "to tell these two apart would take about %zu seeds, so take them as equal, or choose by cost.",
+                  ", %zu seeds of both tell them apart at least four times in five, in a test of these two alone. The "
+                  "best of several looks better than it is, so the true difference is likely to be smaller.",
                   need);
+    } else if (need) {
+        words_say(&text, "Even if these two truly differ by ");
+        words_number(&text, metric, difference);
+        words_say(&text, ", it may take more than %d seeds to see it: choose by cost.", MOST_SEEDS);
         need = 0;
     } else {
-        words_say(&text, "these two do not differ at all.");
+        words_say(&text, "These two have the same mean.");
     }
     done = add_seeds(a, e, &text, first, next, need ? need - f->seeds : 0);
 done:
@@ -287,7 +288,7 @@ static bool advise_edge(advice *a, const block_effects *e, size_t k, const candi
     words_number(&text, x->metric, gain);
     words_say(&text, " than at %s. ", f->levels[x->levels[inner].of].label);
     if (!(gain > effect_interval(x, x->best, inner))) {
-        words_say(&text, "That is within chance: it has levelled off, and little is to be expected beyond.");
+        words_say(&text, "The two are not told apart, so whether values beyond do better is not known.");
         return add(a, &text, NULL);
     }
     int found = f->ranges || x->count < f->count ? 0 : beyond(f, above, values);

@@ -21,8 +21,4 @@ typedef struct advice {
 bool advice_give(advice *a, const study *s, const effects *e, error *err);
 void advice_free(advice *a);
 
-/* Runs a setting that tell a difference apart four times in five, when `error` is the mean square between repetitions;
- * 0 for no difference. */
-size_t advice_seeds(double difference, double error);
-
 #endif

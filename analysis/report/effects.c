@@ -7,7 +7,6 @@
  */
 #include "analysis/report/effects.h"
 
-#include "analysis/report/trend.h"
 #include "analysis/statistics.h"
 
 #include <math.h>
@@ -119,7 +118,8 @@ static bool measure_matched(effect *e, const factors *f, const outcome *o) {
         }
         if (e->units != EFFECT_NO_UNITS) {
             variance v = statistics_blocks(table, units, o->levels);
-            e->error = v.error, e->degrees = v.degrees, e->p = v.p;
+            e->error = v.error, e->degrees = v.degrees;
+            e->p = units < STATISTICS_LEAST ? (double)NAN : v.p;
         }
     }
     free(cells);
@@ -162,7 +162,7 @@ static bool measure_apart(effect *e, const factors *f, const outcome *o) {
 
 double effect_interval(const effect *e, size_t a, size_t b) {
     if (e->units == EFFECT_NO_UNITS || !(e->degrees >= 1)) return (double)NAN;
-    return trend_student((size_t)e->degrees) * sqrt(e->error * (1 / e->levels[a].n + 1 / e->levels[b].n));
+    return statistics_student_quantile(0.05, e->degrees) * sqrt(e->error * (1 / e->levels[a].n + 1 / e->levels[b].n));
 }
 
 bool effect_matters(const effect *e) { return e->p_holm < 0.05; }
@@ -216,17 +216,15 @@ static bool read_block(block_effects *b, const study_block *block, const char *p
     choose_metrics(b, primary);
     size_t keys = b->factors.factor_count;
     b->items = calloc(b->metric_count * keys + 1, sizeof *b->items);
-    double *p = malloc((keys + 1) * sizeof *p);
+    double *p = malloc((b->metric_count * keys + 1) * sizeof *p);
     bool done = (b->items && p) || error_memory(err, keys * sizeof *b->items, "the effects");
-    for (size_t m = 0; done && m < b->metric_count; m++) {
-        effect *of_metric = b->items + m * keys;
-        for (size_t k = 0; done && k < keys; k++) {
-            done = effect_measure(&of_metric[k], &b->factors, &b->factors.items[k], b->metrics[m], err);
-            p[k] = of_metric[k].p;
-        }
-        if (done) statistics_holm(p, keys);
-        for (size_t k = 0; done && k < keys; k++) of_metric[k].p_holm = p[k];
+    for (size_t i = 0; done && i < b->metric_count * keys; i++) {
+        done = effect_measure(&b->items[i], &b->factors, &b->factors.items[i % keys], b->metrics[i / keys], err);
+        p[i] = b->items[i].p;
+        b->tests += !isnan(p[i]);
     }
+    if (done) statistics_holm(p, b->metric_count * keys);
+    for (size_t i = 0; done && i < b->metric_count * keys; i++) b->items[i].p_holm = p[i];
     free(p);
     return done;
 }

@@ -32,7 +32,7 @@ typedef struct effect {
     effect_level *levels; /* that could be compared (count) */
     size_t count, best, worst;
     double error, degrees; /* mean square that is left over */
-    double p, p_holm;      /* that all values are alike; NaN without units */
+    double p, p_holm;      /* that all values are alike; NaN without units, or with fewer seeds than STATISTICS_LEAST */
 } effect;
 
 enum { EFFECT_METRICS = 4 };
@@ -43,6 +43,7 @@ typedef struct block_effects {
     const char *metrics[EFFECT_METRICS]; /* the one that runs are ranked by first (metric_count) */
     size_t metric_count;
     effect *items; /* (metric_count, factors.factor_count) */
+    size_t tests;  /* of them have a p; Holm's correction is for all of these */
 } block_effects;
 
 typedef struct effects {

@@ -5,6 +5,7 @@
 #include "analysis/report/effects_words.h"
 
 #include "analysis/report/words.h"
+#include "analysis/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -62,37 +63,46 @@ static void say_others(words *w, const block_effects *b, size_t k) {
     for (size_t m = 1; m < b->metric_count; m++) {
         const effect *e = effects_at(b, m, k);
         if (!e->count || !effect_matters(e)) continue;
-        words_say(w, "%s%s, best at %s", any ? "; " : " It also moves ", study_metric_title(e->metric),
-                  level_label(e, e->best));
+        words_say(w, "%s%s (", any ? ", " : " It also moves ", study_metric_title(e->metric));
+        say_p(w, e->p_holm);
+        words_say(w, "), whose mean is highest at %s", level_label(e, e->best));
         any = true;
     }
     if (any) words_say(w, ".");
 }
 
+/* What was tested, and how; or why nothing was. */
+static void say_test(words *w, const block_effects *b, const effect *e) {
+    const char *title = study_metric_title(e->metric);
+    if (e->units == EFFECT_NO_UNITS) {
+        words_say(w, "has one run for each value%s, so there is no interval and chance may explain all of it: ",
+                  e->unit_count > 1 ? " and setting" : "");
+    } else if (isnan(e->p_holm)) {
+        if (e->unit_count < STATISTICS_LEAST)
+            words_say(w, "has %zu seeds, too few for a test (from %d on there is one): ", e->unit_count,
+                      STATISTICS_LEAST);
+        else
+            words_say(w, "cannot be tested, its repetitions leave no spread to hold differences against: ");
+    } else {
+        words_say(w, effect_matters(e) ? "matters for %s (" : "is not shown to matter for %s (", title);
+        say_p(w, e->p_holm);
+        if (b->tests > 1) words_say(w, " after Holm's correction for %zu tests", b->tests);
+        words_say(w, "): ");
+    }
+}
+
 static void describe(words *w, const block_effects *b, size_t k) {
     const effect *e = effects_at(b, 0, k);
     char units[160];
-    const char *title = study_metric_title(e->metric);
     effects_say_units(e, units, sizeof units);
     words_say(w, "%s%s%s%s ", e->factor->key, *e->factor->with ? " (with it moves " : "", e->factor->with,
               *e->factor->with ? ")" : "");
     if (e->count < 2) {
-        words_say(w, "cannot be judged: no two of its values have %s.", title);
+        words_say(w, "cannot be judged: no two of its values have %s.", study_metric_title(e->metric));
         return;
     }
-    if (e->units == EFFECT_NO_UNITS)
-        words_say(w, "has one run for each value%s, so there is no interval and chance may explain all of it: ",
-                  e->unit_count > 1 ? " and setting" : "");
-    else if (effect_matters(e))
-        words_say(w, "matters for %s (", title);
-    else
-        words_say(w, "shows no effect on %s (", title);
-    if (e->units != EFFECT_NO_UNITS) {
-        say_p(w, e->p_holm);
-        if (b->factors.factor_count > 1) words_say(w, " after Holm's correction for %zu keys", b->factors.factor_count);
-        words_say(w, "): ");
-    }
-    if (e->units == EFFECT_NO_UNITS || effect_matters(e)) {
+    say_test(w, b, e);
+    if (isnan(e->p_holm) || effect_matters(e)) {
         words_say(w, "its mean is highest at ");
         say_level(w, e, e->best);
         words_say(w, " and lowest at ");

@@ -6,17 +6,21 @@
 #include "analysis/report/findings.h"
 
 #include "analysis/report/words.h"
+#include "analysis/statistics.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* With one seed the margin stands in the paragraph on evidence, the same for all. */
+/* What a difference had to exceed; or that none was tested. */
 static void say_margin(words *w, const char *metric, const trend *t) {
-    if (!t->from_seeds) return;
-    words_say(w, " (seeds alone explain differences of up to ");
-    words_number(w, metric, t->margin);
-    words_say(w, ")");
+    if (t->tested) {
+        words_say(w, " (seeds alone explain differences of up to ");
+        words_number(w, metric, t->margin);
+        words_say(w, ")");
+    } else {
+        words_say(w, " (%zu seed%s a setting: not tested)", t->seeds, t->seeds == 1 ? "" : "s");
+    }
 }
 
 /* A categorical axis has no direction: its best and its worst setting, when they differ. */
@@ -40,7 +44,10 @@ static bool add_extremes(const scene *at, const char *metric) {
     words_setting(&w, at, worst);
     words_say(&w, " (");
     words_number(&w, metric, low);
-    words_say(&w, high - low > t.margin ? ")." : "), a difference too small to count.");
+    words_say(&w, ")");
+    if (t.tested && high - low <= t.margin) words_say(&w, ", which are not told apart");
+    say_margin(&w, metric, &t);
+    words_say(&w, ".");
     return words_add(at, false, &w);
 }
 
@@ -84,9 +91,9 @@ static bool add_bound(const scene *at) {
     words_number(&w, "rankme", study_measure(closest, "rankme").mean);
     words_say(&w, ", %.0f %% of the codes). ", 100 * share);
     if (within == few)
-        words_say(&w, "So few codes do bound the rank here.");
+        words_say(&w, "No setting here passes that bound.");
     else
-        words_say(&w, "So the codes are no strict bound here: the embeddings do not sit on them.");
+        words_say(&w, "So the codes are no strict bound: the embeddings do not sit on them.");
     return words_add(at, false, &w);
 }
 
@@ -106,10 +113,10 @@ static bool add_directions(const scene *at) {
         "Where the embeddings do not fill their dimensions, they have at most %.0f independent directions (numerical "
         "rank), of up to %.0f dimensions",
         most, dimensions);
-    if (strncmp(at->block->methods, "falcon", 6) == 0)
-        words_say(
-            &w, ": FALCON's projector is linear, so there are about as many directions as the backbone has features at "
-                "most, however many codes or dimensions follow");
+    study_figure attainable = study_measure(&at->series->points[0], "attainable");
+    if (attainable.n && attainable.max < dimensions)
+        words_say(&w, "; the narrowest layer below them has %.0f columns, and what follows it adds no direction",
+                  attainable.max);
     words_say(&w, ".");
     return words_add(at, false, &w);
 }
@@ -124,7 +131,7 @@ static bool add_chance(const scene *at, const char *prefix, const char *what) {
     words w = {""};
     if (!at->block->numeric || n.shape == TREND_UNKNOWN || c.shape == TREND_UNKNOWN) return true;
     double gain = n.to - n.from, by_chance = c.to - c.from;
-    if (fabs(gain) <= n.margin && fabs(by_chance) <= TREND_MARGIN) {
+    if (n.shape == TREND_NONE && fabs(by_chance) <= TREND_MARGIN) {
         words_say(&w, "NMI of %s stands at ", what);
         words_number(&w, nmi, n.to);
         words_say(&w, ", where the same assignment against permuted labels scores ");
@@ -145,7 +152,11 @@ static bool add_chance(const scene *at, const char *prefix, const char *what) {
     else if (gain > n.margin && by_chance > 0)
         words_say(&w, ", which is %.0f %% of the rise", 100 * by_chance / gain);
     words_say(&w, ". ");
-    if (a.shape == TREND_RISES)
+    if (!a.tested && a.shape != TREND_UNKNOWN) {
+        words_say(&w, "AMI, which is adjusted for chance, ");
+        words_trend_short(&w, ami, &a);
+        words_say(&w, ".");
+    } else if (a.shape == TREND_RISES)
         words_say(&w, "AMI, which is adjusted for chance, rises as well.");
     else if (a.shape == TREND_FALLS)
         words_say(&w, "AMI, which is adjusted for chance, falls.");
@@ -154,7 +165,7 @@ static bool add_chance(const scene *at, const char *prefix, const char *what) {
     else if (a.shape == TREND_DIPS)
         words_say(&w, "AMI, which is adjusted for chance, is lowest in between.");
     else if (a.shape == TREND_NONE)
-        words_say(&w, "AMI, which is adjusted for chance, shows no clear trend.");
+        words_say(&w, "AMI, which is adjusted for chance, shows no trend that stands out from its seeds.");
     return words_add(at, false, &w);
 }
 
@@ -210,6 +221,8 @@ static bool summarise(const scene *at) {
     static const char *const metrics[] = {"rankme", "rankme_noise_share", "prototype_ami", "linear", NULL};
     words w = {""};
     const char *separator = "";
+    bool untested = false;
+    size_t seeds = 0;
     for (const char *const *metric = metrics; *metric; metric++) {
         const char *name = *metric;
         trend t = trend_measure(at->series, name);
@@ -220,8 +233,9 @@ static bool summarise(const scene *at) {
         if (!at->block->numeric || t.shape == TREND_UNKNOWN) continue;
         words_say(&w, "%s%s ", separator, study_metric_title(name));
         words_trend_short(&w, name, &t);
-        separator = ", ";
+        separator = ", ", untested = untested || !t.tested, seeds = t.seeds;
     }
+    if (untested) words_say(&w, " (%zu seed%s a setting: not tested)", seeds, seeds == 1 ? "" : "s");
     separator = *w.text ? ". " : "";
     for (int v = STUDY_COLLAPSED; v >= STUDY_WARNING; v--)
         for (const char *const *mode = study_modes; *mode; mode++) {
@@ -277,33 +291,24 @@ static bool describe(const scene *at) {
 
 static char *evidence_of(const study *s) {
     words w = {""};
-    if (s->seeds_max > 1) {
-        if (s->seeds_min < s->seeds_max)
-            words_say(&w, "Between %zu and %zu seeds a setting. ", s->seeds_min, s->seeds_max);
-        else
-            words_say(&w, "%zu seeds a setting. ", s->seeds_max);
+    if (s->seeds_min < s->seeds_max)
+        words_say(&w, "Between %zu and %zu seeds a setting. ", s->seeds_min, s->seeds_max);
+    else
+        words_say(&w, s->seeds_max == 1 ? "One seed a setting. " : "%zu seeds a setting. ", s->seeds_max);
+    if (s->seeds_max > 1) words_say(&w, "Figures are means over seeds. ");
+    if (s->seeds_max >= STATISTICS_LEAST)
         words_say(
             &w,
-            "Figures are means over seeds. A difference counts only when it exceeds what the seeds' own spread "
-            "explains "
-            "(two-sided t at 95 %% on the pooled standard deviation), and a trend only when the order of the settings "
-            "bears it out (rank correlation of at least %g). Where a setting has one seed, a margin fixed beforehand "
-            "stands in: ",
-            TREND_CORRELATION);
-    } else {
-        words_say(
-            &w,
-            "One seed a setting: how much a figure would change with another seed is not known. A difference counts "
-            "only "
-            "when it exceeds a margin fixed beforehand, and a trend only when the order of the settings bears it out "
-            "(rank correlation of at least %g). The margin: ",
-            TREND_CORRELATION);
-    }
-    words_say(
-        &w,
-        "%g of an accuracy, NMI, AMI or share, %g %% of a rank. Several figures are looked at side by side, without a "
-        "correction for that.",
-        TREND_MARGIN, 100 * TREND_MARGIN_RANK);
+            "Where every setting of a series has %d seeds or more, differences are tested: one counts when it "
+            "exceeds what the seeds' own spread explains (two-sided t on the pooled standard deviation, 5 %% "
+            "divided by the pairs of settings and the %d figures looked at), and a rise or fall is named when the "
+            "order of the settings bears it out, too (rank correlation of at least %g). ",
+            STATISTICS_LEAST, TREND_FIGURES, TREND_CORRELATION);
+    if (s->seeds_min < STATISTICS_LEAST)
+        words_say(&w,
+                  "With fewer than %d seeds nothing is tested: how much a figure would change with other seeds is not "
+                  "known, and \"goes from … to …\" says what these runs did, not what others would do.",
+                  STATISTICS_LEAST);
     return strdup(w.text);
 }
 

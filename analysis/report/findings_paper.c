@@ -44,7 +44,12 @@ bool findings_add_claims(const scene *at) {
         trend t = trend_measure(at->series, claim->metric);
         if (strcmp(at->block->axis, claim->axis) != 0 || t.shape == TREND_UNKNOWN) continue;
         words_say(&w, "The paper says that %s. ", claim->says);
-        if (t.shape == claim->expected)
+        if (!t.tested)
+            words_say(&w, "These runs do not test it (%zu seed%s a setting)%s: ", t.seeds, t.seeds == 1 ? "" : "s",
+                      t.shape == claim->expected        ? "; what they did points the same way"
+                      : t.shape == TREND_NONE || t.turn ? ""
+                                                        : "; what they did points the other way");
+        else if (t.shape == claim->expected)
             words_say(&w, "These runs agree: ");
         else if (t.shape == TREND_NONE)
             words_say(&w, "These runs do not show it: ");

@@ -5,6 +5,8 @@
  */
 #include "analysis/report/trend.h"
 
+#include "analysis/statistics.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,27 +29,32 @@ double trend_spearman(const double *x, const double *y, size_t n) {
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : (double)NAN;
 }
 
-double trend_student(size_t degrees) {
-    static const double table[] = {INFINITY, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228};
-    if (degrees < sizeof table / sizeof *table) return table[degrees];
-    /* Cornish-Fisher to third order: within 0.001 from 11 degrees on */
-    double z = 1.959964, k = (double)degrees;
-    return z + (pow(z, 3) + z) / (4 * k) + (5 * pow(z, 5) + 16 * pow(z, 3) + 3 * z) / (96 * k * k) +
-           (3 * pow(z, 7) + 19 * pow(z, 5) + 17 * pow(z, 3) - 15 * z) / (384 * k * k * k);
-}
-
-/* The margin and where it comes from. */
+/* The margin where seeds are enough. */
 static void set_margin(trend *t, const study_figure *figures) {
-    double squares = 0, inverse = 0;
+    double squares = 0, inverse = 0, n = (double)t->settings;
     size_t degrees = 0;
     for (size_t i = 0; i < t->settings; i++) {
         if (figures[i].n > 1) squares += figures[i].sd * figures[i].sd * (double)(figures[i].n - 1);
         degrees += figures[i].n - 1;
         inverse += 1 / (double)figures[i].n;
     }
-    t->from_seeds = t->seeds > 1;
-    if (t->from_seeds) /* standard error of a difference of two means, at the average number of repetitions */
-        t->margin = trend_student(degrees) * sqrt(squares / (double)degrees * 2 * inverse / (double)t->settings);
+    t->tested = t->seeds >= STATISTICS_LEAST && squares > 0;
+    if (!t->tested) return;
+    double tests = TREND_FIGURES * n * (n - 1) / 2;
+    /* standard error of a difference of two means, at the average number of repetitions */
+    t->margin =
+        statistics_student_quantile(0.05 / tests, (double)degrees) * sqrt(squares / (double)degrees * 2 * inverse / n);
+}
+
+/* From where on no setting is told from the last, and whether more than that can be said. */
+static void find_level(trend *t, const study_point **points, const double *means) {
+    size_t n = t->settings, level = n - 1;
+    double most = 0;
+    while (level > 0 && fabs(means[level - 1] - t->to) <= t->margin) level--;
+    if (!t->tested || level + 2 > n - 1) return;
+    for (size_t i = level; i < n; i++) most = fmax(most, fabs(means[i] - t->to));
+    t->level = points[level];
+    t->levels = most + t->margin < TREND_LEVEL * fabs(t->to - t->from);
 }
 
 static void find_shape(trend *t, const study_point **points, const double *x, const double *means) {
@@ -61,18 +68,13 @@ static void find_shape(trend *t, const study_point **points, const double *x, co
     double change = t->to - t->from, towards = fmax(t->from, t->to), away = fmin(t->from, t->to);
     bool directed = n == 2 || t->correlation * (change > 0 ? 1 : -1) >= TREND_CORRELATION;
     t->shape = TREND_NONE;
-    if (t->highest > towards + TREND_TURN * t->margin)
+    if (t->highest > towards + t->margin)
         t->shape = TREND_PEAKS, t->turn = points[high], t->at_turn = means[high];
-    else if (t->lowest < away - TREND_TURN * t->margin)
+    else if (t->lowest < away - t->margin)
         t->shape = TREND_DIPS, t->turn = points[low], t->at_turn = means[low];
     else if (fabs(change) > t->margin && directed)
         t->shape = change > 0 ? TREND_RISES : TREND_FALLS;
-    if (t->shape != TREND_RISES && t->shape != TREND_FALLS) return;
-    size_t level = n - 1;
-    while (level > 0 &&
-           fabs(means[level - 1] - t->to) <= fmax(fmin(t->margin, 0.2 * fabs(change)), 0.05 * fabs(change)))
-        level--;
-    if (level + 2 < n) t->level = points[level];
+    if (t->shape == TREND_RISES || t->shape == TREND_FALLS) find_level(t, points, means);
 }
 
 trend trend_measure(const study_series *series, const char *metric) {

@@ -1,7 +1,9 @@
 /*
- * Whether a figure moves with what was varied, and whether the evidence allows to say so. A difference counts when it
- * exceeds a margin: with repetitions, what seeds alone explain (two-sided t at 95 % on the pooled standard deviation);
- * with one seed, a margin fixed beforehand (TREND_MARGIN…).
+ * Whether a figure moves with what was varied, and whether the evidence allows to say so. From STATISTICS_LEAST seeds a
+ * setting on a difference is tested: it counts when it exceeds what seeds alone explain, by a two-sided t on the pooled
+ * standard deviation at 5 %, divided by the pairs of settings that could have stood out and by the figures that a
+ * series is described by (Bonferroni). With fewer nothing is tested: a margin fixed beforehand decides what is
+ * described.
  */
 #ifndef MEWS_TREND_H
 #define MEWS_TREND_H
@@ -13,35 +15,37 @@ typedef enum trend_shape {
     TREND_NONE,    /* no difference that counts, or no direction in it */
     TREND_RISES,   /* ends higher by more than the margin, and rank correlation at least TREND_CORRELATION */
     TREND_FALLS,
-    TREND_PEAKS, /* somewhere between, higher than both ends by TREND_TURN margins */
+    TREND_PEAKS, /* somewhere between, higher than both ends by more than the margin */
     TREND_DIPS,
 } trend_shape;
 
-/* Fixed before any run was looked at: of accuracies, NMI, AMI and shares, in their own unit; of ranks, relative. */
+/* Where nothing is tested, fixed before any run was looked at: of accuracies, NMI, AMI and shares in their own unit, of
+ * ranks relative. */
 #define TREND_MARGIN 0.02
 #define TREND_MARGIN_RANK 0.10
 #define TREND_CORRELATION 0.7
-/* A turn is the best of several settings, so it has had more chances to stand out: as many margins as this. */
-#define TREND_TURN 1.5
+/* Figures that a series is described by, and so tests beside each other. */
+#define TREND_FIGURES 7
+/* From where a trend levels off: beyond, differences above this share of the whole change are excluded. */
+#define TREND_LEVEL 0.25
 
 typedef struct trend {
     trend_shape shape;
-    size_t settings;                                /* with the figure */
-    size_t seeds;                                   /* fewest repetitions of a setting */
-    const study_point *first, *last, *turn, *level; /* turn: of a peak or dip; level: from here on it stays, or NULL */
-    double from, to, at_turn;                       /* means there */
-    double lowest, highest;                         /* means */
-    double correlation;                             /* Spearman's, of setting and mean */
+    size_t settings;                        /* with the figure */
+    size_t seeds;                           /* fewest repetitions of a setting */
+    const study_point *first, *last, *turn; /* turn: of a peak or dip, or NULL */
+    const study_point *level; /* from here on to the end no setting is told from the last; NULL unless tested */
+    bool levels;              /* from there on differences above TREND_LEVEL of the change are excluded */
+    double from, to, at_turn; /* means there */
+    double lowest, highest;   /* means */
+    double correlation;       /* Spearman's, of setting and mean */
     double margin;
-    bool from_seeds; /* the margin comes from repetitions */
+    bool tested; /* every setting has seeds enough; the margin is theirs */
 } trend;
 
 trend trend_measure(const study_series *series, const char *metric);
 
 /* Spearman's rank correlation with ties at their mean rank; NaN when one side is constant or n < 2. */
 double trend_spearman(const double *x, const double *y, size_t n);
-
-/* Two-sided 95 % quantile of Student's t. */
-double trend_student(size_t degrees);
 
 #endif

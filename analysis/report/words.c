@@ -41,19 +41,42 @@ void words_setting(words *w, const scene *at, const study_point *p) {
     words_say(w, "%s", study_setting(at->block, p, setting, sizeof setting));
 }
 
-/* "rises from 0.41 at 16 codes to 0.55 at 16384 codes, level from 1024 codes on" */
+static void say_at(words *w, const scene *at, const char *metric, double value, const study_point *p) {
+    words_number(w, metric, value);
+    words_say(w, " at ");
+    words_setting(w, at, p);
+}
+
+/* What was not tested: where it goes, and no word for it. */
+static void say_untested(words *w, const scene *at, const char *metric, const trend *t) {
+    words_say(w, "goes from ");
+    say_at(w, at, metric, t->from, t->first);
+    if (t->turn) {
+        words_say(w, " over ");
+        say_at(w, at, metric, t->at_turn, t->turn);
+    }
+    words_say(w, " to ");
+    say_at(w, at, metric, t->to, t->last);
+    if (!t->turn && t->shape == TREND_NONE && t->settings > 2) {
+        words_say(w, ", and over all settings lies between ");
+        words_number(w, metric, t->lowest);
+        words_say(w, " and ");
+        words_number(w, metric, t->highest);
+    }
+}
+
 void words_trend(words *w, const scene *at, const char *metric, const trend *t) {
     static const char *const verbs[] = {
         [TREND_RISES] = "rises", [TREND_FALLS] = "falls", [TREND_PEAKS] = "rises", [TREND_DIPS] = "falls"};
+    if (!t->tested) {
+        say_untested(w, at, metric, t);
+        return;
+    }
     if (t->shape == TREND_NONE) {
-        words_say(w, "shows no clear trend: it runs from ");
-        words_number(w, metric, t->from);
-        words_say(w, " at ");
-        words_setting(w, at, t->first);
+        words_say(w, "shows no trend that stands out from its seeds: it runs from ");
+        say_at(w, at, metric, t->from, t->first);
         words_say(w, " to ");
-        words_number(w, metric, t->to);
-        words_say(w, " at ");
-        words_setting(w, at, t->last);
+        say_at(w, at, metric, t->to, t->last);
         words_say(w, ", and over all settings between ");
         words_number(w, metric, t->lowest);
         words_say(w, " and ");
@@ -61,35 +84,32 @@ void words_trend(words *w, const scene *at, const char *metric, const trend *t) 
         return;
     }
     words_say(w, "%s from ", verbs[t->shape]);
-    words_number(w, metric, t->from);
-    words_say(w, " at ");
-    words_setting(w, at, t->first);
+    say_at(w, at, metric, t->from, t->first);
+    words_say(w, " to ");
     if (t->turn) {
-        words_say(w, " to ");
-        words_number(w, metric, t->at_turn);
-        words_say(w, " at ");
-        words_setting(w, at, t->turn);
+        say_at(w, at, metric, t->at_turn, t->turn);
         words_say(w, ", then %s to ", t->shape == TREND_PEAKS ? "falls" : "rises");
-    } else {
-        words_say(w, " to ");
     }
-    words_number(w, metric, t->to);
-    words_say(w, " at ");
-    words_setting(w, at, t->last);
-    if (t->level) {
-        words_say(w, ", with little change from ");
-        words_setting(w, at, t->level);
-        words_say(w, " on");
-    }
+    say_at(w, at, metric, t->to, t->last);
+    if (!t->level) return;
+    words_say(w, t->levels ? "; it levels off from " : "; settings from ");
+    words_setting(w, at, t->level);
+    if (t->levels)
+        words_say(w, " on, beyond which changes of a quarter of the whole are excluded");
+    else
+        words_say(w, " on are not told apart from the last");
 }
 
 void words_trend_short(words *w, const char *metric, const trend *t) {
-    static const char *const shapes[] = {
-        [TREND_UNKNOWN] = "is not known", [TREND_NONE] = "shows no clear trend", [TREND_RISES] = "rises",
-        [TREND_FALLS] = "falls",          [TREND_PEAKS] = "rises, then falls",   [TREND_DIPS] = "falls, then rises"};
-    words_say(w, "%s", shapes[t->shape]);
+    static const char *const shapes[] = {[TREND_UNKNOWN] = "is not known",
+                                         [TREND_NONE] = "shows no trend that stands out",
+                                         [TREND_RISES] = "rises",
+                                         [TREND_FALLS] = "falls",
+                                         [TREND_PEAKS] = "rises, then falls",
+                                         [TREND_DIPS] = "falls, then rises"};
+    words_say(w, "%s", t->tested || t->shape == TREND_UNKNOWN ? shapes[t->shape] : "goes");
     if (t->shape == TREND_UNKNOWN) return;
-    words_say(w, " (");
+    words_say(w, t->tested ? " (" : " ");
     words_number(w, metric, t->from);
     words_say(w, " → ");
     if (t->turn) {
@@ -97,7 +117,7 @@ void words_trend_short(words *w, const char *metric, const trend *t) {
         words_say(w, " → ");
     }
     words_number(w, metric, t->to);
-    words_say(w, ")");
+    if (t->tested) words_say(w, ")");
 }
 
 /* "16, 64 and 256 codes", "beta = 0.5 and 1"; three or more neighbours are "16 to 256". */

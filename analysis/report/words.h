@@ -25,10 +25,10 @@ void words_say(words *w, const char *format, ...) __attribute__((format(printf, 
 void words_number(words *w, const char *metric, double value);
 void words_setting(words *w, const scene *at, const study_point *p);
 
-/* "rises from 0.41 at 16 codes to 0.55 at 1024 codes, with little change from 256 codes on" */
+/* "rises from 0.41 at 16 codes to 0.55 at 1024 codes"; untested: "goes from 0.41 at 16 codes to 0.55 at 1024 codes" */
 void words_trend(words *w, const scene *at, const char *metric, const trend *t);
 
-/* "rises (0.41 → 0.55)" */
+/* "rises (0.41 → 0.55)"; untested: "goes 0.41 → 0.55" */
 void words_trend_short(words *w, const char *metric, const trend *t);
 
 /* The settings whose verdict on `mode` is `wanted`: "16, 64 and 256 codes", "beta = 0.5 and 1"; three or more

@@ -1,5 +1,6 @@
 /* Statistics of repeated runs, held against scipy's. */
 #include "analysis/statistics.h"
+#include "engine/rng.h"
 #include "tests/analysis/golden.h"
 
 static safetensors *file;
@@ -25,7 +26,7 @@ START_TEST(test_paired_tests_agree_with_scipy) {
         snprintf(b, sizeof b, "paired-%s.b", cases[i]);
         snprintf(expected, sizeof expected, "paired-%s.expected", cases[i]);
         double *x = values(a, &n), *y = values(b, NULL), *want = values(expected, NULL);
-        assert_near(statistics_paired_p(x, y, n), want[0], 1e-10, cases[i]);
+        if (n >= STATISTICS_LEAST) assert_near(statistics_paired_p(x, y, n), want[0], 1e-10, cases[i]);
         assert_near(statistics_mean(x, n), want[1], 1e-12, cases[i]);
         assert_near(statistics_sd(x, n), want[2], 1e-12, cases[i]);
     }
@@ -112,9 +113,65 @@ START_TEST(test_blocks_of_two_columns_are_the_paired_test) {
 END_TEST
 
 START_TEST(test_what_one_run_cannot_tell_is_no_number) {
-    double a[] = {1, 2}, b[] = {3, 4};
-    ck_assert(isnan(statistics_paired_p(a, b, 1)) && isnan(statistics_sd(a, 1)) && isnan(statistics_mean(a, 0)));
-    ck_assert(statistics_paired_p(a, b, 2) == 0 && statistics_paired_p(a, a, 2) == 1);
+    double a[] = {1, 2};
+    ck_assert(isnan(statistics_sd(a, 1)) && isnan(statistics_mean(a, 0)));
+}
+END_TEST
+
+START_TEST(test_two_pairs_and_equal_differences_have_no_p) {
+    double a[] = {0.1, 0.2, 0.7}, b[] = {0.3, 0.4, 0.9}, c[] = {0.3, 0.5, 0.9};
+    ck_assert(isnan(statistics_paired_p(a, b, 1)) && isnan(statistics_paired_p(a, b, 2)));
+    ck_assert(isnan(statistics_paired_p(a, c, 2)) && statistics_paired_p(a, c, 3) > 0);
+    ck_assert(isnan(statistics_paired_p(a, b, 3))); /* all -0.2, but for rounding */
+    ck_assert(statistics_paired_p(a, a, 3) == 1);
+    double table[6];
+    for (int i = 0; i < 3; i++) table[2 * i] = a[i], table[2 * i + 1] = b[i];
+    ck_assert(isnan(statistics_blocks(table, 3, 2).p));
+}
+END_TEST
+
+START_TEST(test_quantiles_of_student_give_their_p_back) {
+    static const double degrees[] = {1, 2, 3.5, 10, 1000}, p[] = {0.9, 0.05, 0.05 / 28, 1e-6};
+    for (int d = 0; d < 5; d++)
+        for (int i = 0; i < 4; i++) {
+            double t = statistics_student_quantile(p[i], degrees[d]);
+            ck_assert_double_eq_tol(statistics_student_p(t, degrees[d]) / p[i], 1, 1e-9);
+        }
+    ck_assert_double_eq_tol(statistics_student_quantile(0.05, 2), 4.302653, 1e-6);
+}
+END_TEST
+
+/* What the promised repetitions come to: pilots of three to ten repetitions of three settings, each promise tried by
+ * paired tests of two groups that differ by as much as the promise was made for. */
+static double kept_promises(int pilot, double difference) {
+    enum { PILOTS = 400, TRIALS = 25, SETTINGS = 3, MOST = 400 };
+    rng r = rng_stream(7, RNG_TEST, (uint32_t)pilot, (uint32_t)(100 * difference), 0);
+    double told = 0, table[10 * SETTINGS], a[MOST], b[MOST];
+    for (int i = 0; i < PILOTS; i++) {
+        for (int k = 0; k < pilot * SETTINGS; k++) table[k] = rng_normal(&r);
+        variance v = statistics_blocks(table, (size_t)pilot, SETTINGS);
+        size_t n = statistics_repetitions(difference, v.error, v.degrees);
+        ck_assert(n >= STATISTICS_LEAST && n <= MOST);
+        for (int trial = 0; trial < TRIALS; trial++) {
+            for (size_t k = 0; k < n; k++) a[k] = rng_normal(&r), b[k] = rng_normal(&r) + difference;
+            told += statistics_paired_p(a, b, n) < 0.05;
+        }
+    }
+    return told / (PILOTS * TRIALS);
+}
+
+START_TEST(test_promised_repetitions_tell_apart_four_times_in_five) {
+    static const int pilots[] = {3, 5, 10};
+    static const double differences[] = {1, 2, 4};
+    for (int p = 0; p < 3; p++)
+        for (int d = 0; d < 3; d++) {
+            double share = kept_promises(pilots[p], differences[d]);
+            ck_assert_msg(share >= 0.79, "%d repetitions, difference of %g sd: %.3f", pilots[p], differences[d], share);
+        }
+    ck_assert_uint_eq(statistics_repetitions(0, 1, 4), 0);
+    ck_assert_uint_eq(statistics_repetitions(1, NAN, 4), 0);
+    ck_assert_uint_eq(statistics_repetitions(1, 0, 4), 3);
+    ck_assert_uint_eq(statistics_repetitions(1e-9, 1, 4), 1000000);
 }
 END_TEST
 
@@ -129,6 +186,9 @@ Suite *suite_statistics(void) {
     tcase_add_test(tests, test_analyses_of_variance_agree_with_scipy);
     tcase_add_test(tests, test_blocks_of_two_columns_are_the_paired_test);
     tcase_add_test(tests, test_what_one_run_cannot_tell_is_no_number);
+    tcase_add_test(tests, test_two_pairs_and_equal_differences_have_no_p);
+    tcase_add_test(tests, test_quantiles_of_student_give_their_p_back);
+    tcase_add_test(tests, test_promised_repetitions_tell_apart_four_times_in_five);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -57,8 +57,9 @@ void fields_defaults(const field_table *table, void *options) {
 
 char *field_domain(const field *row, char *out, size_t size) {
     static const char *const nouns[] = {
-        [FIELD_BOOL] = "true or false", [FIELD_INT] = "integer",  [FIELD_REAL] = "number",
-        [FIELD_CHOICE] = "one of: ",    [FIELD_SET] = "any of: ", [FIELD_TEXT] = "text",
+        [FIELD_BOOL] = "true or false",   [FIELD_INT] = "integer",  [FIELD_REAL] = "number",
+        [FIELD_CHOICE] = "one of: ",      [FIELD_SET] = "any of: ", [FIELD_TEXT] = "text",
+        [FIELD_LIST] = "a list of words",
     };
     size_t used = (size_t)snprintf(out, size, "%s", nouns[row->type]);
     if (row->type == FIELD_CHOICE || row->type == FIELD_SET) {
@@ -91,6 +92,30 @@ static bool refuse_word(const field_table *table, const field *row, const char *
         return error_set(err, ERROR_USAGE, "`%s.%s` does not know `%.80s`; did you mean `%s`?", table->section,
                          row->key, word, near);
     return refuse(table, row, word, err);
+}
+
+/* ---- Rows that depend on others ---- */
+
+const field_condition *field_condition_of(const field_condition *conditions, const field *row) {
+    for (; conditions && conditions->key; conditions++)
+        if (strcmp(conditions->key, row->key) == 0) return conditions;
+    return NULL;
+}
+
+bool field_condition_holds(const field_table *table, const field_condition *condition, const void *options) {
+    char key[64], value[FIELD_TEXT_SIZE];
+    const char *with = condition->only_with;
+    size_t n = strcspn(with, "!=");
+    bool other = with[n] == '!', among = false;
+    snprintf(key, sizeof key, "%.*s", (int)n, with);
+    const field *decides = fields_find(table, key);
+    if (!decides) abort(); /* a condition that names no row is a bug */
+    field_format(decides, options, value, sizeof value);
+    for (const char *word = with + n + (other ? 2 : 1); word; word = strchr(word, '|'), word = word ? word + 1 : NULL) {
+        size_t length = strcspn(word, "|");
+        among |= strlen(value) == length && strncmp(value, word, length) == 0;
+    }
+    return among != other;
 }
 
 /* ---- Reading ---- */
@@ -170,6 +195,7 @@ bool field_parse(const field_table *table, const field *row, void *options, cons
     }
     case FIELD_SET: return parse_set(table, row, text, place, err);
     case FIELD_TEXT:
+    case FIELD_LIST:
         if (strlen(text) >= FIELD_TEXT_SIZE)
             return error_set(err, ERROR_USAGE, "`%s.%s` takes at most %d letters, not %zu", table->section, row->key,
                              FIELD_TEXT_SIZE - 1, strlen(text));
@@ -214,7 +240,8 @@ char *field_format(const field *row, const void *options, char *out, size_t size
         if (used < size) snprintf(out + used, size - used, "]");
         break;
     }
-    case FIELD_TEXT: snprintf(out, size, "%s", (const char *)place); break;
+    case FIELD_TEXT:
+    case FIELD_LIST: snprintf(out, size, "%s", (const char *)place); break;
     }
     return out;
 }

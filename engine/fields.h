@@ -6,6 +6,7 @@
  * that point into it. The C type behind a row follows from its type:
  *   FIELD_BOOL bool · FIELD_INT int64_t · FIELD_REAL double · FIELD_CHOICE int (index into choices)
  *   FIELD_SET unsigned (bit i = choices[i]) · FIELD_TEXT char[FIELD_TEXT_SIZE]
+ *   FIELD_LIST likewise: words as in `[a, "b, c"]`, or text that says the same
  */
 #ifndef MEWS_FIELDS_H
 #define MEWS_FIELDS_H
@@ -16,7 +17,15 @@
 
 enum { FIELD_TEXT_SIZE = 1024 };
 
-typedef enum field_type { FIELD_BOOL, FIELD_INT, FIELD_REAL, FIELD_CHOICE, FIELD_SET, FIELD_TEXT } field_type;
+typedef enum field_type {
+    FIELD_BOOL,
+    FIELD_INT,
+    FIELD_REAL,
+    FIELD_CHOICE,
+    FIELD_SET,
+    FIELD_TEXT,
+    FIELD_LIST
+} field_type;
 
 /* Short form in the tables: false, true. A key that is added later is IDENTITY_IF_SET: earlier runs keep their ids. */
 typedef enum field_identity {
@@ -66,6 +75,18 @@ bool field_parse(const field_table *table, const field *row, void *options, cons
  * FIELD_TEXT may need YAML's quotes around it, which are the YAML writer's affair). Returns `out`.
  */
 char *field_format(const field *row, const void *options, char *out, size_t size);
+
+/* A key that does nothing but beside some values of another key of its section. */
+typedef struct field_condition {
+    const char *key;
+    const char *only_with; /* "name=folder|svhn", or "name!=shapes": all but these */
+} field_condition;
+
+/* The row's condition in a list that ends with {0} (NULL: an empty one); NULL where it has none. */
+const field_condition *field_condition_of(const field_condition *conditions, const field *row);
+
+/* Is it met? */
+bool field_condition_holds(const field_table *table, const field_condition *condition, const void *options);
 
 /* Says what a row takes, in words: "integer from 1 to 65536", "one of: l2, tanh". Returns `out`. */
 char *field_domain(const field *row, char *out, size_t size);

@@ -1,11 +1,12 @@
 /*
  * CIFAR-10 and CIFAR-100 in their authors' binary form (Krizhevsky 2009; cs.toronto.edu/~kriz/cifar.html): records of
  * one byte of label (two for CIFAR-100: one of 20 superclasses, then one of 100 classes) and 3,072 bytes of image,
- * channel by channel. Read from a directory or from the .tar.gz as it is downloaded; or, since copies of CIFAR are
- * often kept so, from a folder of images.
+ * channel by channel. Read from a directory or from the .tar.gz as it is downloaded; the pickles of the Python form are
+ * cifar_python.c's; or, since copies of CIFAR are often kept so, from a folder of images.
  */
 #include "engine/data/format.h"
 
+#include "engine/data/decode.h"
 #include "engine/data/guess.h"
 
 #include <assert.h>
@@ -31,10 +32,10 @@ static bool read_100(format_reading *r, const source_item *item, format_part *pa
     return read_records(r, item, part, 2, r->format->classes == COARSE ? 0 : 1, err);
 }
 
-static const char *const names_10[] = {"airplane", "automobile", "bird",  "cat",  "deer",
+const char *const cifar10_classes[] = {"airplane", "automobile", "bird",  "cat",  "deer",
                                        "dog",      "frog",       "horse", "ship", "truck"};
 
-static const char *const names_100[] = {
+const char *const cifar100_classes[] = {
     "apple",      "aquarium_fish", "baby",         "bear",       "beaver",      "bed",         "bee",
     "beetle",     "bicycle",       "bottle",       "bowl",       "boy",         "bridge",      "bus",
     "butterfly",  "camel",         "can",          "castle",     "caterpillar", "cattle",      "chair",
@@ -72,12 +73,12 @@ static const char *const names_20[COARSE] = {"aquatic_mammals",
                                              "vehicles_1",
                                              "vehicles_2"};
 
-static_assert(sizeof names_100 / sizeof *names_100 == 100, "CIFAR-100 has 100 classes");
+static_assert(sizeof cifar100_classes / sizeof *cifar100_classes == 100, "CIFAR-100 has 100 classes");
 
 const format format_cifar10 = {
     .title = "CIFAR-10",
     .classes = 10,
-    .class_names = names_10,
+    .class_names = cifar10_classes,
     .parts = 6,
     .part = {{.split = PACK_TRAIN, .official = 10000},
              {.split = PACK_TRAIN, .official = 10000},
@@ -97,29 +98,34 @@ const format format_cifar10 = {
 const format format_cifar100 = {
     .title = "CIFAR-100",
     .classes = 100,
-    .class_names = names_100,
+    .class_names = cifar100_classes,
     .parts = 2,
     .part = {{.split = PACK_TRAIN, .official = 50000}, {.split = PACK_TEST, .official = 10000}},
     .files = 2,
     .file = {{"train.bin", 0, false, read_100}, {"test.bin", 1, false, read_100}},
 };
 
-/* The binary files if they are there, else images. */
-static bool import_either(importer *im, const format *f, error *err) {
-    switch (guess_content(im->path, f, err)) {
-    case CONTENT_FORMAT: return format_import(im, f, err);
+/* The binary files or the pickles if they are there, else images. */
+static bool import_any(importer *im, const format *binary, const format *python, bool coarse, error *err) {
+    const format *either[] = {binary, python, NULL}, *found = NULL;
+    switch (guess_content(im->path, either, &found, err)) {
+    case CONTENT_FORMAT: {
+        format f = *found;
+        if (coarse) f.classes = COARSE, f.class_names = names_20;
+        return format_import(im, &f, err);
+    }
     case CONTENT_IMAGES: return folder_import(im, err);
     case CONTENT_NEITHER:
-        return error_set(err, ERROR_USAGE, "%s holds neither images (JPEG, PNG) nor %s's binary files (%s, …)",
-                         im->path, f->title, f->file[0].name);
+        return error_set(err, ERROR_USAGE, "%s holds neither images (%s) nor %s's binary files (%s, …) or pickles (%s)",
+                         im->path, decode_endings, binary->title, binary->file[0].name, python->file[0].name);
     default: return false;
     }
 }
 
-bool cifar_import(importer *im, error *err) { return import_either(im, &format_cifar10, err); }
+bool cifar_import(importer *im, error *err) {
+    return import_any(im, &format_cifar10, &format_cifar10_python, false, err);
+}
 
 bool cifar100_import(importer *im, error *err) {
-    format f = format_cifar100;
-    if (im->options->labels == LABELS_COARSE) f.classes = COARSE, f.class_names = names_20;
-    return import_either(im, &f, err);
+    return import_any(im, &format_cifar100, &format_cifar100_python, im->options->labels == LABELS_COARSE, err);
 }

@@ -28,7 +28,7 @@
 enum { NAME_SHAPES };
 
 enum {
-    IMPORT_VERSION = 2, /* goes up when an importer starts to make other images or another order */
+    IMPORT_VERSION = 3, /* goes up when an importer starts to make other images or another order */
     MAX_LISTED = 1 << 16,
 };
 
@@ -45,7 +45,13 @@ static const field rows[] = {
      .help = "data set: shapes (drawn by the program); cifar10, cifar100 (binary files, or images as folder); svhn "
              "(.mat); stl10 (binary); mnist, fashion-mnist (IDX); tiny-imagenet (as published); folder (images)"},
     {ROW(path), .type = FIELD_TEXT, .fallback = "",
-     .help = "directory or archive (tar, zip); unused by shapes; empty = what `mews data fetch` brought"},
+     .help = "directory or archive (tar, zip), which also says what data.name is where that is not given; empty = what "
+             "`mews data fetch` brought"},
+    {ROW(train), .type = FIELD_TEXT, .fallback = "",
+     .help = "of folder: pattern of the folders (or images) to train on, as in train.X* or '*/train/*'; . = all; empty "
+             "= by the folders' names"},
+    {ROW(test), .type = FIELD_TEXT, .fallback = "",
+     .help = "of folder: likewise the test images; empty beside data.train = a tenth of the training images"},
     {ROW(size), .type = FIELD_INT, .fallback = "32", .min = 8, .max = 512, .identity = true,
      .help = "side of the square images, pixels; others are resized and cropped to it"},
     {ROW(packing), .type = FIELD_CHOICE, .fallback = "pixels", .choices = packings, .identity = IDENTITY_IF_SET,
@@ -61,7 +67,7 @@ static const field rows[] = {
      .help = "share of the training split held out to choose settings on; comes off before limit"},
     {ROW(imbalance), .type = FIELD_REAL, .fallback = "1", .min = 1, .max = 1e6, .identity = true,
      .help = "long tail: training images of the first class for each of the last, falling exponentially; 1 = as it is"},
-    {ROW(classes), .type = FIELD_TEXT, .fallback = "", .identity = true,
+    {ROW(classes), .type = FIELD_LIST, .fallback = "", .identity = true,
      .help = "only these classes, by name: [cat, dog]; empty = all"},
     {ROW(class_list), .type = FIELD_TEXT, .fallback = "",
      .help = "file that names a class folder a line (ImageNet-100): only these are imported; empty = all"},
@@ -73,6 +79,13 @@ static const field rows[] = {
      .help = "seed of the shuffle behind limit, validation and imbalance"},
     {ROW(cache), .type = FIELD_TEXT, .fallback = "",
      .help = "folder of packed data sets; empty = $XDG_CACHE_HOME/mews or ~/.cache/mews"},
+};
+
+const field_condition data_conditions[] = {
+    {"path", "name!=shapes"},      {"decode", "packing=files"},
+    {"class_list", "name=folder"}, {"labels", "name=cifar100"},
+    {"unlabelled", "name=stl10"},  {"train", "name=folder"},
+    {"test", "name=folder"},       {0},
 };
 
 const field_table data_fields = {"data", rows, sizeof rows / sizeof *rows, sizeof(data_options)};
@@ -116,7 +129,7 @@ static bool find_source(const data_options *options, const char *folder, char pa
 
 /* What the import depends on besides the source: another variant is another file, so that a sweep may go to and fro. */
 static bool describe_variant(const data_options *options, char out[256], error *err) {
-    char sum[65] = "";
+    char sum[65] = "", split[65] = "";
     const char *name = names[options->name];
     if (options->labels == LABELS_COARSE && strcmp(name, "cifar100") != 0)
         return error_set(err, ERROR_USAGE, "data.labels coarse is for cifar100 only, not for %s", name);
@@ -127,6 +140,15 @@ static bool describe_variant(const data_options *options, char out[256], error *
                          "data.packing files is for folder and tiny-imagenet, whose images are files; %s has only "
                          "pixels",
                          name);
+    if ((options->train[0] || options->test[0]) && strcmp(name, "folder") != 0)
+        return error_set(err, ERROR_USAGE, "data.%s is for data.name folder only; %s has splits of its own",
+                         options->train[0] ? "train" : "test", name);
+    if (options->train[0] || options->test[0]) {
+        char both[2 * FIELD_TEXT_SIZE + 1];
+        int n = snprintf(both, sizeof both, "%s\n%s", options->train, options->test);
+        checksum_sha256(both, (size_t)n, split);
+        split[12] = '\0';
+    }
     if (options->class_list[0]) {
         size_t size;
         if (strcmp(name, "folder") != 0)
@@ -138,9 +160,9 @@ static bool describe_variant(const data_options *options, char out[256], error *
         free(text);
         sum[12] = '\0';
     }
-    snprintf(out, 256, "%s%s%s%s%s", options->labels == LABELS_COARSE ? "-coarse" : "",
+    snprintf(out, 256, "%s%s%s%s%s%s%s", options->labels == LABELS_COARSE ? "-coarse" : "",
              options->unlabelled ? "-unlabelled" : "", options->packing == PACKING_FILES ? "-files" : "",
-             sum[0] ? "-" : "", sum);
+             sum[0] ? "-" : "", sum, split[0] ? "-split-" : "", split);
     return true;
 }
 
@@ -214,6 +236,13 @@ static int lock_take(const char *path, error *err) {
     }
 }
 
+/* Nothing is passed over without a word. */
+static void tell_skipped(importer *im) {
+    char why[1024];
+    if (account_skipped(&im->account))
+        import_warn(im, "%s: %s", im->path, account_brief(&im->account, why, sizeof why));
+}
+
 static bool import(const data_options *options, const char *file, const char source[65], importer *im, error *err) {
     static bool (*const importers[])(importer *, error *) = {shapes_import,  cifar_import,         cifar100_import,
                                                              svhn_import,    stl10_import,         mnist_import,
@@ -223,8 +252,10 @@ static bool import(const data_options *options, const char *file, const char sou
     bool done = read_class_list(im, &text, &listed, err) &&
                 pack_begin(&im->pack, file, im->files ? 0 : im->size, err) && importers[options->name](im, err);
     if (done && im->pack.lists[PACK_TRAIN].count == 0)
-        done = error_set(err, ERROR_RUN, "%s: no images to train on", im->path);
-    if (done) done = pack_finish(&im->pack, source, err);
+        done = error_set(err, ERROR_USAGE, "%s: no images to train on", im->path);
+    if (done) tell_skipped(im);
+    if (done) done = (im->pack.account = account_text(&im->account, err)) && pack_finish(&im->pack, source, err);
+    account_free(&im->account);
     pack_abandon(&im->pack);
     free(listed);
     free(text);
@@ -300,6 +331,8 @@ int dataset_size(const dataset *set) { return set->size; }
 bool dataset_has_pixels(const dataset *set) { return !set->pack.offsets; }
 bool dataset_decodes_scaled(const dataset *set) { return set->scaled; }
 int dataset_classes(const dataset *set) { return (int)set->chosen.classes; }
+bool dataset_is_labelled(const dataset *set) { return set->chosen.classes > 1; }
+const char *dataset_account(const dataset *set) { return set->pack.account; }
 const char *dataset_class_name(const dataset *set, int label) { return set->pack.class_names[set->chosen.kept[label]]; }
 
 const char *dataset_checksum(const dataset *set) { return set->pack.checksum; }

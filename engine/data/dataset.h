@@ -27,13 +27,15 @@ enum { DECODE_EXACT, DECODE_SCALED };
 typedef struct data_options {
     int name;                      /* choice: shapes, cifar10, … */
     char path[FIELD_TEXT_SIZE];    /* directory or archive; "" = as `mews data fetch` left it; unused by shapes */
+    char train[FIELD_TEXT_SIZE];   /* pattern of the folders, or files, of a folder's training split; "" = by name */
+    char test[FIELD_TEXT_SIZE];    /* likewise of its test split */
     int64_t size;                  /* side of the square images that a network sees, pixels */
     int packing;                   /* PACKING_ */
     int decode;                    /* DECODE_: how files are decoded for a view */
     int64_t limit;                 /* train on the first N of a seeded shuffle of the training split; 0 = all */
     double validation;             /* share of the training split held out for choosing settings; it comes off first */
     double imbalance;              /* images of the first class per image of the last one, exponentially in between */
-    char classes[FIELD_TEXT_SIZE]; /* names, separated by commas, brackets allowed: only these; "" = all */
+    char classes[FIELD_TEXT_SIZE]; /* a list of names: only these; "" = all */
     char class_list[FIELD_TEXT_SIZE]; /* file with a class folder a line: only these are imported; "" = all */
     int labels;                       /* LABELS_: of CIFAR-100 */
     bool unlabelled;                  /* pretrain on STL-10's unlabelled images, too */
@@ -42,6 +44,7 @@ typedef struct data_options {
 } data_options;
 
 extern const field_table data_fields;
+extern const field_condition data_conditions[];
 
 typedef struct dataset dataset;
 
@@ -63,12 +66,18 @@ dataset *dataset_open(const data_options *options, dataset_progress progress, vo
 void dataset_close(dataset *set);
 
 const char *dataset_name(const dataset *set);
-int dataset_size(const dataset *set); /* data.size */
-int dataset_classes(const dataset *set);
+int dataset_size(const dataset *set);    /* data.size */
+int dataset_classes(const dataset *set); /* 0: images without labels */
 const char *dataset_class_name(const dataset *set, int label);
 const char *dataset_checksum(const dataset *set); /* SHA-256 of the packed content, 64 hexadecimal digits */
 const float *dataset_mean(const dataset *set);    /* per channel, of the training split, in 0 … 1 */
 const float *dataset_std(const dataset *set);     /* likewise; 1 for a channel that is the same everywhere */
+
+/* Do its images have labels that tell anything apart: two classes or more? */
+bool dataset_is_labelled(const dataset *set);
+
+/* What the import made of the source's files, lines of text: how they were read, how many were used and which not. */
+const char *dataset_account(const dataset *set);
 
 /* Reads every image and holds it against the checksum. */
 bool dataset_verify(const dataset *set, error *err);

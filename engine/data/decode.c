@@ -39,13 +39,46 @@ typedef struct reader {
     pthread_cond_t turned;
 } reader;
 
-bool decode_is_image(const char *name) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png"};
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
-    if (!dot || base[0] == '.' || strncmp(name, "__MACOSX/", 9) == 0) return false;
-    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (strcasecmp(dot, endings[i]) == 0) return true;
+const char decode_endings[] = "JPEG, PNG, WebP, BMP, TIFF, PPM, PGM";
+
+bool decode_is_hidden(const char *name) {
+    if (strncmp(name, "__MACOSX/", 9) == 0) return true;
+    for (const char *part = name; part; part = strchr(part, '/'), part = part ? part + 1 : NULL)
+        if (part[0] == '.' && strncmp(part, "../", 3) != 0 && strcmp(part, "..") != 0) return true;
     return false;
+}
+
+static const char *ending_of(const char *name) {
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash + 1 : name, '.');
+    return dot ? dot : "";
+}
+
+static bool is_one_of(const char *ending, const char *const *endings) {
+    for (; *endings; endings++)
+        if (strcasecmp(ending, *endings) == 0) return true;
+    return false;
+}
+
+bool decode_is_image(const char *name) {
+    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp",
+                                          ".tif", ".tiff", ".ppm", ".pgm",  NULL};
+    return is_one_of(ending_of(name), endings) && !decode_is_hidden(name);
+}
+
+char *decode_why_not(const char *name, char *out, size_t size) {
+    static const char *const images[] = {".gif", ".jp2", ".j2k",  ".heic", ".heif", ".avif", ".jxl", ".svg",
+                                         ".tga", ".psd", ".exr",  ".hdr",  ".dng",  ".cr2",  ".nef", ".pbm",
+                                         ".pnm", ".pfm", ".jfif", ".jpe",  ".npy",  ".img",  NULL};
+    const char *ending = ending_of(name);
+    bool image = is_one_of(ending, images);
+    snprintf(out, size,
+             image     ? "ends in %.20s, which is not read"
+             : *ending ? "not an image (%.20s)"
+                       : "not an image%s",
+             ending);
+    for (char *p = out; *p; p++)
+        if ((unsigned char)*p < 32 || *p == 127) *p = '?';
+    return out;
 }
 
 /* ---- The reading thread ---- */
@@ -54,8 +87,6 @@ static source_want choose_images(const void *context, const char *name) {
     const importer *im = context;
     return decode_is_image(name) && (!im->wanted || im->wanted(im, name)) ? SOURCE_READ : SOURCE_PASS;
 }
-
-static bool is_of_interest(const source_item *item) { return item->kind != SOURCE_FILE || item->data || item->problem; }
 
 static void fill(reader *r, batch *b) {
     size_t bytes = 0;
@@ -67,10 +98,10 @@ static void fill(reader *r, batch *b) {
             return;
         }
         bytes += item->size;
-        if (is_of_interest(item))
-            b->count++;
-        else
+        if (decode_is_hidden(item->name)) /* nobody means it to be seen */
             source_item_free(item);
+        else
+            b->count++;
     }
 }
 
@@ -100,7 +131,7 @@ typedef struct fitter {
     resizer *resizer;
     photo_part part;
     int smallest[2]; /* image that has to grow, the one of the fewest pixels */
-    uint32_t refitted;
+    uint32_t refitted, dim;
 } fitter;
 
 static void note_size(fitter *f, int width, int height, int side) {
@@ -108,6 +139,15 @@ static void note_size(fitter *f, int width, int height, int side) {
     if (small && (!f->smallest[0] || (int64_t)width * height < (int64_t)f->smallest[0] * f->smallest[1]))
         f->smallest[0] = width, f->smallest[1] = height;
     f->refitted += width != side || height != side;
+}
+
+/* Of an image of 16 bits the upper 8 are seen: those that hold a camera's 10 or 12 bits come out black. */
+static bool is_dim(const photo *p, const photo_part *part) {
+    enum { DIM = 16 }; /* 12 bits */
+    for (int y = 0; p->deep && y < p->height; y++)
+        for (size_t i = 0; i < 3 * (size_t)p->width; i++)
+            if (part->corner[(size_t)y * part->stride + i] >= DIM) return false;
+    return p->deep;
 }
 
 /* pixels NULL: the file is kept, and only counted. */
@@ -118,6 +158,7 @@ static bool decode_one(fitter *f, const source_item *item, int side, uint8_t *pi
         !photo_decode(&p, 1, (resize_box){0, 0, p.width, p.height}, &f->part, err))
         return false;
     note_size(f, p.width, p.height, side);
+    f->dim += is_dim(&p, &f->part);
     image whole = {p.width, p.height, (uint8_t *)f->part.corner};
     if (pixels) return image_fit(f->resizer, &whole, side, side, pixels, err);
     pack_count(tally, whole.pixels, (size_t)p.width * (size_t)p.height);
@@ -125,7 +166,7 @@ static bool decode_one(fitter *f, const source_item *item, int side, uint8_t *pi
 }
 
 /* Fits every image of the batch into its place in `pixels`, or counts it. */
-static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], uint32_t *refitted) {
+static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], found *out) {
     size_t each = (size_t)side * (size_t)side * 3;
 #pragma omp parallel
     {
@@ -136,7 +177,7 @@ static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], u
             source_item *item = &b->items[i];
             error err = none;
             b->problems[i][0] = '\0';
-            if (item->kind != SOURCE_FILE) continue;
+            if (item->kind != SOURCE_FILE || (!item->data && !item->problem)) continue;
             if (item->problem)
                 error_set(&err, ERROR_RUN, "%s", item->problem);
             else if (f.resizer)
@@ -148,7 +189,7 @@ static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], u
             if (f.smallest[0] &&
                 (!smallest[0] || (int64_t)f.smallest[0] * f.smallest[1] < (int64_t)smallest[0] * smallest[1]))
                 smallest[0] = f.smallest[0], smallest[1] = f.smallest[1];
-            *refitted += f.refitted;
+            out->refitted += f.refitted, out->dim += f.dim;
         }
         photo_part_free(&f.part);
         resizer_destroy(f.resizer);
@@ -167,6 +208,52 @@ static bool grow(void *array, uint32_t count, uint32_t *capacity, size_t each, e
 
 static void note_broken(importer *im, found *f, const char *name, const char *why) {
     if (f->broken++ < MAX_WARNINGS) import_warn(im, "%s: skipping %s: %s", im->path, name, why);
+    account_skip(&im->account, name, "cannot be read");
+}
+
+/* Not touched: a link, a member that is encrypted or would lie outside, … */
+static void note_skipped(importer *im, found *f, const source_item *item) {
+    if (f->skipped++ < MAX_WARNINGS) import_warn(im, "%s: skipping %s: %s", im->path, item->name, item->problem);
+    account_skip(&im->account, item->name, item->problem);
+}
+
+/* A file whose bytes nobody wanted. */
+static void note_unwanted(importer *im, const char *name) {
+    char why[128];
+    const char *slash = strrchr(name, '/');
+    bool image = decode_is_image(name);
+    if (im->list && strcmp(slash ? slash + 1 : name, im->list) == 0)
+        im->account.used++;
+    else
+        account_skip(&im->account, name, image ? im->unwanted : decode_why_not(name, why, sizeof why));
+}
+
+/* Lists a folder unless it was the last one listed; one that is passed over on purpose is not. */
+static bool add_folder(importer *im, found *f, const char *name, size_t length, error *err) {
+    const char *last = f->folder_count ? f->folders[f->folder_count - 1] : "";
+    if (strncmp(last, name, length) == 0 && last[length] == '\0') return true;
+    if (!grow(&f->folders, f->folder_count, &f->folder_capacity, sizeof *f->folders, err)) return false;
+    char *copy = strndup(name, length);
+    if (!copy) return error_memory(err, length, "a folder's name");
+    if (im->wanted && !im->wanted(im, copy))
+        free(copy);
+    else
+        f->folders[f->folder_count++] = copy;
+    return true;
+}
+
+/* The folders that an item speaks for: its own if it is one, or might be (a link without an ending), else the one it
+   lies in. An archive need not list its folders, and a class whose files are all passed over must not go unseen. */
+static bool add_folder_of(importer *im, found *f, const source_item *item, error *err) {
+    const char *slash = strrchr(item->name, '/');
+    if (item->kind == SOURCE_FOLDER) return add_folder(im, f, item->name, strlen(item->name), err);
+    if (slash && !add_folder(im, f, item->name, (size_t)(slash + 1 - item->name), err)) return false;
+    if (item->kind != SOURCE_SKIPPED || !item->link || *ending_of(item->name)) return true;
+    char *folder;
+    if (asprintf(&folder, "%s/", item->name) < 0) return error_memory(err, strlen(item->name), "a folder's name");
+    bool done = add_folder(im, f, folder, strlen(folder), err);
+    free(folder);
+    return done;
 }
 
 /* Lists what the batch held; the images that were decoded move together and go to the pack. */
@@ -175,17 +262,15 @@ static bool keep_batch(importer *im, batch *b, uint8_t *pixels, found *f, error 
     uint32_t kept = 0, slot = im->pack.images;
     for (int i = 0; i < b->count; i++) {
         source_item *item = &b->items[i];
-        if (item->kind == SOURCE_SKIPPED) {
-            import_warn(im, "%s: skipping %s: %s", im->path, item->name, item->problem);
-        } else if (item->kind == SOURCE_FOLDER && im->wanted && !im->wanted(im, item->name)) {
-            source_item_free(item);
-        } else if (item->kind == SOURCE_FOLDER) {
-            if (!grow(&f->folders, f->folder_count, &f->folder_capacity, sizeof *f->folders, err)) return false;
-            f->folders[f->folder_count++] = item->name;
-            item->name = NULL;
-        } else if (b->problems[i][0]) {
+        im->account.seen += item->kind != SOURCE_FOLDER;
+        if (!add_folder_of(im, f, item, err)) return false;
+        if (item->kind == SOURCE_SKIPPED)
+            note_skipped(im, f, item);
+        else if (b->problems[i][0])
             note_broken(im, f, item->name, b->problems[i]);
-        } else {
+        else if (item->kind == SOURCE_FILE && !item->data)
+            note_unwanted(im, item->name);
+        else if (item->kind == SOURCE_FILE) {
             if (!grow(&f->images, f->count, &f->capacity, sizeof *f->images, err)) return false;
             if (im->files && !pack_append_file(&im->pack, item->data, item->size, &b->tallies[i], err)) return false;
             if (pixels && kept != (uint32_t)i) memcpy(pixels + kept * each, pixels + (size_t)i * each, each);
@@ -205,7 +290,7 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
         pthread_mutex_lock(&r->lock);
         while (!b->full) pthread_cond_wait(&r->turned, &r->lock);
         pthread_mutex_unlock(&r->lock);
-        decode_batch(b, im->size, pixels, smallest, &out->refitted);
+        decode_batch(b, im->size, pixels, smallest, out);
         if (smallest[0]) import_warn_enlarged(im, smallest[0], smallest[1]);
         if (!keep_batch(im, b, pixels, out, err)) return false;
         if (out->broken > HOPELESS && out->broken > out->count)
@@ -253,6 +338,11 @@ bool decode_source(importer *im, source *from, found *out, error *err) {
                     "%s: %u of %u images are not %dx%d: their short side was resized to that and the middle kept; "
                     "data.packing files keeps and crops whole images",
                     im->path, out->refitted, out->count, im->size, im->size);
+    if (done && out->dim)
+        import_warn(im,
+                    "%s: %u images of 16 bits hold no value above 4095, so that their upper 8 bits are all but black; "
+                    "10 or 12 bits of a camera want to be scaled to 16 or 8 before",
+                    im->path, out->dim);
     if (done && out->broken)
         import_warn(im, "%s: skipped %u of %u images that cannot be read", im->path, out->broken,
                     out->count + out->broken);

@@ -1,12 +1,13 @@
 /*
- * Images in folders named after their classes, in a directory or an archive. Two layouts are known: train/<class>/…
- * beside test/<class>/… (or val/ for want of test/), and plain <class>/…, of which a tenth, drawn once and for all,
- * becomes the test split. Anything may stand in front, as archives often have a folder of their own. Classes are
- * numbered by name; the logical order takes the classes in turn, file by file in order of name, so that any first
- * part of a split is balanced and nothing depends on the order of the files in the source.
+ * Images in folders named after their classes, in a directory or an archive. layout.h says which folders are splits and
+ * which are classes. Classes are numbered by name, in natural order (2 before 10); the logical order takes the classes
+ * in turn, file by file in order of name, so that any first part of a split is balanced and nothing depends on the
+ * order of the files in the source. Images without class folders have no labels, and everything else is the same.
  */
 #include "engine/data/decode.h"
+#include "engine/data/layout.h"
 
+#include "engine/natural.h"
 #include "engine/rng.h"
 
 #include <math.h>
@@ -14,107 +15,62 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FOLDER_TRAIN, FOLDER_TEST, FOLDER_VAL, FOLDER_NONE };
-
-static const char *const split_names[] = {"train", "test", "val"};
 static const double test_share = 0.1;
-
-/* Where a path puts what it names: the split's folder and the class's, which need not end the path. */
-typedef struct place {
-    int split;
-    const char *name; /* of the class, `length` bytes; NULL when the path lies in no class */
-    size_t length;
-} place;
 
 typedef struct sample {
     const char *name;
     uint32_t slot, label, rank;
-    int split;
+    layout_split split;
 } sample;
 
 typedef struct classes {
-    char **names;                         /* sorted, each once */
-    uint32_t count, *images[FOLDER_NONE]; /* (count) per split */
+    char **names;                         /* in natural order, each once */
+    uint32_t count, *images[LAYOUT_NONE]; /* (count) per split */
 } classes;
-
-/* ---- Reading paths ---- */
-
-/* train/<class>/ anywhere in the path. */
-static place place_in_split(const char *path) {
-    for (const char *part = path, *slash; (slash = strchr(part, '/')); part = slash + 1) {
-        const char *after = strchr(slash + 1, '/');
-        for (int s = 0; after && s < FOLDER_NONE; s++)
-            if ((size_t)(slash - part) == strlen(split_names[s]) &&
-                strncmp(part, split_names[s], strlen(split_names[s])) == 0)
-                return (place){s, slash + 1, (size_t)(after - slash - 1)};
-    }
-    return (place){.split = FOLDER_NONE};
-}
-
-/* The folder that the file stands in, or the last folder of a path that ends in a slash. */
-static place place_in_class(const char *path) {
-    const char *end = strrchr(path, '/'), *start = end;
-    if (!end) return (place){.split = FOLDER_NONE};
-    while (start > path && start[-1] != '/') start--;
-    return (place){FOLDER_TRAIN, start, (size_t)(end - start)};
-}
-
-static int depth(const char *path) {
-    int slashes = 0;
-    for (; *path; path++) slashes += *path == '/';
-    return slashes;
-}
 
 /* ---- Classes ---- */
 
-static int by_text(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+static int by_name(const void *a, const void *b) { return natural_order(*(char *const *)a, *(char *const *)b); }
 
-static uint32_t class_find(const classes *c, place p) {
-    uint32_t low = 0, high = c->count;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        int order = strncmp(c->names[middle], p.name, p.length);
-        if (order == 0) order = c->names[middle][p.length] != '\0';
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+/* Where the class of this name stands, or c->count. */
+static uint32_t class_find(const classes *c, const char *name) {
+    char **found = c->count ? bsearch(&name, c->names, c->count, sizeof *c->names, by_name) : NULL;
+    return found ? (uint32_t)(found - c->names) : c->count;
+}
+
+/* Likewise for the class that a path lies in; `last` is where the class of the path before stands, or c->count. */
+static bool class_of(const classes *c, layout_place p, uint32_t last, uint32_t *out, error *err) {
+    *out = last;
+    if (last < c->count && strncmp(c->names[last], p.class_name, p.length) == 0 && !c->names[last][p.length])
+        return true;
+    char *name = strndup(p.class_name, p.length);
+    if (!name) return error_memory(err, p.length, "a class name");
+    *out = class_find(c, name);
+    free(name);
+    return true;
 }
 
 static void classes_free(classes *c) {
     for (uint32_t i = 0; i < c->count; i++) free(c->names[i]);
-    for (int s = 0; s < FOLDER_NONE; s++) free(c->images[s]);
+    for (int s = 0; s < LAYOUT_NONE; s++) free(c->images[s]);
     free(c->names);
 }
 
-/* Is this folder one that ought to hold a class's images? */
-static place place_of_folder(const char *folder, bool split, int class_depth) {
-    if (split) {
-        place p = place_in_split(folder);
-        return p.name && p.name[p.length + 1] == '\0' ? p : (place){.split = FOLDER_NONE};
-    }
-    return depth(folder) == class_depth ? place_in_class(folder) : (place){.split = FOLDER_NONE};
-}
-
-static bool collect_classes(classes *c, const found *f, bool split, int class_depth, error *err) {
+static bool collect_classes(classes *c, const found *f, const layout *l, error *err) {
     size_t most = (size_t)f->count + f->folder_count;
     char **names = calloc(most + 1, sizeof *names);
     if (!names) return error_memory(err, most * sizeof *names, "class names");
     c->names = names;
     for (size_t i = 0; i < most; i++) {
-        const char *path = i < f->count ? f->images[i].name : f->folders[i - f->count];
-        place p = i >= f->count ? place_of_folder(path, split, class_depth)
-                                : (split ? place_in_split(path) : place_in_class(path));
+        layout_place p = layout_place_of(l, i < f->count ? f->images[i].name : f->folders[i - f->count]);
         /* Files come class by class as a rule: most repetitions need no search. */
-        if (!p.name ||
-            (c->count && strncmp(names[c->count - 1], p.name, p.length) == 0 && names[c->count - 1][p.length] == '\0'))
+        if (!p.class_name || (c->count && strncmp(names[c->count - 1], p.class_name, p.length) == 0 &&
+                              names[c->count - 1][p.length] == '\0'))
             continue;
-        if (!(names[c->count] = strndup(p.name, p.length))) return error_memory(err, p.length, "a class name");
+        if (!(names[c->count] = strndup(p.class_name, p.length))) return error_memory(err, p.length, "a class name");
         c->count++;
     }
-    qsort(names, c->count, sizeof *names, by_text);
+    qsort(names, c->count, sizeof *names, by_name);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->count; i++) {
         if (kept && strcmp(names[kept - 1], names[i]) == 0)
@@ -123,33 +79,41 @@ static bool collect_classes(classes *c, const found *f, bool split, int class_de
             names[kept++] = names[i];
     }
     c->count = kept;
-    for (int s = 0; s < FOLDER_NONE; s++)
+    for (int s = 0; s < LAYOUT_NONE; s++)
         if (!(c->images[s] = calloc((size_t)c->count + 1, sizeof *c->images[s])))
             return error_memory(err, c->count * sizeof *c->images[s], "class counts");
     return true;
 }
 
-static bool check_classes(const importer *im, const classes *c, const found *f, bool split, int class_depth,
-                          error *err) {
+/* No class may be lost, be it for want of images or because only the test split has it. */
+static bool check_classes(const importer *im, const classes *c, const found *f, const layout *l, error *err) {
+    static const char *const words[] = {"training", "test", "validation"};
+    char why[512];
     for (uint32_t i = 0; i < f->folder_count; i++) {
-        place p = place_of_folder(f->folders[i], split, class_depth);
-        if (p.name && c->images[p.split][class_find(c, p)] == 0)
-            return error_set(err, ERROR_RUN, "%s: class folder %s holds no image (JPEG, PNG) that can be read",
-                             im->path, f->folders[i]);
+        layout_place p = layout_place_of(l, f->folders[i]);
+        uint32_t at;
+        if (!p.class_name) continue;
+        if (!class_of(c, p, c->count, &at, err)) return false;
+        if (c->images[p.split][at] == 0)
+            return error_set(err, ERROR_USAGE,
+                             "%s: class folder %s holds no image that can be read%s%s; take it away, or data.train "
+                             "says which folders are meant",
+                             im->path, f->folders[i], account_skipped(&im->account) ? "; " : "",
+                             account_brief(&im->account, why, sizeof why));
     }
-    for (uint32_t i = 0; i < c->count; i++)
-        if (c->images[FOLDER_TRAIN][i] == 0)
-            return error_set(err, ERROR_RUN, "%s: class `%s` is in %s/ but not in train/", im->path, c->names[i],
-                             split_names[c->images[FOLDER_TEST][i] ? FOLDER_TEST : FOLDER_VAL]);
+    for (uint32_t i = 0; i < c->count; i++) {
+        int other = c->images[LAYOUT_TEST][i] ? LAYOUT_TEST : LAYOUT_VAL;
+        if (c->images[LAYOUT_TRAIN][i]) continue;
+        return error_set(err, ERROR_USAGE, "%s: class `%s` is among the %s images but not among those to train on",
+                         im->path, c->names[i], words[other]);
+    }
     return true;
 }
 
 static bool check_listed(const importer *im, const classes *c, error *err) {
-    for (const char *const *l = im->listed; l && *l; l++) {
-        uint32_t at = class_find(c, (place){FOLDER_TRAIN, *l, strlen(*l)});
-        if (at == c->count || strcmp(c->names[at], *l) != 0)
+    for (const char *const *l = im->listed; l && *l; l++)
+        if (class_find(c, *l) == c->count)
             return error_set(err, ERROR_USAGE, "%s holds no class `%s`, which data.class_list names", im->path, *l);
-    }
     return true;
 }
 
@@ -184,58 +148,104 @@ static bool hold_out(sample *samples, uint32_t count, error *err) {
     for (uint32_t i = 0; i < count; i++) order[i] = i;
     rng random = rng_stream(0, RNG_SUBSET, 1, 0, 0);
     rng_shuffle(&random, order, count);
-    for (uint32_t i = 0; i < (uint32_t)lround(test_share * count); i++) samples[order[i]].split = FOLDER_TEST;
+    for (uint32_t i = 0; i < (uint32_t)lround(test_share * count); i++) samples[order[i]].split = LAYOUT_TEST;
     free(order);
     return true;
 }
 
-static bool list_samples(importer *im, const found *f, classes *c, bool split, error *err) {
-    bool done = false;
-    uint32_t count = 0, outside = 0, unused = 0, tests = 0;
-    sample *samples = calloc((size_t)f->count + 1, sizeof *samples);
-    if (!samples) return error_memory(err, f->count * sizeof *samples, "a list of images");
+/* The images that lie in a split, and in a class where there are classes; the others go into the account. */
+static bool place_images(importer *im, const found *f, classes *c, const layout *l, sample *samples, uint32_t *count,
+                         error *err) {
+    uint32_t last = c->count;
     for (uint32_t i = 0; i < f->count; i++) {
-        place p = split ? place_in_split(f->images[i].name) : place_in_class(f->images[i].name);
-        if (!p.name) {
-            outside++;
+        const found_image *image = &f->images[i];
+        layout_place p = layout_place_of(l, image->name);
+        if (p.split == LAYOUT_NONE || (l->labelled && !p.class_name)) {
+            account_skip(&im->account, image->name,
+                         p.split == LAYOUT_NONE ? "in no folder of a split" : "in no class folder");
             continue;
         }
-        uint32_t label = class_find(c, p);
-        c->images[p.split][label]++;
-        tests += p.split == FOLDER_TEST;
-        samples[count++] =
-            (sample){.name = f->images[i].name, .slot = f->images[i].slot, .label = label, .split = p.split};
+        uint32_t label = PACK_NO_LABEL;
+        if (l->labelled) {
+            if (!class_of(c, p, last, &label, err)) return false;
+            last = label;
+            c->images[p.split][label]++;
+        }
+        samples[(*count)++] = (sample){.name = image->name, .slot = image->slot, .label = label, .split = p.split};
     }
+    return true;
+}
+
+static bool list_samples(importer *im, const found *f, classes *c, const layout *l, error *err) {
+    bool done = false;
+    uint32_t count = 0, tests = 0;
+    sample *samples = calloc((size_t)f->count + 1, sizeof *samples);
+    if (!samples) return error_memory(err, f->count * sizeof *samples, "a list of images");
+    if (!place_images(im, f, c, l, samples, &count, err)) goto done;
+    for (uint32_t i = 0; i < count; i++) tests += samples[i].split == LAYOUT_TEST;
     order_samples(samples, count);
-    if (!split && !hold_out(samples, count, err)) goto done;
+    if (l->hold_out && !hold_out(samples, count, err)) goto done;
     for (uint32_t i = 0; i < c->count; i++)
         if (!pack_add_class(&im->pack, c->names[i], err)) goto done;
     for (uint32_t i = 0; i < count; i++) {
-        int to = samples[i].split == FOLDER_TRAIN ? PACK_TRAIN : PACK_TEST;
-        if (samples[i].split == FOLDER_VAL && tests)
-            unused++;
+        int to = samples[i].split == LAYOUT_TRAIN ? PACK_TRAIN : PACK_TEST;
+        if (samples[i].split == LAYOUT_VAL && tests)
+            account_skip(&im->account, samples[i].name, "a validation image, since there are test images");
         else if (!pack_add_sample(&im->pack, to, samples[i].slot, samples[i].label, err))
             goto done;
+        else
+            im->account.used++;
     }
-    if (outside) import_warn(im, "%s: %u images lie outside the class folders and are not used", im->path, outside);
-    if (unused) import_warn(im, "%s: the %u images of val/ are not used, since there is a test/", im->path, unused);
     done = true;
 done:
     free(samples);
     return done;
 }
 
+/* How the folders were understood, and the order of the classes where it is not that of the bytes. */
+static void note_layout(importer *im, const layout *l, const classes *c) {
+    char names[256] = "";
+    size_t used = 0;
+    bool natural = false;
+    account_note(&im->account, "%s", l->note);
+    for (uint32_t i = 1; i < c->count; i++) natural |= strcmp(c->names[i - 1], c->names[i]) > 0;
+    for (uint32_t i = 0; natural && i < c->count && used < sizeof names - 8; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", c->names[i]);
+    if (natural)
+        account_note(&im->account, "classes are numbered in natural order: %s%s", names,
+                     used >= sizeof names - 8 ? ", …" : "");
+    if (c->count == 1)
+        account_note(&im->account, "one class, %s: there is nothing to tell apart by labels", c->names[0]);
+}
+
+static bool read_layout(importer *im, const found *f, layout *l, error *err) {
+    const char **images = malloc(((size_t)f->count + 1) * sizeof *images);
+    if (!images) return error_memory(err, f->count * sizeof *images, "a list of images");
+    for (uint32_t i = 0; i < f->count; i++) images[i] = f->images[i].name;
+    layout_paths paths = {.source = im->path,
+                          .images = images,
+                          .image_count = f->count,
+                          .folders = (const char **)f->folders,
+                          .folder_count = f->folder_count,
+                          .train = im->options->train,
+                          .test = im->options->test};
+    bool done = layout_read(l, &paths, err);
+    free(images);
+    return done;
+}
+
 bool folder_arrange(importer *im, const found *f, error *err) {
     classes c = {0};
-    bool split = false;
-    int class_depth = 0;
-    if (f->count == 0) return error_set(err, ERROR_RUN, "%s holds no images (JPEG, PNG)", im->path);
-    for (uint32_t i = 0; i < f->count && !split; i++) split = place_in_split(f->images[i].name).name != NULL;
-    for (uint32_t i = 0; i < f->count && !split; i++)
-        if (depth(f->images[i].name) > class_depth) class_depth = depth(f->images[i].name);
-    bool done = collect_classes(&c, f, split, class_depth, err) && list_samples(im, f, &c, split, err) &&
-                check_classes(im, &c, f, split, class_depth, err) && check_listed(im, &c, err);
+    layout l = {0};
+    char why[512];
+    if (f->count == 0)
+        return error_set(err, ERROR_USAGE, "%s holds no images that can be read (%s)%s%s", im->path, decode_endings,
+                         account_skipped(&im->account) ? "; " : "", account_brief(&im->account, why, sizeof why));
+    bool done = read_layout(im, f, &l, err) && collect_classes(&c, f, &l, err) && list_samples(im, f, &c, &l, err) &&
+                check_classes(im, &c, f, &l, err) && check_listed(im, &c, err);
+    if (done) note_layout(im, &l, &c);
     classes_free(&c);
+    layout_free(&l);
     return done;
 }
 
@@ -249,7 +259,7 @@ static bool is_listed(const importer *im, const char *name) {
 
 bool folder_import(importer *im, error *err) {
     found f = {0};
-    if (im->listed) im->wanted = is_listed;
+    if (im->listed) im->wanted = is_listed, im->unwanted = "of a class that data.class_list does not name";
     source *from = source_open(im->path, err);
     bool done = from && decode_source(im, from, &f, err) && folder_arrange(im, &f, err);
     found_free(&f);

@@ -161,6 +161,28 @@ static bool read_file(format_reading *r, const format_file *file, source_item *i
     return (!packed || unpack(r, item, err)) && file->read(r, item, &r->parts[file->part], err);
 }
 
+/* Puts the file into the account. A .gz beside the same file unpacked, as torchvision keeps both, is not used. */
+static void note_file(format_reading *r, const source_item *item, bool known, bool needed, bool again) {
+    account *a = &r->im->account;
+    char why[64];
+    const char *base = base_name(item->name);
+    if (item->kind == SOURCE_FOLDER || base[0] == '.') return;
+    a->seen++;
+    if (item->kind == SOURCE_SKIPPED) {
+        import_warn(r->im, "%s: skipping %s: %s", r->im->path, item->name, item->problem);
+        account_skip(a, item->name, item->problem);
+    } else if (!known) {
+        snprintf(why, sizeof why, "no part of %.40s", r->format->title);
+        account_skip(a, item->name, why);
+    } else if (!needed) {
+        account_skip(a, item->name, "images without labels, which data.unlabelled would read");
+    } else if (again) {
+        account_skip(a, item->name, "there twice, packed and unpacked");
+    } else {
+        a->used++;
+    }
+}
+
 static bool read_all(format_reading *r, bool seen[], error *err) {
     const format *f = r->format;
     source_item item = {0};
@@ -169,11 +191,10 @@ static bool read_all(format_reading *r, bool seen[], error *err) {
     snprintf(what, sizeof what, "importing %s", f->title);
     for (uint32_t n = 0; done && source_next(r->from, choose, r, &item, err); source_item_free(&item)) {
         int i = item.kind == SOURCE_FILE ? file_index(f, item.name) : f->files;
-        if (item.kind == SOURCE_SKIPPED)
-            import_warn(r->im, "%s: skipping %s: %s", r->im->path, item.name, item.problem);
-        if (i == f->files || choose(r, item.name) == SOURCE_PASS) continue;
-        if (seen[i] && ends_in_gz(item.name)) continue; /* the same file, packed: torchvision keeps both */
-        if (seen[i])
+        bool needed = i < f->files && choose(r, item.name) != SOURCE_PASS, again = needed && seen[i];
+        note_file(r, &item, i < f->files, needed, again);
+        if (!needed || (again && ends_in_gz(item.name))) continue;
+        if (again)
             done = error_set(err, ERROR_RUN, "%s holds %s twice", r->im->path, f->file[i].name);
         else
             done = read_file(r, &f->file[i], &item, err);

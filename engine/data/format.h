@@ -69,6 +69,8 @@ uint32_t *format_grow_labels(format_part *part, uint32_t count, error *err);
 bool format_add_labels(format_reading *r, const source_item *item, format_part *part, const uint8_t *labels,
                        size_t stride, uint32_t count, int first, error *err);
 
-extern const format format_cifar10, format_cifar100, format_svhn, format_stl10, format_mnist;
+extern const format format_cifar10, format_cifar100, format_cifar10_python, format_cifar100_python, format_svhn,
+    format_stl10, format_mnist;
+extern const char *const cifar10_classes[], *const cifar100_classes[];
 
 #endif

@@ -8,7 +8,8 @@
 
 typedef enum content { CONTENT_ERROR, CONTENT_NEITHER, CONTENT_FORMAT, CONTENT_IMAGES } content;
 
-/* The first file that belongs to the format or is an image decides. */
-content guess_content(const char *path, const format *f, error *err);
+/* The first file that belongs to one of the formats (NULL-terminated), which goes into *which, or is an image decides.
+ */
+content guess_content(const char *path, const format *const *formats, const format **which, error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef MEWS_IMPORT_H
 #define MEWS_IMPORT_H
 
+#include "engine/data/account.h"
 #include "engine/data/dataset.h"
 #include "engine/data/pack.h"
 
@@ -20,7 +21,10 @@ struct importer {
     void *context;
     bool enlarged; /* said already that images are scaled up */
     const data_options *options;
+    account account;                                      /* of the source's files */
     bool (*wanted)(const importer *im, const char *name); /* which images are decoded; NULL = all */
+    const char *unwanted;                                 /* what the others are, for the account */
+    const char *list;                                     /* name of a file that is read besides the images, or NULL */
     const char *const *listed; /* what data.class_list names, sorted and NULL-terminated; NULL = every class */
 };
 

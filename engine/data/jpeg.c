@@ -79,13 +79,13 @@ static bool finish(jpeg_reader *r, bool done) {
     return done;
 }
 
-bool jpeg_measure(const uint8_t *data, size_t size, codec_header *out, error *err) {
+static bool jpeg_measure(const uint8_t *data, size_t size, codec_header *out, error *err) {
     jpeg_reader r = {.err = err};
     prepare(&r);
     if (setjmp(r.jump)) return finish(&r, false);
     read_header(&r, data, size, true);
     if (!codec_check_size(r.info.image_width, r.info.image_height, err)) return finish(&r, false);
-    *out = (codec_header){(int)r.info.image_width, (int)r.info.image_height, 1};
+    *out = (codec_header){.width = (int)r.info.image_width, .height = (int)r.info.image_height, .orientation = 1};
     for (jpeg_saved_marker_ptr m = r.info.marker_list; m; m = m->next) {
         if (m->data_length < 6 || memcmp(m->data, "Exif\0", 6) != 0) continue;
         out->orientation = codec_orientation(m->data + 6, m->data_length - 6);
@@ -132,7 +132,7 @@ static void read_rows(jpeg_reader *r, int top, int end, codec_pixels *out) {
     }
 }
 
-bool jpeg_decode(const uint8_t *data, size_t size, int shrink, resize_box box, codec_pixels *out, error *err) {
+static bool jpeg_decode(const uint8_t *data, size_t size, int shrink, resize_box box, codec_pixels *out, error *err) {
     jpeg_reader r = {.err = err};
     prepare(&r);
     if (setjmp(r.jump)) return finish(&r, false);
@@ -166,3 +166,7 @@ bool jpeg_decode(const uint8_t *data, size_t size, int shrink, resize_box box, c
     out->corner = out->memory + (size_t)(box.left - (int)first) * 3;
     return finish(&r, true);
 }
+
+static bool jpeg_knows(const uint8_t *data, size_t size) { return size >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0; }
+
+const codec codec_jpeg = {"JPEG", 8, jpeg_knows, jpeg_measure, jpeg_decode};

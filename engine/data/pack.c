@@ -1,10 +1,10 @@
 /*
  * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample: training, test,
  * unlabelled), labels (uint32, likewise), where the images are files (size 0) their offsets (uint64 per slot, and the
- * end), class names (each ended by a zero byte). Numbers are little-endian, as on every machine this runs on. Header
- * and tail carry SHA-256 sums of their own and are checked at every opening; the images' sum, which takes a pass over
- * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
- * and the images' place in the file does not matter.
+ * end), class names (each ended by a zero byte), the import's account (text, ended by a zero byte). Numbers are
+ * little-endian, as on every machine this runs on. Header and tail carry SHA-256 sums of their own and are checked at
+ * every opening; the images' sum, which takes a pass over the whole file, is checked on demand. That sum is taken over
+ * the images' own sums, so that all cores share the work and the images' place in the file does not matter.
  */
 #include "engine/files/checksum.h"
 #include "engine/data/pack_layout.h"
@@ -56,7 +56,7 @@ static bool check_header(const pack_header *h, uint64_t bytes, const char *path,
     if (bytes != h->file_bytes)
         return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
                          (unsigned long long)bytes, (unsigned long long)h->file_bytes);
-    if (h->size > PACK_MAX_SIZE || h->tail_offset > bytes || h->tail_offset % 8 != 0 ||
+    if (h->size > PACK_MAX_SIZE || h->tail_offset > bytes || h->account_offset >= bytes || h->tail_offset % 8 != 0 ||
         h->tail_offset < PACK_HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
         (bytes - h->tail_offset) / 8 < samples + offset_count(h->size, h->images))
         return damaged(path, "its header makes no sense", err);
@@ -78,22 +78,25 @@ static bool read_tail(pack *p, const pack_header *h, const char *path, error *er
     if (memcmp(sum, h->tail, PACK_HEX) != 0) return damaged(path, "its index does not match its checksum", err);
     const uint32_t *slots = (const uint32_t *)tail, *labels = slots + samples;
     for (uint32_t i = 0; i < samples; i++)
-        if (slots[i] >= h->images || (i < labelled ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
+        if (slots[i] >= h->images ||
+            (i < labelled && h->classes ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
             return damaged(path, "its index makes no sense", err);
     const uint64_t *offsets = (const uint64_t *)(labels + samples);
     const char *name = (const char *)(offsets + offset_count(h->size, h->images)), *end = (const char *)tail + bytes;
-    if (h->classes > bytes || (h->size == 0 && !check_offsets(offsets, h)))
+    const char *account = (const char *)p->map.data + h->account_offset;
+    if (account < name || end[-1] != '\0' || h->classes > bytes || (h->size == 0 && !check_offsets(offsets, h)))
         return damaged(path, "its index makes no sense", err);
     if (h->size == 0) p->offsets = offsets;
-    p->names = name;
+    p->names = name, p->account = account;
     p->class_names = calloc((size_t)h->classes + 1, sizeof *p->class_names);
     if (!p->class_names) return error_memory(err, h->classes * sizeof *p->class_names, "class names");
     for (uint32_t c = 0; c < h->classes; c++) {
-        size_t length = strnlen(name, (size_t)(end - name));
-        if (length == (size_t)(end - name)) return damaged(path, "class names are missing", err);
+        size_t length = strnlen(name, (size_t)(account - name));
+        if (length == (size_t)(account - name)) return damaged(path, "class names are missing", err);
         p->class_names[c] = name;
         name += length + 1;
     }
+    if (name != account) return damaged(path, "its index makes no sense", err);
     for (int s = 0; s < PACK_SPLITS; slots += h->counts[s], labels += h->counts[s], s++)
         p->slots[s] = slots, p->labels[s] = labels;
     return true;
@@ -167,7 +170,7 @@ static bool content_sum(const extents *images, const uint32_t *slots, const uint
 bool pack_verify(const pack *p, const char *path, error *err) {
     uint32_t samples = (uint32_t)count_samples(p->counts);
     extents images = {p->images, image_bytes(p->size), p->offsets};
-    size_t names_bytes = (size_t)(p->map.data + p->map.size - (const uint8_t *)p->names);
+    size_t names_bytes = (size_t)(p->account - p->names);
     char sum[65];
     if (!content_sum(&images, p->slots[PACK_TRAIN], p->labels[PACK_TRAIN], samples, p->names, names_bytes, sum, err))
         return false;
@@ -271,10 +274,12 @@ static uint64_t images_end(const pack_writer *w) {
     return PACK_HEADER_BYTES + w->images * (uint64_t)image_bytes(w->size);
 }
 
-/* Slots, labels, offsets, names in one block, as they stand in the file. */
+static const char *account_of(const pack_writer *w) { return w->account ? w->account : ""; }
+
+/* Slots, labels, offsets, names, account in one block, as they stand in the file. */
 static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
     size_t offsets = 8 * offset_count((uint32_t)w->size, w->images);
-    *bytes = offsets;
+    *bytes = offsets + strlen(account_of(w)) + 1;
     for (int s = 0; s < PACK_SPLITS; s++) *bytes += 8 * (size_t)w->lists[s].count;
     for (uint32_t c = 0; c < w->classes; c++) *bytes += strlen(w->class_names[c]) + 1;
     uint8_t *tail = malloc(*bytes + 1), *out = tail;
@@ -292,6 +297,7 @@ static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
     if (offsets && !w->images) memset(out, 0, offsets);
     out += offsets;
     for (uint32_t c = 0; c < w->classes; c++) out = (uint8_t *)stpcpy((char *)out, w->class_names[c]) + 1;
+    strcpy((char *)out, account_of(w));
     return tail;
 }
 
@@ -317,13 +323,14 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     if (!file_map_open(&map, w->file.temporary, err)) goto done;
     memcpy(h.magic, PACK_MAGIC, sizeof h.magic);
     memcpy(h.source, source, PACK_HEX);
-    h.file_bytes = h.tail_offset + tail_bytes;
+    size_t account_bytes = strlen(account_of(w)) + 1;
+    h.file_bytes = h.tail_offset + tail_bytes, h.account_offset = h.file_bytes - account_bytes;
     moments(&h, map.data + PACK_HEADER_BYTES, w->tallies, &w->lists[PACK_TRAIN]);
     extents images = {map.data + PACK_HEADER_BYTES, image_bytes(w->size), w->offsets};
     const uint32_t *slots = (const uint32_t *)tail;
     size_t names = 8 * (samples + offset_count(h.size, h.images));
-    if (!content_sum(&images, slots, slots + samples, (uint32_t)samples, (const char *)tail + names, tail_bytes - names,
-                     sum, err))
+    if (!content_sum(&images, slots, slots + samples, (uint32_t)samples, (const char *)tail + names,
+                     tail_bytes - account_bytes - names, sum, err))
         goto done;
     memcpy(h.content, sum, PACK_HEX);
     checksum_sha256(tail, tail_bytes, sum);
@@ -348,6 +355,7 @@ void pack_abandon(pack_writer *w) {
     free(w->class_names);
     free(w->offsets);
     free(w->tallies);
+    free(w->account);
     for (int s = 0; s < PACK_SPLITS; s++) free(w->lists[s].slots), free(w->lists[s].labels);
     *w = (pack_writer){0};
 }

@@ -14,7 +14,8 @@
 
 enum { PACK_TRAIN, PACK_TEST, PACK_UNLABELLED, PACK_SPLITS };
 
-#define PACK_NO_LABEL UINT32_MAX /* of every sample of PACK_UNLABELLED, and of no other */
+/* Of every sample of PACK_UNLABELLED, of every sample of a pack without classes, and of no other. */
+#define PACK_NO_LABEL UINT32_MAX
 
 /* An open pack; everything points into the mapped file. */
 typedef struct pack {
@@ -25,6 +26,7 @@ typedef struct pack {
     const uint64_t *offsets; /* of files: where slot i begins, and after the last where it ends; NULL for pixels */
     const uint32_t *slots[PACK_SPLITS], *labels[PACK_SPLITS];
     const char **class_names, *names; /* the latter: as they stand in the file, one behind the other */
+    const char *account;              /* what the import said of the source's files: lines of text */
     float mean[3], std[3];            /* per channel of the training split, 0 … 1 */
     char checksum[65];                /* of images, labels and class names in logical order */
 } pack;
@@ -73,6 +75,7 @@ typedef struct pack_writer {
     pack_tally *tallies; /* (images), of files */
     char **class_names;
     pack_list lists[PACK_SPLITS];
+    char *account; /* text for whoever asks later; freed with the writer; NULL = none */
 } pack_writer;
 
 bool pack_begin(pack_writer *w, const char *path, int size, error *err);

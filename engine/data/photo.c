@@ -23,6 +23,13 @@ bool codec_check_size(uint64_t width, uint64_t height, error *err) {
                      (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_PIXELS >> 20);
 }
 
+bool codec_cut(codec_pixels *p, const codec_header *h, resize_box box, error *err) {
+    if (box.left + box.width > h->width || box.top + box.height > h->height)
+        return error_set(err, ERROR_RUN, "an image that was larger when its header was read");
+    p->corner = p->memory + (size_t)box.top * p->stride + (size_t)box.left * 3;
+    return true;
+}
+
 static uint32_t number(const uint8_t *p, int bytes, bool big) {
     uint32_t value = 0;
     for (int i = 0; i < bytes; i++) value = value << 8 | p[big ? i : bytes - 1 - i];
@@ -52,13 +59,16 @@ int codec_orientation(const uint8_t *exif, size_t bytes) {
 static bool on_its_side(const photo *p) { return p->orientation >= 5; }
 
 bool photo_open(photo *p, const uint8_t *data, size_t bytes, error *err) {
+    static const codec *const codecs[] = {&codec_jpeg, &codec_png, &codec_webp, &codec_tiff, &codec_bmp, &codec_pnm};
     codec_header h = {0};
     *p = (photo){.data = data, .bytes = bytes};
-    if (bytes >= 3 && memcmp(data, "\xFF\xD8\xFF", 3) == 0)
-        p->jpeg = true;
-    else if (bytes < 8 || memcmp(data, "\x89PNG\r\n\x1A\n", 8) != 0)
-        return error_set(err, ERROR_RUN, bytes ? "neither JPEG nor PNG" : "empty");
-    if (!(p->jpeg ? jpeg_measure : png_measure)(data, bytes, &h, err)) return false;
+    for (size_t i = 0; !p->codec && i < sizeof codecs / sizeof *codecs; i++)
+        if (codecs[i]->knows(data, bytes)) p->codec = codecs[i];
+    if (!p->codec)
+        return error_set(err, ERROR_RUN,
+                         bytes ? "none of the formats that are read (JPEG, PNG, WebP, TIFF, BMP, PNM)" : "empty");
+    if (!p->codec->measure(data, bytes, &h, err)) return false;
+    p->deep = h.deep;
     p->orientation = h.orientation;
     p->width = on_its_side(p) ? h.height : h.width;
     p->height = on_its_side(p) ? h.width : h.height;
@@ -66,7 +76,7 @@ bool photo_open(photo *p, const uint8_t *data, size_t bytes, error *err) {
 }
 
 int photo_shrink(const photo *p, int width, int height, int least) {
-    int shrink = p->jpeg ? PHOTO_MAX_SHRINK : 1, shortest = width < height ? width : height;
+    int shrink = p->codec->most_shrink, shortest = width < height ? width : height;
     while (shrink > 1 && shortest / shrink < least) shrink /= 2;
     return shrink;
 }
@@ -106,9 +116,7 @@ static void turn(const photo *p, const codec_pixels *from, resize_box seen, uint
 
 bool photo_decode(const photo *p, int shrink, resize_box box, photo_part *part, error *err) {
     resize_box stored = box_as_stored(p, shrink, box);
-    if (!(p->jpeg ? jpeg_decode(p->data, p->bytes, shrink, stored, &part->stored, err)
-                  : png_decode(p->data, p->bytes, stored, &part->stored, err)))
-        return false;
+    if (!p->codec->decode(p->data, p->bytes, shrink, stored, &part->stored, err)) return false;
     part->corner = part->stored.corner, part->stride = part->stored.stride;
     if (p->orientation == 1) return true;
     part->stride = (size_t)box.width * 3;

@@ -1,7 +1,7 @@
 /*
- * Images as files in memory, JPEG or PNG, of which no more is decoded than is asked for. What is seen of them is what
- * Pillow's ImageOps.exif_transpose and convert('RGB') give: turned as the camera was held, greyscale spread over the
- * channels, CMYK converted, palettes looked up, 16 bits cut to their upper 8, alpha dropped.
+ * Images as files in memory (JPEG, PNG, WebP, TIFF, BMP, PNM), of which no more is decoded than is asked for. What is
+ * seen of them is what Pillow's ImageOps.exif_transpose and convert('RGB') give: turned as the camera was held,
+ * greyscale spread over the channels, CMYK converted, palettes looked up, 16 bits cut to their upper 8, alpha dropped.
  */
 #ifndef MEWS_PHOTO_H
 #define MEWS_PHOTO_H
@@ -13,15 +13,17 @@ enum { PHOTO_MAX_SHRINK = 8 };
 typedef struct photo {
     const uint8_t *data; /* the file's bytes, which must outlive it */
     size_t bytes;
-    int width, height; /* as seen */
-    int orientation;   /* EXIF's: how the pixels lie in the file */
-    bool jpeg;         /* or PNG: the first bytes tell */
+    int width, height;  /* as seen */
+    int orientation;    /* EXIF's: how the pixels lie in the file */
+    bool deep;          /* of more than 8 bits a sample */
+    const codec *codec; /* the first bytes tell */
 } photo;
 
-/* Reads the header. An error for what is neither JPEG nor PNG, broken, or of more than IMAGE_MAX_PIXELS. */
+/* Reads the header. An error for what is of no known format, broken, or of more than IMAGE_MAX_PIXELS. */
 bool photo_open(photo *p, const uint8_t *data, size_t bytes, error *err);
 
-/* The most that a box may be shrunk in decoding (1, 2, 4 or 8; PNG 1) with both sides left at least `least` pixels. */
+/* The most that a box may be shrunk in decoding (1, 2, 4 or 8; all but JPEG 1) with both sides left at least `least`
+ * pixels. */
 int photo_shrink(const photo *p, int width, int height, int least);
 
 /* Sides at that shrink: rounded up. */

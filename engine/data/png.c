@@ -49,7 +49,9 @@ static bool read_header(png_reader *r) {
     png_bytep exif = NULL;
     if (!codec_check_size(width, height, r->err)) return false;
     png_get_eXIf_1(r->png, r->info, &bytes, &exif);
-    r->header = (codec_header){(int)width, (int)height, exif ? codec_orientation(exif, bytes) : 1};
+    r->header = (codec_header){.width = (int)width, .height = (int)height};
+    r->header.orientation = exif ? codec_orientation(exif, bytes) : 1;
+    r->header.deep = png_get_bit_depth(r->png, r->info) == 16;
     return true;
 }
 
@@ -78,18 +80,23 @@ static bool finish(png_reader *r) {
     return r->done;
 }
 
-bool png_measure(const uint8_t *data, size_t size, codec_header *out, error *err) {
+static bool png_measure(const uint8_t *data, size_t size, codec_header *out, error *err) {
     png_reader r = {.data = data, .size = size, .err = err};
     if (setjmp(r.jump) == 0) r.done = read_header(&r);
     if (r.done) *out = r.header;
     return finish(&r);
 }
 
-bool png_decode(const uint8_t *data, size_t size, resize_box box, codec_pixels *out, error *err) {
+static bool png_decode(const uint8_t *data, size_t size, int shrink, resize_box box, codec_pixels *out, error *err) {
+    (void)shrink;
     png_reader r = {.data = data, .size = size, .err = err};
     if (setjmp(r.jump) == 0) r.done = read_header(&r) && read_pixels(&r, out);
-    if (r.done && (box.left + box.width > r.header.width || box.top + box.height > r.header.height))
-        r.done = error_set(err, ERROR_RUN, "an image that was larger when its header was read");
-    if (r.done) out->corner = out->memory + (size_t)box.top * out->stride + (size_t)box.left * 3;
+    r.done = r.done && codec_cut(out, &r.header, box, err);
     return finish(&r);
 }
+
+static bool png_knows(const uint8_t *data, size_t size) {
+    return size >= 8 && memcmp(data, "\x89PNG\r\n\x1A\n", 8) == 0;
+}
+
+const codec codec_png = {"PNG", 1, png_knows, png_measure, png_decode};

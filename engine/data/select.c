@@ -13,15 +13,32 @@
 
 /* ---- Classes ---- */
 
+/*
+ * The next name of "[cat, 'Tinca tinca', \"a, b\"]" from *rest on, cut out in place; NULL at the end. Quotes keep
+ * commas, brackets and blanks; inside double ones \ takes the next letter as it is.
+ */
+static char *next_name(char **rest) {
+    char *from = *rest + strspn(*rest, " \t,[]"), quote = *from;
+    if (!*from) return NULL;
+    if (quote != '"' && quote != '\'') {
+        size_t n = strcspn(from, ",[]");
+        *rest = from + n + (from[n] != '\0');
+        while (n && strchr(" \t", from[n - 1])) n--;
+        from[n] = '\0';
+        return from;
+    }
+    char *name = ++from, *to = name;
+    for (; *from && *from != quote; from++) *to++ = quote == '"' && *from == '\\' && from[1] ? *++from : *from;
+    *rest = from + (*from != '\0');
+    *to = '\0';
+    return name;
+}
+
 static bool keep_named(selection *s, const pack *p, const char *list, error *err) {
     char copy[FIELD_TEXT_SIZE], *rest = copy;
     strncpy(copy, list, sizeof copy - 1);
     copy[sizeof copy - 1] = '\0';
-    for (char *name; (name = strsep(&rest, ",[]"));) {
-        name += strspn(name, " \t'\"");
-        size_t n = strlen(name);
-        while (n && strchr(" \t'\"", name[n - 1])) name[--n] = '\0';
-        if (!n) continue;
+    for (char *name; (name = next_name(&rest));) {
         uint32_t c = 0;
         while (c < p->classes && strcmp(p->class_names[c], name) != 0) c++;
         if (c == p->classes) {
@@ -51,7 +68,7 @@ static bool choose_classes(selection *s, const pack *p, const char *list, error 
 static uint32_t list_kept(const selection *s, const pack *p, int list, uint32_t *out) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < p->counts[list]; i++)
-        if (s->renumbered[p->labels[list][i]] >= 0) out[n++] = i;
+        if (p->classes == 0 || s->renumbered[p->labels[list][i]] >= 0) out[n++] = i;
     return n;
 }
 
@@ -122,6 +139,9 @@ bool selection_make(selection *s, const pack *p, const data_options *options, er
     bool done = order || error_memory(err, most * sizeof *order, "a data set's order");
     if (done && options->unlabelled && (options->imbalance > 1 || options->classes[0]))
         done = error_set(err, ERROR_USAGE, "data.%s needs labels, which data.unlabelled's images do not have",
+                         options->imbalance > 1 ? "imbalance" : "classes");
+    if (done && p->classes == 0 && (options->imbalance > 1 || options->classes[0]))
+        done = error_set(err, ERROR_USAGE, "data.%s needs labels, and these images have none",
                          options->imbalance > 1 ? "imbalance" : "classes");
     done = done && choose_classes(s, p, options->classes, err) && split_training(s, p, options, order, err) &&
            take(s, SPLIT_TEST, order, list_kept(s, p, PACK_TEST, order), err);

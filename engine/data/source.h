@@ -1,7 +1,9 @@
 /*
- * Where files come from: a directory (walked whole, links followed) or an archive (tar, zip; gzip, bzip2, xz, zstd),
- * read one after another without unpacking. What is in an archive is taken for hostile: members that would lie outside
- * it, links and devices are passed over, and a member that is too large is never read into memory.
+ * Where files come from: a directory (walked whole, links followed) or an archive (tar, also several behind each other;
+ * zip; gzip, bzip2, xz, zstd), read one after another without unpacking. What is in an archive is taken for hostile:
+ * members that would lie outside it, links, devices and what is encrypted are passed over, and a member that is too
+ * large is never read into memory. Whatever is passed over is an item that says so. Names are UTF-8 wherever their
+ * writer says how they are meant, whatever the program's locale.
  */
 #ifndef MEWS_SOURCE_H
 #define MEWS_SOURCE_H
@@ -39,6 +41,7 @@ typedef source_want (*source_chooser)(const void *context, const char *name);
 typedef struct source_item {
     source_kind kind;
     bool streamed; /* its bytes wait for source_stream */
+    bool link;     /* SOURCE_SKIPPED: a link, maybe to a folder */
     char *name;    /* relative to the source, without "./" in front */
     uint8_t *data; /* NULL when the file was not to be read, too large or unreadable */
     size_t size;

@@ -1,12 +1,13 @@
 /*
  * SVHN's cropped digits (Netzer et al. 2011; ufldl.stanford.edu/housenumbers): train_32x32.mat and test_32x32.mat,
- * MATLAB files of version 5 with X (32×32×3×n, bytes) and y (n labels, where 10 stands for the digit 0). libmatio reads
- * files by name only, so the bytes go into a file that exists in memory alone: an archive needs no unpacking, and one
- * road serves both. MATLAB's arrays lie column by column.
+ * MATLAB files of version 5 with X (32×32×3×n, bytes) and y (n labels of any kind of number, where 10 stands for the
+ * digit 0). libmatio reads files by name only, so the bytes go into a file that exists in memory alone: an archive
+ * needs no unpacking, and one road serves both. MATLAB's arrays lie column by column.
  */
 #include "engine/data/format.h"
 
 #include <errno.h>
+#include <math.h>
 #include <matio.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,19 +67,53 @@ static bool read_x(format_reading *r, const source_item *item, mat_t *mat, forma
     return done;
 }
 
+/* Element i of an array of any kind of number; NaN for what is none. */
+static double number_at(const matvar_t *y, size_t i) {
+    switch (y->class_type) {
+    case MAT_C_DOUBLE: return ((const double *)y->data)[i];
+    case MAT_C_SINGLE: return (double)((const float *)y->data)[i];
+    case MAT_C_INT8: return ((const int8_t *)y->data)[i];
+    case MAT_C_UINT8: return ((const uint8_t *)y->data)[i];
+    case MAT_C_INT16: return ((const int16_t *)y->data)[i];
+    case MAT_C_UINT16: return ((const uint16_t *)y->data)[i];
+    case MAT_C_INT32: return ((const int32_t *)y->data)[i];
+    case MAT_C_UINT32: return ((const uint32_t *)y->data)[i];
+    case MAT_C_INT64: return (double)((const int64_t *)y->data)[i];
+    case MAT_C_UINT64: return (double)((const uint64_t *)y->data)[i];
+    default: return NAN;
+    }
+}
+
+/* Bytes of one, 0 for what is no number. */
+static size_t number_bytes(const matvar_t *y) {
+    switch (y->class_type) {
+    case MAT_C_INT8:
+    case MAT_C_UINT8: return 1;
+    case MAT_C_INT16:
+    case MAT_C_UINT16: return 2;
+    case MAT_C_SINGLE:
+    case MAT_C_INT32:
+    case MAT_C_UINT32: return 4;
+    case MAT_C_DOUBLE:
+    case MAT_C_INT64:
+    case MAT_C_UINT64: return 8;
+    default: return 0;
+    }
+}
+
 static bool read_y(format_reading *r, const source_item *item, mat_t *mat, format_part *part, error *err) {
     uint8_t *labels = NULL;
     matvar_t *y = Mat_VarReadInfo(mat, "y");
     bool done = y || format_refuse(r, item, err, " holds no variable y");
-    bool shaped = done && y->rank == 2 && y->dims && (y->dims[0] == 1 || y->dims[1] == 1) && !y->isComplex &&
-                  (y->class_type == MAT_C_UINT8 || y->class_type == MAT_C_DOUBLE);
-    size_t n = shaped ? y->dims[0] * y->dims[1] : 0, each = shaped && y->class_type == MAT_C_DOUBLE ? 8 : 1;
+    bool shaped =
+        done && y->rank == 2 && y->dims && (y->dims[0] == 1 || y->dims[1] == 1) && !y->isComplex && number_bytes(y);
+    size_t n = shaped ? y->dims[0] * y->dims[1] : 0, each = shaped ? number_bytes(y) : 0;
     if (done && (!shaped || n > MOST)) done = format_refuse(r, item, err, ": y is not a column of numbers");
     if (done && (Mat_VarReadDataAll(mat, y) != 0 || !y->data || y->nbytes != n * each))
         done = format_refuse(r, item, err, ": y cannot be read; the file is damaged or ends early");
     if (done && !(labels = malloc(n + 1))) done = error_memory(err, n, "labels");
     for (size_t i = 0; done && i < n; i++) {
-        double label = each == 8 ? ((const double *)y->data)[i] : ((const uint8_t *)y->data)[i];
+        double label = number_at(y, i);
         if (!(label >= 1 && label <= 10) || label != (int)label)
             done = format_refuse(r, item, err, ": record %zu has label %g; labels go from 1 to 10", i, label);
         else

@@ -17,9 +17,11 @@ typedef struct annotations {
     size_t count;
 } annotations;
 
+static const char list_name[] = "val_annotations.txt";
+
 static bool is_list(const char *name) {
     const char *slash = strrchr(name, '/');
-    return strcmp(slash ? slash + 1 : name, "val_annotations.txt") == 0;
+    return strcmp(slash ? slash + 1 : name, list_name) == 0;
 }
 
 static source_want choose_list(const void *context, const char *name) {
@@ -84,7 +86,7 @@ bool tiny_imagenet_import(importer *im, error *err) {
     annotations a = {0};
     found f = {0};
     source *from = NULL;
-    im->wanted = labelled;
+    im->wanted = labelled, im->unwanted = "a test image, which has no label", im->list = list_name;
     bool done = read_list(im, &a, err) && (from = source_open(im->path, err)) && decode_source(im, from, &f, err);
     for (uint32_t i = 0; done && i < f.count; i++) done = rename_image(im, &a, &f.images[i], err);
     while (a.text && f.folder_count) free(f.folders[--f.folder_count]); /* val/images/ is no class */

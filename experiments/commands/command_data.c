@@ -71,7 +71,7 @@ static bool set_source(spec_file *f, const char *word, const char *kind, error *
 /* The spec behind a command's words: only its data, augmentation and seed count. */
 static bool make_spec(const arguments *args, spec *s, error *err) {
     spec_file f = {0};
-    settings base = {0};
+    settings base = {0}, named = {0};
     const char *set;
     bool done = set_source(&f, args->words[1], arguments_value(args, "--kind", NULL), err) &&
                 set_key(&f, "data.size", arguments_value(args, "--size", NULL), err) &&
@@ -79,27 +79,24 @@ static bool make_spec(const arguments *args, spec *s, error *err) {
     if (strcmp(args->words[0], "show") != 0)
         done = done && set_key(&f, "data.cache", arguments_value(args, "--out", NULL), err);
     for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&f, set, err);
-    const settings **layers = calloc(f.top.layer_count + 2, sizeof(settings *));
+    const settings **layers = calloc(f.top.layer_count + 3, sizeof(settings *));
     if (!layers) done = done && error_memory(err, f.top.layer_count * sizeof *layers, "a spec");
     if (done) {
         layers[0] = &base;
         size_t count = spec_level_layers(&f.top, NULL, layers, 1);
         layers[count++] = &f.overrides;
-        done = spec_resolve(s, "data", layers, count, args->words[1], err);
+        done = spec_name_data(&named, layers, count, err);
+        layers[count++] = &named; /* there is no other data.name that it could hide */
+        done = done && spec_resolve(s, "data", layers, count, args->words[1], err);
     }
     free(layers);
     settings_free(&base);
+    settings_free(&named);
     spec_file_free(&f);
     return done;
 }
 
 /* ---- What can be done with it ---- */
-
-static bool finish_import(const arguments *args, const spec *s, const dataset *set, error *err) {
-    (void)s, (void)err;
-    print_set(args->words[1], set);
-    return true;
-}
 
 /* Images by class, training then test; the last pair counts what has no label. */
 typedef struct tally {
@@ -134,11 +131,23 @@ static bool print_classes(const dataset *set, error *err) {
     return true;
 }
 
+/* How the files were read, which were not used and why, and what there is of each class. */
+static bool print_account(const dataset *set, error *err) {
+    fputs(dataset_account(set), stdout);
+    return print_classes(set, err);
+}
+
+static bool finish_import(const arguments *args, const spec *s, const dataset *set, error *err) {
+    (void)s;
+    print_set(args->words[1], set);
+    return print_account(set, err);
+}
+
 static bool finish_verify(const arguments *args, const spec *s, const dataset *set, error *err) {
     (void)s;
     if (!dataset_verify(set, err)) return false;
     print_set(args->words[1], set);
-    if (!print_classes(set, err)) return false;
+    if (!print_account(set, err)) return false;
     printf("every image matches its checksum\n");
     return true;
 }

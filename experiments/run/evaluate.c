@@ -156,8 +156,8 @@ static bool kmeans_figures(evaluation *e, error *err) {
 static bool prototypes(evaluation *e, error *err) {
     if (!e->codes) return true;
     usage_figures u = usage_summary(e->usage, -1);
-    return agree(e, "prototype", e->codes, err) && set(e, "codes_used", u.used, err) &&
-           set(e, "code_perplexity", u.perplexity, err);
+    return (!dataset_is_labelled(e->data) || agree(e, "prototype", e->codes, err)) &&
+           set(e, "codes_used", u.used, err) && set(e, "code_perplexity", u.perplexity, err);
 }
 
 static bool write_diagnosis(evaluation *e, const collapse *c, error *err) {
@@ -186,7 +186,7 @@ static bool collapses(evaluation *e, error *err) {
                            .assignment = e->codes,
                            .codes = e->usage ? usage_codes(e->usage) : 0,
                            .usage = e->usage,
-                           .labels = e->test.labels,
+                           .labels = dataset_is_labelled(e->data) ? e->test.labels : NULL,
                            .classes = dataset_classes(e->data),
                            .seed = (uint64_t)e->model->spec->train.seed};
     collapse c;
@@ -209,7 +209,8 @@ static bool write_arrays(evaluation *e, error *err) {
     char path[1200];
     return npy_write(run_path(e->run, "embeddings.npy", path, sizeof path), NPY_F32, e->test.n,
                      (uint64_t)e->model->width, e->embeddings, err) &&
-           npy_write(run_path(e->run, "labels.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->test.labels, err) &&
+           (!dataset_is_labelled(e->data) ||
+            npy_write(run_path(e->run, "labels.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->test.labels, err)) &&
            (!e->codes ||
             npy_write(run_path(e->run, "assignments.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->codes, err));
 }
@@ -218,24 +219,41 @@ static const struct {
     unsigned metric;
     const char *what;
     bool (*measure)(evaluation *, error *);
+    bool by_labels; /* it is nothing without them */
 } figures[] = {
-    {EVAL_LINEAR, "linear probe", linear},           {EVAL_KNN, "kNN", knn},
-    {EVAL_KMEANS, "k-means", kmeans_figures},        {EVAL_PROTOTYPES, "prototypes", prototypes},
-    {EVAL_COLLAPSE, "collapse verdicts", collapses},
+    {EVAL_LINEAR, "linear probe", linear, true},
+    {EVAL_KNN, "kNN", knn, true},
+    {EVAL_KMEANS, "k-means", kmeans_figures, true},
+    {EVAL_PROTOTYPES, "prototypes", prototypes, false},
+    {EVAL_COLLAPSE, "collapse verdicts", collapses, false},
 };
+enum { FIGURES = sizeof figures / sizeof *figures };
+
+char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < FIGURES && used < size; i++)
+        if (metrics & figures[i].metric && figures[i].by_labels)
+            used +=
+                (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "eval is without ", figures[i].what);
+    if (metrics & EVAL_PROTOTYPES && used < size)
+        snprintf(out + used, size - used, "%sprototypes are counted but not compared with labels", used ? "; " : "");
+    return out;
+}
 
 bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
                     error *err) {
     evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
     /* Settings are chosen on a validation split, never on the test images. */
     dataset_split held_out = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
-    bool needs_train = e.options->metrics & (EVAL_LINEAR | EVAL_KNN), ok;
+    bool labelled = dataset_is_labelled(data), needs_train = labelled && e.options->metrics & (EVAL_LINEAR | EVAL_KNN),
+         ok;
     e.total = dataset_count(data, held_out) + (needs_train ? dataset_count(data, SPLIT_TRAIN) : 0);
     ok = represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
          (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err));
     if (ok && !stopped(&e)) ok = embed(&e, err) && write_arrays(&e, err);
-    for (size_t i = 0; ok && i < sizeof figures / sizeof *figures && !stopped(&e); i++) {
-        if (!(e.options->metrics & figures[i].metric)) continue;
+    for (size_t i = 0; ok && i < FIGURES && !stopped(&e); i++) {
+        if (!(e.options->metrics & figures[i].metric) || (figures[i].by_labels && !labelled)) continue;
         tell(&e, figures[i].what);
         ok = figures[i].measure(&e, err);
     }

@@ -36,10 +36,21 @@ static void note_in_index(const run *r, bool make, const experiment_hooks *hooks
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
-/* What images are normalised by: whoever takes the weights elsewhere needs it. */
-static void note_normalisation(const run *r, const dataset *data) {
+/* The classes' names by label; JSON is UTF-8, and a folder's name may be anything. */
+static json_t *class_names(const dataset *data) {
+    json_t *names = json_array();
+    for (int c = 0; c < dataset_classes(data); c++) {
+        json_t *name = json_string(dataset_class_name(data, c));
+        json_array_append_new(names, name ? name : json_sprintf("(class %d, whose name is not UTF-8)", c));
+    }
+    return names;
+}
+
+/* What images are normalised by, and what their labels mean: whoever takes the weights elsewhere needs it. */
+static void note_data(const run *r, const dataset *data) {
     const float *mean = dataset_mean(data), *std = dataset_std(data);
     json_t *own = json_object_get(r->record, "data");
+    json_object_set_new(own, "classes", class_names(data));
     json_object_set_new(own, "mean", json_pack("[f, f, f]", (double)mean[0], (double)mean[1], (double)mean[2]));
     json_object_set_new(own, "std", json_pack("[f, f, f]", (double)std[0], (double)std[1], (double)std[2]));
 }
@@ -51,6 +62,24 @@ static bool can_be_measured(const spec *s, const dataset *data, error *err) {
                      "%s holds no test images to measure on: add test/<class>/ beside train/<class>/, or name the "
                      "classes' folders alone and a tenth is set apart",
                      s->data.path);
+}
+
+/* Images without labels, or of one class, are trained on as any others; what needs labels is named before that. */
+static bool can_do_without_labels(const spec *s, const dataset *data, const experiment_hooks *hooks, error *err) {
+    char line[512], why[256] = "the images have no labels";
+    if (dataset_is_labelled(data)) return true;
+    if (dataset_classes(data) == 1)
+        snprintf(why, sizeof why, "all images are of one class, %.200s", dataset_class_name(data, 0));
+    if (strcmp(s->method->name, "supervised") == 0)
+        return error_set(err, ERROR_USAGE, "%s: %s, and `supervised` learns from labels; it takes two classes or more",
+                         dataset_name(data), why);
+    evaluate_without_labels(s->eval.metrics, line, sizeof line);
+    if (*line && hooks->warn) {
+        char all[1024];
+        snprintf(all, sizeof all, "%s: %s: %s", dataset_name(data), why, line);
+        hooks->warn(hooks->context, all);
+    }
+    return true;
 }
 
 static void note_outcome(run_outcome *out, const run *r, run_end end) {
@@ -90,13 +119,13 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     if (!data) return false;
     run r;
-    if (!can_be_measured(s, data, err) ||
+    if (!can_be_measured(s, data, err) || !can_do_without_labels(s, data, hooks, err) ||
         !run_open(&r, results, plan, dataset_name(data), dataset_checksum(data), again, err)) {
         dataset_close(data);
         return false;
     }
     run_end end = RUN_END_FOUND;
-    note_normalisation(&r, data);
+    note_data(&r, data);
     note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
     if (!ok) {
@@ -164,7 +193,8 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
     bool made = opened && model_create(&m, s, dataset_classes(data), run_threads(s), err);
-    bool ok = made && restore(&m, &r, hooks, err) && evaluate_and_finish(&m, data, &r, hooks, &end, err);
+    bool ok = made && can_do_without_labels(s, data, hooks, err) && restore(&m, &r, hooks, err) &&
+              evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {
         note_outcome(out, &r, end);
         run_close(&r);

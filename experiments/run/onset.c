@@ -142,7 +142,7 @@ static bool measure(onset *o, collapse *c, error *err) {
                            .assignment = l.assignment,
                            .codes = l.codes,
                            .usage = l.usage,
-                           .labels = l.labels,
+                           .labels = dataset_is_labelled(o->data) ? l.labels : NULL,
                            .classes = dataset_classes(o->data),
                            .quick = true,
                            .seed = (uint64_t)running.train.seed};

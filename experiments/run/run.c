@@ -61,7 +61,8 @@ static json_t *item_json(field_type type, const char *text) {
         return list;
     }
     case FIELD_CHOICE:
-    case FIELD_TEXT: break;
+    case FIELD_TEXT:
+    case FIELD_LIST: break;
     }
     json_t *string = json_string(text);
     return string ? string : json_string("(not UTF-8)");

@@ -16,18 +16,19 @@ static void apply_augment_preset(void *options) { augment_apply_preset(options);
 
 static const struct section {
     const char *name;
-    const field_table *fields; /* NULL: the chosen method's */
-    size_t offset;             /* of the options in struct spec */
-    const char *shorthand;     /* what a bare value of the section sets; NULL: it has none */
-    void (*preset)(void *);    /* called once `shorthand` is set, before every other key */
+    const field_table *fields;         /* NULL: the chosen method's */
+    size_t offset;                     /* of the options in struct spec */
+    const char *shorthand;             /* what a bare value of the section sets; NULL: it has none */
+    void (*preset)(void *);            /* called once `shorthand` is set, before every other key */
+    const field_condition *conditions; /* of keys that not every run uses; NULL: none */
 } sections[] = {
-    {"data", &data_fields, offsetof(spec, data), "name", NULL},
-    {"augment", &augment_fields, offsetof(spec, augment), "preset", apply_augment_preset},
-    {"backbone", &backbone_fields, offsetof(spec, backbone), "name", NULL},
-    {"method", NULL, offsetof(spec, method_options), "name", NULL},
-    {"optimizer", &optimizer_fields, offsetof(spec, optimizer), "name", NULL},
-    {"train", &train_fields, offsetof(spec, train), NULL, NULL},
-    {"eval", &eval_fields, offsetof(spec, eval), "metrics", NULL},
+    {"data", &data_fields, offsetof(spec, data), "name", NULL, data_conditions},
+    {"augment", &augment_fields, offsetof(spec, augment), "preset", apply_augment_preset, NULL},
+    {"backbone", &backbone_fields, offsetof(spec, backbone), "name", NULL, NULL},
+    {"method", NULL, offsetof(spec, method_options), "name", NULL, NULL},
+    {"optimizer", &optimizer_fields, offsetof(spec, optimizer), "name", NULL, NULL},
+    {"train", &train_fields, offsetof(spec, train), NULL, NULL, NULL},
+    {"eval", &eval_fields, offsetof(spec, eval), "metrics", NULL, NULL},
 };
 enum { SECTION_COUNT = sizeof sections / sizeof *sections };
 
@@ -168,7 +169,7 @@ static bool is_passed_over(const spec *s, const setting *set, const struct secti
 static bool set_row(spec *s, const setting *set, const struct section *section, const field *row, const char *value,
                     error *err) {
     char domain[512];
-    if (set->list && row->type != FIELD_SET)
+    if (set->list && row->type != FIELD_SET && row->type != FIELD_LIST)
         return error_set(err, ERROR_USAGE, "%s: `%s` takes one value (%s); lists of values go under `sweep:`",
                          set->where, set->key, field_domain(row, domain, sizeof domain));
     error local = {0};
@@ -290,6 +291,52 @@ static bool resolve_references(spec *s, const settings *const *layers, size_t co
                 return false;
         }
     return true;
+}
+
+/*
+ * Where no data.name is given, the files at data.path say it. `named` keeps what was found for the path before: a sweep
+ * asks for every run.
+ */
+bool spec_name_data(settings *named, const settings *const *layers, size_t count, error *err) {
+    const setting *path = settings_last(layers, count, "data.path"), *name = settings_last(layers, count, "data.name");
+    bool needless = name || !path || !*path->value;
+    if (!needless && named->count && strcmp(named->items[0].where, path->value) == 0) return true;
+    settings_free(named);
+    if (needless) return true;
+    if (has_reference(path))
+        return error_set(err, ERROR_USAGE, "%s: a data.path that refers to other keys needs data.name beside it",
+                         path->where);
+    int guessed = dataset_guess(path->value, err);
+    if (guessed < 0) return error_prefix(err, "%s: data.path", path->where);
+    const field *row = fields_find(&data_fields, "name");
+    return settings_add(named, "data.name", row->choices[guessed], false, path->value, err);
+}
+
+/* "it is for data.name folder, and data.name is svhn" */
+static bool refuse_unused(const spec *s, const setting *set, const struct section *section, const char *only_with,
+                          error *err) {
+    size_t n = strcspn(only_with, "!=");
+    char key[SPEC_KEY_SIZE], value[FIELD_TEXT_SIZE];
+    snprintf(key, sizeof key, "%s.%.*s", section->name, (int)n, only_with);
+    return error_set(err, ERROR_USAGE, "%s: `%s` does nothing here: it is for %s%s %s, and %s is %s", set->where,
+                     set->key, key, only_with[n] == '!' ? " other than" : "", strchr(only_with, '=') + 1, key,
+                     spec_value(s, key, value, sizeof value));
+}
+
+bool spec_check_use(const spec *const *runs, size_t count, const setting *set, error *err) {
+    const spec *unused = NULL;
+    const field_condition *condition = NULL;
+    char text[FIELD_TEXT_SIZE];
+    const struct section *section = section_of(set->key);
+    for (size_t i = 0; section && section->conditions && i < count; i++) {
+        const field *row = row_of(runs[i], section, set->key);
+        const void *options = section_options(runs[i], section);
+        if (!row || !(condition = field_condition_of(section->conditions, row))) return true;
+        if (strcmp(field_format(row, options, text, sizeof text), row->fallback) == 0) continue; /* as if not given */
+        if (field_condition_holds(section_fields(runs[i], section), condition, options)) return true;
+        unused = runs[i];
+    }
+    return !unused || refuse_unused(unused, set, section, condition->only_with, err);
 }
 
 bool spec_resolve(spec *s, const char *name, const settings *const *layers, size_t layer_count, const char *origin,

@@ -60,6 +60,18 @@ bool spec_resolve(spec *s, const char *name, const settings *const *layers, size
                   error *err);
 void spec_free(spec *s);
 
+/*
+ * `data.name` for layers that give data.path alone, as the files there say it: a layer to lay below them, empty when
+ * none is needed. ERROR_USAGE when nothing that is known is there. Free it with settings_free; zero to begin with.
+ */
+bool spec_name_data(settings *named, const settings *const *layers, size_t count, error *err);
+
+/*
+ * Does the setting do anything in one of the runs that come of it? ERROR_USAGE when it has another value than its
+ * default and none of them uses that (a section's field_condition).
+ */
+bool spec_check_use(const spec *const *runs, size_t count, const setting *set, error *err);
+
 /* Section i's name ("data"), NULL past the last. */
 const char *spec_section_name(size_t i);
 

@@ -40,7 +40,7 @@ char *spec_text(const spec *s, error *err) {
         if (strcmp(section, item.section) != 0) fprintf(stream, "%s:\n", item.section);
         section = item.section;
         fprintf(stream, "  %s: ", item.key);
-        if (item.type == FIELD_TEXT)
+        if (item.type == FIELD_TEXT || item.type == FIELD_LIST)
             write_quoted(stream, item.text);
         else
             fputs(item.text, stream);

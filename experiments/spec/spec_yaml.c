@@ -126,6 +126,19 @@ bool reader_each(reader *r, const yaml_node_t *mapping, void *context, reader_pa
 
 /* ---- Values ---- */
 
+/* Appends a list's word; one that would not be read back as it is gets quotes. Returns the length, also when cut. */
+static size_t append_word(char out[FIELD_TEXT_SIZE], size_t used, const char *word) {
+    size_t n = strlen(word);
+    bool plain = n && !strpbrk(word, ",[]\"'\\") && !strchr(" \t", word[0]) && !strchr(" \t", word[n - 1]);
+    if (plain) return used + (size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, "%s", word);
+    if (used < FIELD_TEXT_SIZE) out[used] = '"';
+    for (used++; *word && used + 3 < FIELD_TEXT_SIZE; word++) {
+        if (*word == '"' || *word == '\\') out[used++] = '\\';
+        out[used++] = *word;
+    }
+    return *word ? FIELD_TEXT_SIZE : used + (size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, "\"");
+}
+
 /* The text of a list of scalars: "[a, b]". */
 static bool list_text(reader *r, const yaml_node_t *list, const char *key, char out[FIELD_TEXT_SIZE]) {
     size_t used = (size_t)snprintf(out, FIELD_TEXT_SIZE, "[");
@@ -133,7 +146,8 @@ static bool list_text(reader *r, const yaml_node_t *list, const char *key, char 
         const char *text = node_text(reader_node(r, *i));
         if (!text)
             return reader_refuse(r, reader_node(r, *i), "takes a list of words, not a list of lists or mappings", key);
-        used += (size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, "%s%s", used > 1 ? ", " : "", text);
+        if (used > 1) used += (size_t)snprintf(out + used, FIELD_TEXT_SIZE - used, ", ");
+        if (used < FIELD_TEXT_SIZE) used = append_word(out, used, text);
         if (used >= FIELD_TEXT_SIZE - 1) return reader_refuse(r, list, "is too long", key);
     }
     snprintf(out + used, FIELD_TEXT_SIZE - used, "]");

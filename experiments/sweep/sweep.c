@@ -71,11 +71,13 @@ static size_t stack_layers(const spec_file *file, const spec_block *block, const
     return count;
 }
 
-static bool add_run(sweep *sw, const spec_file *file, const spec_block *block, const wheels *w, error *err) {
+/* `named`: see spec_name_data. */
+static bool add_run(sweep *sw, const spec_file *file, const spec_block *block, const wheels *w, settings *named,
+                    error *err) {
     settings swept = {0};
     bool done = false;
     const settings **layers =
-        calloc(file->top.layer_count + (block ? block->level.layer_count : 0) + 2, sizeof(settings *));
+        calloc(file->top.layer_count + (block ? block->level.layer_count : 0) + 3, sizeof(settings *));
     run_plan *runs = realloc(sw->runs, (sw->count + 1) * sizeof *runs);
     if (runs) sw->runs = runs;
     if (!runs || !layers) {
@@ -89,8 +91,11 @@ static bool add_run(sweep *sw, const spec_file *file, const spec_block *block, c
     run_plan *plan = &runs[sw->count];
     *plan = (run_plan){0};
     snprintf(plan->block, sizeof plan->block, "%s", block ? block->name : "");
-    size_t count = stack_layers(file, block, &swept, layers);
-    if (!spec_resolve(&plan->spec, file->name, layers, count, file->path, err)) goto done;
+    size_t count = stack_layers(file, block, &swept, layers + 1) + 1;
+    layers[0] = named;
+    if (!spec_name_data(named, layers + 1, count - 1, err) ||
+        !spec_resolve(&plan->spec, file->name, layers, count, file->path, err))
+        goto done;
     sw->count++;
     done = note_swept(plan, w, err);
 done:
@@ -101,14 +106,16 @@ done:
 
 static bool expand_block(sweep *sw, const spec_file *file, const spec_block *block, error *err) {
     wheels w;
+    settings named = {0};
     size_t first = sw->count;
     bool done = wheels_make(&w, block ? &block->level.axes : NULL, &file->top.axes, err);
     if (done) do {
             done = sw->count < SWEEP_MOST_RUNS ||
                    error_set(err, ERROR_USAGE, "%s: the sweep has more than %d runs", file->path, SWEEP_MOST_RUNS);
-            done = done && add_run(sw, file, block, &w, err) && check_new(sw, first, &w, err);
+            done = done && add_run(sw, file, block, &w, &named, err) && check_new(sw, first, &w, err);
         } while (done && wheels_turn(&w));
     wheels_free(&w);
+    settings_free(&named);
     return done;
 }
 
@@ -142,6 +149,27 @@ static bool check_unused(const sweep *sw, const spec_file *file, const spec_bloc
     return true;
 }
 
+static bool check_level(const spec *const *runs, size_t count, const spec_level *level, error *err) {
+    for (size_t l = 0; l < level->layer_count; l++)
+        for (size_t i = 0; i < level->layers[l].settings.count; i++)
+            if (!spec_check_use(runs, count, &level->layers[l].settings.items[i], err)) return false;
+    return true;
+}
+
+/* Whatever is given does something in some run. */
+static bool check_use(const sweep *sw, const spec_file *file, error *err) {
+    const spec **runs = calloc(sw->count + 1, sizeof *runs);
+    if (!runs) return error_memory(err, sw->count * sizeof *runs, "a sweep");
+    for (size_t i = 0; i < sw->count; i++) runs[i] = &sw->runs[i].spec;
+    bool done = check_level(runs, sw->count, &file->top, err);
+    for (size_t i = 0; done && i < file->overrides.count; i++)
+        done = spec_check_use(runs, sw->count, &file->overrides.items[i], err);
+    for (size_t b = 0; done && b < file->block_count; b++)
+        done = check_level(runs, sw->count, &file->blocks[b].level, err);
+    free(runs);
+    return done;
+}
+
 bool sweep_expand(sweep *sw, const spec_file *file, error *err) {
     *sw = (sweep){0};
     size_t blocks = file->block_count ? file->block_count : 1;
@@ -150,6 +178,7 @@ bool sweep_expand(sweep *sw, const spec_file *file, error *err) {
         done = expand_block(sw, file, file->block_count ? &file->blocks[b] : NULL, err);
     done = done && check_unused(sw, file, NULL, err);
     for (size_t b = 0; done && b < file->block_count; b++) done = check_unused(sw, file, &file->blocks[b], err);
+    done = done && check_use(sw, file, err);
     if (!done) sweep_free(sw);
     return done;
 }

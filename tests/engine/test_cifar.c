@@ -123,7 +123,7 @@ START_TEST(test_what_does_not_fit_the_format_is_refused) {
     bench_write(&b, "again/test_batch.bin", records, sizeof records);
     bench_must_refuse(&b, &options, ERROR_RUN, "holds test_batch.bin twice");
     options = bench_options(&b, "folder", b.source);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no images");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no images");
     bench_end(&b);
 }
 END_TEST

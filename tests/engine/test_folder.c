@@ -124,8 +124,8 @@ START_TEST(test_val_stands_in_for_test_and_gives_way_to_it) {
     bench_pixels(3, BENCH_SIDE, BENCH_SIDE, expected);
     ck_assert_uint_eq(dataset_count(set, SPLIT_TEST), 1);
     ck_assert_mem_eq(dataset_image(set, SPLIT_TEST, 0), expected, BENCH_BYTES);
-    ck_assert_ptr_nonnull(strstr(b.said, "the 1 images of val/ are not used"));
-    ck_assert_ptr_nonnull(strstr(b.said, "1 images lie outside the class folders"));
+    ck_assert_ptr_nonnull(strstr(b.said, "1 a validation image, since there are test images (val/ant/0.png)"));
+    ck_assert_ptr_nonnull(strstr(b.said, "1 in no folder of a split (stray.png)"));
     dataset_close(set);
     bench_end(&b);
 }
@@ -189,11 +189,12 @@ START_TEST(test_a_class_without_images_is_refused_by_name) {
     bench_image(&b, "train/ant/0.png", 1);
     bench_write(&b, "train/bee/notes.txt", "buzz", 4);
     data_options options = bench_options(&b, "folder", b.source);
-    bench_must_refuse(&b, &options, ERROR_RUN, "class folder train/bee/ holds no image");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "class folder train/bee/ holds no image");
     bench_image(&b, "train/bee/0.png", 2);
     dataset_close(bench_must_open(&b, &options));
     bench_image(&b, "test/wasp/0.png", 3);
-    bench_must_refuse(&b, &options, ERROR_RUN, "class `wasp` is in test/ but not in train/");
+    bench_must_refuse(&b, &options, ERROR_USAGE,
+                      "class `wasp` is among the test images but not among those to train on");
     bench_end(&b);
 
     bench_begin(&b);
@@ -201,7 +202,7 @@ START_TEST(test_a_class_without_images_is_refused_by_name) {
     bench_image(&b, "cat/0.png", 1);
     bench_write(&b, "bee/notes.txt", "buzz", 4);
     options = bench_options(&b, "folder", b.source);
-    bench_must_refuse(&b, &options, ERROR_RUN, "class folder bee/ holds no image");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "class folder bee/ holds no image");
     bench_end(&b);
 }
 END_TEST
@@ -287,9 +288,10 @@ START_TEST(test_a_path_that_holds_no_data_set_is_refused_in_one_line) {
     options = bench_options(&b, "folder", path);
     bench_must_refuse(&b, &options, ERROR_USAGE, "text is neither a directory nor an archive");
     options = bench_options(&b, "folder", b.source);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no images");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no images");
     options = bench_options(&b, "cifar10", b.source);
-    bench_must_refuse(&b, &options, ERROR_USAGE, "holds neither images (JPEG, PNG) nor CIFAR-10's binary files");
+    bench_must_refuse(&b, &options, ERROR_USAGE,
+                      "holds neither images (JPEG, PNG, WebP, BMP, TIFF, PPM, PGM) nor CIFAR-10's binary files");
     bench_end(&b);
 }
 END_TEST

@@ -55,6 +55,8 @@ static data_options options_of(const bench *b, const char *name, const char *pat
     return options;
 }
 
+static void copy_with(const bench *b, const char *from, const char *to, long keep, long at, uint8_t value);
+
 static safetensors *open_golden(void) {
     error err = {0};
     safetensors *file = safetensors_open("tests/golden/formats.safetensors", &err);
@@ -146,6 +148,65 @@ START_TEST(test_idx_files_are_read_packed_or_not_and_grey_fills_three_channels) 
     ck_assert_str_eq(dataset_class_name(set, 9), "Ankle boot");
     dataset_close(set);
     safetensors_close(g);
+    bench_end(&b);
+}
+END_TEST
+
+START_TEST(test_cifars_pickles_are_the_same_data_sets_as_its_binary_files) {
+    static const char *const names[] = {"cifar10", "cifar100"}, *const stems[] = {"cifar-10", "cifar-100"};
+    for (int i = 0; i < 3; i++) { /* the last: CIFAR-100's superclasses */
+        char path[128], checksum[65] = "";
+        bench b;
+        bench_begin(&b);
+        for (int python = 0; python < 2; python++) {
+            snprintf(path, sizeof path, "tests/golden/formats/%s-%s.tar.gz", stems[i > 0],
+                     python ? "python" : "binary");
+            data_options options = options_of(&b, names[i > 0], path, 32);
+            options.labels = i == 2 ? LABELS_COARSE : LABELS_FINE;
+            dataset *set = bench_must_open(&b, &options);
+            ck_assert(!python || strcmp(dataset_checksum(set), checksum) == 0);
+            strcpy(checksum, dataset_checksum(set));
+            ck_assert_int_eq(dataset_classes(set), i == 0 ? 10 : i == 1 ? 100 : 20);
+            dataset_close(set);
+        }
+        ck_assert_ptr_nonnull(strstr(b.said, i ? "1 no part of CIFAR-100 (cifar-100-python/meta)"
+                                               : "1 no part of CIFAR-10 (cifar-10-batches-py/readme.html)"));
+        bench_end(&b);
+    }
+}
+END_TEST
+
+START_TEST(test_svhns_labels_may_be_any_kind_of_number) {
+    bench b;
+    bench_begin(&b);
+    copy_with(&b, "svhn_int.mat", "train_32x32.mat", -1, -1, 0);
+    copy_with(&b, "svhn/test_32x32.mat", "test_32x32.mat", -1, -1, 0);
+    safetensors *g = open_golden();
+    data_options options = bench_options(&b, "svhn", b.source);
+    options.size = 32;
+    dataset *set = bench_must_open(&b, &options);
+    check_split(set, SPLIT_TRAIN, golden_split(g, "svhn.train", "_labels", 32), 0);
+    dataset_close(set);
+    safetensors_close(g);
+    bench_end(&b);
+}
+END_TEST
+
+START_TEST(test_a_pickle_that_is_no_batch_of_cifar_is_refused_by_name) {
+    bench b;
+    bench_begin(&b);
+    data_options options = bench_options(&b, "cifar10", b.source);
+    bench_write(&b, "data_batch_1", "\x80\x02}.", 4);
+    bench_must_refuse(&b, &options, ERROR_RUN, "data_batch_1 holds no `data`");
+    bench_write(&b, "data_batch_1",
+                "\x80\x02}U\x04"
+                "dataK\x01s.",
+                13);
+    bench_must_refuse(&b, &options, ERROR_RUN, "data_batch_1: `data` is not an array of n × 3072 bytes");
+    bench_write(&b, "data_batch_1", "cos\nsystem\n(U\x02lstR.", 20); /* nothing is run: it is an object, and no batch */
+    bench_must_refuse(&b, &options, ERROR_RUN, "data_batch_1 holds no `data`");
+    bench_write(&b, "data_batch_1", "hello", 5);
+    bench_must_refuse(&b, &options, ERROR_RUN, "data_batch_1 is no pickle that is read");
     bench_end(&b);
 }
 END_TEST
@@ -338,6 +399,9 @@ Suite *suite_formats(void) {
     Suite *s = suite_create("formats");
     TCase *t = tcase_create("golden");
     tcase_set_timeout(t, 60);
+    tcase_add_test(t, test_cifars_pickles_are_the_same_data_sets_as_its_binary_files);
+    tcase_add_test(t, test_svhns_labels_may_be_any_kind_of_number);
+    tcase_add_test(t, test_a_pickle_that_is_no_batch_of_cifar_is_refused_by_name);
     tcase_add_test(t, test_cifar100_is_read_with_fine_and_with_coarse_labels);
     tcase_add_test(t, test_svhn_is_read_and_its_label_10_is_the_digit_0);
     tcase_add_test(t, test_stl10_is_read_and_its_unlabelled_images_are_for_pretraining_alone);

@@ -103,7 +103,7 @@ START_TEST(test_what_is_neither_jpeg_nor_png_is_named_so) {
     image decoded;
     error err = {0};
     ck_assert(!image_decode((const uint8_t *)"GIF89a", 6, &decoded, &err));
-    ck_assert_str_eq(err.text, "neither JPEG nor PNG");
+    ck_assert_ptr_nonnull(strstr(err.text, "none of the formats that are read"));
     err = (error){0};
     ck_assert(!image_decode((const uint8_t *)"", 0, &decoded, &err));
     ck_assert_str_eq(err.text, "empty");

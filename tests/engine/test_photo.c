@@ -142,7 +142,7 @@ START_TEST(test_a_shrunken_photo_is_nearly_its_average) {
 END_TEST
 
 START_TEST(test_a_crop_is_shrunk_to_no_less_than_the_view) {
-    photo jpeg = {.jpeg = true}, png = {0};
+    photo jpeg = {.codec = &codec_jpeg}, png = {.codec = &codec_png};
     ck_assert_int_eq(photo_shrink(&jpeg, 447, 900, 224), 1);
     ck_assert_int_eq(photo_shrink(&jpeg, 448, 900, 224), 2);
     ck_assert_int_eq(photo_shrink(&jpeg, 900, 896, 224), 4);

@@ -170,9 +170,10 @@ START_TEST(test_a_file_too_large_for_a_spec_is_not_parsed) {
 END_TEST
 
 START_TEST(test_a_resolved_spec_reads_back_to_itself) {
-    run_plan plan = resolved("name: x\nmethod: {name: falcon, beta: 0.1}\naugment: {preset: symmetric, hue: 0.3}\n"
-                             "optimizer: {lr: 3.3e-4}\neval: [knn]\ndata: {path: \"a \\\"b\\\" \\\\ \\t#c: d\"}\n",
-                             NULL);
+    run_plan plan =
+        resolved("name: x\nmethod: {name: falcon, beta: 0.1}\naugment: {preset: symmetric, hue: 0.3}\n"
+                 "optimizer: {lr: 3.3e-4}\neval: [knn]\ndata: {name: folder, path: \"a \\\"b\\\" \\\\ \\t#c: d\"}\n",
+                 NULL);
     error err = {0};
     char *first = spec_text(&plan.spec, &err);
     run_plan again = resolved(first, NULL);

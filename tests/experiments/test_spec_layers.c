@@ -220,9 +220,9 @@ END_TEST
 START_TEST(test_a_reference_is_what_the_other_key_comes_to) {
     put("a.yaml", "method:\n  name: falcon\n  features: ${method.codes}\n  codes: ${backbone.width}\n"
                   "backbone: {width: \"${train.batch}\"}\ntrain: {batch: 32}\n"
-                  "data: {path: \"/data/${name}/${data}-${data.size}\"}\n");
+                  "data: {name: svhn, path: \"/data/${name}/${data}-${data.size}\"}\n");
     values_are(NULL, NULL, "method.features", "32");
-    values_are(NULL, NULL, "data.path", "/data/a/shapes-32");
+    values_are(NULL, NULL, "data.path", "/data/a/svhn-32");
     values_are(NULL, "train.batch=48", "method.features", "48");
     values_are(NULL, "sweep.method.codes=[8, 16]", "method.features", "8 16");
     values_are(NULL, "sweep.method.features=[8, ${train.batch}]", "method.features", "8 32");

@@ -42,9 +42,10 @@ static void use_all(const pack *p) {
             const uint8_t *image = p->offsets ? pack_file(p, s, i, &bytes) : pack_image(p, s, i);
             use_inside(p, image, bytes);
             uint32_t label = p->labels[s][i];
-            if (s == PACK_UNLABELLED ? label != PACK_NO_LABEL : label >= p->classes) abort();
+            if (s == PACK_UNLABELLED || !p->classes ? label != PACK_NO_LABEL : label >= p->classes) abort();
         }
     for (uint32_t c = 0; c < p->classes; c++) use_inside(p, p->class_names[c], strlen(p->class_names[c]) + 1);
+    use_inside(p, p->account, strlen(p->account) + 1);
 }
 
 int fuzz_pack(const uint8_t *data, size_t size) {

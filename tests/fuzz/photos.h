@@ -26,7 +26,7 @@ static inline int fuzz_photo(const uint8_t *data, size_t size) {
     photo_part whole = {0};
     error err = {0};
     if (!photo_open(&p, data, size, &err) || (int64_t)p.width * p.height > FUZZ_PIXELS_MOST) return 0;
-    for (int shrink = p.jpeg ? 8 : 1; shrink >= 1; shrink /= 2) {
+    for (int shrink = p.codec->most_shrink; shrink >= 1; shrink /= 2) {
         resize_box all = {0, 0, photo_shrunk(p.width, shrink), photo_shrunk(p.height, shrink)};
         err = (error){0};
         if (!photo_decode(&p, shrink, all, &whole, &err)) goto done;

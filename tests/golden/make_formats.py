@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 import tarfile
+import zipfile
 
 import numpy
 import scipy.io
@@ -51,6 +52,59 @@ def cifar(arrays):
         members[f'cifar-100-binary/{split}.bin'] = records.tobytes()
         arrays.update({f'cifar100.{split}': pixels, f'cifar100.{split}_fine': fine, f'cifar100.{split}_coarse': coarse})
     archive('cifar-100-binary.tar.gz', members)
+    cifar_python(arrays)
+
+
+def cifar_python(arrays):
+    """The same in the Python form, and CIFAR-10's batches: Python 2's pickles, as their authors wrote them."""
+    members, ten = {'cifar-100-python/meta': pickle2({'fine_label_names': []})}, {'cifar-10-batches-py/readme.html': b'x'}
+    for split in ('train', 'test'):
+        rows = arrays[f'cifar100.{split}'].transpose(0, 3, 1, 2).reshape(-1, 3072)
+        fine, coarse = (arrays[f'cifar100.{split}_{kind}'].tolist() for kind in ('fine', 'coarse'))
+        members[f'cifar-100-python/{split}'] = pickle2(
+            {'filenames': ['a.png'] * len(fine), 'batch_label': split, 'fine_labels': fine, 'coarse_labels': coarse,
+             'data': rows})
+    archive('cifar-100-python.tar.gz', members)
+    names = [f'data_batch_{i}' for i in range(1, 6)] + ['test_batch']
+    binary = {}
+    for i, name in enumerate(names):
+        rows = images(2, 32, 7 * i).transpose(0, 3, 1, 2).reshape(-1, 3072)
+        ten['cifar-10-batches-py/' + name] = pickle2({'batch_label': name, 'labels': [i, 9 - i], 'data': rows})
+        labels = numpy.array([[i], [9 - i]], numpy.uint8)
+        binary[f'cifar-10-batches-bin/{name}.bin'] = numpy.concatenate([labels, rows], 1).tobytes()
+    archive('cifar-10-python.tar.gz', ten)
+    archive('cifar-10-binary.tar.gz', binary)
+
+
+def names():
+    """Class folders that are not ASCII, by Python's zipfile, which marks such names as UTF-8."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, 'w') as file:
+        for i, name in enumerate(['cat', 'größe', '猫']):
+            for k, split in enumerate(['train', 'train', 'test']):
+                member = zipfile.ZipInfo(f'{split}/{name}/{k}.ppm', (2026, 1, 1, 0, 0, 0))
+                file.writestr(member, b'P6\n2 2\n255\n' + bytes([50 * i + k] * 12))
+    write('names.zip', out.getvalue())
+
+
+def pickle2(value):
+    """Protocol 2 as Python 2's cPickle wrote it: its strings are bytes, an array is rebuilt from such a string."""
+    def put(v):
+        if isinstance(v, str):
+            v = v.encode()
+        if isinstance(v, bytes):
+            return b'U' + bytes([len(v)]) + v if len(v) < 256 else b'T' + len(v).to_bytes(4, 'little') + v
+        if isinstance(v, int):
+            return b'K' + bytes([v]) if v < 256 else b'M' + v.to_bytes(2, 'little')
+        if isinstance(v, list):
+            return b'](' + b''.join(map(put, v)) + b'e'
+        if isinstance(v, dict):
+            return b'}(' + b''.join(put(k) + put(v[k]) for k in v) + b'u'
+        kind = b'cnumpy\ndtype\n' + put('u1') + b'K\0K\1\x87R(K\3' + put('|') + b'NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb'
+        empty = b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85' + put('b') + b'\x87R'
+        shape = put(v.shape[0]) + put(v.shape[1]) + b'\x86'
+        return empty + b'(K\1' + shape + kind + b'\x89' + put(v.tobytes()) + b'tb'
+    return b'\x80\2' + put(value) + b'.'
 
 
 def mat(name, pixels, labels):
@@ -71,6 +125,7 @@ def svhn(arrays):
 
     zeros = numpy.zeros((2, 32, 32, 3), numpy.uint8)
     mat('svhn_label_11.mat', zeros, numpy.array([1, 11], numpy.uint8))  # two that have to be refused
+    mat('svhn_int.mat', images(5, 32, 105), numpy.array([10, 1, 9, 10, 5], numpy.int32))
     mat('svhn_float.mat', zeros.astype(numpy.float64), numpy.array([1, 2], numpy.uint8))
 
 
@@ -103,4 +158,5 @@ if __name__ == '__main__':
     values = {}
     for make in (cifar, svhn, stl, mnist):
         make(values)
+    names()
     save('formats', values)

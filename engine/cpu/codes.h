@@ -51,8 +51,6 @@ int64_t signs_layout(int64_t rows, int64_t cols);
 void signs_write(tensor *t, int64_t first, int64_t count, const float *host);
 void signs_read(const tensor *t, float *host);
 
-enum { SIGNS_ROWS = 6 }; /* rows of H that share a pass over the bits */
-
 /* Reals of scratch per thread for products with vectors of `length`. */
 int64_t signs_scratch(int64_t length);
 

@@ -1,11 +1,14 @@
 /*
- * Convolution: single pixels as products, 3×3 windows by Winograd's algorithm, else oneDNN. The choice is made by shape
- * alone, never by timing, so that the same run gives the same bits; `direct` in the backend keeps to the direct sums.
+ * Convolution: 3×3 windows of stride 1 by Winograd's algorithm, other images in blocks of channels as direct sums, a
+ * network's first layer by kernels of its own, and by oneDNN what is left: channels that do not fill blocks, and the
+ * gradient of pixels. The choice is made by shape alone, never by timing, so that the same run gives the same bits;
+ * `direct` in the backend keeps to the direct sums.
  */
 #include "engine/cpu/convolution.h"
 
 #ifndef MEWS_DOUBLE
-#include "engine/cpu/pointwise.h"
+#include "engine/cpu/direct.h"
+#include "engine/cpu/stem.h"
 #include "engine/cpu/winograd.h"
 
 #include <string.h>
@@ -21,7 +24,8 @@ static conv_shape shape_of(const node *n) {
     return s;
 }
 
-/* Kernels of our own, which add to gradients that are there and leave the bias to us. */
+/* Kernels of our own, which add to gradients that are there and leave the bias to us. Without `data` oneDNN has that.
+ */
 typedef struct way {
     bool (*forward)(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y);
     bool (*data)(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add);
@@ -29,12 +33,13 @@ typedef struct way {
 } way;
 
 static const way by_winograd = {winograd_forward, winograd_data, winograd_weights},
-                 by_pixel = {pointwise_forward, pointwise_data, pointwise_weights};
+                 by_direct_sums = {direct_forward, direct_data, direct_weights},
+                 by_planes = {stem_forward, NULL, stem_weights};
 
 /* NULL: oneDNN's. */
 static const way *way_for(const backend *b, const conv_shape *s) {
-    if (pointwise_takes(s)) return &by_pixel;
-    return !b->direct && winograd_takes(s) ? &by_winograd : NULL;
+    if (!b->direct && winograd_takes(s)) return &by_winograd;
+    return direct_takes(s) ? &by_direct_sums : stem_takes(s) ? &by_planes : NULL;
 }
 
 static bool conv2d_forward(backend *b, node *n) {
@@ -71,7 +76,7 @@ static void landing_end(backend *b, landing *l, bool landed) {
     if (landed && wants_grad(l->to)) grad_done(l->to);
 }
 
-static bool direct_data(backend *b, node *n, const conv_shape *s) {
+static bool library_data(backend *b, node *n, const conv_shape *s) {
     landing x;
     if (!landing_begin(b, &x, n->in[0])) return false;
     bool ok = onednn_data(b, s, n->out->grad, n->in[1]->data, x.memory);
@@ -79,7 +84,7 @@ static bool direct_data(backend *b, node *n, const conv_shape *s) {
     return ok;
 }
 
-static bool direct_weights(backend *b, node *n, const conv_shape *s) {
+static bool library_weights(backend *b, node *n, const conv_shape *s) {
     landing w, bias = {0};
     if (!landing_begin(b, &w, n->in[1])) return false;
     bool ok = (!n->in[2] || landing_begin(b, &bias, n->in[2])) &&
@@ -119,7 +124,9 @@ static bool bias_gradient(backend *b, node *n) {
 
 static bool own_backward(backend *b, node *n, const conv_shape *s, const way *own) {
     tensor *x = n->in[0], *weights = n->in[1];
-    if (wants_grad(x)) {
+    if (wants_grad(x) && !own->data) {
+        if (!library_data(b, n, s)) return false;
+    } else if (wants_grad(x)) {
         if (!own->data(b, s, n->out->grad, weights->data, x->grad, x->grad_ready)) return false;
         grad_done(x);
     }
@@ -134,8 +141,8 @@ static bool conv2d_backward(backend *b, node *n) {
     conv_shape s = shape_of(n);
     const way *own = way_for(b, &s);
     if (own) return own_backward(b, n, &s, own);
-    if (wants_grad(n->in[0]) && !direct_data(b, n, &s)) return false;
-    return (!wants_grad(n->in[1]) && !wants_grad(n->in[2])) || direct_weights(b, n, &s);
+    if (wants_grad(n->in[0]) && !library_data(b, n, &s)) return false;
+    return (!wants_grad(n->in[1]) && !wants_grad(n->in[2])) || library_weights(b, n, &s);
 }
 const kernel cpu_kernel_conv2d = {conv2d_forward, conv2d_backward};
 

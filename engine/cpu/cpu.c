@@ -28,12 +28,12 @@ static void cpu_release(backend *b, void *memory) { pool_release(((cpu_context *
 
 static backend_memory cpu_memory(const backend *b) { return pool_statistics(((const cpu_context *)b->context)->pool); }
 
-/* Blocks of 16 channels where they divide evenly; few channels (pixels) plane by plane; else NHWC. */
+/* Blocks of channels where they divide evenly; few channels (pixels) plane by plane; else NHWC. */
 static int64_t cpu_layout(backend *b, tensor *t) {
     (void)b;
     if (t->kind == TENSOR_IMAGES) {
         int64_t c = t->shape[3];
-        t->lanes = c % BLOCK_LANES == 0 ? BLOCK_LANES : c <= 4 ? 1 : (int)c;
+        t->lanes = c <= 4 ? 1 : c % BLOCK_LANES == 0 ? BLOCK_LANES : (int)c;
     }
     return t->kind == TENSOR_SIGNS ? signs_layout(t->shape[0], t->shape[1]) : tensor_count(t);
 }
@@ -92,8 +92,8 @@ static void cpu_read(backend *b, const tensor *t, float *host) {
 static bool cpu_orthonormalize(backend *b, float *columns, int64_t rows, int64_t cols) {
     (void)b;
     float *tau = malloc((size_t)cols * 2 * sizeof *tau), *sign = tau + cols;
-    bool ok = tau && LAPACKE_sgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)cols, columns, (lapack_int)cols,
-                                    tau) == 0;
+    bool ok = tau &&
+              LAPACKE_sgeqrf(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)cols, columns, (lapack_int)cols, tau) == 0;
     for (int64_t j = 0; ok && j < cols; j++) sign[j] = columns[j * cols + j] < 0 ? -1 : 1;
     ok = ok && LAPACKE_sorgqr(LAPACK_ROW_MAJOR, (lapack_int)rows, (lapack_int)cols, (lapack_int)cols, columns,
                               (lapack_int)cols, tau) == 0;

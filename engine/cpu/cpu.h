@@ -1,16 +1,23 @@
 /*
  * Inside the CPU backend: its context, the kernels' table, and how images lie in memory.
  *
- * Images are stored as [n][blocks][pixels][lanes] with channel = block·lanes + lane. With lanes = 16 that is oneDNN's
- * blocked layout nChw16c, with lanes = C it is NHWC and with lanes = 1 NCHW, so one loop serves all three; a matrix is
- * the case blocks = pixels = 1, lanes = cols.
+ * Images are stored as [n][blocks][pixels][lanes] with channel = block·lanes + lane. With lanes = BLOCK_LANES
+ * a pixel of a block is one register, with lanes = C it is NHWC and with lanes = 1 NCHW, so one loop serves all three;
+ * a matrix is the case blocks = pixels = 1, lanes = cols.
  */
 #ifndef MEWS_CPU_H
 #define MEWS_CPU_H
 
 #include "engine/backend.h"
 
-enum { BLOCK_LANES = 16 }; /* one AVX-512 register of floats */
+/* Floats in a register of the instruction set that is compiled for. */
+#if defined(__AVX512F__)
+enum { BLOCK_LANES = 16 };
+#elif defined(__AVX2__)
+enum { BLOCK_LANES = 8 };
+#else
+enum { BLOCK_LANES = 4 };
+#endif
 
 typedef struct cpu_context {
     struct pool *pool;

@@ -1,33 +1,33 @@
 /*
  * The fast Walsh-Hadamard transform, y_j = Σ_k (−1)^popcount(j & k) x_k, in place. Its log2 F levels of butterflies are
- * taken several at a time while the values stay in registers: the first pass does four levels inside each vector of 16
- * and three across eight of them, every further pass up to four levels across 16 vectors. So 2,048 values, which the
- * first-level cache holds, are read and written twice. Written with the compilers' vector types: no instruction set is
- * named here.
+ * taken several at a time while the values stay in registers: the first pass does the levels inside each vector and
+ * three across eight of them, every further pass up to four levels (three with 16 registers) across vectors. So 2,048
+ * values, which the first-level cache holds, are read and written twice (three times). Written with the compilers'
+ * vector types: no instruction is named here.
  */
 #include "engine/cpu/codes.h"
 
 #include <string.h>
 
-enum { WIDTH = 16, FIRST = 8 * WIDTH };
+enum { WIDTH = BLOCK_LANES, FIRST = 8 * WIDTH, RADIX = BLOCK_LANES == 16 ? 16 : 8 };
 
 typedef real lanes __attribute__((vector_size(WIDTH * sizeof(real))));
 typedef real loose __attribute__((vector_size(WIDTH * sizeof(real)), aligned(sizeof(real)), may_alias));
 
-#define EACH(sign_of)                                                                                                  \
-    {                                                                                                                  \
-        sign_of(0), sign_of(1), sign_of(2), sign_of(3), sign_of(4), sign_of(5), sign_of(6), sign_of(7), sign_of(8),    \
-            sign_of(9), sign_of(10), sign_of(11), sign_of(12), sign_of(13), sign_of(14), sign_of(15)                   \
-    }
-#define SIGN_1(i) (((i)&1) ? -1 : 1)
-#define SIGN_2(i) (((i)&2) ? -1 : 1)
-#define SIGN_4(i) (((i)&4) ? -1 : 1)
-#define SIGN_8(i) (((i)&8) ? -1 : 1)
+#if defined(__AVX512F__)
+#define EACH(of, b)                                                                                                    \
+    of(0, b), of(1, b), of(2, b), of(3, b), of(4, b), of(5, b), of(6, b), of(7, b), of(8, b), of(9, b), of(10, b),     \
+        of(11, b), of(12, b), of(13, b), of(14, b), of(15, b)
+#elif defined(__AVX2__)
+#define EACH(of, b) of(0, b), of(1, b), of(2, b), of(3, b), of(4, b), of(5, b), of(6, b), of(7, b)
+#else
+#define EACH(of, b) of(0, b), of(1, b), of(2, b), of(3, b)
+#endif
+#define SIGN(i, b) (((i) & (b)) ? -1 : 1)
+#define PARTNER(i, b) ((i) ^ (b))
 
 /* One level inside a vector: each lane meets the lane whose number differs in one bit, and keeps sum or difference. */
-#define SWAP(x, b)                                                                                                     \
-    __builtin_shufflevector(x, x, 0 ^ (b), 1 ^ (b), 2 ^ (b), 3 ^ (b), 4 ^ (b), 5 ^ (b), 6 ^ (b), 7 ^ (b), 8 ^ (b),     \
-                            9 ^ (b), 10 ^ (b), 11 ^ (b), 12 ^ (b), 13 ^ (b), 14 ^ (b), 15 ^ (b))
+#define INSIDE(x, b) (__builtin_shufflevector(x, x, EACH(PARTNER, b)) + (const lanes){EACH(SIGN, b)} * (x))
 
 static inline void across(lanes *v, int radix) {
 #pragma GCC unroll 4
@@ -41,18 +41,22 @@ static inline void across(lanes *v, int radix) {
         }
 }
 
-/* Levels of distance 1 to 64. */
+/* Levels of distance 1 to FIRST / 2. */
 static void first_levels(real *x, int64_t length) {
-    const lanes s1 = EACH(SIGN_1), s2 = EACH(SIGN_2), s4 = EACH(SIGN_4), s8 = EACH(SIGN_8);
     for (int64_t at = 0; at < length; at += FIRST) {
         lanes v[8];
 #pragma GCC unroll 8
         for (int i = 0; i < 8; i++) {
             lanes a = *(const loose *)(x + at + i * WIDTH);
-            a = SWAP(a, 1) + s1 * a;
-            a = SWAP(a, 2) + s2 * a;
-            a = SWAP(a, 4) + s4 * a;
-            v[i] = SWAP(a, 8) + s8 * a;
+            a = INSIDE(a, 1);
+            a = INSIDE(a, 2);
+#if defined(__AVX2__)
+            a = INSIDE(a, 4);
+#endif
+#if defined(__AVX512F__)
+            a = INSIDE(a, 8);
+#endif
+            v[i] = a;
         }
         across(v, 8);
 #pragma GCC unroll 8
@@ -64,7 +68,7 @@ static void first_levels(real *x, int64_t length) {
 static inline __attribute__((always_inline)) void levels(real *x, int64_t length, int64_t h, const int radix) {
     for (int64_t base = 0; base < length; base += radix * h)
         for (int64_t at = base; at < base + h; at += WIDTH) {
-            lanes v[16];
+            lanes v[RADIX];
 #pragma GCC unroll 16
             for (int i = 0; i < radix; i++) v[i] = *(const loose *)(x + at + i * h);
             across(v, radix);
@@ -90,7 +94,7 @@ void hadamard_transform(real *x, int64_t length) {
     }
     first_levels(x, length);
     int64_t h = FIRST;
-    for (; h * 16 <= length; h *= 16) levels(x, length, h, 16);
+    for (; h * RADIX <= length; h *= RADIX) levels(x, length, h, RADIX);
     if (h * 8 <= length) {
         levels(x, length, h, 8);
         h *= 8;

@@ -1,8 +1,7 @@
 /*
  * Convolutions by oneDNN: the one file that calls it. For every shape there is a plan: forward, data-gradient and
- * weight-gradient primitives, made once. Activations stay in the backend's own layout (see cpu.h), which oneDNN reads
- * without a copy when channels are multiples of 16; weights live as PyTorch writes them (out, in, k, k) and are
- * reordered for each pass, which costs little beside the pass.
+ * weight-gradient primitives, made once. It comes to the shapes that no kernel of our own takes, whose layouts it has
+ * no fast kernels for: so oneDNN chooses, and images and weights are reordered for each pass.
  */
 #include "engine/cpu/convolution.h"
 
@@ -59,7 +58,8 @@ void conv_plans_destroy(struct conv_plans *plans) {
 /* Memory descriptions --------------------------------------------------------------------------------------------- */
 
 static dnnl_format_tag_t image_tag(int lanes) {
-    return lanes == BLOCK_LANES ? dnnl_nChw16c : lanes == 1 ? dnnl_nchw : dnnl_nhwc;
+    const dnnl_format_tag_t blocks = BLOCK_LANES == 16 ? dnnl_nChw16c : BLOCK_LANES == 8 ? dnnl_nChw8c : dnnl_nChw4c;
+    return lanes == BLOCK_LANES ? blocks : lanes == 1 ? dnnl_nchw : dnnl_nhwc;
 }
 
 static dnnl_memory_desc_t images_md(int64_t n, int64_t c, int64_t h, int64_t w, dnnl_format_tag_t tag) {
@@ -82,19 +82,12 @@ static dnnl_memory_desc_t target_md(const conv_shape *s) {
     return images_md(s->n, s->out, s->out_h, s->out_w, image_tag(s->out_lanes));
 }
 
-/* oneDNN has fast kernels for blocked images and for pixels going into blocked images; else it may choose a layout. */
-static bool native_layout(const conv_shape *s) {
-    return s->out_lanes == BLOCK_LANES && (s->in_lanes == BLOCK_LANES || s->in_lanes == 1);
-}
-
 /* Primitives ------------------------------------------------------------------------------------------------------ */
 
 static dnnl_status_t describe(struct conv_plans *plans, const conv_shape *s, pass which, dnnl_primitive_desc_t hint,
                               dnnl_primitive_desc_t *made) {
-    dnnl_memory_desc_t any_source = images_md(s->n, s->in, s->h, s->w, dnnl_format_tag_any);
-    dnnl_memory_desc_t any_target = images_md(s->n, s->out, s->out_h, s->out_w, dnnl_format_tag_any);
-    dnnl_memory_desc_t source = native_layout(s) ? source_md(s) : any_source;
-    dnnl_memory_desc_t target = native_layout(s) ? target_md(s) : any_target;
+    dnnl_memory_desc_t source = images_md(s->n, s->in, s->h, s->w, dnnl_format_tag_any);
+    dnnl_memory_desc_t target = images_md(s->n, s->out, s->out_h, s->out_w, dnnl_format_tag_any);
     dnnl_memory_desc_t weights = weights_md(s, dnnl_format_tag_any), bias;
     dnnl_memory_desc_init_by_tag(&bias, 1, (dnnl_dims_t){s->out}, dnnl_f32, dnnl_x);
     dnnl_dims_t strides = {s->stride, s->stride}, padding = {s->padding, s->padding};

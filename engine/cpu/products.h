@@ -1,29 +1,36 @@
 /*
- * Products held in registers, for convolutions over images in blocks of 16 channels. What is multiplied lies in tiles
- * or pixels t, channels innermost: v[block of 16 channels][t][16]. Outputs come in groups of two blocks (the last may
- * be one), whose weights lie together: u[channel][1 or 2 blocks]. Written for 32 registers of 512 bits; sums run in
- * order, so the bits do not depend on how the work is shared out.
+ * Products held in registers, for convolutions over images in blocks of channels, a block being one register. What is
+ * multiplied lies in tiles or pixels t, channels innermost: v[block of channels][t][lanes]. Outputs come in groups of
+ * two blocks (the last may be one), whose weights lie together: u[channel][1 or 2 blocks]. Sums run in order, so the
+ * bits do not depend on how the work is shared out, only on the instruction set: how many sums fit its registers, and
+ * whether it multiplies and adds in one.
  */
 #ifndef MEWS_PRODUCTS_H
 #define MEWS_PRODUCTS_H
 
 #include "engine/cpu/cpu.h"
 
-typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(64)));
+typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(BLOCK_LANES * sizeof(float))));
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum {
-    STEP = 14, /* tiles in a product's registers, by two vectors of outputs: 28 sums */
-    PAIR = 2,  /* vectors of outputs in a group */
-    OUTER = 8  /* channels in an outer product's registers, by a group of outputs */
-};
+/*
+ * Of 32 registers, 28 sums (16 in an outer product); of 16, 12 (8).
+ *   STEP   tiles in a product's registers, by a group of outputs
+ *   OUTER  channels in an outer product's registers, by a group of outputs; divides a block
+ */
+#ifdef __AVX512F__
+enum { STEP = 14, OUTER = 8 };
+#else
+enum { STEP = 6, OUTER = 4 };
+#endif
+enum { PAIR = 2 }; /* vectors of outputs in a group */
 
 static inline int64_t group_count(int64_t out) { return (out / BLOCK_LANES + PAIR - 1) / PAIR; }
 
 static inline int group_width(int64_t out, int64_t group) { return out / BLOCK_LANES - group * PAIR < PAIR ? 1 : PAIR; }
 
-/* m[t][width] = Σ_c v[t][c]·u[c][width] for STEP tiles; v[block][tiles][16], u[c][width]. */
+/* m[t][width] = Σ_c v[t][c]·u[c][width] for STEP tiles; v[block][tiles][lanes], u[c][width]. */
 INLINE void product(const real *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width) {
     vec sum[STEP][PAIR] = {0};
     for (int64_t k = 0; k < blocks; k++, v += tiles * BLOCK_LANES, u += BLOCK_LANES * width)
@@ -48,7 +55,7 @@ static inline void product_any(const real *v, int64_t blocks, int64_t tiles, con
         product(v, blocks, tiles, u, m, 1);
 }
 
-/* sum[c][16 of a pair] += Σ_t v[t][c]·m[t] for OUTER channels c; `sum` rows stand `row` vectors apart. */
+/* sum[c][lanes of a pair] += Σ_t v[t][c]·m[t] for OUTER channels c; `sum` rows stand `row` vectors apart. */
 INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t tiles, vec *sum, int64_t row, int width,
                           bool fresh) {
     vec s[OUTER][PAIR];

@@ -1,14 +1,14 @@
 /*
- * Products with a matrix of ±1, one bit an element. Four signs make one of sixteen sums ±a ±b ±c ±d, so for each row
- * of H and each four features a table of these sixteen is made, which fits one AVX-512 register; then a single permute
- * looks up sixteen codes at once and a single addition does the work of 64 multiplications: about 2.5 times the speed
- * of the best single-precision product, from a thirty-second of the memory. Every value is the same sum as a product
- * with floats would make, in another order.
+ * Products with a matrix of ±1, one bit an element. Eight signs make one of 256 sums ±a ±b … ±h, so for a few rows of
+ * H, one behind the other in registers, and each eight features a table of these sums is made, which the first-level
+ * cache holds; then a byte of the matrix finds its sum, and one load and one addition do the work of eight
+ * multiplications a row ("four Russians": Arlazarov, Dinic, Kronrod & Faradzhev, 1970). Every value is the same sum as
+ * a product with floats would make, in another order.
  *
  * Packed twice: bit k % 32 of word (k / 32, j) and bit j % 32 of word (j / 32, k) for feature k and code j, since
- * forward sums run over features and backward ones over codes. Rows of words are padded to whole registers.
+ * forward sums run over features and backward ones over codes.
  *
- * Without AVX-512 (or in double precision) a stretch of codes is unpacked at a time and multiplied by the BLAS.
+ * In double precision, for tests, a stretch of codes is unpacked at a time and multiplied by the BLAS.
  */
 #include "engine/cpu/codes.h"
 
@@ -16,14 +16,7 @@
 #include <omp.h>
 #include <string.h>
 
-#if defined(__AVX512F__) && !defined(MEWS_DOUBLE)
-#include <immintrin.h>
-#define TABLES 1
-#else
-#define TABLES 0
-#endif
-
-enum { WORD = 32, GROUP = 4, GROUPS = WORD / GROUP, SUMS = 1 << GROUP, REGISTER = 16, STRIP = 4 * REGISTER };
+enum { WORD = 32, PADDING = 16 };
 
 /* One of the two packings: words (deep, wide), a bit for each of 32 elements along the first dimension. */
 typedef struct packing {
@@ -31,15 +24,13 @@ typedef struct packing {
     int64_t deep, wide;
 } packing;
 
-static int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-/* A register more than the row needs: rows a power of two apart would share few lines of the cache. */
+/* A few words more than the row needs: rows a power of two apart would share few lines of the cache. */
 static packing packing_of(const tensor *t, bool transposed) {
     int64_t rows = t->shape[0], cols = t->shape[1];
     uint32_t *words = (uint32_t *)(void *)t->data;
-    packing across = {words, (rows + WORD - 1) / WORD, round_up(cols, STRIP) + REGISTER};
+    packing across = {words, (rows + WORD - 1) / WORD, cols + PADDING};
     if (!transposed) return across;
-    return (packing){words + across.deep * across.wide, (cols + WORD - 1) / WORD, round_up(rows, STRIP) + REGISTER};
+    return (packing){words + across.deep * across.wide, (cols + WORD - 1) / WORD, rows + PADDING};
 }
 
 int64_t signs_layout(int64_t rows, int64_t cols) {
@@ -80,100 +71,162 @@ void signs_read(const tensor *t, float *host) {
         for (int64_t j = 0; j < t->shape[1]; j++) host[k * t->shape[1] + j] = (float)sign_at(p, k, j);
 }
 
-#if TABLES
+#ifndef MEWS_DOUBLE
 
-int64_t signs_scratch(int64_t length) { return round_up(length, WORD) / GROUP * SUMS * SIGNS_ROWS; }
+typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(BLOCK_LANES * sizeof(float))));
+typedef float loose __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(sizeof(float)), may_alias));
 
-/* tables (groups, rows, 16): the sums that each pattern of four signs gives; values beyond `length` count as 0. */
-static void make_tables(const float *x, int64_t ldx, int64_t length, int rows, float *tables) {
-    __m512 sign[GROUP];
-    for (int k = 0; k < GROUP; k++) {
-        float pattern[SUMS];
-        for (int i = 0; i < SUMS; i++) pattern[i] = i >> k & 1 ? 1 : -1;
-        sign[k] = _mm512_loadu_ps(pattern);
-    }
-    int64_t groups = round_up(length, WORD) / GROUP;
-    for (int64_t g = 0; g < groups; g++)
-        for (int r = 0; r < rows; r++) {
-            const float *from = x + r * ldx + g * GROUP;
-            float padded[GROUP] = {0};
-            if ((g + 1) * GROUP > length) {
-                for (int64_t k = g * GROUP; k < length; k++) padded[k - g * GROUP] = from[k - g * GROUP];
-                from = padded;
-            }
-            __m512 sums = _mm512_mul_ps(sign[0], _mm512_set1_ps(from[0]));
-            for (int k = 1; k < GROUP; k++) sums = _mm512_fmadd_ps(sign[k], _mm512_set1_ps(from[k]), sums);
-            _mm512_store_ps(tables + (g * rows + r) * SUMS, sums);
-        }
+/*
+ *   BITS     signs that a table is looked up by
+ *   PART     vectors of rows that share the lookups
+ *   TOGETHER tables that are looked up before a sum is written back
+ *   COLUMNS  whose sums stay in the second-level cache
+ */
+enum {
+    BITS = 8,
+    PATTERNS = 1 << BITS,
+    PART = BLOCK_LANES == 16 ? 1 : 2,
+    ROWS = PART * BLOCK_LANES,
+    TOGETHER = 2,
+    COLUMNS = 2048
+};
+
+int64_t signs_scratch(int64_t length) {
+    (void)length;
+    return (int64_t)(COLUMNS + TOGETHER * PATTERNS) * ROWS;
 }
 
-/* `rows` rows by 64 columns. The loop over groups must stay a loop: unrolled, gcc looks up everything first and spills
- * it all. */
-static inline __attribute__((always_inline)) void tile(const float *tables, const uint32_t *words, int64_t wide,
-                                                       int64_t deep, int64_t count, float scale, bool add, float *out,
-                                                       int64_t ldo, const int rows) {
-    enum { COLS = STRIP / REGISTER };
-    __m512 sum[SIGNS_ROWS][COLS];
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int c = 0; c < COLS; c++) sum[r][c] = _mm512_setzero_ps();
-    for (int64_t w = 0; w < deep; w++) {
-        __m512i index[COLS];
-#pragma GCC unroll 4
-        for (int c = 0; c < COLS; c++) index[c] = _mm512_loadu_si512(words + w * wide + c * REGISTER);
-#pragma GCC unroll 1
-        for (int g = 0; g < GROUPS; g++, tables += rows * SUMS) {
-#pragma GCC unroll 6
-            for (int r = 0; r < rows; r++) {
-                __m512 table = _mm512_load_ps(tables + r * SUMS);
-#pragma GCC unroll 4
-                for (int c = 0; c < COLS; c++)
-                    sum[r][c] = _mm512_add_ps(sum[r][c], _mm512_permutexvar_ps(index[c], table));
-            }
-#pragma GCC unroll 4
-            for (int c = 0; c < COLS; c++) index[c] = _mm512_srli_epi32(index[c], GROUP);
+/* A block of BLOCK_LANES rows and columns becomes its transpose: rows and lanes whose numbers differ in one bit change
+ * places, bit after bit. */
+#define LOW(l, h) ((l) & (h) ? (l) - (h) + BLOCK_LANES : (l))
+#define HIGH(l, h) ((l) & (h) ? (l) + BLOCK_LANES : (l) + (h))
+#if defined(__AVX512F__)
+#define EACH_LANE(of, h)                                                                                               \
+    of(0, h), of(1, h), of(2, h), of(3, h), of(4, h), of(5, h), of(6, h), of(7, h), of(8, h), of(9, h), of(10, h),     \
+        of(11, h), of(12, h), of(13, h), of(14, h), of(15, h)
+#elif defined(__AVX2__)
+#define EACH_LANE(of, h) of(0, h), of(1, h), of(2, h), of(3, h), of(4, h), of(5, h), of(6, h), of(7, h)
+#else
+#define EACH_LANE(of, h) of(0, h), of(1, h), of(2, h), of(3, h)
+#endif
+#define EXCHANGE(v, h)                                                                                                 \
+    for (int i_ = 0; i_ < BLOCK_LANES; i_++)                                                                           \
+        if (!(i_ & (h))) {                                                                                             \
+            vec a_ = (v)[i_], b_ = (v)[i_ + (h)];                                                                      \
+            (v)[i_] = __builtin_shufflevector(a_, b_, EACH_LANE(LOW, h));                                              \
+            (v)[i_ + (h)] = __builtin_shufflevector(a_, b_, EACH_LANE(HIGH, h));                                       \
         }
-    }
-    const __m512 by = _mm512_set1_ps(scale);
-#pragma GCC unroll 6
-    for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
-        for (int c = 0; c < COLS; c++) {
-            int64_t left = count - c * REGISTER;
-            __mmask16 mask = left >= REGISTER ? 0xffff : left > 0 ? (__mmask16)((1u << left) - 1) : 0;
-            float *to = out + r * ldo + c * REGISTER;
-            __m512 before = add ? _mm512_maskz_loadu_ps(mask, to) : _mm512_setzero_ps();
-            _mm512_mask_storeu_ps(to, mask, _mm512_fmadd_ps(by, sum[r][c], before));
-        }
+
+static inline __attribute__((always_inline)) void transpose(vec *v) {
+    EXCHANGE(v, 1)
+    EXCHANGE(v, 2)
+#if defined(__AVX2__)
+    EXCHANGE(v, 4)
+#endif
+#if defined(__AVX512F__)
+    EXCHANGE(v, 8)
+#endif
 }
 
-#define TILE(n)                                                                                                        \
-    static void tile_##n(const float *tables, const uint32_t *words, int64_t wide, int64_t deep, int64_t count,        \
-                         float scale, bool add, float *out, int64_t ldo) {                                             \
-        tile(tables, words, wide, deep, count, scale, add, out, ldo, n);                                               \
+/* x's columns first … first + BLOCK_LANES − 1 of a vector of rows; what lies beyond `rows` or `length` counts as 0. */
+static void load_columns(const float *x, int64_t ldx, int64_t rows, int64_t first, int64_t length, vec *v) {
+    const bool whole = first + BLOCK_LANES <= length;
+    for (int64_t r = 0; r < BLOCK_LANES; r++) {
+        v[r] = (vec){0};
+        if (r < rows && whole) v[r] = *(const loose *)(x + r * ldx + first);
+        if (r < rows && !whole)
+            for (int64_t k = first; k < length; k++) v[r][k - first] = x[r * ldx + k];
     }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4) TILE(5) TILE(6)
+    transpose(v);
+}
 
-    static void (*const tiles[])(const float *, const uint32_t *, int64_t, int64_t, int64_t, float, bool, float *,
-                                 int64_t) = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+/* table[pattern][PART]: the sums of BITS values, x[k][PART], with the pattern's signs. */
+static void make_table(const vec *x, vec *table) {
+    enum { HALF = BITS / 2, SUMS = 1 << HALF };
+    vec half[2][SUMS][PART];
+    for (int h = 0; h < 2; h++)
+        for (int i = 0; i < SUMS; i++)
+            for (int e = 0; e < PART; e++) {
+                vec sum = {0};
+                for (int k = 0; k < HALF; k++) {
+                    vec one = x[(h * HALF + k) * PART + e];
+                    sum = i >> k & 1 ? sum + one : sum - one;
+                }
+                half[h][i][e] = sum;
+            }
+    for (int i = 0; i < SUMS; i++)
+        for (int k = 0; k < SUMS; k++)
+            for (int e = 0; e < PART; e++) table[(i * SUMS + k) * PART + e] = half[0][k][e] + half[1][i][e];
+}
+
+/* sums[j] (+)= what TOGETHER tables give for bytes `byte` … of word j; written when `fresh`. */
+static inline __attribute__((always_inline)) void look_up(const vec *tables, const uint32_t *words, int byte,
+                                                          int64_t count, vec *sums, const bool fresh) {
+    for (int64_t j = 0; j < count; j++) {
+        const uint32_t word = words[j] >> byte * BITS;
+        vec sum[PART];
+        for (int e = 0; e < PART; e++) {
+            sum[e] = tables[(word % PATTERNS) * PART + e];
+            for (int t = 1; t < TOGETHER; t++)
+                sum[e] += tables[(t * PATTERNS + (word >> t * BITS) % PATTERNS) * PART + e];
+        }
+        for (int e = 0; e < PART; e++) sums[j * PART + e] = fresh ? sum[e] : sums[j * PART + e] + sum[e];
+    }
+}
+
+/* Sums of one vector of rows, lying [column][PART], to (rows, count) of out. */
+static void give_rows(const vec *sums, int64_t rows, int64_t count, float scale, bool add, float *out, int64_t ldo) {
+    for (int64_t j = 0; j < count; j += BLOCK_LANES) {
+        vec v[BLOCK_LANES];
+        int64_t some = count - j < BLOCK_LANES ? count - j : BLOCK_LANES;
+        for (int64_t k = 0; k < BLOCK_LANES; k++) v[k] = k < some ? sums[(j + k) * PART] : (vec){0};
+        transpose(v);
+        for (int64_t r = 0; r < rows; r++) {
+            float *to = out + r * ldo + j;
+            if (some == BLOCK_LANES && add)
+                *(loose *)to += scale * v[r];
+            else if (some == BLOCK_LANES)
+                *(loose *)to = scale * v[r];
+            else
+                for (int64_t k = 0; k < some; k++) to[k] = scale * v[r][k] + (add ? to[k] : 0);
+        }
+    }
+}
+
+/* Up to ROWS rows by up to COLUMNS columns. */
+static void tile(const uint32_t *words, int64_t wide, int64_t rows, const float *x, int64_t ldx, int64_t length,
+                 int64_t count, float scale, bool add, float *out, int64_t ldo, vec *scratch) {
+    vec *sums = scratch, *tables = scratch + COLUMNS * PART;
+    for (int64_t k = 0; k < length; k += TOGETHER * BITS) {
+        vec columns[PART][TOGETHER * BITS], mixed[TOGETHER * BITS][PART];
+        for (int e = 0; e < PART; e++)
+            for (int i = 0; i < TOGETHER * BITS; i += BLOCK_LANES)
+                load_columns(x + e * BLOCK_LANES * ldx, ldx, rows - e * BLOCK_LANES, k + i, length, columns[e] + i);
+        for (int i = 0; i < TOGETHER * BITS; i++)
+            for (int e = 0; e < PART; e++) mixed[i][e] = columns[e][i];
+        for (int t = 0; t < TOGETHER; t++) make_table(mixed[t * BITS], tables + t * PATTERNS * PART);
+        if (k == 0)
+            look_up(tables, words, 0, count, sums, true);
+        else
+            look_up(tables, words + k / WORD * wide, (int)(k % WORD / BITS), count, sums, false);
+    }
+    for (int e = 0; e < PART && e * BLOCK_LANES < rows; e++)
+        give_rows(sums + e, rows - e * BLOCK_LANES < BLOCK_LANES ? rows - e * BLOCK_LANES : BLOCK_LANES, count, scale,
+                  add, out + e * BLOCK_LANES * ldo, ldo);
+}
 
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
                    int64_t length, int64_t first, int64_t count, real scale, bool add, real *out, int64_t ldo,
                    real *scratch, int64_t per_thread) {
     packing p = packing_of(w, transposed);
     const uint32_t *words = p.words + from / WORD * p.wide + first;
-    int64_t deep = (length + WORD - 1) / WORD;
+    const int64_t row_tiles = (rows + ROWS - 1) / ROWS, column_tiles = (count + COLUMNS - 1) / COLUMNS;
 #pragma omp parallel for schedule(static)
-    for (int64_t at = 0; at < rows; at += SIGNS_ROWS) {
-        int n = rows - at < SIGNS_ROWS ? (int)(rows - at) : SIGNS_ROWS;
-        float *tables = scratch + omp_get_thread_num() * per_thread;
-        make_tables(x + at * ldx, ldx, length, n, tables);
-        for (int64_t j = 0; j < count; j += STRIP)
-            tiles[n](tables, words + j, p.wide, deep, count - j, scale, add, out + at * ldo + j, ldo);
+    for (int64_t task = 0; task < row_tiles * column_tiles; task++) {
+        int64_t r = task / column_tiles * ROWS, j = task % column_tiles * COLUMNS;
+        tile(words + j, p.wide, rows - r < ROWS ? rows - r : ROWS, x + r * ldx, ldx, length,
+             count - j < COLUMNS ? count - j : COLUMNS, scale, add, out + r * ldo + j, ldo,
+             (vec *)(scratch + omp_get_thread_num() * per_thread));
     }
 }
 

@@ -1,13 +1,14 @@
 /*
  * Forward and data gradient: each thread takes a batch of tiles small enough that their transforms stay in its
- * second-level cache, transforms them for all input channels, and for 32 output channels at a time runs the 36 products
- * and transforms back. The data gradient is the same with the windows turned and the channels exchanged.
+ * second-level cache, transforms them for all input channels, and for two blocks of output channels at a time runs the
+ * 36 products and transforms back. The data gradient is the same with the windows turned and the channels exchanged.
  *
  * Weight gradient: the sum runs over all tiles, so the 36 products are shared out among the threads instead, batch of
  * tiles after batch, into one set of sums; no thread needs a copy of them.
  *
- * Layouts, innermost last: inputs V[36][block of 16 channels][tile][16], windows U[32 out][36][in][32], products
- * M[36][tile][32]. The 36 slices stand an odd number of cache lines apart, or their stores would fall into one set.
+ * Layouts, innermost last: inputs V[36][block of channels][tile][lanes], windows U[group of out][36][in][group],
+ * products M[36][tile][group]. The 36 slices stand an odd number of cache lines apart, or their stores would fall into
+ * one set.
  */
 #include "engine/cpu/winograd.h"
 
@@ -34,21 +35,20 @@ static grid grid_over(int64_t n, int64_t h, int64_t w) {
     return g;
 }
 
-static int64_t odd(int64_t lines) { return lines | 1; }
+/* At least so many vectors, which fill an odd number of cache lines. */
+static int64_t odd(int64_t vectors) {
+    const int64_t per_line = 64 / (int64_t)sizeof(vec);
+    return ((vectors + per_line - 1) / per_line | 1) * per_line;
+}
 
 bool winograd_takes(const conv_shape *s) {
-#ifdef __AVX512F__
     return s->window == WINDOW && s->stride == 1 && s->padding < WINDOW && s->in_lanes == BLOCK_LANES &&
            s->out_lanes == BLOCK_LANES;
-#else
-    (void)s;
-    return false;
-#endif
 }
 
 /* Tiles in and out ------------------------------------------------------------------------------------------------- */
 
-/* One block of 16 channels of one image. */
+/* One block of channels of one image. */
 typedef struct picture {
     const vec *pixels;
     int64_t h, w;
@@ -109,7 +109,7 @@ static void transform_output(const vec *m, int64_t stride, const vec *bias, cons
 
 /* Windows ---------------------------------------------------------------------------------------------------------- */
 
-/* How the 36 transformed windows lie: groups of 32 outputs (the last may be 16), each [36][in][width]. */
+/* How the 36 transformed windows lie: groups of two blocks of outputs (the last may be one), each [36][in][width]. */
 typedef struct windows {
     vec *values;
     int64_t in, out;
@@ -145,7 +145,7 @@ static bool windows_make(backend *b, const real *weights, int64_t in, int64_t ou
 
 /* Forward and data gradient ---------------------------------------------------------------------------------------- */
 
-/* x * u → y over `n` images of blocks of 16 channels. */
+/* x * u → y over `n` images in blocks of channels. */
 typedef struct images {
     int64_t n, h, w, blocks;
 } images;

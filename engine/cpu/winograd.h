@@ -1,6 +1,6 @@
 /*
  * 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3): a quarter of the direct sum's products. Images are in blocks
- * of 16 channels, weights as PyTorch writes them (out, in, 3, 3). The bits depend on the shape alone, not on the number
+ * of channels, weights as PyTorch writes them (out, in, 3, 3). The bits depend on the shape alone, not on the number
  * of threads.
  */
 #ifndef MEWS_WINOGRAD_H
@@ -8,7 +8,7 @@
 
 #include "engine/cpu/convolution.h"
 
-/* Whether these kernels take the shape: 512-bit registers, channels in blocks of 16. */
+/* Whether these kernels take the shape: images in blocks of channels. */
 bool winograd_takes(const conv_shape *s);
 
 /* y = x * weights + bias (may be NULL). */

@@ -9,7 +9,7 @@
  * The points decide the rounding error: 0, ±1, ±2 of the paper lose a factor of 4 against the direct sum, ±11/16 and
  * ±3/2 a factor of 2 (measured over a grid of points; their powers are exact in single precision).
  *
- * Everything works on one vector of 16 channels a pixel; the loops are unrolled by the compiler. A tile's 36 values go
+ * Everything works on one vector of channels a pixel; the loops are unrolled by the compiler. A tile's 36 values go
  * to 36 places that lie `stride` vectors apart, one for each of the 36 matrix products.
  */
 #ifndef MEWS_WINOGRAD_TILES_H

@@ -68,7 +68,7 @@ struct backend {
     void (*update_adamw)(backend *b, const update *u); /* weight decay apart from the gradient */
 };
 
-/* The CPU backend: oneDNN convolutions, OpenBLAS products, OpenMP for the rest. threads 0 = all cores. */
+/* The CPU backend: oneDNN convolutions, OpenBLAS products, OpenMP for the rest. threads 0: threads_default() of engine/threads.h. */
 backend *backend_cpu(int threads, error *err);
 
 #endif

@@ -2,10 +2,10 @@
  * The CPU backend: its table of kernels, its memory, and the copies between host arrays and tensors.
  */
 #include "engine/cpu/codes.h"
+#include "engine/threads.h"
 
 #include <cblas.h>
 #include <lapacke.h>
-#include <omp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,7 +133,7 @@ static bool check_blas(error *err) {
 }
 
 backend *backend_cpu(int threads, error *err) {
-    if (!check_blas(err)) return NULL;
+    if (!check_blas(err) || !(threads = threads_use(threads, err))) return NULL;
     backend *b = calloc(1, sizeof *b);
     cpu_context *context = calloc(1, sizeof *context);
     if (!b || !context) {
@@ -144,7 +144,7 @@ backend *backend_cpu(int threads, error *err) {
     }
     *b = (backend){
         .name = "cpu",
-        .threads = threads > 0 ? threads : omp_get_num_procs(),
+        .threads = threads,
         .context = context,
         .kernels =
             {
@@ -172,8 +172,6 @@ backend *backend_cpu(int threads, error *err) {
         .update_adam = cpu_update_adam,
         .update_adamw = cpu_update_adamw,
     };
-    omp_set_num_threads(b->threads);
-    openblas_set_num_threads(b->threads);
     context->pool = pool_create();
     context->plans = conv_plans_create(err);
     if (!context->pool || !context->plans) {

@@ -6,6 +6,7 @@
 #include "experiments/bench/bench.h"
 #include "engine/codes.h"
 #include "engine/data/augment.h"
+#include "engine/threads.h"
 #include "experiments/bench/bench_analysis.h"
 #include "experiments/bench/bench_loader.h"
 #include "experiments/bench/bench_measure.h"
@@ -14,7 +15,6 @@
 
 #include <cblas.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,16 +157,12 @@ static json_t *(*const benches[])(const bench_options *, error *) = {
     bench_step, bench_loss, bench_augment, bench_loader, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
-    if (options->threads > 0) {
-        omp_set_num_threads((int)options->threads);
-        openblas_set_num_threads((int)options->threads);
-    }
+    int threads = threads_use((int)options->threads, err);
+    if (!threads) return NULL;
     for (int i = 0; bench_names[i]; i++) {
         if (strcmp(bench_names[i], name) != 0) continue;
         json_t *out = benches[i](options, err);
-        if (out)
-            json_object_set_new(out, "threads",
-                                json_integer(options->threads ? options->threads : omp_get_num_procs()));
+        if (out) json_object_set_new(out, "threads", json_integer(threads));
         return out;
     }
     const char *near = error_nearest(name, bench_names);

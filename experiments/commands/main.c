@@ -4,7 +4,9 @@
  * 130 interrupted. What signals do stands in stopping.h.
  */
 #include "engine/isa.h"
+#include "engine/threads.h"
 #include "experiments/commands/command.h"
+#include "experiments/commands/start.h"
 #include "experiments/commands/stopping.h"
 #include "experiments/commands/version.h"
 
@@ -74,16 +76,6 @@ static int run_command(int argc, char **argv, error *err) {
     return err->code;
 }
 
-/*
- * A thread that waits has to sleep. OpenMP's threads spin by default, and where loader threads or other runs share the
- * cores, spinning takes the time from those who work: on two busy cores a step took 2.6 s instead of 1.1 s. The OpenMP
- * runtime reads its policy only as it is loaded, so the program sets it and starts itself again, once.
- */
-static void let_waiting_threads_sleep(char **argv) {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
-    if (setenv("OMP_WAIT_POLICY", "passive", 0) == 0) execv("/proc/self/exe", argv);
-}
-
 /* Who closed standard error must not find its words in the next file that is opened. */
 static void fill_standard_files(void) {
     for (int file = 0; file <= 2; file++)
@@ -92,7 +84,7 @@ static void fill_standard_files(void) {
 
 int main(int argc, char **argv) {
     fill_standard_files();
-    let_waiting_threads_sleep(argv);
+    start_settle(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file over the user's limit is then an error of write(), like a full disk */
     error err = {0};
     if (argc < 2) {
@@ -107,7 +99,7 @@ int main(int argc, char **argv) {
         print_usage(stdout);
         return EXIT_SUCCESS;
     }
-    int code = isa_choose(&err) ? run_command(argc, argv, &err) : err.code;
+    int code = isa_choose(&err) && threads_use(0, &err) ? run_command(argc, argv, &err) : err.code;
     if (code != ERROR_NONE) fprintf(stderr, "mews: %s\n", err.text);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "experiments/run/run.h"
 #include "engine/files/file.h"
 #include "engine/libraries.h"
+#include "engine/threads.h"
 #include "experiments/commands/version.h"
 #include "experiments/run/code.h"
 
@@ -40,7 +41,7 @@ checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *
     return place;
 }
 
-int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : omp_get_num_procs(); }
+int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : threads_default(); }
 
 json_t *run_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 

@@ -5,6 +5,7 @@
  */
 #include "experiments/sweep/scheduler.h"
 #include "engine/clock.h"
+#include "engine/threads.h"
 #include "experiments/sweep/child.h"
 #include "experiments/commands/command.h"
 #include "experiments/store/store.h"
@@ -12,7 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
-#include <omp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,7 +188,7 @@ static size_t look_elsewhere(scheduler *s) {
 /* ---- Starting and ending runs ---- */
 
 int schedule_threads(const spec *s, int jobs) {
-    int share = omp_get_num_procs() / jobs;
+    int share = threads_default() / jobs;
     return jobs > 1 && s->train.threads == 0 ? share > 0 ? share : 1 : run_threads(s);
 }
 

@@ -20,13 +20,11 @@ static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error 
            mixture_curve_compute(s->embeddings, seed, &d->mixture, err);
 }
 
-/* A run's own looks, epoch by epoch, tell since when. */
-static bool note_onsets(diagnosis *d, const char *run, error *err) {
-    char path[1200];
+/* A run's own looks, epoch by epoch, tell what changed and since when. */
+static bool note_course(diagnosis *d, const char *run, error *err) {
     collapse_history h;
-    snprintf(path, sizeof path, "%.1100s/metrics.jsonl", run);
-    if (!collapse_history_read(&h, path, err)) return false;
-    collapse_history_note(&h, &d->collapse);
+    if (!collapse_history_read_run(&h, run, err)) return false;
+    collapse_history_conclude(&h, &d->collapse);
     collapse_history_free(&h);
     return true;
 }
@@ -48,7 +46,7 @@ bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
         snprintf(v->sentence, sizeof v->sentence,
                  "No assignments were given, so nothing tells which codes are unused.");
     }
-    bool ok = !s->run || note_onsets(d, s->run, err);
+    bool ok = !s->run || note_course(d, s->run, err);
     ok = ok && uniformity_compute(s->embeddings, seed, &d->uniformity, err);
     if (ok && s->second.data) {
         ok = alignment_compute(s->embeddings, s->second, &d->alignment, err);

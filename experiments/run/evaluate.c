@@ -6,13 +6,13 @@
  */
 #include "experiments/run/evaluate.h"
 #include "analysis/clusters/agreement.h"
-#include "analysis/verdicts/collapse_history.h"
 #include "analysis/clusters/kmeans.h"
 #include "analysis/probes/knn.h"
 #include "analysis/files/npy.h"
 #include "analysis/probes/probe.h"
 #include "engine/data/loader.h"
 #include "engine/files/file.h"
+#include "experiments/run/judgement.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,25 +160,19 @@ static bool prototypes(evaluation *e, error *err) {
            set(e, "codes_used", u.used, err) && set(e, "code_perplexity", u.perplexity, err);
 }
 
-static bool write_diagnosis(evaluation *e, const collapse *c, error *err) {
+/* diagnosis.json and, in four words, run.json. `course`: what the run's own verdicts rest on. */
+static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, error *err) {
     char path[1200];
     json_t *root = collapse_to_json(c);
+    json_object_set(root, "course", course);
+    json_object_set_new(root, "attainable", json_integer(e->model->attainable));
+    json_object_set_new(e->run->record, "verdicts", judgement_words(c));
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
     bool ok = text ? file_write(run_path(e->run, "diagnosis.json", path, sizeof path), text, strlen(text), err)
                    : error_memory(err, 0, "diagnosis.json");
     free(text);
     json_decref(root);
     return ok;
-}
-
-/* Where the training's own looks saw a collapse begin. */
-static bool note_onsets(evaluation *e, collapse *c, error *err) {
-    char path[1200];
-    collapse_history h;
-    if (!collapse_history_read(&h, run_path(e->run, "metrics.jsonl", path, sizeof path), err)) return false;
-    collapse_history_note(&h, c);
-    collapse_history_free(&h);
-    return true;
 }
 
 static bool collapses(evaluation *e, error *err) {
@@ -195,12 +189,14 @@ static bool collapses(evaluation *e, error *err) {
     bool ok = set(e, "rankme_backbone", backbone.rankme.value, err);
     spectrum_free(&backbone);
     if (!ok || !collapse_compute(&with, &c, err)) return false;
-    if (!note_onsets(e, &c, err)) return collapse_free(&c), false;
+    json_t *course;
+    if (!judgement_take(e->run, e->model, e->data, &c, &course, err)) return collapse_free(&c), false;
     const spectrum *s = &c.spectrum;
     ok = set(e, "rankme", s->rankme.value, err) && set(e, "rankme_share", s->rankme.share, err) &&
          set(e, "rankme_noise_share", s->rankme.noise_share, err) &&
          set(e, "effective_rank", s->effective_rank.value, err) &&
-         set(e, "correlation_off_diagonal", s->correlation_off_diagonal, err) && write_diagnosis(e, &c, err);
+         set(e, "correlation_off_diagonal", s->correlation_off_diagonal, err) && write_diagnosis(e, &c, course, err);
+    json_decref(course);
     collapse_free(&c);
     return ok;
 }

@@ -59,6 +59,7 @@ static bool measure_width(model *m, error *err) {
     bool was = tape_set_recording(m->tape, false);
     tensor *e = m->method->embed(&m->head, m->tape, tape_matrix(m->tape, z, 1, m->head.features), false);
     if (e) m->width = (int)tensor_cols(e);
+    m->attainable = m->method->attainable ? m->method->attainable(&m->head) : m->width;
     tape_set_recording(m->tape, was);
     free(z);
     bool ok = tape_check(m->tape, err);

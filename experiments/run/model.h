@@ -21,6 +21,7 @@ typedef struct model {
     optimizer optimizer;
     tape *tape;
     int width;      /* columns of the method's embeddings */
+    int attainable; /* directions that they can span */
     float *one_hot; /* (pairs, classes): the batch's labels, for a method that takes them */
 } model;
 

@@ -1,20 +1,17 @@
 /*
- * Collapse as it begins: after every epoch the cheap statistics are taken of a fixed batch of held-out images, judged
- * by the same code as at the end, and written to metrics.jsonl; train.stop_on_collapse ends a run by them.
+ * Collapse as it begins: before the first step and after every epoch the network is looked at (look.h), what was seen
+ * is written to metrics.jsonl, and train.stop_on_collapse ends a run by it.
  */
 #ifndef MEWS_ONSET_H
 #define MEWS_ONSET_H
 
-#include "analysis/verdicts/collapse_history.h"
-#include "experiments/run/model.h"
+#include "experiments/run/look.h"
 #include "experiments/run/run.h"
 
 typedef struct onset {
     model *model;
-    const dataset *data;
     run *run;
-    dataset_split split;
-    uint32_t rows; /* 0: nothing is held out, so nothing is measured */
+    look_at at;
     collapse_history history;
     double seconds;    /* spent on it in this sitting */
     char stopped[160]; /* why the run is to end, "" while it is not */
@@ -24,11 +21,11 @@ typedef struct onset {
  * spec wants to stop on a collapse that cannot be seen. */
 bool onset_open(onset *o, model *m, const dataset *data, run *r, error *err);
 
+/* Before training goes on, `step` steps being done: the untrained network, unless the history has it. */
+bool onset_begin(onset *o, uint64_t step, error *err);
+
 /* After the last step of an epoch (`epoch` of them are done): measures, writes the line, decides about `stopped`. */
 bool onset_epoch(onset *o, uint64_t step, uint64_t epoch, error *err);
 void onset_close(onset *o);
-
-/* Which image of the held-out ones is row `row` of `rows` (at most held_out): the same in every epoch and every run. */
-uint32_t onset_image(uint32_t row, uint32_t rows, uint32_t held_out);
 
 #endif

@@ -181,7 +181,8 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
-    if (!onset_open(&t.onset, m, data, r, err)) return onset_close(&t.onset), false;
+    if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
+        return onset_close(&t.onset), false;
     t.saved = found;
     ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
     double spent = clock_seconds() - t.started;

@@ -127,17 +127,17 @@ static void assert_same_file(const char *a, const char *b, const char *name) {
     free(bytes_b);
 }
 
-/* Every step once, in order, each epoch's look at the held-out images after it, all with the same figures; times may
- * differ. */
+/* The look at the held-out images before the first step, then every step once, in order, and each epoch's look after
+ * it, all with the same figures; times may differ. */
 static void assert_same_history(const char *a, const char *b) {
     char path[1024], line_a[4096], line_b[4096];
     snprintf(path, sizeof path, "%s", find(a, "metrics.jsonl"));
     FILE *fa = fopen(path, "r"), *fb = fopen(find(b, "metrics.jsonl"), "r");
     ck_assert(fa && fb);
     enum { A_EPOCH = IMAGES / BATCH };
-    for (int line = 0; line < EPOCHS * (A_EPOCH + 1); line++) {
-        int epoch = line / (A_EPOCH + 1), place = line % (A_EPOCH + 1), look = place == A_EPOCH;
-        int step = epoch * A_EPOCH + (look ? A_EPOCH : place + 1);
+    for (int line = 0; line <= EPOCHS * (A_EPOCH + 1); line++) {
+        int epoch = (line - 1) / (A_EPOCH + 1), place = (line - 1) % (A_EPOCH + 1), look = !line || place == A_EPOCH;
+        int step = !line ? 0 : epoch * A_EPOCH + (look ? A_EPOCH : place + 1);
         ck_assert(fgets(line_a, sizeof line_a, fa) && fgets(line_b, sizeof line_b, fb));
         json_t *ja = json_loads(line_a, 0, NULL), *jb = json_loads(line_b, 0, NULL);
         ck_assert_int_eq(json_integer_value(json_object_get(ja, "step")), step);

@@ -1,0 +1,274 @@
+#include "analysis/verdicts/course.h"
+#include "analysis/verdicts/relative.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * Measured on experiments/small (8,192 CIFAR-10 images, 4 epochs, seed 0, 2,048 test images; the table stands in
+ * experiments/README.md). The untrained network's linear probe reaches 0.380; the one run that fell below it by
+ * dimension, SimSiam without stop-gradient (0.282), keeps 0.09 of `embed`'s rank and 0.82 of the backbone's; all
+ * others, those without Barlow Twins' or VICReg's decorrelation among them, keep 0.6 and more of the first and at
+ * least 1.8 times the second, but for those whose codes collapsed.
+ */
+static const double EMBED_KEPT = 0.5, BACKBONE_KEPT = 1;
+/* A warning begins half as far again from there. */
+static const double NEAR = 1.5;
+/* Of the best epoch: late falls, which step 0 cannot show, since a trained network lies far above it. */
+static const double FALLEN_EMBED = 0.25, FALLEN_BACKBONE = 0.5;
+/*
+ * Codes in even use (perplexity of the histogram), same runs: those whose codes collapsed (FALCON with beta 1,000, SwAV
+ * without Sinkhorn, DINO without centring) have 0.4 to 0.7 of the untrained network's, all others 2.8 to 30 times.
+ */
+static const double CODES_GAINED = 1, CODES_NEAR = 2;
+/* Nearly all rows on one code, whatever the untrained network did; and where a tenth of the codes is in even use, the
+ * untrained network's use is no measure: it may spread over few codes by chance. */
+static const double ONE_CODE = 1.5, CODES_SHARE = 0.1;
+/* An effective rank asks for twice as many rows; a histogram for ten. */
+static const double ROWS_PER_RANK = 2, ROWS_LEAST = 10;
+
+static const char not_known[] = "Nothing is known of this network before it trained, so there is nothing to hold it "
+                                "against: an earlier version trained it, which did not look. `mews eval` looks now.";
+
+__attribute__((format(printf, 2, 3))) static void say(collapse_verdict *v, const char *format, ...) {
+    size_t used = strlen(v->sentence);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(v->sentence + used, sizeof v->sentence - used, format, args);
+    va_end(args);
+}
+
+static collapse_verdict start(const char *statistic, double warning, double collapsed) {
+    collapse_verdict v = {.statistic_name = statistic, .statistic = NAN, .expected = NAN, .low = NAN, .high = NAN};
+    v.threshold_warning = warning, v.threshold_collapsed = collapsed, v.onset = -1, v.rule = "no_reference";
+    return v;
+}
+
+static void judge(collapse_verdict *v, const char *rule) {
+    v->rule = rule;
+    v->verdict = isnan(v->statistic)                      ? VERDICT_UNKNOWN
+                 : v->statistic <= v->threshold_collapsed ? VERDICT_COLLAPSED
+                 : v->statistic < v->threshold_warning    ? VERDICT_WARNING
+                                                          : VERDICT_HEALTHY;
+    double threshold = v->verdict == VERDICT_COLLAPSED ? v->threshold_collapsed : v->threshold_warning;
+    v->borderline = v->low <= threshold && v->high > threshold;
+}
+
+/* ---- dimensional ------------------------------------------------------------------------------------------------ */
+
+static double ratio(double now, double then) { return then > 0 ? now / then : NAN; }
+
+/* The larger of what is kept of the effective rank and of RankMe. */
+static double kept(const collapse_evidence *now, const collapse_evidence *then) {
+    return fmax(ratio(now->trimmed_effective_rank, then->trimmed_effective_rank), ratio(now->rankme, then->rankme));
+}
+
+/* Half the interval's width over the value: 0 where there is none. */
+static double margin(const collapse_evidence *e) {
+    double half = (e->effective_rank_high - e->effective_rank_low) / 2;
+    return isfinite(half) && e->trimmed_effective_rank > 0 ? half / e->trimmed_effective_rank : 0;
+}
+
+static void give_interval(const course *c, collapse_verdict *v) {
+    double half = margin(&c->now->embed) * v->statistic;
+    if (half > 0) v->low = fmax(v->statistic - half, 0), v->high = v->statistic + half;
+}
+
+static void say_ranks(collapse_verdict *v, const course *c, const course_point *then, const char *name) {
+    const collapse_evidence *e = &c->now->embed, *b = &c->now->backbone;
+    say(v,
+        " `embed`: effective rank %.1f of %.0f attainable, RankMe %.1f, %.2g of %s's; the backbone: %.1f and %.1f, "
+        "%.2g "
+        "of its.",
+        e->trimmed_effective_rank, e->attainable, e->rankme, kept(e, &then->embed), name, b->trimmed_effective_rank,
+        b->rankme, kept(b, &then->backbone));
+}
+
+/* What was there at the best epoch and is gone; false where nothing fell. */
+static bool judge_fall(const course *c, collapse_verdict *v) {
+    if (!c->best || c->best->epoch >= c->now->epoch || c->best->epoch == 0) return false;
+    double embed = kept(&c->now->embed, &c->best->embed), backbone = kept(&c->now->backbone, &c->best->backbone);
+    collapse_verdict fall = start("rank_kept_of_best", NEAR * FALLEN_EMBED, FALLEN_EMBED);
+    char name[32];
+    snprintf(name, sizeof name, "epoch %lld", (long long)c->best->epoch);
+    fall.statistic = fmax(embed, backbone * FALLEN_EMBED / FALLEN_BACKBONE), fall.expected = 1;
+    give_interval(c, &fall);
+    judge(&fall, "best_epoch");
+    if (fall.verdict <= v->verdict || fall.verdict < VERDICT_WARNING) return false;
+    *v = fall;
+    snprintf(v->against, sizeof v->against, "%s", name);
+    say(v, "%s of the directions that there were at epoch %lld are gone.",
+        v->verdict == VERDICT_COLLAPSED ? "Most" : "Many", (long long)c->best->epoch);
+    say_ranks(v, c, c->best, name);
+    return true;
+}
+
+void course_dimensional(const course *c, collapse_verdict *v) {
+    *v = start("rank_kept", NEAR * EMBED_KEPT, EMBED_KEPT);
+    if (!c->untrained || !(c->now->embed.rows > 0)) {
+        say(v, "%s", not_known);
+        return;
+    }
+    if (c->now->epoch == 0) {
+        v->rule = "untrained";
+        say(v, "Nothing has been trained: this is what a trained network is held against.");
+        return;
+    }
+    const collapse_evidence *now = &c->now->embed, *then = &c->untrained->embed;
+    double embed = kept(now, then), backbone = kept(&c->now->backbone, &c->untrained->backbone);
+    v->statistic = fmax(embed, backbone * EMBED_KEPT / BACKBONE_KEPT), v->expected = 1;
+    snprintf(v->against, sizeof v->against, "step 0");
+    give_interval(c, v);
+    judge(v, "step_0");
+    bool few = then->independent < ROWS_PER_RANK * then->trimmed_effective_rank || then->independent < ROWS_LEAST;
+    if (few && v->verdict != VERDICT_COLLAPSED && !(embed >= 1)) {
+        v->verdict = VERDICT_UNKNOWN;
+        say(v, "%.0f images are too few to compare ranks of %.1f and %.1f: hold out at least twice as many.",
+            then->independent, now->trimmed_effective_rank, then->trimmed_effective_rank);
+        return;
+    }
+    if (judge_fall(c, v)) return;
+    if (v->verdict == VERDICT_COLLAPSED)
+        say(v, "Training took directions from the untrained network, in the backbone as well.");
+    else if (v->verdict == VERDICT_WARNING)
+        say(v, "Hardly more directions are left than the untrained network has.");
+    else
+        say(v, "Training gave the network directions, or took none that count.");
+    say_ranks(v, c, c->untrained, "step 0");
+    if (v->verdict == VERDICT_COLLAPSED)
+        say(v,
+            " Usual without a stop-gradient or predictor, with weak decorrelation, and at too high a learning rate.");
+}
+
+/* ---- cluster ---------------------------------------------------------------------------------------------------- */
+
+static void say_use(collapse_verdict *v, const course_codes *now, const course_codes *then) {
+    say(v,
+        " %.0f of %.0f are some image's best, where %.0f images of equally likely codes would hit %.0f; the use is as "
+        "even as that of %.1f codes, of %.1f at step 0.",
+        now->used, now->codes, now->rows, now->used_expected, now->hard_perplexity, then->hard_perplexity);
+}
+
+void course_cluster(const course *c, collapse_verdict *v) {
+    const course_codes *now = &c->now->codes;
+    *v = start("codes_gained", CODES_NEAR, CODES_GAINED);
+    if (!(now->codes > 0)) {
+        v->rule = "no_codes";
+        say(v, "The method has no codes or prototypes, so there is no code to leave unused.");
+        return;
+    }
+    if (now->codes < 2 || now->rows < ROWS_LEAST) {
+        v->rule = "too_few";
+        say(v, now->codes < 2 ? "There is one code: it cannot be left unused."
+                              : "There are too few images to say which codes are dead.");
+        return;
+    }
+    if (!c->untrained || c->now->epoch == 0) {
+        if (c->untrained) v->rule = "untrained";
+        say(v, "%s",
+            c->untrained ? "Nothing has been trained: this is what a trained network is held against." : not_known);
+        return;
+    }
+    const course_codes *then = &c->untrained->codes;
+    double reference =
+        fmin(fmax(then->hard_perplexity, ONE_CODE), fmax(CODES_SHARE * now->hard_perplexity_expected, ONE_CODE));
+    v->statistic = now->hard_perplexity / reference;
+    v->low = now->hard_perplexity_low / reference, v->high = now->hard_perplexity_high / reference;
+    v->expected = now->hard_perplexity_expected / reference;
+    v->threshold_warning = fmin(CODES_NEAR, (1 + v->expected) / 2);
+    snprintf(v->against, sizeof v->against, "step 0");
+    judge(v, "step_0");
+    if (v->verdict == VERDICT_COLLAPSED)
+        say(v, "No more codes are in use than before training.");
+    else if (v->verdict == VERDICT_WARNING)
+        say(v, "Hardly more codes are in use than before training.");
+    else
+        say(v, "Codes are in use.");
+    say_use(v, now, then);
+    if (v->verdict >= VERDICT_WARNING)
+        say(v, " Usual without a prior on the mean assignment, or with one that the invariance outweighs.");
+}
+
+/* ---- representation --------------------------------------------------------------------------------------------- */
+
+void course_representation(const course *c, collapse_verdict *v) {
+    relative_input with = {.now = &c->now->embed, .against = "step 0"};
+    if (c->untrained && c->now->embed.rows > 0) with.then = &c->untrained->embed;
+    if (c->untrained && c->now->epoch == 0) {
+        *v = start("variance_share_kept", NAN, NAN);
+        v->rule = "untrained";
+        say(v, "Nothing has been trained: this is what a trained network is held against.");
+        return;
+    }
+    relative_representation(&with, v);
+    if (!with.then) v->sentence[0] = 0, say(v, "%s", not_known);
+}
+
+/* ---- codes ------------------------------------------------------------------------------------------------------ */
+
+course_codes course_codes_of(const usage *u) {
+    static const double STUDENT_9 = 2.2622; /* 97.5 % point with USAGE_FOLDS - 1 degrees of freedom */
+    usage_figures f = usage_summary(u, -1);
+    double mean = 0, squares = 0, part[USAGE_FOLDS], folds = USAGE_FOLDS;
+    for (int g = 0; g < USAGE_FOLDS; g++) part[g] = usage_summary(u, g).hard_perplexity, mean += part[g] / folds;
+    for (int g = 0; g < USAGE_FOLDS; g++) squares += (part[g] - mean) * (part[g] - mean);
+    double half = STUDENT_9 * sqrt((folds - 1) / folds * squares);
+    return (course_codes){(double)f.codes,
+                          (double)f.n,
+                          f.used,
+                          f.used_expected,
+                          f.perplexity,
+                          f.hard_perplexity,
+                          f.hard_perplexity_expected,
+                          fmax(f.hard_perplexity - half, 1),
+                          f.hard_perplexity + half,
+                          f.information_share};
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    size_t offset;
+} figures[] = {
+    {"codes", offsetof(course_codes, codes)},
+    {"rows", offsetof(course_codes, rows)},
+    {"codes_used", offsetof(course_codes, used)},
+    {"codes_used_expected", offsetof(course_codes, used_expected)},
+    {"code_perplexity", offsetof(course_codes, perplexity)},
+    {"code_hard_perplexity", offsetof(course_codes, hard_perplexity)},
+    {"code_hard_perplexity_expected", offsetof(course_codes, hard_perplexity_expected)},
+    {"code_hard_perplexity_low", offsetof(course_codes, hard_perplexity_low)},
+    {"code_hard_perplexity_high", offsetof(course_codes, hard_perplexity_high)},
+    {"information_share", offsetof(course_codes, information_share)},
+};
+enum { FIGURES = sizeof figures / sizeof *figures };
+
+static double *figure_of(course_codes *c, size_t i) { return (double *)((char *)c + figures[i].offset); }
+
+json_t *course_point_to_json(const course_point *p) {
+    json_t *codes = json_null(), *embed = evidence_to_json(&p->embed), *backbone = evidence_to_json(&p->backbone);
+    if (p->codes.codes > 0) {
+        course_codes copy = p->codes;
+        codes = json_object();
+        for (size_t i = 0; i < FIGURES; i++) {
+            double x = *figure_of(&copy, i);
+            json_object_set_new(codes, figures[i].name, isfinite(x) ? json_real(x) : json_null());
+        }
+    }
+    return json_pack("{s:o, s:o, s:o}", "embed", embed, "backbone", backbone, "codes", codes);
+}
+
+bool course_point_from_json(const json_t *from, int64_t epoch, course_point *p) {
+    const json_t *codes = json_object_get(from, "codes");
+    *p = (course_point){.epoch = epoch};
+    for (size_t i = 0; i < FIGURES; i++) {
+        const json_t *value = json_object_get(codes, figures[i].name);
+        *figure_of(&p->codes, i) = json_is_number(value) ? json_number_value(value) : (double)NAN;
+    }
+    return evidence_from_json(json_object_get(from, "embed"), &p->embed) &&
+           evidence_from_json(json_object_get(from, "backbone"), &p->backbone);
+}

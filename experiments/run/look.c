@@ -1,0 +1,125 @@
+/*
+ * One image comes out of each stretch of the split (which may be sorted by class), not at one distance (the classes may
+ * take turns). A training step of two views costs about six forward passes an image pair, so that 2,048 images cost a
+ * twenty-fifth of an epoch of 8,192 and less than a hundredth of one of 50,000.
+ */
+#include "experiments/run/look.h"
+#include "engine/data/loader.h"
+#include "engine/rng.h"
+#include "experiments/run/run.h"
+
+#include <stdlib.h>
+
+look_at look_choose(const dataset *data) {
+    look_at at = {.data = data, .split = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST};
+    uint32_t held_out = dataset_count(data, at.split);
+    at.rows = held_out < LOOK_ROWS ? held_out : LOOK_ROWS;
+    return at;
+}
+
+uint32_t look_image(uint32_t row, uint32_t rows, uint32_t held_out) {
+    uint32_t first = (uint32_t)((uint64_t)row * held_out / rows);
+    uint32_t next = (uint32_t)((uint64_t)(row + 1) * held_out / rows);
+    rng random = rng_stream(0, RNG_SUBSET, 3, row, 0);
+    return first + rng_below(&random, next - first);
+}
+
+/* What the images become. */
+typedef struct view {
+    float *pixels, *representations, *embeddings;
+    int32_t *labels, *assignment; /* assignment NULL: the method has no codes */
+    usage *usage;
+    size_t codes;
+} view;
+
+static void view_free(view *v) {
+    free(v->pixels);
+    free(v->representations);
+    free(v->embeddings);
+    free(v->labels);
+    free(v->assignment);
+    usage_free(v->usage);
+}
+
+static bool view_make(view *v, const model *m, const look_at *at, int batch, error *err) {
+    size_t side = (size_t)dataset_size(at->data), n = at->rows, d = (size_t)m->head.features;
+    v->codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
+    v->pixels = malloc((size_t)batch * side * side * 3 * sizeof *v->pixels);
+    v->representations = malloc(n * d * sizeof *v->representations);
+    v->embeddings = malloc(n * (size_t)m->width * sizeof *v->embeddings);
+    v->labels = malloc(n * sizeof *v->labels);
+    bool ok = v->pixels && v->representations && v->embeddings && v->labels;
+    if (v->codes) {
+        v->assignment = malloc(n * sizeof *v->assignment);
+        v->usage = usage_new(v->codes, err);
+        ok = ok && v->assignment && v->usage;
+    }
+    return ok || error_memory(err, n * (d + (size_t)m->width) * sizeof(float), "a look at the embeddings");
+}
+
+/* Rows [first, first + n) through the network. */
+static bool pass(view *v, model *m, const look_at *at, uint32_t first, int n, error *err) {
+    uint32_t held_out = dataset_count(at->data, at->split);
+    size_t side = (size_t)dataset_size(at->data);
+    for (uint32_t i = 0; i < (uint32_t)n; i++) {
+        uint32_t image = look_image(first + i, at->rows, held_out);
+        if (!loader_plain(at->data, at->split, image, 1, v->pixels + i * side * side * 3, err)) return false;
+        v->labels[first + i] = dataset_label(at->data, at->split, image);
+    }
+    float *representations = v->representations + (size_t)first * (size_t)m->head.features;
+    float *embeddings = v->embeddings + (size_t)first * (size_t)m->width;
+    tape_reset(m->tape);
+    model_represent(m, v->pixels, n, (int)side, representations);
+    model_embed(m, representations, n, embeddings);
+    return tape_check(m->tape, err) &&
+           (!v->codes || model_assign(m, embeddings, n, v->usage, v->assignment + first, err));
+}
+
+static bool measure(const view *v, const model *m, const look_at *at, bool intervals, course_point *point, collapse *c,
+                    error *err) {
+    matrix representations = {v->representations, at->rows, (size_t)m->head.features};
+    matrix embeddings = {v->embeddings, at->rows, (size_t)m->width};
+    row_source backbone = rows_of(representations), embed = rows_of(embeddings);
+    evidence_options options = {.attainable = m->attainable, .intervals = intervals, .seed = 0};
+    collapse_input with = {.embeddings = embeddings,
+                           .assignment = v->assignment,
+                           .codes = v->codes,
+                           .usage = v->usage,
+                           .labels = dataset_is_labelled(at->data) ? v->labels : NULL,
+                           .classes = dataset_classes(at->data),
+                           .quick = true,
+                           .seed = (uint64_t)m->spec->train.seed};
+    if (!evidence_take(&backbone, NULL, &point->backbone, err) || !collapse_compute(&with, c, err)) return false;
+    if (v->usage) point->codes = course_codes_of(v->usage);
+    if (evidence_with_spectrum(&embed, &c->spectrum, &options, &point->embed, err)) return true;
+    collapse_free(c);
+    return false;
+}
+
+bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
+               error *err) {
+    /* Statistics of batches, as eval.batchnorm may ask for, would also move the running ones: not while training. */
+    spec running = *m->spec;
+    model quiet = *m;
+    running.eval.batchnorm = EVAL_BATCHNORM_RUNNING;
+    quiet.spec = &running;
+    view v = {0};
+    int batch = quiet.head.pairs * quiet.head.views;
+    batch = batch > 256 ? 256 : batch; /* no more memory than a step takes */
+    *point = (course_point){.epoch = epoch};
+    bool ok = view_make(&v, &quiet, at, batch, err);
+    for (uint32_t first = 0; ok && first < at->rows; first += (uint32_t)batch)
+        ok = pass(&v, &quiet, at, first, at->rows - first < (uint32_t)batch ? (int)(at->rows - first) : batch, err);
+    tape_reset(quiet.tape);
+    ok = ok && measure(&v, &quiet, at, intervals, point, c, err);
+    view_free(&v);
+    return ok;
+}
+
+bool look_take_untrained(const spec *s, const look_at *at, course_point *point, collapse *c, error *err) {
+    model m;
+    if (!model_create(&m, s, dataset_classes(at->data), run_threads(s), err)) return false;
+    bool ok = look_take(&m, at, 0, false, point, c, err);
+    model_destroy(&m);
+    return ok;
+}

@@ -24,6 +24,12 @@ int fuzz_archive(const uint8_t *data, size_t size);
 int fuzz_pack(const uint8_t *data, size_t size);
 int fuzz_metrics(const uint8_t *data, size_t size);
 int fuzz_pickle(const uint8_t *data, size_t size);
+int fuzz_webp(const uint8_t *data, size_t size);
+int fuzz_tiff(const uint8_t *data, size_t size);
+int fuzz_bmp(const uint8_t *data, size_t size);
+int fuzz_pnm(const uint8_t *data, size_t size);
+int fuzz_cifar_python(const uint8_t *data, size_t size);
+int fuzz_layout(const uint8_t *data, size_t size);
 
 /* Reads the bytes through a value, so that no compiler leaves the reading out. */
 static inline void fuzz_use(const void *bytes, size_t size) {

@@ -52,11 +52,37 @@ for mode in ('RGB', 'P', 'LA', '1'):
     put('png', mode.lower() + '.png', encoded(picture.convert(mode), 'PNG'))
 put('png', 'turned.png', encoded(picture.convert('L').resize((9, 7)), 'PNG', exif=exif))
 
+tiny = picture.resize((9, 7))
+put('webp', 'lossy.webp', encoded(picture, 'WEBP', quality=40))
+put('webp', 'lossless.webp', encoded(tiny, 'WEBP', lossless=True))
+put('webp', 'turned.webp', encoded(tiny.convert('RGBA'), 'WEBP', quality=40, exif=exif))
+for mode in ('RGB', 'P', 'L', '1', 'RGBA', 'CMYK'):
+    put('tiff', mode.lower() + '.tif', encoded(tiny.convert(mode), 'TIFF', compression='tiff_lzw' if mode == 'L' else None))
+put('tiff', 'deflate.tif', encoded(tiny, 'TIFF', compression='tiff_adobe_deflate', exif=exif))
+for mode in ('RGB', 'P', 'RGBA', '1'):
+    put('bmp', mode.lower() + '.bmp', encoded(tiny.convert(mode), 'BMP'))
+put('bmp', 'masks.bmp', struct.pack('<2sIHHIIiiHHIIiiIIIII', b'BM', 78, 0, 0, 66, 40, 3, -2, 1, 16, 3, 12, 0, 0, 0, 0,
+                                    0xF800, 0x7E0, 0x1F) + bytes(range(16)))
+put('pnm', 'raw.ppm', encoded(tiny, 'PPM'))
+put('pnm', 'raw.pgm', encoded(tiny.convert('L'), 'PPM'))
+put('pnm', 'text.pgm', b'P2 # by hand\n2 2\n15\n0 1 2 15\n')
+put('pnm', 'text.ppm', b'P3\n1 1\n255\n0 1 2\n')
+put('pnm', 'deep.pgm', b'P5\n2 1\n1023\n\0\1\3\xff')
+put('layout', 'names', b'\n\na/train/x/1.png\na/Test/x/1.png\na/val.X/x/1.png\na/train/y/\n')
+put('layout', 'patterns', b'*/train\n@(x|y)/test\nx/train/c/1.png\nx/test/c/1.png\ny/test/d/2.png\n')
+put('layout', 'flat', b'\n\n1.png\n2.png\n')
+put('layout', 'files', b'*/train/*\n*/test/*\nc/train/1.png\nd/train/1.png\nd/test/1.png\n')
+
 record = scene.ravel().tolist() + [7] * (3072 - scene.size)
 put('cifar', 'cifar10.bin', bytes([0, 9] + record))
 put('cifar', 'cifar100-fine.bin', bytes([1, 3, 57] + record))
 put('cifar', 'cifar100-coarse.bin', bytes([2, 19, 57] + record))
 put('cifar', 'label-out-of-range.bin', bytes([0, 10] + record))
+
+head = b'\x80\2}(U\4data' b'cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R(K\1K\1M\0\x0c\x86'
+rows = b'cnumpy\ndtype\nU\2u1K\0K\1\x87R(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T\0\x0c\0\0'
+for i, labels in enumerate((b'U\6labels', b'U\x0bfine_labels', b'U\x0dcoarse_labels')):
+    put('cifar_python', f'{i}.pkl', bytes([i]) + head + rows + bytes(record) + b'tb' + labels + b'](K\3eu.')
 
 images = struct.pack('>IIII', 0x803, 3, 9, 9) + bytes(range(243))
 put('idx', 'images', b'\0' + images)
@@ -119,7 +145,9 @@ def pack(size, data, offsets, slots, labels, counts, classes=(b'ant', b'bee'), i
     """Magic, version and sums are the fuzzer's affair."""
     data += bytes(-len(data) % 8)
     tail = np.array(slots + labels, '<u4').tobytes() + np.array(offsets, '<u8').tobytes() + b''.join(c + b'\0' for c in classes)
-    header = struct.pack('<8sIIII3I4xQQ6f', b'', 0, size, images, len(classes), *counts, 4096 + len(data), 0, *[0.5] * 6)
+    end = 4096 + len(data) + len(tail)
+    tail += b'2 files seen\n\0'
+    header = struct.pack('<8sIIII3I4xQQQ6f', b'', 0, size, images, len(classes), *counts, 4096 + len(data), end, 0, *[0.5] * 6)
     return header + b'0' * 256 + data + tail
 
 

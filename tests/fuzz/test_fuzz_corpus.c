@@ -12,11 +12,26 @@ static const struct {
     const char *name;
     int (*read)(const uint8_t *data, size_t size);
 } readers[] = {
-    {"npy", fuzz_npy},         {"npz", fuzz_npz},         {"safetensors", fuzz_safetensors},
-    {"spec", fuzz_spec},       {"jpeg", fuzz_jpeg},       {"png", fuzz_png},
-    {"cifar", fuzz_cifar},     {"idx", fuzz_idx},         {"mat", fuzz_mat},
-    {"stl10", fuzz_stl10},     {"archive", fuzz_archive}, {"pack", fuzz_pack},
-    {"metrics", fuzz_metrics}, {"pickle", fuzz_pickle},
+    {"npy", fuzz_npy},
+    {"npz", fuzz_npz},
+    {"safetensors", fuzz_safetensors},
+    {"spec", fuzz_spec},
+    {"jpeg", fuzz_jpeg},
+    {"png", fuzz_png},
+    {"cifar", fuzz_cifar},
+    {"idx", fuzz_idx},
+    {"mat", fuzz_mat},
+    {"stl10", fuzz_stl10},
+    {"archive", fuzz_archive},
+    {"pack", fuzz_pack},
+    {"metrics", fuzz_metrics},
+    {"pickle", fuzz_pickle},
+    {"webp", fuzz_webp},
+    {"tiff", fuzz_tiff},
+    {"bmp", fuzz_bmp},
+    {"pnm", fuzz_pnm},
+    {"cifar_python", fuzz_cifar_python},
+    {"layout", fuzz_layout},
 };
 enum { READERS = sizeof readers / sizeof *readers, CUTS = 50 };
 

@@ -1,0 +1,4 @@
+/* A WebP file, whole and by parts. */
+#include "tests/fuzz/photos.h"
+
+int fuzz_webp(const uint8_t *data, size_t size) { return fuzz_photo(data, size); }

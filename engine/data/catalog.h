@@ -5,11 +5,13 @@
 #define MEWS_CATALOG_H
 
 #include <limits.h>
+#include <stdint.h>
 
 enum { CATALOG_MAX_FILES = 4 };
 
 typedef struct catalog_file {
     const char *name, *url, *md5; /* the address is url/name */
+    uint64_t bytes;               /* that it has; much more than that is not taken */
 } catalog_file;
 
 typedef struct catalog_entry {

@@ -28,15 +28,21 @@ typedef struct transfer {
     const fetch_options *options;
     const char *name;
     FILE *part;
-    uint64_t had; /* bytes of the part when the attempt began */
+    uint64_t had;  /* bytes of the part when the attempt began */
+    uint64_t got;  /* bytes since */
+    uint64_t most; /* that the part may have */
+    bool too_large;
     int write_error;
     CURL *curl;
 } transfer;
 
 static size_t on_bytes(char *data, size_t one, size_t size, void *context) {
     transfer *t = context;
+    t->too_large = t->had + t->got + size > t->most;
+    if (t->too_large) return 0; /* a server that does not end would fill the disk */
     size_t written = fwrite(data, one, size, t->part);
     if (written != size) t->write_error = errno;
+    t->got += written;
     return written;
 }
 
@@ -108,6 +114,11 @@ static bool give_up(const transfer *t, CURLcode code, long status, const char *u
     if (code == CURLE_ABORTED_BY_CALLBACK)
         return error_set(err, INTERRUPTED, "interrupted; the same command goes on where it stopped");
     if (t->write_error) return error_set(err, ERROR_RUN, "cannot write %s.part: %s", path, strerror(t->write_error));
+    if (t->too_large)
+        return error_set(err, ERROR_RUN,
+                         "%.400s sends more than %llu bytes, twice what the file has; nothing of it is kept. --mirror URL "
+                         "takes another address, or bring the file yourself as %.400s",
+                         url, (unsigned long long)t->most, path);
     char why[64];
     snprintf(why, sizeof why, "the server says %ld", status);
     return error_set(err, ERROR_RUN,
@@ -124,13 +135,17 @@ static bool bring(transfer *t, const char *url, const char *path, error *err) {
         fseek(t->part, 0, SEEK_END);
         t->had = (uint64_t)ftell(t->part);
         if (t->had > most) most = t->had;
+        t->got = 0;
         CURLcode code = attempt(t, url, &status);
         if (fflush(t->part) != 0 && !t->write_error) t->write_error = errno, code = CURLE_WRITE_ERROR;
         if (code == CURLE_OK) return true;
         bool more = (uint64_t)ftell(t->part) > most;
-        if (code == CURLE_RANGE_ERROR && ftruncate(fileno(t->part), 0) != 0) t->write_error = errno;
+        /* What is beyond the file's end (416) is no beginning of it; it was no whole file either (fetch_one). */
+        bool beyond = code == CURLE_HTTP_RETURNED_ERROR && status == 416 && t->had > 0;
+        if ((code == CURLE_RANGE_ERROR || beyond || t->too_large) && ftruncate(fileno(t->part), 0) != 0)
+            t->write_error = errno;
         failures = more ? 1 : failures + 1;
-        if (!may_pass(code, status) || t->write_error || failures >= t->options->attempts)
+        if ((!may_pass(code, status) && !beyond) || t->write_error || failures >= t->options->attempts)
             return give_up(t, code, status, url, path, err);
         rest(t, failures);
         if (t->options->interrupted && *t->options->interrupted)
@@ -183,6 +198,18 @@ static bool is_there(const fetch_options *o, const catalog_file *file, const cha
     return true;
 }
 
+/* A part may have everything: whoever fetched it was killed before it took its name. Servers answer a wish for more than
+   that in several ways, so none is asked. */
+static bool is_whole_part(const char *part, const catalog_file *file, const char *path, bool *whole, error *err) {
+    char sum[33];
+    struct stat status;
+    *whole = false;
+    if (stat(part, &status) != 0 || (uint64_t)status.st_size != file->bytes) return true;
+    if (!sum_of(part, sum, err)) return false;
+    if (!(*whole = strcmp(sum, file->md5) == 0)) return true;
+    return rename(part, path) == 0 || error_set(err, ERROR_RUN, "cannot rename %s: %s", part, strerror(errno));
+}
+
 static bool fetch_one(const fetch_options *o, const catalog_file *file, const char *folder, CURL *curl, error *err) {
     char path[PATH_MAX], part[PATH_MAX], url[2048];
     const char *base = o->mirror ? o->mirror : file->url;
@@ -193,7 +220,9 @@ static bool fetch_one(const fetch_options *o, const catalog_file *file, const ch
     bool there;
     if (!is_there(o, file, path, &there, err)) return false;
     if (there) return true;
-    transfer t = {.options = o, .name = file->name, .curl = curl, .part = fopen(part, "abe")};
+    if (!is_whole_part(part, file, path, &there, err)) return false;
+    if (there) return true;
+    transfer t = {.options = o, .name = file->name, .curl = curl, .part = fopen(part, "abe"), .most = 2 * file->bytes};
     if (!t.part) return error_set(err, ERROR_RUN, "cannot write %s: %s", part, strerror(errno));
     bool done = bring(&t, url, path, err);
     if (done && fsync(fileno(t.part)) != 0)

@@ -5,6 +5,8 @@
  *   /first knows no ranges, and cuts the first time
  *   /stall the first half, then nothing; whole when asked for the rest
  *   /wrong other bytes         /busy   503 twice, then good     /never 503 always
+ *   /strict with ranges, and says how long the file is to whoever asks for what lies beyond it
+ *   /endless never stops sending
  *   /moved redirects to /good  /round  redirects to itself      anything else: 404
  */
 #ifndef MEWS_TESTS_HTTP_SERVER_H
@@ -74,7 +76,17 @@ static inline void http_answer(http_server *s, int to) {
     sscanf(request, "GET /%31[^/]/%255[^ ]", way, name);
     const char *range = strcasestr(request, "Range: bytes=");
     if (range) from = (size_t)atoll(range + 13), s->resumed++;
-    if (strcmp(way, "good") == 0)
+    if (strcmp(way, "strict") == 0 && from >= s->size) {
+        char length[64];
+        snprintf(length, sizeof length, "Content-Range: bytes */%zu\r\n", s->size);
+        http_head(to, "416 Range Not Satisfiable", 0, length);
+    } else if (strcmp(way, "endless") == 0) {
+        static const char head[] = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+        static const char zeros[4096];
+        struct pollfd gone = {.fd = to, .events = POLLRDHUP};
+        http_send(to, head, sizeof head - 1);
+        while (!s->stop && poll(&gone, 1, 0) == 0) http_send(to, zeros, sizeof zeros);
+    } else if (strcmp(way, "good") == 0 || strcmp(way, "strict") == 0)
         http_give(s, to, from, true, all);
     else if (strcmp(way, "cut") == 0)
         http_give(s, to, from, true, all / 4 + 1);
@@ -123,6 +135,7 @@ static inline void http_start(http_server *s, const char *bytes, size_t size) {
 }
 
 static inline void http_stop(http_server *s) {
+    s->stop = true;
     shutdown(s->socket, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->socket);

@@ -43,7 +43,7 @@ static void begin(scene *s) {
                              .progress = on_progress,
                              .warn = on_warning,
                              .context = &s->b};
-    s->entry = (catalog_entry){"cifar100", {{"cifar-100-binary.tar.gz", "http://127.0.0.1:9", s->sum}}};
+    s->entry = (catalog_entry){"cifar100", {{"cifar-100-binary.tar.gz", "http://127.0.0.1:9", s->sum, s->size}}};
 }
 
 static void end(scene *s) {
@@ -136,6 +136,49 @@ START_TEST(test_a_later_fetch_goes_on_where_one_stopped) {
 }
 END_TEST
 
+/* RFC 9110, 15.5.17: such a 416 says how long the file is, which libcurl 7.88 takes for an error. */
+START_TEST(test_a_whole_part_is_taken_whatever_the_server_says_of_it) {
+    scene s;
+    char part[1100];
+    begin(&s);
+    ck_assert(fetch_by(&s, "good"));
+    snprintf(part, sizeof part, "%s.part", s.path);
+    ck_assert_int_eq(rename(s.path, part), 0);
+    ck_assert_msg(fetch_by(&s, "strict"), "%s", s.b.err.text);
+    ck_assert_int_eq(s.server.requests, 0); /* it has everything: nobody is asked */
+    must_be_whole(&s);
+    char *longer = malloc(s.size + 5);
+    memcpy(longer, s.bytes, s.size);
+    memcpy(longer + s.size, "more", 5);
+    ck_assert_int_eq(unlink(s.path), 0);
+    ck_assert(file_write(part, longer, s.size + 5, &s.b.err));
+    ck_assert_msg(fetch_by(&s, "strict"), "%s", s.b.err.text); /* beyond the file's end: begun anew */
+    must_be_whole(&s);
+    ck_assert_int_eq(unlink(s.path), 0);
+    longer[0] ^= 1;
+    ck_assert(file_write(part, longer, s.size, &s.b.err)); /* as long as the file, but another one */
+    ck_assert_msg(fetch_by(&s, "strict"), "%s", s.b.err.text);
+    must_be_whole(&s);
+    free(longer);
+    end(&s);
+}
+END_TEST
+
+START_TEST(test_a_server_without_end_is_left_before_the_disk_is_full) {
+    scene s;
+    begin(&s);
+    must_fail(&s, "endless", "twice what the file has; nothing of it is kept");
+    ck_assert_int_eq(s.server.requests, 1);
+    struct stat status;
+    char part[1100];
+    snprintf(part, sizeof part, "%s.part", s.path);
+    ck_assert(stat(part, &status) != 0 || status.st_size == 0);
+    ck_assert(fetch_by(&s, "good"));
+    must_be_whole(&s);
+    end(&s);
+}
+END_TEST
+
 START_TEST(test_wrong_bytes_are_kept_aside_by_name_and_never_used) {
     scene s;
     begin(&s);
@@ -215,6 +258,8 @@ Suite *suite_fetch(void) {
     tcase_add_test(t, test_md5_gives_the_sums_of_rfc_1321);
     tcase_add_loop_test(t, test_a_file_arrives_whole_however_the_server_behaves, 0, 6);
     tcase_add_test(t, test_a_later_fetch_goes_on_where_one_stopped);
+    tcase_add_test(t, test_a_whole_part_is_taken_whatever_the_server_says_of_it);
+    tcase_add_test(t, test_a_server_without_end_is_left_before_the_disk_is_full);
     tcase_add_test(t, test_wrong_bytes_are_kept_aside_by_name_and_never_used);
     tcase_add_test(t, test_what_cannot_be_fetched_says_why_and_what_to_do);
     tcase_add_test(t, test_what_was_fetched_is_found_by_the_name_of_the_data_set);

@@ -1,10 +1,11 @@
 /*
  * Layout: a header of 4096 bytes, images, zeros up to a multiple of 8, slots (uint32 per sample: training, test,
  * unlabelled), labels (uint32, likewise), where the images are files (size 0) their offsets (uint64 per slot, and the
- * end), class names (each ended by a zero byte), the import's account (text, ended by a zero byte). Numbers are
- * little-endian, as on every machine this runs on. Header and tail carry SHA-256 sums of their own and are checked at
- * every opening; the images' sum, which takes a pass over the whole file, is checked on demand. That sum is taken over
- * the images' own sums, so that all cores share the work and the images' place in the file does not matter.
+ * end), a sum of each MiB between header and tail (64 bits of SHA-256), class names (each ended by a zero byte), the
+ * import's account (text, ended by a zero byte). Numbers are little-endian, as on every machine this runs on. Header
+ * and tail carry SHA-256 sums of their own and are checked at every opening; the images' sum, which takes a pass over
+ * the whole file, is checked on demand. That sum is taken over the images' own sums, so that all cores share the work
+ * and the images' place in the file does not matter.
  */
 #include "engine/files/checksum.h"
 #include "engine/data/pack_layout.h"
@@ -14,15 +15,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static_assert(sizeof(pack_header) <= PACK_HEADER_BYTES, "the header fits its page");
-
-static uint64_t count_samples(const uint32_t counts[PACK_SPLITS]) {
-    uint64_t sum = 0;
-    for (int s = 0; s < PACK_SPLITS; s++) sum += counts[s];
-    return sum;
-}
 
 static size_t image_bytes(int size) { return (size_t)size * (size_t)size * 3; }
 
@@ -38,9 +34,6 @@ static const uint8_t *extent_of(const extents *e, uint32_t slot, size_t *bytes) 
     return e->images + (e->offsets ? e->offsets[slot] : slot * (uint64_t)e->each);
 }
 
-/* 64-bit words of the tail's offsets. */
-static uint64_t offset_count(uint32_t size, uint32_t images) { return size == 0 ? (uint64_t)images + 1 : 0; }
-
 /* ---- Reading ---- */
 
 static bool damaged(const char *path, const char *how, error *err) {
@@ -51,14 +44,14 @@ static bool check_header(const pack_header *h, uint64_t bytes, const char *path,
     char sum[65];
     pack_header_sum(h, sum);
     if (memcmp(sum, h->header, PACK_HEX) != 0) return damaged(path, "its header does not match its checksum", err);
-    uint64_t samples = count_samples(h->counts);
+    uint64_t samples = pack_samples(h->counts);
     if (samples > UINT32_MAX) return damaged(path, "its header makes no sense", err);
     if (bytes != h->file_bytes)
         return error_set(err, ERROR_RUN, "%s is damaged: it has %llu bytes and should have %llu", path,
                          (unsigned long long)bytes, (unsigned long long)h->file_bytes);
     if (h->size > PACK_MAX_SIZE || h->tail_offset > bytes || h->account_offset >= bytes || h->tail_offset % 8 != 0 ||
         h->tail_offset < PACK_HEADER_BYTES + h->images * (uint64_t)image_bytes((int)h->size) ||
-        (bytes - h->tail_offset) / 8 < samples + offset_count(h->size, h->images))
+        (bytes - h->tail_offset) / 8 < samples + pack_offset_words(h->size, h->images) + pack_blocks(h->tail_offset))
         return damaged(path, "its header makes no sense", err);
     return true;
 }
@@ -69,8 +62,26 @@ static bool check_offsets(const uint64_t *offsets, const pack_header *h) {
     return ordered;
 }
 
+/*
+ * The images' bytes against the sums of their blocks: all of them in a small file; in a large one as many as are read
+ * in a moment, others each time.
+ */
+static bool check_blocks(const pack *p, const pack_header *h, const uint64_t *sums, const char *path, error *err) {
+    enum { MOST = 256 };
+    uint64_t count = pack_blocks(h->tail_offset), step = (count + MOST - 1) / MOST, wrong = UINT64_MAX;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    uint64_t first = step > 1 ? (uint64_t)now.tv_nsec % step : 0;
+#pragma omp parallel for schedule(dynamic, 4) reduction(min : wrong)
+    for (uint64_t i = first; i < count; i += step) /* one of each `step` blocks */
+        if (pack_block_sum(p->map.data, h->tail_offset, i) != sums[i] && i < wrong) wrong = i;
+    if (wrong == UINT64_MAX) return true;
+    return error_set(err, ERROR_RUN, "%s is damaged: its bytes from %llu on do not match their checksum", path,
+                     (unsigned long long)(PACK_HEADER_BYTES + wrong * PACK_BLOCK));
+}
+
 static bool read_tail(pack *p, const pack_header *h, const char *path, error *err) {
-    uint32_t samples = (uint32_t)count_samples(h->counts), labelled = samples - h->counts[PACK_UNLABELLED];
+    uint32_t samples = (uint32_t)pack_samples(h->counts), labelled = samples - h->counts[PACK_UNLABELLED];
     const uint8_t *tail = p->map.data + h->tail_offset;
     size_t bytes = p->map.size - h->tail_offset;
     char sum[65];
@@ -82,7 +93,8 @@ static bool read_tail(pack *p, const pack_header *h, const char *path, error *er
             (i < labelled && h->classes ? labels[i] >= h->classes : labels[i] != PACK_NO_LABEL))
             return damaged(path, "its index makes no sense", err);
     const uint64_t *offsets = (const uint64_t *)(labels + samples);
-    const char *name = (const char *)(offsets + offset_count(h->size, h->images)), *end = (const char *)tail + bytes;
+    const uint64_t *blocks = offsets + pack_offset_words(h->size, h->images);
+    const char *name = (const char *)(blocks + pack_blocks(h->tail_offset)), *end = (const char *)tail + bytes;
     const char *account = (const char *)p->map.data + h->account_offset;
     if (account < name || end[-1] != '\0' || h->classes > bytes || (h->size == 0 && !check_offsets(offsets, h)))
         return damaged(path, "its index makes no sense", err);
@@ -97,6 +109,7 @@ static bool read_tail(pack *p, const pack_header *h, const char *path, error *er
         name += length + 1;
     }
     if (name != account) return damaged(path, "its index makes no sense", err);
+    if (!check_blocks(p, h, blocks, path, err)) return false;
     for (int s = 0; s < PACK_SPLITS; slots += h->counts[s], labels += h->counts[s], s++)
         p->slots[s] = slots, p->labels[s] = labels;
     return true;
@@ -168,7 +181,7 @@ static bool content_sum(const extents *images, const uint32_t *slots, const uint
 }
 
 bool pack_verify(const pack *p, const char *path, error *err) {
-    uint32_t samples = (uint32_t)count_samples(p->counts);
+    uint32_t samples = (uint32_t)pack_samples(p->counts);
     extents images = {p->images, image_bytes(p->size), p->offsets};
     size_t names_bytes = (size_t)(p->account - p->names);
     char sum[65];
@@ -276,10 +289,11 @@ static uint64_t images_end(const pack_writer *w) {
 
 static const char *account_of(const pack_writer *w) { return w->account ? w->account : ""; }
 
-/* Slots, labels, offsets, names, account in one block, as they stand in the file. */
-static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
-    size_t offsets = 8 * offset_count((uint32_t)w->size, w->images);
-    *bytes = offsets + strlen(account_of(w)) + 1;
+/* Slots, labels, offsets, sums of the blocks of `file`, names, account in one piece, as they stand in the file. */
+static uint8_t *make_tail(const pack_writer *w, const uint8_t *file, uint64_t tail_offset, size_t *bytes, error *err) {
+    uint64_t blocks = pack_blocks(tail_offset);
+    size_t offsets = 8 * pack_offset_words((uint32_t)w->size, w->images);
+    *bytes = offsets + 8 * blocks + strlen(account_of(w)) + 1;
     for (int s = 0; s < PACK_SPLITS; s++) *bytes += 8 * (size_t)w->lists[s].count;
     for (uint32_t c = 0; c < w->classes; c++) *bytes += strlen(w->class_names[c]) + 1;
     uint8_t *tail = malloc(*bytes + 1), *out = tail;
@@ -296,6 +310,10 @@ static uint8_t *make_tail(const pack_writer *w, size_t *bytes, error *err) {
     if (offsets && w->images) memcpy(out, w->offsets, offsets);
     if (offsets && !w->images) memset(out, 0, offsets);
     out += offsets;
+    uint64_t *sums = (uint64_t *)out; /* all before it are words of 8 bytes, in pairs of 4 */
+#pragma omp parallel for schedule(dynamic, 4)
+    for (uint64_t i = 0; i < blocks; i++) sums[i] = pack_block_sum(file, tail_offset, i);
+    out += 8 * blocks;
     for (uint32_t c = 0; c < w->classes; c++) out = (uint8_t *)stpcpy((char *)out, w->class_names[c]) + 1;
     strcpy((char *)out, account_of(w));
     return tail;
@@ -314,13 +332,15 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
                      .tail_offset = (end + 7) / 8 * 8};
     for (int s = 0; s < PACK_SPLITS; s++) samples += h.counts[s] = w->lists[s].count;
     char sum[65];
-    uint8_t *tail = make_tail(w, &tail_bytes, err);
-    if (!tail || !put(w, zeros, h.tail_offset - end, err) || !put(w, tail, tail_bytes, err)) goto done;
+    uint8_t *tail = NULL;
+    if (!put(w, zeros, h.tail_offset - end, err)) goto done;
     if (fflush(w->file.stream) != 0) {
         error_set(err, ERROR_RUN, "cannot write %s: %s", w->file.path, strerror(errno));
         goto done;
     }
-    if (!file_map_open(&map, w->file.temporary, err)) goto done;
+    if (!file_map_open(&map, w->file.temporary, err) ||
+        !(tail = make_tail(w, map.data, h.tail_offset, &tail_bytes, err)) || !put(w, tail, tail_bytes, err))
+        goto done;
     memcpy(h.magic, PACK_MAGIC, sizeof h.magic);
     memcpy(h.source, source, PACK_HEX);
     size_t account_bytes = strlen(account_of(w)) + 1;
@@ -328,7 +348,7 @@ bool pack_finish(pack_writer *w, const char source[65], error *err) {
     moments(&h, map.data + PACK_HEADER_BYTES, w->tallies, &w->lists[PACK_TRAIN]);
     extents images = {map.data + PACK_HEADER_BYTES, image_bytes(w->size), w->offsets};
     const uint32_t *slots = (const uint32_t *)tail;
-    size_t names = 8 * (samples + offset_count(h.size, h.images));
+    size_t names = 8 * (samples + pack_offset_words(h.size, h.images) + pack_blocks(h.tail_offset));
     if (!content_sum(&images, slots, slots + samples, (uint32_t)samples, (const char *)tail + names,
                      tail_bytes - account_bytes - names, sum, err))
         goto done;

@@ -38,7 +38,8 @@ typedef enum pack_state {
     PACK_DAMAGED, /* truncated or overwritten: err says how */
 } pack_state;
 
-/* Opens and checks all but the images' bytes. `source` is what the pack must have been made from (see pack_finish). */
+/* Opens and checks all, of the images' bytes beyond 256 MiB a part each time. `source` is what the pack must have been
+ * made from (see pack_finish). */
 pack_state pack_open(pack *p, const char *path, const char source[65], error *err);
 void pack_close(pack *p);
 

@@ -8,7 +8,7 @@
 #include "engine/files/checksum.h"
 #include "engine/data/pack.h"
 
-enum { PACK_HEADER_BYTES = 4096, PACK_VERSION = 3, PACK_MAX_SIZE = 4096, PACK_HEX = 64 };
+enum { PACK_HEADER_BYTES = 4096, PACK_VERSION = 4, PACK_MAX_SIZE = 4096, PACK_HEX = 64, PACK_BLOCK = 1 << 20 };
 
 #define PACK_MAGIC "MEWSPACK" /* without its zero byte */
 
@@ -19,6 +19,29 @@ typedef struct pack_header {
     float mean[3], std[3];
     char source[PACK_HEX], content[PACK_HEX], tail[PACK_HEX], header[PACK_HEX]; /* SHA-256; the last with itself zero */
 } pack_header;
+
+/* Samples of all splits, 64-bit words of the tail's offsets, and blocks of PACK_BLOCK bytes from the header's page to
+   the tail, the last one shorter. */
+static inline uint64_t pack_samples(const uint32_t counts[PACK_SPLITS]) {
+    uint64_t sum = 0;
+    for (int s = 0; s < PACK_SPLITS; s++) sum += counts[s];
+    return sum;
+}
+static inline uint64_t pack_offset_words(uint32_t size, uint32_t images) {
+    return size == 0 ? (uint64_t)images + 1 : 0;
+}
+static inline uint64_t pack_blocks(uint64_t tail_offset) {
+    return (tail_offset - PACK_HEADER_BYTES + PACK_BLOCK - 1) / PACK_BLOCK;
+}
+
+/* The first 64 bits of the SHA-256 of block i of the file that `file` points to. */
+static inline uint64_t pack_block_sum(const uint8_t *file, uint64_t tail_offset, uint64_t i) {
+    char sum[65];
+    uint64_t begin = PACK_HEADER_BYTES + i * PACK_BLOCK, left = tail_offset - begin, word = 0;
+    checksum_sha256(file + begin, left < PACK_BLOCK ? left : PACK_BLOCK, sum);
+    for (int k = 0; k < 16; k++) word = word << 4 | (uint64_t)(sum[k] <= '9' ? sum[k] - '0' : sum[k] - 'a' + 10);
+    return word;
+}
 
 /* The sum over the header. */
 static inline void pack_header_sum(const pack_header *h, char out[65]) {

@@ -17,7 +17,12 @@ static uint8_t *seal(const uint8_t *data, size_t size, size_t *bytes, char sourc
     memcpy(file + PACK_HEADER_BYTES, data + sizeof h, size - sizeof h);
     memcpy(h.magic, PACK_MAGIC, sizeof h.magic);
     h.version = PACK_VERSION, h.file_bytes = *bytes;
-    if (h.tail_offset <= *bytes) {
+    if (h.tail_offset <= *bytes && h.tail_offset >= PACK_HEADER_BYTES && h.tail_offset % 8 == 0) {
+        uint64_t at = h.tail_offset + 8 * (pack_samples(h.counts) + pack_offset_words(h.size, h.images));
+        for (uint64_t i = 0; i < pack_blocks(h.tail_offset) && at + 8 * i + 8 <= *bytes; i++) {
+            uint64_t block = pack_block_sum(file, h.tail_offset, i);
+            memcpy(file + at + 8 * i, &block, 8);
+        }
         checksum_sha256(file + h.tail_offset, *bytes - h.tail_offset, sum);
         memcpy(h.tail, sum, PACK_HEX);
     }

@@ -144,7 +144,7 @@ put('archive', 'no-annotations.tar', tar([('val/images/v.JPEG', small)]))
 def pack(size, data, offsets, slots, labels, counts, classes=(b'ant', b'bee'), images=2):
     """Magic, version and sums are the fuzzer's affair."""
     data += bytes(-len(data) % 8)
-    tail = np.array(slots + labels, '<u4').tobytes() + np.array(offsets, '<u8').tobytes() + b''.join(c + b'\0' for c in classes)
+    tail = np.array(slots + labels, '<u4').tobytes() + np.array(offsets + [0] * (len(data) > 0), '<u8').tobytes() + b''.join(c + b'\0' for c in classes)
     end = 4096 + len(data) + len(tail)
     tail += b'2 files seen\n\0'
     header = struct.pack('<8sIIII3I4xQQQ6f', b'', 0, size, images, len(classes), *counts, 4096 + len(data), end, 0, *[0.5] * 6)

@@ -45,6 +45,9 @@ struct backend {
     backend_memory (*memory)(const backend *b);
     const char *(*failure)(const backend *b); /* why the last kernel returned false */
     void (*destroy)(backend *b);
+    /* Calls visit for each pass of each shape of convolution that has run, with the name of the kernel that ran it. */
+    void (*convolutions)(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
+                         void *context);
 
     /* Number of values behind a tensor, padding of its layout included; chooses `lanes` for images. */
     int64_t (*layout)(backend *b, tensor *t);

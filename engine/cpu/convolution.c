@@ -27,14 +27,15 @@ static conv_shape shape_of(const node *n) {
 /* Kernels of our own, which add to gradients that are there and leave the bias to us. Without `data` oneDNN has that.
  */
 typedef struct way {
+    const char *name;
     bool (*forward)(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y);
     bool (*data)(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add);
     bool (*weights)(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add);
 } way;
 
-static const way by_winograd = {winograd_forward, winograd_data, winograd_weights},
-                 by_direct_sums = {direct_forward, direct_data, direct_weights},
-                 by_planes = {stem_forward, NULL, stem_weights};
+static const way by_winograd = {"winograd", winograd_forward, winograd_data, winograd_weights},
+                 by_direct_sums = {"direct sums", direct_forward, direct_data, direct_weights},
+                 by_planes = {"first layer", stem_forward, NULL, stem_weights};
 
 /* NULL: oneDNN's. */
 static const way *way_for(const backend *b, const conv_shape *s) {
@@ -46,6 +47,7 @@ static bool conv2d_forward(backend *b, node *n) {
     conv_shape s = shape_of(n);
     const way *own = way_for(b, &s);
     real *x = n->in[0]->data, *weights = n->in[1]->data, *bias = n->in[2] ? n->in[2]->data : NULL;
+    if (own) conv_note(b, &s, CONV_FORWARD, own->name);
     return own ? own->forward(b, &s, x, weights, bias, n->out->data)
                : onednn_forward(b, &s, x, weights, bias, n->out->data);
 }
@@ -127,10 +129,12 @@ static bool own_backward(backend *b, node *n, const conv_shape *s, const way *ow
     if (wants_grad(x) && !own->data) {
         if (!library_data(b, n, s)) return false;
     } else if (wants_grad(x)) {
+        conv_note(b, s, CONV_DATA, own->name);
         if (!own->data(b, s, n->out->grad, weights->data, x->grad, x->grad_ready)) return false;
         grad_done(x);
     }
     if (wants_grad(weights)) {
+        conv_note(b, s, CONV_WEIGHTS, own->name);
         if (!own->weights(b, s, x->data, n->out->grad, weights->grad, weights->grad_ready)) return false;
         grad_done(weights);
     }

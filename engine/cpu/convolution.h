@@ -1,6 +1,7 @@
 /*
- * What the convolution kernel (convolution.c) chooses from: oneDNN's direct sums for any shape, and Winograd's
- * algorithm (winograd.h) for the shapes where it needs a quarter of the products.
+ * What the convolution kernel (convolution.c) chooses from beside Winograd's algorithm (winograd.h), direct sums over
+ * blocks of channels (direct.h) and the first layer's (stem.h): oneDNN, for any shape. And the notes of what was
+ * chosen.
  */
 #ifndef MEWS_CONVOLUTION_H
 #define MEWS_CONVOLUTION_H
@@ -18,5 +19,9 @@ typedef struct conv_shape {
 bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, real *bias, real *y);
 bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real *dx);
 bool onednn_weights(backend *b, const conv_shape *s, real *x, real *dy, real *dw, real *dbias);
+
+/* conv_notes.c: the kernel that computed a pass of a convolution; its name must outlive the backend. */
+typedef enum conv_pass { CONV_FORWARD, CONV_DATA, CONV_WEIGHTS, CONV_PASSES } conv_pass;
+void conv_note(backend *b, const conv_shape *s, conv_pass pass, const char *kernel);
 
 #endif

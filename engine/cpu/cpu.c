@@ -116,6 +116,7 @@ static void cpu_destroy(backend *b) {
     cpu_context *context = b->context;
     if (context) {
         conv_plans_destroy(context->plans);
+        conv_notes_destroy(context->notes);
         pool_destroy(context->pool);
     }
     free(context);
@@ -156,6 +157,7 @@ backend *backend_cpu(int threads, error *err) {
         .release = cpu_release,
         .memory = cpu_memory,
         .failure = cpu_failure,
+        .convolutions = conv_notes_visit,
         .destroy = cpu_destroy,
         .layout = cpu_layout,
         .write = cpu_write,
@@ -174,7 +176,8 @@ backend *backend_cpu(int threads, error *err) {
     };
     context->pool = pool_create();
     context->plans = conv_plans_create(err);
-    if (!context->pool || !context->plans) {
+    context->notes = conv_notes_create();
+    if (!context->pool || !context->plans || !context->notes) {
         error_memory(err, sizeof(void *), "the backend");
         cpu_destroy(b);
         return NULL;

@@ -22,6 +22,7 @@ enum { BLOCK_LANES = 4 };
 typedef struct cpu_context {
     struct pool *pool;
     struct conv_plans *plans; /* oneDNN primitives by shape */
+    struct conv_notes *notes; /* which kernels computed what */
     char failure[256];
 } cpu_context;
 
@@ -57,6 +58,12 @@ backend_memory pool_statistics(const struct pool *p);
 /* onednn.c */
 struct conv_plans *conv_plans_create(error *err);
 void conv_plans_destroy(struct conv_plans *plans);
+
+/* conv_notes.c */
+struct conv_notes *conv_notes_create(void);
+void conv_notes_destroy(struct conv_notes *notes);
+void conv_notes_visit(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
+                      void *context);
 
 /* update.c */
 double cpu_sum_squares(backend *b, const real *x, int64_t count);

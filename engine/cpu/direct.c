@@ -89,41 +89,68 @@ static spot spot_of(const meeting *m, int64_t p) {
     return (spot){p / (m->rows * m->cols), in_image / m->cols, in_image % m->cols};
 }
 
-static void next(const meeting *m, spot *s) {
-    if (++s->col < m->cols) return;
+/* How many of `left` target pixels from a spot on lie in its row; moves the spot to the next row. */
+static int64_t take_row(const meeting *m, spot *s, int64_t left) {
+    int64_t some = m->cols - s->col < left ? m->cols - s->col : left;
     s->col = 0;
-    if (++s->row < m->rows) return;
+    if (++s->row < m->rows) return some;
     s->row = 0;
     s->image++;
+    return some;
+}
+
+/* What one tap sees from `count` neighbouring targets, the first of which looks at column `col` of `row`. */
+INLINE void gather_row(const lattice *f, const vec *image, int64_t row, int64_t col, int64_t count, int64_t step,
+                       int64_t tiles, vec *to) {
+    const int64_t plane = f->h * f->w, blocks = f->blocks;
+    int64_t first = col < 0 ? (-col + step - 1) / step : 0, last = (f->w - col + step - 1) / step;
+    if (row < 0 || row >= f->h) last = 0;
+    if (first > count) first = count;
+    if (last > count) last = count;
+    if (last < first) last = first;
+    for (int64_t k = 0; k < blocks; k++, to += tiles) {
+        const vec *from = image + k * plane + row * f->w + col;
+        for (int64_t p = 0; p < first; p++) to[p] = (vec){0};
+        for (int64_t p = first; p < last; p++) to[p] = from[p * step];
+        for (int64_t p = last; p < count; p++) to[p] = (vec){0};
+    }
 }
 
 /* What the taps of target pixels first … first + count − 1 see, to v[tap][block][tiles]. */
 static void gather(const meeting *m, int64_t first, int64_t count, int64_t tiles, vec *v) {
     const lattice *f = &m->from;
     spot s = spot_of(m, first);
-    const int64_t plane = f->h * f->w, blocks = f->blocks;
-    for (int64_t p = 0; p < count; p++, next(m, &s)) {
+    for (int64_t p = 0; p < count;) {
         const int64_t y = s.row * f->step, x = s.col * f->step;
-        const vec *image = f->data + s.image * blocks * plane;
-        for (int64_t t = 0; t < m->tap_count; t++) {
-            int64_t row = y + m->taps[t].dy, col = x + m->taps[t].dx;
-            bool inside = row >= 0 && row < f->h && col >= 0 && col < f->w;
-            const vec *from = image + row * f->w + col;
-            vec *to = v + t * blocks * tiles + p;
-            if (inside)
-                for (int64_t k = 0; k < blocks; k++) to[k * tiles] = from[k * plane];
+        const vec *image = f->data + s.image * f->blocks * f->h * f->w;
+        const int64_t some = take_row(m, &s, count - p);
+        vec *to = v + p;
+        for (int64_t t = 0; t < m->tap_count; t++, to += f->blocks * tiles) {
+            if (f->step == 1)
+                gather_row(f, image, y + m->taps[t].dy, x + m->taps[t].dx, some, 1, tiles, to);
             else
-                for (int64_t k = 0; k < blocks; k++) to[k * tiles] = (vec){0};
+                gather_row(f, image, y + m->taps[t].dy, x + m->taps[t].dx, some, f->step, tiles, to);
         }
+        p += some;
     }
 }
 
-/* Where target pixels first … stand in their first block. */
-static void find_targets(const meeting *m, int64_t first, int64_t count, int64_t *at) {
+/* Sums of one block of targets first … first + count − 1, `width` vectors apart, to where they belong. */
+static void scatter(const meeting *m, int64_t first, int64_t count, int64_t block, const vec *sums, int width, vec plus,
+                    bool add) {
     const lattice *t = &m->to;
     spot s = spot_of(m, first);
-    for (int64_t p = 0; p < count; p++, next(m, &s))
-        at[p] = (s.image * t->blocks * t->h + t->y + s.row * t->step) * t->w + t->x + s.col * t->step;
+    for (int64_t p = 0; p < count;) {
+        vec *to =
+            t->data + ((s.image * t->blocks + block) * t->h + t->y + s.row * t->step) * t->w + t->x + s.col * t->step;
+        const int64_t some = take_row(m, &s, count - p);
+        const vec *from = sums + p * width;
+        if (add)
+            for (int64_t k = 0; k < some; k++) to[k * t->step] += from[k * width];
+        else
+            for (int64_t k = 0; k < some; k++) to[k * t->step] = from[k * width] + plus;
+        p += some;
+    }
 }
 
 /* Weights ---------------------------------------------------------------------------------------------------------- */
@@ -152,15 +179,14 @@ static bool multiply(backend *b, const meeting *m, const vec *u, const real *bia
     int64_t all = m->n * m->rows * m->cols, depth = m->tap_count * m->from.blocks, out = m->to.blocks * BLOCK_LANES;
     int64_t steps = CACHE / (STEP * (depth + 1) * (int64_t)sizeof(vec));
     int64_t stretch = (steps < 1 ? 1 : steps > MOST_STEPS ? MOST_STEPS : steps) * STEP;
-    int64_t per_thread = (depth + PAIR) * stretch, plane = m->to.h * m->to.w;
+    int64_t per_thread = (depth + PAIR) * stretch;
     vec *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof *scratch);
     if (!scratch) return cpu_fail(b, "out of memory");
 #pragma omp parallel for schedule(static) num_threads(b->threads)
     for (int64_t first = 0; first < all; first += stretch) {
         vec *v = scratch + omp_get_thread_num() * per_thread, *sums = v + depth * stretch;
-        int64_t count = all - first < stretch ? all - first : stretch, at[MOST_STEPS * STEP];
+        int64_t count = all - first < stretch ? all - first : stretch;
         gather(m, first, count, stretch, v);
-        find_targets(m, first, count, at);
         for (int64_t group = 0; group < group_count(out); group++) {
             int width = group_width(out, group);
             for (int64_t p = 0; p < count; p += STEP)
@@ -169,9 +195,7 @@ static bool multiply(backend *b, const meeting *m, const vec *u, const real *bia
             for (int l = 0; l < width; l++) {
                 int64_t block = group * PAIR + l;
                 vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
-                vec *to = m->to.data + block * plane;
-                for (int64_t p = 0; p < count; p++)
-                    to[at[p]] = (add ? to[at[p]] : (vec){0}) + sums[p * width + l] + plus;
+                scatter(m, first, count, block, sums + l, width, plus, add);
             }
         }
     }
@@ -221,6 +245,7 @@ static void gather_targets(const meeting *m, int64_t first, int64_t count, int64
 /* sums[tap][in][block of out] to weights (out, in, window, window). */
 static void spread(const conv_shape *s, const vec *sums, real *dw, bool add) {
     int64_t area = s->window * s->window, blocks = s->out / BLOCK_LANES;
+#pragma omp parallel for schedule(static) if (area * s->in * s->out > 32768)
     for (int64_t o = 0; o < s->out; o++)
         for (int64_t c = 0; c < s->in; c++)
             for (int64_t t = 0; t < area; t++) {

@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum pass { PASS_FORWARD, PASS_DATA, PASS_WEIGHTS, PASS_COUNT } pass;
-
 typedef struct primitive {
     dnnl_primitive_t handle;
     dnnl_primitive_desc_t description;
@@ -20,7 +18,7 @@ typedef struct primitive {
 
 typedef struct conv_plan {
     conv_shape key;
-    primitive passes[PASS_COUNT]; /* made when first needed */
+    primitive passes[CONV_PASSES]; /* made when first needed */
     struct conv_plan *next;
 } conv_plan;
 
@@ -44,7 +42,7 @@ void conv_plans_destroy(struct conv_plans *plans) {
     if (!plans) return;
     for (conv_plan *p = plans->first, *next; p; p = next) {
         next = p->next;
-        for (int i = 0; i < PASS_COUNT; i++) {
+        for (int i = 0; i < CONV_PASSES; i++) {
             if (p->passes[i].handle) dnnl_primitive_destroy(p->passes[i].handle);
             if (p->passes[i].description) dnnl_primitive_desc_destroy(p->passes[i].description);
         }
@@ -84,8 +82,8 @@ static dnnl_memory_desc_t target_md(const conv_shape *s) {
 
 /* Primitives ------------------------------------------------------------------------------------------------------ */
 
-static dnnl_status_t describe(struct conv_plans *plans, const conv_shape *s, pass which, dnnl_primitive_desc_t hint,
-                              dnnl_primitive_desc_t *made) {
+static dnnl_status_t describe(struct conv_plans *plans, const conv_shape *s, conv_pass which,
+                              dnnl_primitive_desc_t hint, dnnl_primitive_desc_t *made) {
     dnnl_memory_desc_t source = images_md(s->n, s->in, s->h, s->w, dnnl_format_tag_any);
     dnnl_memory_desc_t target = images_md(s->n, s->out, s->out_h, s->out_w, dnnl_format_tag_any);
     dnnl_memory_desc_t weights = weights_md(s, dnnl_format_tag_any), bias;
@@ -97,10 +95,10 @@ static dnnl_status_t describe(struct conv_plans *plans, const conv_shape *s, pas
     dnnl_convolution_desc_t desc;
     dnnl_status_t status;
     const dnnl_memory_desc_t *with_bias = s->bias ? &bias : NULL;
-    if (which == PASS_FORWARD)
+    if (which == CONV_FORWARD)
         status = dnnl_convolution_forward_desc_init(&desc, dnnl_forward_training, dnnl_convolution_direct, &source,
                                                     &weights, with_bias, &target, strides, padding, end);
-    else if (which == PASS_DATA)
+    else if (which == CONV_DATA)
         status = dnnl_convolution_backward_data_desc_init(&desc, dnnl_convolution_direct, &source, &weights, &target,
                                                           strides, padding, end);
     else
@@ -114,14 +112,18 @@ static dnnl_status_t describe(struct conv_plans *plans, const conv_shape *s, pas
     return status;
 }
 
-static bool ready(backend *b, conv_plan *p, pass which) {
+static bool ready(backend *b, conv_plan *p, conv_pass which) {
     primitive *made = &p->passes[which];
     if (made->handle) return true;
-    if (which != PASS_FORWARD && !ready(b, p, PASS_FORWARD)) return false;
+    if (which != CONV_FORWARD && !ready(b, p, CONV_FORWARD)) return false;
     struct conv_plans *plans = ((cpu_context *)b->context)->plans;
-    dnnl_primitive_desc_t hint = which == PASS_FORWARD ? NULL : p->passes[PASS_FORWARD].description;
+    dnnl_primitive_desc_t hint = which == CONV_FORWARD ? NULL : p->passes[CONV_FORWARD].description;
     dnnl_status_t status = describe(plans, &p->key, which, hint, &made->description);
     if (status == dnnl_success) status = dnnl_primitive_create(&made->handle, made->description);
+    const char *kernel = "oneDNN";
+    if (status == dnnl_success)
+        dnnl_primitive_desc_query(made->description, dnnl_query_impl_info_str, 0, (void *)&kernel);
+    if (status == dnnl_success) conv_note(b, &p->key, which, kernel);
     return status == dnnl_success || cpu_fail(b, "oneDNN has no kernel for this convolution (status %d)", (int)status);
 }
 
@@ -229,8 +231,8 @@ static dnnl_memory_desc_t bias_md(const conv_shape *s) {
 
 bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, real *bias, real *y) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, PASS_FORWARD)) return false;
-    const primitive *f = &p->passes[PASS_FORWARD];
+    if (!p || !ready(b, p, CONV_FORWARD)) return false;
+    const primitive *f = &p->passes[CONV_FORWARD];
     argument arguments[] = {
         {.index = DNNL_ARG_SRC, .ours = source_md(s), .wanted = wanted(f, dnnl_query_src_md, 0), .memory = x},
         {.index = DNNL_ARG_WEIGHTS,
@@ -249,8 +251,8 @@ bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, rea
 
 bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real *dx) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, PASS_DATA)) return false;
-    const primitive *f = &p->passes[PASS_DATA];
+    if (!p || !ready(b, p, CONV_DATA)) return false;
+    const primitive *f = &p->passes[CONV_DATA];
     argument arguments[] = {
         {.index = DNNL_ARG_DIFF_DST,
          .ours = target_md(s),
@@ -271,8 +273,8 @@ bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real 
 
 bool onednn_weights(backend *b, const conv_shape *s, real *x, real *dy, real *dw, real *dbias) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, PASS_WEIGHTS)) return false;
-    const primitive *f = &p->passes[PASS_WEIGHTS];
+    if (!p || !ready(b, p, CONV_WEIGHTS)) return false;
+    const primitive *f = &p->passes[CONV_WEIGHTS];
     argument arguments[] = {
         {.index = DNNL_ARG_SRC, .ours = source_md(s), .wanted = wanted(f, dnnl_query_src_md, 0), .memory = x},
         {.index = DNNL_ARG_DIFF_DST,

@@ -19,9 +19,9 @@ static double mean_seconds(const study_point *p) {
     return sum / (double)p->count;
 }
 
-static void compare_machines(cost *c, const study *s) {
+static bool same_machine(const study *s) {
     char first[200] = "", own[200];
-    c->comparable = true;
+    bool same = true;
     for (size_t i = 0; i < s->records.count; i++) {
         const record *r = &s->records.items[i];
         char threads[32], processor[160];
@@ -29,8 +29,26 @@ static void compare_machines(cost *c, const study *s) {
         snprintf(own, sizeof own, "%s %s", record_text(r, "threads", threads, sizeof threads),
                  record_text(r, "machine.processor", processor, sizeof processor));
         if (!*first) memcpy(first, own, sizeof first);
-        c->comparable = c->comparable && strcmp(first, own) == 0;
+        same = same && strcmp(first, own) == 0;
     }
+    return same;
+}
+
+/* The seconds of one run are those of whatever else the machine did: only repetitions tell how far to trust them. */
+static bool beyond_noise(const cost *c) {
+    double apart = 1;
+    if (c->count < 3) return false;
+    for (size_t i = 0; i < c->count; i++) {
+        double low = INFINITY, high = 0;
+        if (c->points[i].point->count < 2) return false;
+        for (size_t k = 0; k < c->points[i].point->count; k++) {
+            double seconds = record_seconds(c->points[i].point->records[k], "train");
+            low = fmin(low, seconds), high = fmax(high, seconds);
+        }
+        if (!(low > 0)) return false;
+        apart = fmax(apart, high / low);
+    }
+    return c->points[c->count - 1].seconds / c->points[0].seconds > fmax(2, apart * apart * apart);
 }
 
 bool cost_read(cost *c, const study *s, error *err) {
@@ -55,7 +73,7 @@ bool cost_read(cost *c, const study *s, error *err) {
         c->points[i].front = c->points[i].value > best;
         best = fmax(best, c->points[i].value);
     }
-    compare_machines(c, s);
+    c->told = same_machine(s) && beyond_noise(c);
     return true;
 }
 

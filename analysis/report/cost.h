@@ -19,7 +19,8 @@ typedef struct cost {
     const char *metric;
     cost_point *points; /* the quickest first (count) */
     size_t count;
-    bool comparable; /* all runs had the same threads on the same machine */
+    bool told; /* seconds say something: three settings and more, each repeated, on the same threads of the same
+                  machine, and settings differ by several times what their seeds do */
 } cost;
 
 bool cost_read(cost *c, const study *s, error *err);

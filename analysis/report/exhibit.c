@@ -278,6 +278,7 @@ static bool take_history(exhibit *e, const char *folder, error *err) {
     snprintf(path, sizeof path, "%.1100s/run.json", folder);
     r.run = json_load_file(path, 0, NULL);
     if (r.run) describe_run(e, &r);
+    e->final = json_deep_copy(json_object_get(r.run, "final"));
     json_decref(r.run);
     snprintf(path, sizeof path, "%.1100s/metrics.jsonl", folder);
     if (!collapse_history_read(&e->history, path, err) || !history_read(&h, &r, err)) return false;
@@ -310,6 +311,7 @@ bool exhibit_make(exhibit *e, const exhibit_source *from, error *err) {
 void exhibit_free(exhibit *e) {
     free(e->name);
     json_decref(e->figures);
+    json_decref(e->final);
     free(e->map);
     free(e->by_label.of);
     free(e->by_cluster.of);

@@ -37,6 +37,7 @@ typedef struct exhibit {
     char *name;
     char note[320]; /* what a run was: method, data, epochs; "" for a file */
     json_t *figures;
+    json_t *final; /* what the run was measured at, as in its run.json; NULL for a file */
     size_t points;
     double *map;         /* (points, 2): principal components */
     double map_share[2]; /* of the variance */

@@ -94,7 +94,7 @@ static const char about_adjacency[] =
 bool exhibit_heat(const exhibit *items, size_t count, plot *p, figure *f, error *err) {
     const exhibit *e = items;
     if (count > 1) return true;
-    p->width = 330, p->height = 310, p->columns = 3;
+    p->width = 250, p->height = 262, p->columns = 3;
     snprintf(f->title, sizeof f->title, "Which columns say the same, and which rows are near each other");
     snprintf(f->caption, sizeof f->caption, "%s %s At most %d columns and rows, evenly taken.", about_covariance,
              about_adjacency, EXHIBIT_SIDE);
@@ -107,7 +107,7 @@ bool exhibit_heat(const exhibit *items, size_t count, plot *p, figure *f, error 
 
 bool exhibit_covariance(const exhibit *items, size_t count, plot *p, figure *f, error *err) {
     if (count == 1) return true;
-    p->width = 330, p->height = 310, p->columns = 3;
+    p->width = 250, p->height = 262, p->columns = 3;
     snprintf(f->title, sizeof f->title, "Which columns say the same");
     snprintf(f->caption, sizeof f->caption, "%s At most %d columns, evenly taken.", about_covariance, EXHIBIT_SIDE);
     for (size_t i = 0; i < count; i++)
@@ -117,7 +117,7 @@ bool exhibit_covariance(const exhibit *items, size_t count, plot *p, figure *f, 
 
 bool exhibit_adjacency(const exhibit *items, size_t count, plot *p, figure *f, error *err) {
     if (count == 1) return true;
-    p->width = 330, p->height = 310, p->columns = 3;
+    p->width = 250, p->height = 262, p->columns = 3;
     snprintf(f->title, sizeof f->title, "Which rows are near each other");
     snprintf(f->caption, sizeof f->caption, "%s Sorted by cluster, the largest first; at most %d rows.",
              about_adjacency, EXHIBIT_SIDE);
@@ -142,15 +142,17 @@ bool exhibit_figures_draw(figures *all, const exhibit *items, size_t count, erro
     *all = (figures){.items = calloc(BUILDERS, sizeof *all->items)};
     bool ok = all->items || no_room(err);
     for (size_t b = 0; b < BUILDERS && ok; b++) {
-        plot p = {.width = 440, .height = 310, .columns = 2};
+        plot p = {.width = 340, .height = 240, .columns = 3};
         figure *f = &all->items[all->count];
         snprintf(p.name, sizeof p.name, "%s", builders[b].name);
-        ok = builders[b].build(items, count, &p, f, err);
+        ok = (plot_begin_group(&p, "") || no_room(err)) && builders[b].build(items, count, &p, f, err);
+        for (size_t i = 0; i < p.count; i++) p.panels[i].shared = !p.panels[i].listed; /* names stand above, once */
         if (ok && p.count) {
+            f->heat = p.panels[0].cells != NULL;
             snprintf(f->name, sizeof f->name, "%s", builders[b].name);
             f->columns = p.columns;
-            ok = plot_draw_inline(&p, &f->svgs, err);
-            if (ok) f->count = p.count, all->count++;
+            ok = plot_draw_inline(&p, &f->pictures, err);
+            if (ok) all->count++;
         }
         plot_free(&p);
     }

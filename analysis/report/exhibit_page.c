@@ -255,6 +255,21 @@ static void write_lede(FILE *out, const exhibit *items, size_t count) {
     if (dropped > 0) fprintf(out, "<p class=\"note\">%.0f rows held NaN or infinity and were left out.</p>\n", dropped);
 }
 
+/* What a run was measured at, large: accuracies and agreement with the classes. */
+static void write_final(FILE *out, const exhibit *e) {
+    static const char *const metrics[] = {"linear", "knn", "prototype_ami", "kmeans_ami", "rankme", "rankme_backbone"};
+    bool any = false;
+    char text[32];
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        const json_t *value = json_object_get(e->final, metrics[m]);
+        if (!json_is_number(value)) continue;
+        fprintf(out, "%s<div><b>%s</b><span>%s</span></div>\n", any ? "" : "<div class=\"merits\">\n",
+                study_format(metrics[m], json_number_value(value), text, sizeof text), study_metric_title(metrics[m]));
+        any = true;
+    }
+    if (any) fputs("</div>\n", out);
+}
+
 static void write_details(FILE *out, const exhibit *items, size_t count) {
     char summary[256];
     fputs("<h2 id=\"files\">One by one</h2>\n", out);
@@ -281,15 +296,18 @@ bool exhibit_page_write(const char *path, const exhibit *items, size_t count, co
     bool ok = file_begin(&page, path, err);
     if (ok) {
         FILE *out = page.stream;
-        page_open(out, count > 1 ? "Embeddings compared" : items[0].name);
+        page_open(out, count > 1 ? "Embeddings compared" : items[0].name, "diagnosis");
         write_lede(out, items, count);
         fputs("</header>\n<main>\n", out);
+        if (count == 1) write_final(out, items);
         if (count > 1)
             write_grid(out, items, count);
         else
             write_cards(out, items);
         fputs("<h2 id=\"figures\">Figures</h2>\n", out);
+        fprintf(out, "<div class=\"figures%s\">\n", count > 1 ? "" : " pairs");
         for (size_t i = 0; i < drawn.count; i++) page_figure(out, &drawn.items[i], i + 1, NULL);
+        fputs("</div>\n", out);
         if (count > 1) write_details(out, items, count);
         write_merits(out, items, count);
         fputs("</main>\n<footer><p>Made by</p><pre>", out);

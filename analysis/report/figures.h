@@ -1,6 +1,7 @@
 /*
- * The figures of a study: what is drawn, and the captions that tell how to read it. A figure that has no data (no
- * codes, no history, nothing varied) is left out.
+ * The figures of a study: what is drawn, and the captions that tell how to read it. A figure shows one thing for every
+ * series, in panels of one size side by side. A figure that has no data (no codes, no history, nothing varied) is left
+ * out.
  */
 #ifndef MEWS_FIGURES_H
 #define MEWS_FIGURES_H
@@ -13,11 +14,10 @@ typedef struct figure {
     char name[160]; /* of its files in figures/ */
     char title[240];
     char caption[1400];
-    char block[96]; /* the block it belongs to; "" for the whole study */
-    bool heat;      /* heat maps: panels stay in their columns */
+    bool heat;   /* heat maps: no CSV of lines */
+    bool folded; /* the page opens it on demand */
     int columns;
-    char **svgs; /* (count) one a panel */
-    size_t count;
+    plot_pictures pictures;
 } figure;
 
 typedef struct figures {
@@ -25,40 +25,54 @@ typedef struct figures {
     size_t count;
 } figures;
 
-/* Draws every figure into `folder` (which exists) as SVG, PDF, PNG and CSV. */
-bool figures_draw(figures *all, const study *s, const effects *e, const char *folder, void (*log)(void *, const char *),
-                  void *context, error *err);
+/* Draws every figure into `folder` (which exists) as SVG, PDF, PNG and CSV, `inches` wide; 0: as wide as its panels. */
+bool figures_draw(figures *all, const study *s, const effects *e, const char *folder, double inches,
+                  void (*log)(void *, const char *), void *context, error *err);
 void figures_free(figures *all);
 
-/*
- * What one kind of figure shows: fills `p` and title, caption and name's stem of `f`. No panels mean that there is
- * nothing to draw. Each stands in a file with its kin.
- */
+/* One panel of most figures: a series of a block. */
 typedef struct figure_subject {
-    const study *study;
-    const study_block *block; /* NULL for a figure of the whole study */
+    const study_block *block;
     const study_series *series;
-    const block_effects *effects; /* of the block; where series is NULL */
 } figure_subject;
 
-bool figure_rank(figure_subject subject, plot *p, figure *f, error *err); /* these three of the whole study */
-bool figure_cost(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_verdicts(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_effects(figure_subject subject, plot *p, figure *f, error *err); /* of a block */
-bool figure_quality(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_usage(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_heatmaps(figure_subject subject, plot *p, figure *f, error *err);
-bool figure_losses(figure_subject subject, plot *p, figure *f, error *err);
+/* What the figures are of. Where there are very many series, those with the best settings are shown. */
+typedef struct figure_scope {
+    const study *study;
+    const effects *effects;
+    figure_subject *series;
+    size_t count, left_out;
+} figure_scope;
+
+/*
+ * One kind of figure: fills `p` and title, caption and name of `f`. No panels mean that there is nothing to draw. Each
+ * stands in a file with its kin.
+ */
+typedef bool figure_builder(const figure_scope *at, plot *p, figure *f, error *err);
+figure_builder figure_overview, figure_quality, figure_rank;         /* figures_merit.c */
+figure_builder figure_effects, figure_cost, figure_verdicts;         /* figures_effects.c */
+figure_builder figure_spectra, figure_usage, figure_losses;          /* figures_lines.c */
+figure_builder figure_correlations, figure_by_class, figure_by_code; /* figures_heat.c */
+
+/* A thing has one colour and mark on the whole page: plot_line.style of a named line. */
+enum figure_thing {
+    FIGURE_LINEAR = 0, /* blue */
+    FIGURE_KNN = 1,    /* vermilion */
+    FIGURE_AMI = 2,    /* green */
+    FIGURE_RANK = 3,   /* black */
+    FIGURE_NMI = 4,    /* pink */
+    FIGURE_CODES = 5,  /* light blue */
+};
+int figure_thing_of(const char *metric);
 
 /* Shared by them. "falcon-codes" or "falcon-codes, method.beta = 1". */
 const char *figure_name_series(figure_subject subject, char *out, size_t size);
-/* "The band runs from the smallest to the largest of 3 seeds." or that there is one seed. */
-const char *figure_seeds(figure_subject subject, char *out, size_t size);
 /* Up to 7 points of a series, evenly spread and with both ends: what can still be told apart. Returns their number. */
 enum { FIGURE_MOST_LINES = 7 };
 size_t figure_choose(const study_series *series, size_t most, size_t chosen[FIGURE_MOST_LINES]);
 /* The rank after this one on a logarithmic axis, thinned to about 150 by even steps on the page. */
 size_t figure_next_rank(size_t rank);
+/* Panels from the `first` on get one vertical axis, so that they compare. */
+void figure_share_range(plot *p, size_t first);
 
 #endif

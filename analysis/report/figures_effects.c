@@ -46,14 +46,14 @@ static bool add_means(plot_panel *panel, const effect *e, double range[2]) {
     return true;
 }
 
-/* A row of panels: a key each, all over the same range. */
-static bool add_row(plot *p, const block_effects *b, size_t metric) {
+/* A panel a key, all over the same range. */
+static bool add_keys(plot *p, const block_effects *b) {
     double range[2] = {INFINITY, -INFINITY};
     size_t first = p->count;
     for (size_t k = 0; k < b->factors.factor_count; k++) {
-        const effect *e = effects_at(b, metric, k);
+        const effect *e = effects_at(b, 0, k);
         if (e->count < 2) continue;
-        plot_panel *panel = plot_add_panel(p, e->factor->key, e->factor->name, study_metric_title(e->metric));
+        plot_panel *panel = plot_add_panel(p, e->factor->key, "", "");
         if (!panel || !add_runs(panel, &b->factors, e) || !add_means(panel, e, range)) return false;
         panel->x_log = e->factor->log;
         panel->least_span = 0.02; /* smaller differences are not to look large */
@@ -62,42 +62,43 @@ static bool add_row(plot *p, const block_effects *b, size_t metric) {
     return true;
 }
 
-bool figure_effects(figure_subject subject, plot *p, figure *f, error *err) {
-    const block_effects *b = subject.effects;
-    char units[160] = "";
-    if (!b || !b->factors.factor_count) return true;
-    size_t keys = b->factors.factor_count;
-    p->columns = keys < 3 ? (int)keys : 3;
-    for (size_t m = 0; m < b->metric_count; m++) {
-        if (m && (keys > 3 || strcmp(b->metrics[m], "knn") == 0)) continue;
-        if (!add_row(p, b, m)) return error_memory(err, sizeof *p, "a figure");
+/* A block of one key is in the overview as it is: only what several keys did has to be taken apart. */
+bool figure_effects(const figure_scope *at, plot *p, figure *f, error *err) {
+    char units[160] = "", title[160];
+    bool matched = true;
+    for (size_t i = 0; i < at->effects->count; i++) {
+        const block_effects *b = &at->effects->blocks[i];
+        if (b->factors.factor_count < 2) continue;
+        const char *metric = study_metric_title(b->metrics[0]);
+        if (at->effects->count > 1)
+            snprintf(title, sizeof title, "%.90s: %.60s", b->block->name, metric);
+        else
+            snprintf(title, sizeof title, "%.150s", metric);
+        if (!plot_begin_group(p, title) || !add_keys(p, b)) return error_memory(err, sizeof *p, "a figure");
+        const effect *e = effects_at(b, 0, 0);
+        if (e->count) effects_say_units(e, units, sizeof units), matched = e->factor->matched;
     }
-    const effect *e = effects_at(b, 0, 0);
-    if (e->count) effects_say_units(e, units, sizeof units);
     snprintf(f->name, sizeof f->name, "effects");
-    snprintf(f->title, sizeof f->title, "What each key did: %.180s", b->block->name);
+    snprintf(f->title, sizeof f->title, "What each key did");
     snprintf(f->caption, sizeof f->caption,
-             "A panel a key. Marks are means at its values over %s. Bars are the 95 %% interval of the difference from "
-             "the key's first value, which has none itself (%s). Grey points are the runs. Panels side by side share "
-             "their vertical axis.",
-             e->factor->matched ? "the same settings of the other keys"
-                                : "the settings of the other keys that were drawn",
+             "A panel a key. Blue marks are means at its values over %s. Bars are the 95 %% interval of the difference "
+             "from the key's first value, which has none itself (%s). Grey points are the runs.",
+             matched ? "the same settings of the other keys" : "the settings of the other keys that were drawn",
              *units ? units : "where there are repetitions");
     return true;
 }
 
 /* ---- accuracy against cost -------------------------------------------------------------------------------------- */
 
-bool figure_cost(figure_subject subject, plot *p, figure *f, error *err) {
-    const study *s = subject.study;
+bool figure_cost(const figure_scope *at, plot *p, figure *f, error *err) {
+    const study *s = at->study;
     cost c;
     if (!cost_read(&c, s, err)) return false;
     bool ok = true;
-    char title[120];
-    if (c.count < 3) goto done;
-    p->columns = 1, p->width = 560;
-    snprintf(title, sizeof title, "%s against seconds of training", study_metric_title(c.metric));
-    plot_panel *panel = plot_add_panel(p, title, "seconds of training", study_metric_title(c.metric));
+    if (!c.told) goto done;
+    ok = plot_begin_group(p, study_metric_title(c.metric));
+    p->columns = 2, p->width = 420, p->height = 260;
+    plot_panel *panel = ok ? plot_add_panel(p, "against seconds of training", "seconds of training", "") : NULL;
     ok = panel != NULL;
     for (size_t b = 0; ok && b < s->count; b++) {
         plot_line *points = plot_add_line(panel, PLOT_POINTS, s->count > 1 ? s->blocks[b].name : "", c.count);
@@ -114,15 +115,14 @@ bool figure_cost(figure_subject subject, plot *p, figure *f, error *err) {
             plot_put(front, c.points[i].seconds, c.points[i].value, c.points[i].value, c.points[i].value);
     if (ok) panel->x_log = c.points[0].seconds > 0 && c.points[c.count - 1].seconds >= 8 * c.points[0].seconds;
     if (ok) panel->least_span = 0.02;
+    f->folded = true;
     snprintf(f->name, sizeof f->name, "cost");
     snprintf(f->title, sizeof f->title, "Accuracy against cost");
     snprintf(
         f->caption, sizeof f->caption,
         "A point a setting: %s and seconds of training, means over seeds. The line joins the settings that nothing "
-        "else beats in both.%s",
-        study_metric_title(c.metric),
-        c.comparable ? " Seconds are of the wall clock, so other work on the machine is in them."
-                     : " Runs differ in their threads or machine, so their seconds are not one yardstick.");
+        "else beats in both. Seconds are of the wall clock; settings differ by far more of them than seeds do.",
+        study_metric_title(c.metric));
 done:
     cost_free(&c);
     return ok || error_memory(err, sizeof *p, "a figure");
@@ -146,18 +146,21 @@ static bool add_verdict(plot_panel *panel, const record **runs, size_t count, in
     return true;
 }
 
-bool figure_verdicts(figure_subject subject, plot *p, figure *f, error *err) {
+/* Where every setting has one run, the table of verdicts says it all. */
+bool figure_verdicts(const figure_scope *at, plot *p, figure *f, error *err) {
     size_t count;
-    const record **runs = study_runs(subject.study, &count);
+    if (at->study->seeds_max < 2) return true;
+    const record **runs = study_runs(at->study, &count);
     bool ok = runs != NULL, any = false;
     for (size_t i = 0; ok && i < count; i++) any = any || json_object_get(runs[i]->diagnosis, "verdicts");
     if (!any || count < 2) goto done;
-    p->columns = 1, p->width = 880, p->height = 210;
-    plot_panel *panel = plot_add_panel(p, "Verdicts of every run", "run", "");
+    p->columns = 1, p->width = 640, p->height = 170;
+    plot_panel *panel = plot_add_panel(p, "", "run", "");
     ok = panel != NULL;
     for (size_t m = 0; ok && m < MODES; m++) ok = plot_add_y_tick(panel, 1 - ((double)m + 0.5) / MODES, study_modes[m]);
     for (int v = STUDY_COLLAPSED; ok && v >= STUDY_UNKNOWN; v--) ok = add_verdict(panel, runs, count, v);
     if (ok) panel->listed = true;
+    f->folded = true;
     snprintf(f->name, sizeof f->name, "verdicts");
     snprintf(f->title, sizeof f->title, "The four collapses, run by run");
     snprintf(f->caption, sizeof f->caption,

@@ -1,6 +1,6 @@
 /*
  * Heat maps of a small, a middle and a large setting: correlations between embedding dimensions, and cosines between
- * samples sorted by class and by code. A picture of at most 160 × 160 cells shows every k-th dimension or sample with
+ * samples sorted by class and by code. A picture of at most 88 × 88 cells shows every k-th dimension or sample with
  * its true value; averaging cells would wash out exactly the off-diagonal that the reader looks for.
  */
 #include "analysis/report/figures.h"
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAT_SIDE = 160, HEAT_COLUMNS = 3, HEAT_ROWS = 20000, HEAT_PANEL = 300 };
+enum { HEAT_SIDE = 88, HEAT_SETTINGS = 3, HEAT_ROWS = 20000, HEAT_PANEL = 134 };
 
 /* What is read of one run. Rows are taken evenly from all of them when there are more than HEAT_ROWS. */
 typedef struct sample {
@@ -123,7 +123,7 @@ static bool correlation_panel(const sample *s, const char *setting, plot *p, err
         for (size_t j = 0; j < side; j++) thin[i * side + j] = s->embeddings[i * s->d + j * s->d / side];
     if (!matrix_covariance((matrix){thin, s->n, side}, square, err)) goto done;
     double off = matrix_correlation(square, side);
-    snprintf(title, sizeof title, "%.150s: |correlation| of dimensions, mean %.3f", setting, off);
+    snprintf(title, sizeof title, "%.150s: %.2f", setting, off);
     plot_panel *panel = add_heat(p, title, side, 0);
     if (!panel) {
         error_memory(err, side * side * sizeof *square, "a heat map");
@@ -185,48 +185,73 @@ done:
     return ok;
 }
 
-static bool adjacency_panels(const sample *s, const char *setting, int row, plot *p, error *err) {
-    char title[200];
-    if (row == 0) {
-        snprintf(title, sizeof title, "%.150s: cosine of samples, sorted by class", setting);
-        return adjacency_panel(s, s->labels, title, p, err);
-    }
+typedef enum heat_kind { HEAT_CORRELATION, HEAT_BY_CLASS, HEAT_BY_CODE } heat_kind;
+
+static bool by_code_panel(const sample *s, const char *setting, plot *p, error *err) {
     int32_t *ranks = malloc(s->n * sizeof *ranks);
-    snprintf(title, sizeof title, "%.150s: cosine of samples, sorted by code", setting);
-    bool ok = ranks ? rank_codes(s->codes, s->n, ranks, err) && adjacency_panel(s, ranks, title, p, err)
+    bool ok = ranks ? rank_codes(s->codes, s->n, ranks, err) && adjacency_panel(s, ranks, setting, p, err)
                     : error_memory(err, s->n * sizeof *ranks, "a heat map");
     free(ranks);
     return ok;
 }
 
-bool figure_heatmaps(figure_subject subject, plot *p, figure *f, error *err) {
-    size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, HEAT_COLUMNS, chosen), columns = 0;
-    char name[300], settings[HEAT_COLUMNS][160];
-    sample samples[HEAT_COLUMNS] = {{0}};
-    bool ok = true, classes = true, codes = true;
+/* A small, a middle and a large setting of one series. */
+static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *err) {
+    size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, HEAT_SETTINGS, chosen);
+    char name[300];
+    if (!plot_begin_group(p, figure_name_series(subject, name, sizeof name))) return error_memory(err, 1, "a figure");
+    bool ok = true;
     for (size_t k = 0; k < many && ok; k++) {
         const study_point *point = &subject.series->points[chosen[k]];
-        ok = read_sample(point->records[0], &samples[columns], err);
-        if (!ok || !samples[columns].embeddings) continue;
-        classes = classes && samples[columns].labels;
-        codes = codes && samples[columns].codes;
-        study_setting(subject.block, point, settings[columns++], sizeof *settings);
+        char setting[160];
+        sample s;
+        if (!read_sample(point->records[0], &s, err)) return false;
+        study_setting(subject.block, point, setting, sizeof setting);
+        if (s.embeddings && kind == HEAT_CORRELATION)
+            ok = correlation_panel(&s, setting, p, err);
+        else if (s.embeddings && kind == HEAT_BY_CLASS && s.labels)
+            ok = adjacency_panel(&s, s.labels, setting, p, err);
+        else if (s.embeddings && kind == HEAT_BY_CODE && s.codes)
+            ok = by_code_panel(&s, setting, p, err);
+        sample_free(&s);
     }
-    for (size_t k = 0; k < columns && ok; k++) ok = correlation_panel(&samples[k], settings[k], p, err);
-    for (size_t k = 0; k < columns && ok && classes; k++) ok = adjacency_panels(&samples[k], settings[k], 0, p, err);
-    for (size_t k = 0; k < columns && ok && codes; k++) ok = adjacency_panels(&samples[k], settings[k], 1, p, err);
-    for (size_t k = 0; k < HEAT_COLUMNS; k++) sample_free(&samples[k]);
-    f->heat = true;
-    p->columns = (int)columns;
-    p->width = HEAT_PANEL, p->height = HEAT_PANEL - 20;
-    snprintf(f->name, sizeof f->name, "heatmaps");
-    snprintf(f->title, sizeof f->title, "Correlation and adjacency: %.180s",
-             figure_name_series(subject, name, sizeof name));
-    snprintf(f->caption, sizeof f->caption,
-             "Top: absolute correlation between embedding dimensions; the diagonal alone stands out when they are "
-             "decorrelated. Below: cosine between test samples, sorted by class%s; blocks on the diagonal are "
-             "clusters, strong colour all over is a collapse to one point or to few directions. At most %d "
-             "dimensions or samples, evenly taken, of the first seed.",
-             columns && codes ? " and by the code they are assigned to, largest first" : "", HEAT_SIDE);
     return ok;
+}
+
+static bool heat_figure(const figure_scope *at, heat_kind kind, plot *p, figure *f, error *err) {
+    f->heat = f->folded = true;
+    p->columns = 9, p->width = HEAT_PANEL, p->height = HEAT_PANEL + 14;
+    for (size_t i = 0; i < at->count; i++)
+        if (!heat_group(at->series[i], kind, p, err)) return false;
+    return true;
+}
+
+bool figure_correlations(const figure_scope *at, plot *p, figure *f, error *err) {
+    snprintf(f->name, sizeof f->name, "correlation");
+    snprintf(f->title, sizeof f->title, "Which dimensions say the same");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "Absolute correlation between embedding dimensions, and its mean off the diagonal: the diagonal alone stands "
+        "out when they are decorrelated. At most %d dimensions, evenly taken, of the first seed.",
+        HEAT_SIDE);
+    return heat_figure(at, HEAT_CORRELATION, p, f, err);
+}
+
+bool figure_by_class(const figure_scope *at, plot *p, figure *f, error *err) {
+    snprintf(f->name, sizeof f->name, "adjacency-classes");
+    snprintf(f->title, sizeof f->title, "Which samples are near each other, sorted by class");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "Cosine between test samples. Blocks on the diagonal are clusters; strong colour all over is a collapse to "
+        "one point or to few directions. At most %d samples, evenly taken, of the first seed.",
+        HEAT_SIDE);
+    return heat_figure(at, HEAT_BY_CLASS, p, f, err);
+}
+
+bool figure_by_code(const figure_scope *at, plot *p, figure *f, error *err) {
+    snprintf(f->name, sizeof f->name, "adjacency-codes");
+    snprintf(f->title, sizeof f->title, "The same, sorted by code");
+    snprintf(f->caption, sizeof f->caption,
+             "The same cosines with samples in order of the code that they are assigned to, the largest first.");
+    return heat_figure(at, HEAT_BY_CODE, p, f, err);
 }

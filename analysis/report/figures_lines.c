@@ -36,26 +36,25 @@ static bool curve_add(curve *c, const double *values, size_t count) {
     return true;
 }
 
+static plot_panel *add_panel(plot *p, figure_subject subject, const char *x_label) {
+    char name[300];
+    plot_panel *panel = plot_add_panel(p, figure_name_series(subject, name, sizeof name), x_label, "");
+    if (panel && *subject.block->axis_name) {
+        panel->listed = true;
+        snprintf(panel->list_title, sizeof panel->list_title, "%s", subject.block->axis_name);
+    }
+    return panel;
+}
+
 /* A line for point `i` of the series, styled as the `k`-th of `many`. */
 static plot_line *add_line(plot_panel *panel, figure_subject subject, size_t i, size_t k, size_t many, size_t room) {
     const char *label = subject.block->axis[0] || subject.series->count > 1 ? subject.series->points[i].label : "";
     plot_line *line = plot_add_line(panel, subject.block->numeric ? PLOT_ORDERED : PLOT_NAMED, label, room);
     if (!line) return NULL;
-    panel->listed = true;
-    snprintf(panel->list_title, sizeof panel->list_title, "%s", subject.block->axis_name);
     line->style = (int)k;
     line->shade = many > 1 ? (double)k / (double)(many - 1) : 0;
     line->sparse = room > 12;
     return line;
-}
-
-size_t figure_next_rank(size_t rank) {
-    size_t next = (size_t)((double)rank * 1.045);
-    return next > rank ? next : rank + 1;
-}
-
-static const char *thinned_note(figure_subject subject) {
-    return subject.series->count > FIGURE_MOST_LINES ? " Seven of the settings are shown." : "";
 }
 
 /* ---- spectra ---------------------------------------------------------------------------------------------------- */
@@ -94,14 +93,14 @@ static bool add_noise(const study_series *series, plot_panel *panel, error *err)
     return ok;
 }
 
-static bool spectrum_panel(figure_subject subject, const char *array, const char *title, plot *p, error *err) {
+static bool spectrum_panel(figure_subject subject, const char *array, plot *p, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
     plot_panel *panel = NULL;
     for (size_t k = 0; k < many; k++) {
         curve c = {0};
         if (!read_spectrum(&subject.series->points[chosen[k]], array, &c, err)) return curve_free(&c), false;
         if (!c.seeds) continue;
-        if (!panel && (panel = plot_add_panel(p, title, "rank of the singular value", "σ / largest σ"))) {
+        if (!panel && (panel = add_panel(p, subject, "rank of the value"))) {
             panel->x_log = panel->y_log = true;
             panel->y_floor = 1e-6; /* what float32 embeddings can still resolve */
         }
@@ -118,22 +117,31 @@ static bool spectrum_panel(figure_subject subject, const char *array, const char
     return !panel || strcmp(array, "singular_values_centred") != 0 || add_noise(subject.series, panel, err);
 }
 
-bool figure_spectra(figure_subject subject, plot *p, figure *f, error *err) {
-    char name[300], seeds[128];
+/* Says it when a figure shows fewer settings than there are. */
+static const char *thinned_note(const figure_scope *at) {
+    for (size_t i = 0; i < at->count; i++)
+        if (at->series[i].series->count > FIGURE_MOST_LINES) return " Of many settings seven are shown.";
+    return "";
+}
+
+bool figure_spectra(const figure_scope *at, plot *p, figure *f, error *err) {
+    static const char *const arrays[] = {"singular_values_centred", "singular_values"};
+    static const char *const titles[] = {"About the mean, σ over the largest σ", "As they are, σ over the largest σ"};
+    for (int k = 0; k < 2; k++) {
+        if (!plot_begin_group(p, titles[k])) return error_memory(err, sizeof *p, "a figure");
+        for (size_t i = 0; i < at->count; i++)
+            if (!spectrum_panel(at->series[i], arrays[k], p, err)) return false;
+    }
+    f->folded = true;
     snprintf(f->name, sizeof f->name, "spectra");
-    snprintf(f->title, sizeof f->title, "Singular values of the embeddings: %.180s",
-             figure_name_series(subject, name, sizeof name));
-    if (!spectrum_panel(subject, "singular_values_centred", "Centred embeddings", p, err) ||
-        !spectrum_panel(subject, "singular_values", "Embeddings as they are", p, err))
-        return false;
-    bool noise = p->count && p->panels[0].count && p->panels[0].lines[p->panels[0].count - 1].look == PLOT_REFERENCE;
-    snprintf(f->caption, sizeof f->caption,
-             "Each line is one setting: its singular values, largest first, over the largest. A line that stays high "
-             "uses its dimensions evenly; one that falls off a cliff at rank r lives in r dimensions (dimensional "
-             "collapse). %sLeft about the mean, right as they are, where the first value also holds the mean; values "
-             "under 10⁻⁶ are not drawn, so that a line which ends early has no more directions. %s%s",
-             noise ? "Dotted: isotropic noise of the same size. " : "", figure_seeds(subject, seeds, sizeof seeds),
-             thinned_note(subject));
+    snprintf(f->title, sizeof f->title, "Singular values of the embeddings");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "A line a setting: its singular values, largest first, over the largest. A line that stays high uses its "
+        "dimensions evenly; one that falls off a cliff at rank r lives in r dimensions, which is dimensional "
+        "collapse. Dotted, where all settings of a panel have one size: isotropic noise of that size. Values under "
+        "10⁻⁶ are not drawn. Above about the mean; below as they are, where the first value also holds the mean.%s",
+        thinned_note(at));
     return true;
 }
 
@@ -148,9 +156,7 @@ static bool usage_curves(figure_subject subject, plot *p, error *err) {
         double *counts = record_array(r, "code_usage", &count), n = record_metric(r, "n");
         if (!counts) continue;
         while (used < count && counts[used] > 0) used++;
-        if (!panel && (panel = plot_add_panel(p, "Share of the samples on each code", "codes, most used first",
-                                              "share of samples")))
-            panel->x_log = panel->y_log = true;
+        if (!panel && (panel = add_panel(p, subject, "codes, most used first"))) panel->x_log = panel->y_log = true;
         plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, used + 1) : NULL;
         for (size_t rank = 1; line && rank <= used; rank = figure_next_rank(rank))
             plot_put(line, (double)rank, counts[rank - 1] / n, counts[rank - 1] / n, counts[rank - 1] / n);
@@ -163,12 +169,16 @@ static bool usage_curves(figure_subject subject, plot *p, error *err) {
 /* How many codes are some sample's best, and how many would be were all equally likely: c (1 − (1 − 1/c)ⁿ). */
 static bool usage_totals(figure_subject subject, plot *p, error *err) {
     const study_series *series = subject.series;
-    if (!subject.block->axis[0] || series->count < 2) return true;
-    plot_panel *panel = plot_add_panel(p, "Codes in use", subject.block->axis_name, "codes");
+    if (!subject.block->axis[0] || series->count < 2 || !study_measure(&series->points[0], "codes_used").n) return true;
+    char name[300];
+    plot_panel *panel = plot_add_panel(p, figure_name_series(subject, name, sizeof name), subject.block->axis_name, "");
     plot_line *used = panel ? plot_add_line(panel, PLOT_NAMED, "in use", series->count) : NULL;
-    plot_line *expected = used ? plot_add_line(panel, PLOT_REFERENCE, "equal draws", series->count) : NULL;
+    plot_line *expected =
+        used ? plot_add_line(panel, PLOT_REFERENCE, "if all were equally likely", series->count) : NULL;
     if (!expected) return error_memory(err, sizeof *panel, "a figure");
     used = &panel->lines[0]; /* the lines may have moved */
+    used->style = FIGURE_CODES, used->apart = !subject.block->numeric;
+    panel->shared = true;
     double low = INFINITY, high = 0;
     panel->x_log = subject.block->log;
     panel->zero = true;
@@ -184,24 +194,29 @@ static bool usage_totals(figure_subject subject, plot *p, error *err) {
     return true;
 }
 
-bool figure_usage(figure_subject subject, plot *p, figure *f, error *err) {
-    char name[300], seeds[128];
+bool figure_usage(const figure_scope *at, plot *p, figure *f, error *err) {
+    if (!plot_begin_group(p, "Share of the samples on each code")) return error_memory(err, sizeof *p, "a figure");
+    for (size_t i = 0; i < at->count; i++)
+        if (!usage_curves(at->series[i], p, err)) return false;
+    if (!plot_begin_group(p, "Codes")) return error_memory(err, sizeof *p, "a figure");
+    for (size_t i = 0; i < at->count; i++)
+        if (!usage_totals(at->series[i], p, err)) return false;
+    f->folded = true;
     snprintf(f->name, sizeof f->name, "usage");
-    snprintf(f->title, sizeof f->title, "How the codes are used: %.180s",
-             figure_name_series(subject, name, sizeof name));
-    snprintf(f->caption, sizeof f->caption,
-             "Left: the codes by how many test samples choose them; a flat line shares the samples out evenly, a steep "
-             "one lets a few codes take them all (the first seed of each setting). Right: how many codes are chosen at "
-             "all, beside the number that as many samples would hit were every code equally likely; far below it is "
-             "cluster collapse. %s%s",
-             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
-    if (!usage_curves(subject, p, err)) return false;
-    return !p->count || usage_totals(subject, p, err);
+    snprintf(f->title, sizeof f->title, "How the codes are used");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "Above: the codes by how many test samples choose them; a flat line shares the samples out evenly, a steep "
+        "one lets a few codes take them all (the first seed of each setting). Below: how many codes are chosen at "
+        "all, beside the number that as many samples would hit were every code equally likely; far below it is "
+        "cluster collapse.%s",
+        thinned_note(at));
+    return true;
 }
 
 /* ---- losses ----------------------------------------------------------------------------------------------------- */
 
-enum { LOSS_BINS = 60, MOST_PARTS = 3 };
+enum { LOSS_BINS = 60, MOST_PARTS = 4 };
 
 /* Means of a column in LOSS_BINS equal stretches of the steps; NaN where a stretch has none. */
 static void bin_column(const double *steps, const double *values, size_t rows, double last, double out[LOSS_BINS]) {
@@ -225,7 +240,7 @@ static double last_step(const history *h) {
 
 static bool loss_panel(figure_subject subject, const char *column, plot *p, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
-    plot_panel *panel = plot_add_panel(p, column, "step", column);
+    plot_panel *panel = add_panel(p, subject, "step");
     if (!panel) return error_memory(err, sizeof *panel, "a figure");
     for (size_t k = 0; k < many; k++) {
         const study_point *point = &subject.series->points[chosen[k]];
@@ -255,29 +270,49 @@ static bool loss_panel(figure_subject subject, const char *column, plot *p, erro
     return true;
 }
 
-bool figure_losses(figure_subject subject, plot *p, figure *f, error *err) {
+/* What the series' runs recorded beside the loss. */
+static bool recorded_parts(figure_subject subject, char parts[MOST_PARTS][96], size_t *count, error *err) {
     static const char *const axes[] = {"step", "epoch", "loss", "lr", NULL};
-    char name[300], seeds[128], parts[MOST_PARTS][96];
-    size_t count = 0;
     history h;
     if (!history_read(&h, subject.series->points[0].records[0], err)) return false;
-    bool any = history_column(&h, "loss") && history_column(&h, "step");
-    for (size_t i = 0; i < h.columns && count < MOST_PARTS; i++) {
-        bool axis = strncmp(h.names[i], "time", 4) == 0;
-        for (const char *const *a = axes; *a; a++) axis = axis || strcmp(*a, h.names[i]) == 0;
-        if (!axis) snprintf(parts[count++], sizeof *parts, "%s", h.names[i]);
+    for (size_t i = 0; i < h.columns && history_column(&h, "loss") && *count < MOST_PARTS; i++) {
+        bool known = strncmp(h.names[i], "time", 4) == 0;
+        for (const char *const *a = axes; *a; a++) known = known || strcmp(*a, h.names[i]) == 0;
+        for (size_t k = 0; k < *count; k++) known = known || strcmp(parts[k], h.names[i]) == 0;
+        if (!known) snprintf(parts[(*count)++], sizeof *parts, "%s", h.names[i]);
     }
     history_free(&h);
-    if (!any) return true;
+    return true;
+}
+
+static bool has_column(figure_subject subject, const char *column, bool *has, error *err) {
+    history h;
+    if (!history_read(&h, subject.series->points[0].records[0], err)) return false;
+    *has = history_column(&h, column) && history_column(&h, "step");
+    history_free(&h);
+    return true;
+}
+
+bool figure_losses(const figure_scope *at, plot *p, figure *f, error *err) {
+    char parts[MOST_PARTS][96] = {"loss"};
+    size_t count = 1;
+    bool has;
+    for (size_t i = 0; i < at->count; i++)
+        if (!recorded_parts(at->series[i], parts, &count, err)) return false;
+    for (size_t k = 0; k < count; k++) {
+        if (!plot_begin_group(p, parts[k])) return error_memory(err, sizeof *p, "a figure");
+        for (size_t i = 0; i < at->count; i++)
+            if (!has_column(at->series[i], parts[k], &has, err) ||
+                (has && !loss_panel(at->series[i], parts[k], p, err)))
+                return false;
+    }
+    f->folded = true;
     snprintf(f->name, sizeof f->name, "loss");
-    snprintf(f->title, sizeof f->title, "Training: %.180s", figure_name_series(subject, name, sizeof name));
+    snprintf(f->title, sizeof f->title, "Training");
     snprintf(f->caption, sizeof f->caption,
-             "The loss over training, each point the mean of a sixtieth of it, and beside it what else was recorded. "
+             "The loss over training, each point the mean of a sixtieth of it, and below it what else was recorded. "
              "Losses of different settings are not on one scale (their optimum moves with the number of codes or "
-             "features): read the shape, whether it still falls, not the height. %s%s",
-             figure_seeds(subject, seeds, sizeof seeds), thinned_note(subject));
-    p->columns = count == 2 ? 3 : 2;
-    bool ok = loss_panel(subject, "loss", p, err);
-    for (size_t i = 0; i < count && ok; i++) ok = loss_panel(subject, parts[i], p, err);
-    return ok;
+             "features): read the shape, whether it still falls, not the height.%s",
+             thinned_note(at));
+    return true;
 }

@@ -140,6 +140,29 @@ static const char *copy_tag(const char *at, const char *prefix, FILE *out) {
     return at;
 }
 
+/* The filters behind boxed labels, of which there are none, and text that only says where gnuplot is. */
+static const char *skip_unused(const char *at) {
+    static const char *const elements[] = {"title", "filter"};
+    char open[16], close[16];
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+        snprintf(open, sizeof open, "<%s", elements[i]);
+        snprintf(close, sizeof close, "</%s>", elements[i]);
+        if (!starts(at, open)) continue;
+        const char *end = strstr(at, close);
+        return end ? end + strlen(close) : at + strlen(at);
+    }
+    return at;
+}
+
+/* Gnuplot opens a group for every change of colour, and most stay empty. */
+static const char *skip_empty_group(const char *at) {
+    if (!starts(at, "<g ")) return at;
+    const char *end = strchr(at, '>');
+    if (!end) return at;
+    end += 1 + strspn(end + 1, " \t\r\n");
+    return starts(end, "</g>") ? end + strlen("</g>") : at;
+}
+
 bool gnuplot_svg_body(const char *documents, size_t index, const char *prefix, FILE *out) {
     const char *at = documents;
     for (size_t i = 0;; i++) {
@@ -151,14 +174,16 @@ bool gnuplot_svg_body(const char *documents, size_t index, const char *prefix, F
     at = strstr(at, "<g id=\"gnuplot_canvas\">");
     if (!at) return false;
     while (*at && !starts(at, "</svg>")) {
-        if (starts(at, "<title>")) {
-            const char *end = strstr(at, "</title>");
-            at = end ? end + strlen("</title>") : at + strlen(at);
-        } else if (*at == '<') {
+        const char *next = skip_empty_group(skip_unused(at));
+        if (next != at)
+            at = next;
+        else if (*at == '<')
             at = copy_tag(at, prefix, out);
-        } else {
+        else if (isspace((unsigned char)*at)) {
+            at += strspn(at, " \t\r\n");
+            fputc(*at == '<' ? '\n' : ' ', out); /* between tags; in a text a blank */
+        } else
             fputc(*at++, out);
-        }
     }
     return *at != 0;
 }

@@ -56,6 +56,12 @@ const char *study_primary(const records *all) {
     return *by_worth;
 }
 
+bool study_has(const study *s, const char *metric) {
+    for (size_t i = 0; i < s->records.count; i++)
+        if (s->records.items[i].finished && isfinite(record_metric(&s->records.items[i], metric))) return true;
+    return false;
+}
+
 bool study_is_rank(const char *metric) {
     return (strncmp(metric, "rankme", 6) == 0 || strstr(metric, "_rank")) && !strstr(metric, "share");
 }

@@ -1,6 +1,7 @@
 /*
- * The page from top to bottom: what was run, what was found in words, verdicts, what each key did, what accuracy cost,
- * figures, tables, what to run next, settings, and the runs that did not finish. Words come first; a reader who stops there has read the result.
+ * The page from top to bottom: what was run, the table of verdicts beside the figure that shows most, what was found in
+ * words, what to run next, what each key did; then, folded, the other figures, every number, every run and the
+ * settings. A reader who stops after the first screen has seen the result.
  */
 #include "analysis/report/page.h"
 
@@ -123,30 +124,30 @@ static void write_finding(FILE *out, const finding *f) {
     fputs("</section>\n", out);
 }
 
-enum { MOST_OPEN = 4 }; /* series whose findings stand open */
-
 static void write_findings(FILE *out, const study *s, const findings *found) {
+    enum { MOST_SHORT = 12 };
     fputs("<h2 id=\"found\">What was found</h2>\n", out);
     if (!s->finished) {
         fputs("<p>Nothing yet: no run has finished.</p>\n", out);
         return;
     }
     fputs("<dl class=\"short\">\n", out);
-    for (size_t i = 0; i < found->count && i < 3 * MOST_OPEN; i++) {
-        fputs("<dt>", out);
+    for (size_t i = 0; i < found->count && i < MOST_SHORT; i++) {
+        fputs("<div><dt>", out);
         page_text(out, found->items[i].title);
         fputs("</dt><dd>", out);
         page_text(out, found->items[i].summary);
-        fputs("</dd>\n", out);
+        fputs("</dd></div>\n", out);
     }
-    fputs("</dl>\n<p class=\"soft\"><b>On what evidence.</b> ", out);
+    fprintf(out,
+            "</dl>\n<details><summary>All that was found, series by series (%zu), and on what evidence</summary>\n",
+            found->count);
+    fputs("<p class=\"soft\">", out);
     page_text(out, found->evidence);
-    fputs("</p>\n", out);
-    bool many = found->count > MOST_OPEN;
-    if (many) fprintf(out, "<details><summary>All that was found, series by series (%zu)</summary>\n", found->count);
+    fputs("</p>\n<div class=\"blocks\">\n", out);
     for (size_t i = 0; i < found->count; i++)
         if (found->items[i].count) write_finding(out, &found->items[i]);
-    if (many) fputs("</details>\n", out);
+    fputs("</div>\n</details>\n", out);
 }
 
 /* ---- figures ---------------------------------------------------------------------------------------------------- */
@@ -165,15 +166,18 @@ static void write_files(FILE *out, const figure *f, const char *figures_at) {
 }
 
 void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at) {
-    fprintf(out, "<figure id=\"figure-%zu\">\n<div class=\"panels%s\"", number,
-            f->heat                           ? " heat"
-            : f->columns == 1                 ? " wide"
-            : f->columns == 2 || f->count < 3 ? " pairs"
-                                              : "");
-    if (f->heat) fprintf(out, " style=\"--columns:%d\" tabindex=\"0\"", f->columns);
-    fputs(">\n", out);
-    for (size_t i = 0; i < f->count; i++) fputs(f->svgs[i], out); /* made by plot.c, escaped there */
-    fprintf(out, "</div>\n<figcaption><b>Figure %zu. ", number);
+    fprintf(out, "<figure id=\"figure-%zu\" data-name=\"%s\">\n<div class=\"groups%s\">\n", number, f->name,
+            f->heat ? " heat" : "");
+    const plot_pictures *pictures = &f->pictures;
+    for (size_t i = 0; i < pictures->count; i++) {
+        if (pictures->starts[i]) {
+            fprintf(out, "%s<div class=\"group\">", i ? "</div></div>\n" : "");
+            if (pictures->headings[i]) fputs(pictures->headings[i], out);
+            fputs("<div class=\"panels\">\n", out);
+        }
+        fputs(pictures->svgs[i], out); /* made by plot_draw.c, escaped there */
+    }
+    fprintf(out, "</div></div>\n</div>\n<figcaption><b>Figure %zu. ", number);
     page_text(out, f->title);
     fputs(".</b> ", out);
     page_text(out, f->caption);
@@ -181,18 +185,45 @@ void page_figure(FILE *out, const figure *f, size_t number, const char *figures_
     fputs("</figcaption>\n</figure>\n", out);
 }
 
-static void write_figures(FILE *out, const figures *drawn, const char *figures_at) {
-    const char *block = "";
-    if (!drawn->count) return;
-    fputs("<h2 id=\"figures\">Figures</h2>\n", out);
-    for (size_t i = 0; i < drawn->count; i++) {
-        if (strcmp(block, drawn->items[i].block) != 0) {
-            block = drawn->items[i].block;
-            fputs("<h3>", out);
-            page_text(out, block);
-            fputs("</h3>\n", out);
+void page_named_figure(FILE *out, const page_parts *p, const char *name) {
+    for (size_t i = 0; i < p->drawn->count; i++)
+        if (strcmp(p->drawn->items[i].name, name) == 0) page_figure(out, &p->drawn->items[i], i + 1, p->figures_at);
+}
+
+static bool has_figure(const page_parts *p, const char *name) {
+    for (size_t i = 0; i < p->drawn->count; i++)
+        if (strcmp(p->drawn->items[i].name, name) == 0) return true;
+    return false;
+}
+
+/* The figures that do not stand elsewhere on the page. */
+static void write_figures(FILE *out, const page_parts *p) {
+    static const char *const elsewhere[] = {"overview", "effects", NULL};
+    const study *s = p->study;
+    bool any = false;
+    for (size_t i = 0; i < p->drawn->count; i++) {
+        const figure *f = &p->drawn->items[i];
+        bool shown = false;
+        for (const char *const *name = elsewhere; *name; name++) shown = shown || strcmp(f->name, *name) == 0;
+        if (shown) continue;
+        if (!any) {
+            fputs("<h2 id=\"figures\">Figures</h2>\n<p class=\"soft\">Colours mean the same in all of them. ", out);
+            if (s->seeds_max > 1)
+                fprintf(out, "Lines are means, bands run from the smallest to the largest of up to %zu seeds.",
+                        s->seeds_max);
+            else
+                fputs("One seed a setting: there are no bands, and small differences mean nothing.", out);
+            fputs("</p>\n", out);
+            any = true;
         }
-        page_figure(out, &drawn->items[i], i + 1, figures_at);
+        bool folded = f->folded && !s->records.single;
+        if (folded) {
+            fputs("<details class=\"drawn\"><summary>", out);
+            page_text(out, f->title);
+            fputs("</summary>\n", out);
+        }
+        page_figure(out, f, i + 1, p->figures_at);
+        if (folded) fputs("</details>\n", out);
     }
 }
 
@@ -207,7 +238,8 @@ static void write_command(FILE *out, const char *command, const char *folder, co
 
 static void write_commands(FILE *out, const study *s, const char *folder) {
     char command[600];
-    fputs("<h3>To reproduce</h3>\n<p>Every run holds its resolved spec, which alone decides its bits for a number of "
+    fputs("<h2 id=\"reproduce\">To reproduce</h2>\n<p>Every run holds its resolved spec, which alone decides its bits "
+          "for a number of "
           "threads. One run again elsewhere, the measurements of one, and this page:</p>\n<pre>",
           out);
     if (*page_values(s, "command", command, sizeof command)) page_text(out, command), fputc('\n', out);
@@ -243,23 +275,53 @@ static void write_unfinished(FILE *out, const study *s) {
     fputs("</tbody></table></div>\n", out);
 }
 
+/* Links to what is there. */
+static void write_contents(FILE *out, const page_parts *p) {
+    const study *s = p->study;
+    bool several = !s->records.single && p->effects->count > 0;
+    const struct {
+        const char *at, *name;
+        bool there;
+    } parts[] = {
+        {"verdicts", "The four collapses", s->finished > 0},
+        {"found", "What was found", true},
+        {"next", "What to run next", true},
+        {"effects", "What each key did", several},
+        {"figures", "Figures", p->drawn->count > (size_t)(has_figure(p, "overview") + has_figure(p, "effects"))},
+        {"numbers", "Numbers", s->finished > 0},
+        {"runs", "Runs", s->finished > 0},
+        {"settings", "Settings", s->finished > 0},
+        {"unfinished", "Runs that did not finish", s->finished < s->records.count},
+        {"reproduce", "To reproduce", true}};
+    fputs("<nav aria-label=\"Contents\">", out);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].there) fprintf(out, "<a href=\"#%s\">%s</a>\n", parts[i].at, parts[i].name);
+    fputs("</nav>\n", out);
+}
+
 void page_write(FILE *out, const page_parts *p) {
     const study *s = p->study;
     char text[600];
-    page_open(out, s->name);
+    page_open(out, s->name, "");
     write_lede(out, s);
+    write_contents(out, p);
     fputs("</header>\n<main>\n", out);
+    if (s->finished) {
+        fprintf(out, "<div class=\"first%s\">\n<div>\n", has_figure(p, "overview") ? " beside" : "");
+        page_verdicts(out, s);
+        fputs("</div>\n<div>\n", out);
+        page_named_figure(out, p, "overview");
+        fputs("</div>\n</div>\n", out);
+    }
     write_findings(out, s, p->found);
-    if (s->finished) page_verdicts(out, s);
+    page_advice(out, p->next);
     page_effects(out, p);
     if (s->finished) {
-        page_front(out, s);
-        write_figures(out, p->drawn, p->figures_at);
+        write_figures(out, p);
         page_figures_of_merit(out, s);
         page_runs(out, s);
+        page_settings(out, s);
     }
-    page_advice(out, p->next);
-    if (s->finished) page_settings(out, s);
     write_unfinished(out, s);
     write_commands(out, s, p->folder);
     fputs("</main>\n<footer>Made by <code>mews report</code>", out);

@@ -23,13 +23,14 @@ void page_write(FILE *out, const page_parts *p);
 
 /* A figure with its caption; `figures_at`: where its files are, NULL when it has none. */
 void page_figure(FILE *out, const figure *f, size_t number, const char *figures_at);
+/* The one of that name, numbered as it stands among all; nothing where it was not drawn. */
+void page_named_figure(FILE *out, const page_parts *p, const char *name);
 
-/* What varied, what each key did, which settings nothing beats, and what to run next. */
+/* What varied and what each key did; what to run next. */
 void page_effects(FILE *out, const page_parts *p);
-void page_front(FILE *out, const study *s);
 void page_advice(FILE *out, const advice *next);
 
-/* The tables, each in a container that scrolls by itself. */
+/* The tables, each in a container that scrolls by itself: verdicts and accuracies setting by setting first. */
 void page_verdicts(FILE *out, const study *s);
 void page_figures_of_merit(FILE *out, const study *s);
 void page_runs(FILE *out, const study *s);

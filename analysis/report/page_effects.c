@@ -1,8 +1,6 @@
 /*
- * The page's first part: what varied and what it did, key by key, with intervals; the settings that are worth their
- * time; what to run next.
+ * What varied and what it did, key by key, with intervals; what to run next.
  */
-#include "analysis/report/cost.h"
 #include "analysis/report/effects_words.h"
 #include "analysis/report/page.h"
 
@@ -46,17 +44,44 @@ static void write_signed(FILE *out, const char *metric, double value) {
     fprintf(out, "%s%s", nothing ? "" : value < 0 ? "−" : "+", number);
 }
 
-static void write_level(FILE *out, const block_effects *b, size_t k, size_t l) {
+/* The figures of all blocks, each once: the table's columns. */
+enum { MOST_COLUMNS = 8 };
+
+typedef struct columns {
+    const char *metrics[MOST_COLUMNS];
+    size_t count;
+} columns;
+
+static columns columns_of(const effects *all) {
+    columns c = {.count = 0};
+    for (size_t b = 0; b < all->count; b++)
+        for (size_t m = 0; m < all->blocks[b].metric_count; m++) {
+            bool known = c.count == MOST_COLUMNS;
+            for (size_t i = 0; i < c.count && !known; i++) known = strcmp(c.metrics[i], all->blocks[b].metrics[m]) == 0;
+            if (!known) c.metrics[c.count++] = all->blocks[b].metrics[m];
+        }
+    return c;
+}
+
+static const effect_level *level_of(const block_effects *b, const char *metric, size_t k, size_t l, const effect **e) {
+    for (size_t m = 0; m < b->metric_count; m++) {
+        if (strcmp(b->metrics[m], metric) != 0) continue;
+        *e = effects_at(b, m, k);
+        for (size_t i = 0; i < (*e)->count; i++)
+            if ((*e)->levels[i].of == l) return &(*e)->levels[i];
+    }
+    return NULL;
+}
+
+static void write_level(FILE *out, const block_effects *b, const columns *c, size_t k, size_t l) {
     const factor *f = &b->factors.items[k];
     fprintf(out, "<tr><th scope=\"row\"%s>", f->numeric && !f->ranges ? " class=\"n\"" : "");
     page_text(out, f->levels[l].label);
     fprintf(out, "</th><td class=\"n\">%zu</td>", f->levels[l].runs);
-    for (size_t m = 0; m < b->metric_count; m++) {
-        const effect *e = effects_at(b, m, k);
-        const effect_level *level = NULL;
+    for (size_t m = 0; m < c->count; m++) {
+        const effect *e = NULL;
+        const effect_level *level = level_of(b, c->metrics[m], k, l, &e);
         char number[32];
-        for (size_t i = 0; i < e->count; i++)
-            if (e->levels[i].of == l) level = &e->levels[i];
         if (!level) {
             fputs("<td class=\"n\">–</td><td class=\"n\"></td>", out);
             continue;
@@ -79,23 +104,29 @@ static void write_level(FILE *out, const block_effects *b, size_t k, size_t l) {
     fputs("</tr>\n", out);
 }
 
-static void write_table(FILE *out, const block_effects *b) {
-    size_t columns = 2 + 2 * b->metric_count;
+static void write_table(FILE *out, const effects *all) {
+    columns c = columns_of(all);
     fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">value</th><th scope=\"col\" "
           "class=\"n\">runs</th>",
           out);
-    for (size_t m = 0; m < b->metric_count; m++) {
+    for (size_t m = 0; m < c.count; m++) {
         fputs("<th scope=\"col\" class=\"n\">", out);
-        page_text(out, study_metric_title(b->metrics[m]));
+        page_text(out, study_metric_title(c.metrics[m]));
         fputs("</th><th scope=\"col\" class=\"n\">difference [95 %]</th>", out);
     }
     fputs("</tr></thead>\n<tbody>\n", out);
-    for (size_t k = 0; k < b->factors.factor_count; k++) {
-        fprintf(out, "<tr class=\"group\"><th colspan=\"%zu\" scope=\"rowgroup\">", columns);
-        page_text(out, b->factors.items[k].key);
-        fputs("</th></tr>\n", out);
-        for (size_t l = 0; l < b->factors.items[k].count; l++) write_level(out, b, k, l);
-    }
+    for (size_t b = 0; b < all->count; b++)
+        for (size_t k = 0; k < all->blocks[b].factors.factor_count; k++) {
+            const block_effects *block = &all->blocks[b];
+            fprintf(out, "<tr class=\"group\"><th colspan=\"%zu\" scope=\"rowgroup\">", 2 + 2 * c.count);
+            if (all->count > 1) {
+                page_text(out, block->block->name);
+                fputs(": ", out);
+            }
+            page_text(out, block->factors.items[k].key);
+            fputs("</th></tr>\n", out);
+            for (size_t l = 0; l < block->factors.items[k].count; l++) write_level(out, block, &c, k, l);
+        }
     fputs("</tbody></table></div>\n", out);
 }
 
@@ -127,7 +158,6 @@ static void write_block(FILE *out, const block_effects *b, bool named) {
         fputs("</li>\n", out);
     }
     fputs("</ul>\n", out);
-    write_table(out, b);
 }
 
 static void write_file(FILE *out, const char *figures_at, const char *name) {
@@ -138,8 +168,17 @@ static void write_file(FILE *out, const char *figures_at, const char *name) {
 
 void page_effects(FILE *out, const page_parts *p) {
     if (p->study->records.single || !p->effects->count) return;
-    fputs("<h2 id=\"effects\">What each key did</h2>\n", out);
-    for (size_t b = 0; b < p->effects->count; b++) write_block(out, &p->effects->blocks[b], p->effects->count > 1);
+    bool named = p->effects->count > 1;
+    fputs("<h2 id=\"effects\">What each key did</h2>\n<div class=\"blocks\">\n", out);
+    for (size_t b = 0; b < p->effects->count; b++) {
+        fputs("<section>\n", out);
+        write_block(out, &p->effects->blocks[b], named);
+        fputs("</section>\n", out);
+    }
+    fputs("</div>\n", out);
+    page_named_figure(out, p, "effects");
+    fputs("<details><summary>Means at every value, with intervals</summary>\n", out);
+    write_table(out, p->effects);
     fputs(
         "<p class=\"soft\">Means at a key's values over the same settings of the other keys, and the difference from "
         "the key's first value. With several seeds each seed counts once, and the interval is what is left when each "
@@ -152,59 +191,32 @@ void page_effects(FILE *out, const page_parts *p) {
     write_file(out, p->figures_at, "settings.csv");
     fputs(", ", out);
     write_file(out, p->figures_at, "runs.csv");
-    fputs(".</p>\n", out);
-}
-
-/* ---- worth their time ------------------------------------------------------------------------------------------- */
-
-void page_front(FILE *out, const study *s) {
-    cost c;
-    error ignored = {0};
-    char name[500], number[32];
-    size_t front = 0;
-    if (!cost_read(&c, s, &ignored)) return;
-    for (size_t i = 0; i < c.count; i++) front += c.points[i].front;
-    if (c.count > 2) {
-        fputs("<h3>Accuracy for the time it takes</h3>\n", out);
-        if (front > 8) fprintf(out, "<details><summary>The %zu settings on the front</summary>\n", front);
-        fputs("<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th "
-              "scope=\"col\">setting</th><th scope=\"col\" class=\"n\">training, s</th><th scope=\"col\" class=\"n\">",
-              out);
-        page_text(out, study_metric_title(c.metric));
-        fputs("</th></tr></thead>\n<tbody>\n", out);
-        for (size_t i = 0; i < c.count; i++) {
-            if (!c.points[i].front) continue;
-            fputs("<tr><th scope=\"row\">", out);
-            page_text(out, cost_name(&c.points[i], s->count > 1, name, sizeof name));
-            fprintf(out, "</th><td class=\"n\">%s</td>", study_format("", c.points[i].seconds, number, sizeof number));
-            fprintf(out, "<td class=\"n\">%s</td></tr>\n",
-                    study_format(c.metric, c.points[i].value, number, sizeof number));
-        }
-        fprintf(out, "</tbody></table></div>\n%s", front > 8 ? "</details>\n" : "");
-        fprintf(out,
-                "<p class=\"soft\">The settings that no other one beats in both (the Pareto "
-                "front of %zu), by means over seeds; small differences of either are chance.%s</p>\n",
-                c.count,
-                c.comparable ? "" : " Runs differ in their threads or machine, so their seconds do not compare well.");
-    }
-    cost_free(&c);
+    fputs(".</p></details>\n", out);
 }
 
 /* ---- next ------------------------------------------------------------------------------------------------------- */
 
+static void write_advice(FILE *out, const advice_item *item) {
+    fputs("<li>", out);
+    page_text(out, item->text);
+    if (item->command) {
+        fputs("<pre>", out);
+        page_text(out, item->command);
+        fputs("</pre>", out);
+    }
+    fputs("</li>\n", out);
+}
+
 void page_advice(FILE *out, const advice *next) {
+    enum { MOST_SHOWN = 4 };
     fputs("<h2 id=\"next\">What to run next</h2>\n", out);
     if (!next->count) fputs("<p>Nothing that these numbers ask for.</p>\n", out);
-    if (next->count) fputs("<ul>\n", out);
     for (size_t i = 0; i < next->count; i++) {
-        fputs("<li>", out);
-        page_text(out, next->items[i].text);
-        if (next->items[i].command) {
-            fputs("<pre>", out);
-            page_text(out, next->items[i].command);
-            fputs("</pre>", out);
-        }
-        fputs("</li>\n", out);
+        if (i == 0) fputs("<ul class=\"blocks\">\n", out);
+        if (i == MOST_SHOWN)
+            fprintf(out, "</ul>\n<details><summary>%zu more</summary>\n<ul class=\"blocks\">\n", next->count - i);
+        write_advice(out, &next->items[i]);
     }
     if (next->count) fputs("</ul>\n", out);
+    if (next->count > MOST_SHOWN) fputs("</details>\n", out);
 }

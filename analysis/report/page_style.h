@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 /* Everything up to the title as a heading, inside an open <header>. */
-void page_open(FILE *out, const char *title);
+void page_open(FILE *out, const char *title, const char *kind);
 
 /* Text with < > & " ' made harmless, in an element or a quoted attribute. */
 void page_text(FILE *out, const char *text);

@@ -35,7 +35,7 @@ static void name_series(const study_block *b, const study_series *s, char *out, 
 
 static const char *const signs[STUDY_VERDICTS] = {"?", "●", "▲", "✕"};
 
-/* "from epoch 3": the looks at held-out images while training tell since when, seed by seed. */
+/* "from 3": the looks at held-out images while training tell since which epoch, seed by seed. */
 static void write_onset(FILE *out, const study_point *p, const char *mode) {
     double first = INFINITY, last = 0;
     for (size_t i = 0; i < p->count; i++) {
@@ -44,40 +44,158 @@ static void write_onset(FILE *out, const study_point *p, const char *mode) {
         first = fmin(first, json_number_value(onset)), last = fmax(last, json_number_value(onset));
     }
     if (isinf(first)) return;
-    fprintf(out, " <span class=\"sd\">from epoch %.0f", first);
-    if (last > first) fprintf(out, " to %.0f", last);
+    fprintf(out, " <span class=\"sd onset\" title=\"collapsed from this epoch on\">from %.0f", first);
+    if (last > first) fprintf(out, "–%.0f", last);
     fputs("</span>", out);
 }
 
-/* "▲ warning 0.31"; with seeds that differ, how many say what. */
+/* A sign, the word for those who hear the page, the statistic; with seeds that differ, how many say so. */
 static void write_verdict(FILE *out, const study_point *p, const char *mode) {
     size_t counts[STUDY_VERDICTS], different = 0;
     int verdict = study_verdict(p, mode, counts);
     double sum = 0;
     size_t known = 0;
-    char number[32];
     for (size_t i = 0; i < p->count; i++) {
         const json_t *statistic = json_object_get(record_verdict(p->records[i], mode), "statistic");
         if (json_is_number(statistic)) sum += json_number_value(statistic), known++;
     }
     for (int v = 0; v < STUDY_VERDICTS; v++) different += counts[v] > 0;
-    fprintf(out, "<td class=\"%s\"><span aria-hidden=\"true\">%s</span> %s", study_verdict_names[verdict],
-            signs[verdict], study_verdict_names[verdict]);
-    if (known && verdict != STUDY_UNKNOWN)
-        fprintf(out, " <span class=\"sd\">%s</span>", study_format("", sum / (double)known, number, sizeof number));
+    fprintf(out,
+            "<td class=\"%s\" data-mode=\"%s\"><span aria-hidden=\"true\">%s</span><span class=\"heard\"> %s</span>",
+            study_verdict_names[verdict], mode, signs[verdict], study_verdict_names[verdict]);
+    if (known && verdict != STUDY_UNKNOWN) fprintf(out, " <span class=\"sd\">%.2g</span>", sum / (double)known);
     write_onset(out, p, mode);
-    if (different > 1) {
-        fputs(" <span class=\"sd\">(", out);
-        for (int v = STUDY_COLLAPSED, said = 0; v >= STUDY_UNKNOWN; v--)
-            if (counts[v]) fprintf(out, "%s%zu %s", said++ ? ", " : "", counts[v], study_verdict_names[v]);
-        fputs(")</span>", out);
-    }
+    if (different > 1) fprintf(out, " <span class=\"sd\">%zu of %zu</span>", counts[verdict], p->count);
     fputs("</td>", out);
 }
 
+/* Figures that stand beside the verdicts. */
+static const char *const beside[] = {"linear", "knn", "prototype_ami", NULL};
+
+static void write_setting(FILE *out, const study *s, const study_block *b, const study_point *p) {
+    char name[300], number[32];
+    fputs("<tr><th scope=\"row\">", out);
+    page_text(out, *b->axis ? p->label : study_setting(b, p, name, sizeof name));
+    fputs("</th>", out);
+    for (const char *const *mode = study_modes; *mode; mode++) write_verdict(out, p, *mode);
+    for (const char *const *metric = beside; *metric; metric++)
+        if (study_has(s, *metric))
+            fprintf(out, "<td class=\"n\">%s</td>",
+                    study_format(*metric, study_measure(p, *metric).mean, number, sizeof number));
+    fputs("</tr>\n", out);
+}
+
+static void write_matrix(FILE *out, const study *s) {
+    static const char *const headings[] = {"repre&shy;sentation", "dimen&shy;sional", "cluster", "intra&shy;cluster"};
+    char name[300];
+    size_t columns = 5;
+    fputs("<div class=\"scroll matrix\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">setting</th>", out);
+    for (int mode = 0; mode < 4; mode++) fprintf(out, "<th scope=\"col\">%s</th>", headings[mode]);
+    for (const char *const *metric = beside; *metric; metric++) {
+        if (!study_has(s, *metric)) continue;
+        write_heading(out,
+                      strcmp(*metric, "linear") == 0 ? "linear"
+                      : strcmp(*metric, "knn") == 0  ? "kNN"
+                                                     : "AMI",
+                      study_metric_title(*metric), true);
+        columns++;
+    }
+    fputs("</tr></thead>\n<tbody>\n", out);
+    for (size_t b = 0; b < s->count; b++)
+        for (size_t k = 0; k < s->blocks[b].count; k++) {
+            const study_block *block = &s->blocks[b];
+            name_series(block, &block->series[k], name, sizeof name);
+            fprintf(out, "<tr class=\"group\"><th colspan=\"%zu\" scope=\"rowgroup\">", columns);
+            page_text(out, name);
+            if (*block->axis_name) {
+                fputs(" <span class=\"sd\">by ", out);
+                page_text(out, block->axis_name);
+                fputs("</span>", out);
+            }
+            fputs("</th></tr>\n", out);
+            for (size_t i = 0; i < block->series[k].count; i++)
+                write_setting(out, s, block, &block->series[k].points[i]);
+        }
+    close_table(out);
+}
+
+void page_verdicts(FILE *out, const study *s) {
+    bool any = false;
+    for (size_t i = 0; i < s->records.count; i++)
+        any = any || json_object_get(s->records.items[i].diagnosis, "verdicts");
+    if (!any) return;
+    fputs("<h2 id=\"verdicts\">The four collapses</h2>\n", out);
+    write_matrix(out, s);
+    fputs(
+        "<p class=\"soft key-line\"><span class=\"healthy\">●</span> healthy <span class=\"warning\">▲</span> warning "
+        "<span class=\"collapsed\">✕</span> collapsed <span class=\"unknown\">?</span> unknown. The number is the "
+        "statistic: 1 is what healthy embeddings, or noise of the same size, score; 0 is a full collapse.",
+        out);
+    if (s->seeds_max > 1) fputs(" Means over seeds; “2 of 3” where seeds differ.", out);
+    fputs(
+        " <em>Representation</em>: all inputs fall on one point. <em>Dimensional</em>: the embeddings span a subspace. "
+        "<em>Cluster</em>: part of the codes is unused. <em>Intracluster</em>: no variation is left inside a "
+        "cluster.</p>\n",
+        out);
+}
+
+/* ---- final figures ---------------------------------------------------------------------------------------------- */
+
+static void write_point(FILE *out, const study_block *b, const study_point *p, const char **metrics, size_t count,
+                        bool several) {
+    char number[32];
+    fprintf(out, "<tr><th scope=\"row\"%s>", b->numeric ? " class=\"n\"" : "");
+    page_text(out, p->label);
+    fputs("</th>", out);
+    if (several) fprintf(out, "<td class=\"n\">%zu</td>", p->count);
+    for (size_t m = 0; m < count; m++) {
+        study_figure figure = study_measure(p, metrics[m]);
+        fprintf(out, "<td class=\"n\">%s", study_format(metrics[m], figure.mean, number, sizeof number));
+        if (figure.n > 1)
+            fprintf(out, " <span class=\"sd\">± %s</span>", study_format(metrics[m], figure.sd, number, sizeof number));
+        fputs("</td>", out);
+    }
+    fputs("</tr>\n", out);
+}
+
+void page_figures_of_merit(FILE *out, const study *s) {
+    size_t count;
+    char name[300];
+    const char **metrics = study_metrics(s, &count);
+    bool several = s->seeds_max > 1;
+    if (count) {
+        fprintf(
+            out,
+            "<h2 id=\"numbers\">Numbers</h2>\n<details%s><summary>Every final figure, setting by "
+            "setting</summary>\n<p class=\"soft\">On the test set. %sThe chance level of an NMI is that of the same "
+            "assignment against permuted labels. On paper the first ten figures; all are in "
+            "figures/settings.csv.</p>\n",
+            s->records.single ? " open" : "", several ? "Mean ± standard deviation over seeds. " : "");
+        fputs("<div class=\"scroll numbers\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">setting</th>", out);
+        if (several) write_heading(out, "seeds", "runs over which the mean is taken", true);
+        for (size_t m = 0; m < count; m++) write_heading(out, study_metric_title(metrics[m]), metrics[m], true);
+        fputs("</tr></thead>\n<tbody>\n", out);
+        for (size_t b = 0; b < s->count; b++)
+            for (size_t k = 0; k < s->blocks[b].count; k++) {
+                const study_series *series = &s->blocks[b].series[k];
+                name_series(&s->blocks[b], series, name, sizeof name);
+                fprintf(out, "<tr class=\"group\"><th colspan=\"%zu\" scope=\"rowgroup\">", count + 1 + several);
+                page_text(out, name);
+                fputs("</th></tr>\n", out);
+                for (size_t i = 0; i < series->count; i++)
+                    write_point(out, &s->blocks[b], &series->points[i], metrics, count, several);
+            }
+        close_table(out);
+        fputs("</details>\n", out);
+    }
+    free(metrics);
+}
+
+/* ---- runs and settings ------------------------------------------------------------------------------------------ */
+
 static void write_sentences(FILE *out, const study *s) {
     char setting[200];
-    fputs("<details><summary>What each verdict says</summary>\n<ul>\n", out);
+    fputs("<details><summary>What each verdict says</summary>\n<ul class=\"blocks soft\">\n", out);
     for (size_t b = 0; b < s->count; b++)
         for (size_t k = 0; k < s->blocks[b].count; k++)
             for (size_t i = 0; i < s->blocks[b].series[k].count; i++) {
@@ -100,102 +218,6 @@ static void write_sentences(FILE *out, const study *s) {
           out);
 }
 
-void page_verdicts(FILE *out, const study *s) {
-    char name[300];
-    bool any = false;
-    for (size_t i = 0; i < s->records.count; i++)
-        any = any || json_object_get(s->records.items[i].diagnosis, "verdicts");
-    if (!any) return;
-    fputs("<h2 id=\"verdicts\">The four collapses</h2>\n<p class=\"soft\">Each verdict with its statistic: 1 is what "
-          "healthy "
-          "embeddings (or noise of the same size) score, 0 a full collapse. <em>Representation</em>: all inputs fall "
-          "on one "
-          "point. <em>Dimensional</em>: the embeddings span a subspace. <em>Cluster</em>: part of the codes is unused. "
-          "<em>Intracluster</em>: no variation is left inside a cluster.</p>\n",
-          out);
-    open_table(out, "");
-    fputs("<thead><tr><th scope=\"col\">setting</th>", out);
-    for (const char *const *mode = study_modes; *mode; mode++) fprintf(out, "<th scope=\"col\">%s</th>", *mode);
-    fputs("</tr></thead>\n<tbody>\n", out);
-    for (size_t b = 0; b < s->count; b++)
-        for (size_t k = 0; k < s->blocks[b].count; k++) {
-            const study_series *series = &s->blocks[b].series[k];
-            name_series(&s->blocks[b], series, name, sizeof name);
-            fputs("<tr class=\"group\"><th colspan=\"5\" scope=\"rowgroup\">", out);
-            page_text(out, name);
-            fputs("</th></tr>\n", out);
-            for (size_t i = 0; i < series->count; i++) {
-                fputs("<tr><th scope=\"row\">", out);
-                page_text(out, study_setting(&s->blocks[b], &series->points[i], name, sizeof name));
-                fputs("</th>", out);
-                for (const char *const *mode = study_modes; *mode; mode++)
-                    write_verdict(out, &series->points[i], *mode);
-                fputs("</tr>\n", out);
-            }
-        }
-    close_table(out);
-    write_sentences(out, s);
-}
-
-/* ---- final figures ---------------------------------------------------------------------------------------------- */
-
-static bool series_has(const study_series *s, const char *metric) {
-    for (size_t i = 0; i < s->count; i++)
-        if (study_measure(&s->points[i], metric).n) return true;
-    return false;
-}
-
-static void write_series(FILE *out, const study_block *b, const study_series *series, const char **metrics,
-                         size_t count) {
-    char name[300], number[32];
-    bool several = false;
-    for (size_t i = 0; i < series->count; i++) several = several || series->points[i].count > 1;
-    name_series(b, series, name, sizeof name);
-    open_table(out, name);
-    fputs("<thead><tr>", out);
-    write_heading(out, *b->axis_name ? b->axis_name : "setting", b->axis, b->numeric);
-    if (several) write_heading(out, "seeds", "runs over which the mean is taken", true);
-    for (size_t m = 0; m < count; m++)
-        if (series_has(series, metrics[m])) write_heading(out, study_metric_title(metrics[m]), metrics[m], true);
-    fputs("</tr></thead>\n<tbody>\n", out);
-    for (size_t i = 0; i < series->count; i++) {
-        const study_point *p = &series->points[i];
-        fprintf(out, "<tr><th scope=\"row\"%s>", b->numeric ? " class=\"n\"" : "");
-        page_text(out, p->label);
-        fputs("</th>", out);
-        if (several) fprintf(out, "<td class=\"n\">%zu</td>", p->count);
-        for (size_t m = 0; m < count; m++) {
-            if (!series_has(series, metrics[m])) continue;
-            study_figure figure = study_measure(p, metrics[m]);
-            fprintf(out, "<td class=\"n\">%s", study_format(metrics[m], figure.mean, number, sizeof number));
-            if (figure.n > 1)
-                fprintf(out, " <span class=\"sd\">± %s</span>",
-                        study_format(metrics[m], figure.sd, number, sizeof number));
-            fputs("</td>", out);
-        }
-        fputs("</tr>\n", out);
-    }
-    close_table(out);
-}
-
-void page_figures_of_merit(FILE *out, const study *s) {
-    size_t count;
-    const char **metrics = study_metrics(s, &count);
-    if (count) {
-        fprintf(
-            out,
-            "<h2 id=\"numbers\">Numbers</h2>\n<p class=\"soft\">On the test set. %sThe chance level of an NMI is that "
-            "of the same assignment against permuted labels.</p>\n",
-            s->seeds_max > 1 ? "Mean ± standard deviation over seeds. " : "");
-        for (size_t b = 0; b < s->count; b++)
-            for (size_t k = 0; k < s->blocks[b].count; k++)
-                write_series(out, &s->blocks[b], &s->blocks[b].series[k], metrics, count);
-    }
-    free(metrics);
-}
-
-/* ---- runs and settings ------------------------------------------------------------------------------------------ */
-
 void page_runs(FILE *out, const study *s) {
     static const char *const phases[] = {"train", "eval"};
     const char *primary = study_primary(&s->records);
@@ -203,7 +225,7 @@ void page_runs(FILE *out, const study *s) {
     size_t count;
     const record **runs = study_runs(s, &count);
     if (!runs) return;
-    fprintf(out, "<details><summary>Every run with its verdicts (%zu)</summary>\n", count);
+    fprintf(out, "<h2 id=\"runs\">Runs</h2>\n<details><summary>Every run with its verdicts (%zu)</summary>\n", count);
     open_table(out, "");
     fputs("<thead><tr><th scope=\"col\" class=\"n\">no.</th><th scope=\"col\">run</th>", out);
     write_heading(out, "seed", "train.seed", true);
@@ -232,6 +254,7 @@ void page_runs(FILE *out, const study *s) {
     }
     close_table(out);
     fputs("</details>\n", out);
+    write_sentences(out, s);
     free(runs);
 }
 
@@ -300,8 +323,9 @@ void page_settings(FILE *out, const study *s) {
         fputs("<h2 id=\"settings\">Settings</h2>\n", out);
         for (size_t i = 0; i < count; i++) differing += !all_agree(s, keys[i]);
         if (differing) {
-            fputs("<p>What differs between runs:</p>\n", out);
+            fprintf(out, "<details><summary>What differs between runs (%zu keys)</summary>\n", differing);
             write_settings(out, s, keys, count, false);
+            fputs("</details>\n", out);
         }
         fprintf(out, "<details><summary>What all runs that have the key share (%zu keys)</summary>\n",
                 count - differing);

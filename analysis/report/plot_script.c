@@ -1,60 +1,21 @@
 /*
- * How a panel looks. Colours of named lines are Okabe and Ito's (distinct to colour-blind readers), those of ordered
- * lines run from dark to light along viridis, which stays ordered in grey. Dashes and marks tell lines apart without
- * any colour. Labels stand to the right of the plot, each with a sample of its line, at the height where the line ends,
- * pushed apart where they would touch.
+ * A panel as gnuplot draws it. Labels that are not in the group's heading stand to the right of the plot, each with a
+ * sample of its line, at the height where the line ends, pushed apart where they would touch.
  */
 #include "analysis/report/plot_script.h"
 
 #include "analysis/report/gnuplot.h"
 #include "analysis/report/plot_axes.h"
+#include "analysis/report/plot_looks.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STYLES = 7, MOST_LABELS = 24, MARKS = 5 };
+enum { MOST_LABELS = 24, MARKS = 5 };
 #define WIDEST_LABELS 0.45 /* of a panel's width */
 
-static const char *const named_colours[STYLES] = {"#0072B2", "#D55E00", "#009E73", "#000000",
-                                                  "#CC79A7", "#56B4E9", "#E69F00"};
-static const char *const dashes[STYLES] = {"solid", "(9,4)", "(2,3)", "(9,3,2,3)", "(5,3)", "(12,3,2,3,2,3)", "(3,6)"};
-/* Tableau's ten, darkened where they were pale: clouds have no dashes, and their marks are small. */
-static const char *const cloud_colours[] = {"#4E79A7", "#F28E2B", "#D64550", "#59A14F", "#8C6BB1",
-                                            "#9C755F", "#E377C2", "#17A2A2", "#B5A12C", "#2F4B7C"};
-static const int cloud_marks[] = {7, 5, 9, 13, 11, 7, 5, 9, 13, 11};
-static const char *const tile_colours[] = {"#C8C8C8", "#3C9D6B", "#E3B23C", "#C8401C"}; /* as on the page */
-enum { CLOUDS = sizeof cloud_marks / sizeof *cloud_marks };
-static const int marks[STYLES] = {7, 5, 9, 13, 6, 4, 8}; /* gnuplot's: disc, square, triangle, diamond; then hollow */
 static const char *const ink = "#222222", *const faint = "#666666";
-
-static const char *dash_of(const plot_line *line) {
-    return line->look == PLOT_REFERENCE ? "(2,3)" : dashes[line->style % STYLES];
-}
-
-/* Viridis from its dark end to 0.85, where yellow would fade on white paper. */
-static void colour_of(const plot_line *line, char out[8]) {
-    static const int viridis[][3] = {{68, 1, 84},    {70, 50, 127},  {54, 92, 141}, {39, 127, 142},
-                                     {31, 161, 135}, {74, 194, 109}, {159, 218, 58}};
-    enum { LAST = sizeof viridis / sizeof *viridis - 1 };
-    if (line->look == PLOT_REFERENCE)
-        snprintf(out, 8, "%s", faint);
-    else if (line->look == PLOT_POINTS)
-        snprintf(out, 8, "%s", line->style < 0 ? "#B4B4B4" : cloud_colours[line->style % CLOUDS]);
-    else if (line->look == PLOT_BARS)
-        snprintf(out, 8, "%s", cloud_colours[line->style % CLOUDS]);
-    else if (line->look == PLOT_TILES)
-        snprintf(out, 8, "%s", tile_colours[line->style & 3]);
-    else if (line->look == PLOT_NAMED || line->look == PLOT_INTERVALS)
-        snprintf(out, 8, "%s", named_colours[line->style % STYLES]);
-    else {
-        double at = fmin(fmax(line->shade, 0), 1) * 0.93 * LAST;
-        int i = at >= LAST ? LAST - 1 : (int)at, rgb[3];
-        for (int k = 0; k < 3; k++)
-            rgb[k] = (int)lround(viridis[i][k] + (at - i) * (viridis[i + 1][k] - viridis[i][k]));
-        snprintf(out, 8, "#%02X%02X%02X", rgb[0] & 255, rgb[1] & 255, rgb[2] & 255);
-    }
-}
 
 /* ---- where things stand, in px from the panel's upper left corner ----------------------------------------------- */
 
@@ -66,12 +27,18 @@ typedef struct layout {
 static double screen_x(const layout *l, double x) { return (l->frame.left + x) / l->frame.canvas_width; }
 static double screen_y(const layout *l, double y) { return 1 - (l->frame.top + y) / l->frame.canvas_height; }
 
-static double text_width(const char *text) { return 0.58 * PLOT_FONT_SIZE * (double)plot_text_length(text); }
+/* How long the sample of a line beside its label is: a small panel has room for its mark. */
+static double sample_of(const plot_frame *frame) { return frame->width < 300 ? 12 : 26; }
 
 /* Characters that a label beside a panel of this width may have. */
 static size_t label_limit(const plot_frame *frame) {
-    double room = (WIDEST_LABELS * frame->width - 53) / (0.58 * PLOT_FONT_SIZE);
+    double room = (WIDEST_LABELS * frame->width - sample_of(frame) - 22) / (0.58 * PLOT_FONT_SIZE);
     return room > 6 ? (size_t)room : 6;
+}
+
+/* Whether the list of labels has its title above it: a small panel has no room there. */
+static bool titled_beside(const plot_panel *panel, const plot_frame *frame) {
+    return panel->listed && *panel->list_title && frame->width >= 300;
 }
 
 /* Bytes of the first `characters` of UTF-8 text. */
@@ -91,11 +58,6 @@ static void shorten(const char *text, size_t limit, char *out, size_t size) {
     }
     size_t head = limit / 2, tail = limit - head - 1;
     snprintf(out, size, "%.*s…%s", (int)prefix_bytes(text, head), text, text + prefix_bytes(text, length - tail));
-}
-
-static int mark_of(const plot_line *line) {
-    if (line->look != PLOT_POINTS) return marks[line->style % STYLES];
-    return line->style < 0 ? 7 : cloud_marks[line->style % CLOUDS];
 }
 
 static void put_text(FILE *out, const layout *l, const char *text, double x, double y, const char *how) {
@@ -177,7 +139,7 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
         for (size_t i = 0; i < panel->count; i++) {
             const plot_line *line = &panel->lines[i];
             if (!has_data(line) || (pass == 0 && !has_band(line))) continue;
-            colour_of(line, colour);
+            plot_colour(line, colour);
             fprintf(out, "%s", first ? "" : ", ");
             first = false;
             if (pass == 0) {
@@ -185,7 +147,7 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
                 continue;
             }
             if (line->look == PLOT_POINTS) {
-                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' pt %d ps 0.4", i, colour, mark_of(line));
+                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' pt %d ps 0.4", i, colour, plot_mark(line));
                 continue;
             }
             if (line->look == PLOT_TILES) {
@@ -193,9 +155,13 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
                         colour);
                 continue;
             }
+            if (line->look == PLOT_VERDICTS) {
+                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' lw 2 pt %d ps 0.85", i, colour, plot_mark(line));
+                continue;
+            }
             if (line->look == PLOT_INTERVALS) {
                 fprintf(out, "$d%zu u 1:2:3:4 w yerrorbars lc rgb '%s' lw 1.75 pt %d ps 0.75", i, colour,
-                        mark_of(line));
+                        plot_mark(line));
                 if (!line->apart) fprintf(out, ", $d%zu u 1:2 w lines lc rgb '%s' lw 0.75", i, colour);
                 continue;
             }
@@ -203,10 +169,12 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
                 fprintf(out, "$d%zu u 1:2 w boxes fs solid 0.85 noborder lc rgb '%s'", i, colour);
                 continue;
             }
-            fprintf(out, "$d%zu u 1:2 w lines lc rgb '%s' lw %s dt %s", i, colour,
-                    line->look == PLOT_REFERENCE ? "1.75" : "2", dash_of(line));
-            if (line->look != PLOT_REFERENCE)
-                fprintf(out, ", $m%zu u 1:2 w points lc rgb '%s' lw 1.5 pt %d ps 0.75", i, colour, mark_of(line));
+            if (!line->apart)
+                fprintf(out, "$d%zu u 1:2 w lines lc rgb '%s' lw %s dt %s", i, colour,
+                        line->look == PLOT_REFERENCE ? "1.5" : "1.75", plot_dash(line));
+            if (line->apart || plot_marked(line))
+                fprintf(out, "%s$m%zu u 1:2 w points lc rgb '%s' lw 1.5 pt %d ps 0.65", line->apart ? "" : ", ", i,
+                        colour, plot_mark(line));
         }
     fprintf(out, "%s\n", first ? "NaN" : ""); /* nothing to draw still draws its axes */
 }
@@ -236,7 +204,7 @@ static size_t place_labels(const plot_panel *panel, const layout *l, const plot_
     }
     if (panel->listed) {
         for (size_t i = 0; i < count; i++)
-            places[i].y = l->top + spacing * ((double)i + (*panel->list_title ? 1.6 : 0.6));
+            places[i].y = l->top + spacing * ((double)i + (titled_beside(panel, &l->frame) ? 1.6 : 0.6));
         return count;
     }
     qsort(places, count, sizeof *places, by_height);
@@ -252,50 +220,56 @@ static size_t place_labels(const plot_panel *panel, const layout *l, const plot_
 static void put_labels(FILE *out, const plot_panel *panel, const layout *l, const plot_axis *y) {
     place places[MOST_LABELS];
     size_t count = place_labels(panel, l, y, places);
-    double start = l->right + 10, sample = 30;
+    double start = l->right + 8, sample = sample_of(&l->frame);
     char colour[8], label[160];
-    if (panel->listed && *panel->list_title) {
+    if (titled_beside(panel, &l->frame)) {
         shorten(panel->list_title, label_limit(&l->frame), label, sizeof label);
         put_text(out, l, label, start, l->top + PLOT_FONT_SIZE * 0.7, "left");
+    } else if (panel->listed) { /* at the right end of the title's line, where it has room */
+        double room = l->frame.width - 10 - plot_text_width(panel->title);
+        if (plot_text_width(panel->list_title) < room)
+            put_text(out, l, panel->list_title, l->frame.width - 4, PLOT_FONT_SIZE * 1.01, "right");
     }
     for (size_t i = 0; i < count; i++) {
         const plot_line *line = places[i].line;
-        colour_of(line, colour);
+        plot_colour(line, colour);
         shorten(line->label, label_limit(&l->frame), label, sizeof label);
-        if (line->look < PLOT_POINTS)
+        if (plot_joined(line) && (sample > 20 || !plot_marked(line)))
             fprintf(
                 out,
                 "set arrow from screen %.6f, screen %.6f to screen %.6f, screen %.6f nohead lc rgb '%s' lw 2 dt %s\n",
                 screen_x(l, start), screen_y(l, places[i].y), screen_x(l, start + sample), screen_y(l, places[i].y),
-                colour, dash_of(line));
-        if (line->look != PLOT_REFERENCE)
+                colour, plot_dash(line));
+        if (plot_marked(line))
             fprintf(out, "set label '' at screen %.6f, screen %.6f point pt %d ps 0.75 lw 1.5 lc rgb '%s'\n",
-                    screen_x(l, start + sample / 2), screen_y(l, places[i].y),
-                    line->look == PLOT_BARS || line->look == PLOT_TILES ? 5 : mark_of(line), colour);
-        put_text(out, l, label, start + sample + 5, places[i].y, "left");
+                    screen_x(l, start + sample / 2), screen_y(l, places[i].y), plot_mark(line), colour);
+        put_text(out, l, label, start + sample + 4, places[i].y, "left");
     }
 }
 
 static double label_column(const plot_panel *panel, const plot_frame *frame) {
     double widest = 0;
     char label[160];
+    if (panel->shared) return 10;
     for (size_t i = 0; i < panel->count; i++) {
         if (!*panel->lines[i].label) continue;
         shorten(panel->lines[i].label, label_limit(frame), label, sizeof label);
-        widest = fmax(widest, text_width(label) + 35);
+        widest = fmax(widest, plot_text_width(label) + sample_of(frame) + 4);
     }
-    if (panel->listed) {
+    if (titled_beside(panel, frame)) {
         shorten(panel->list_title, label_limit(frame), label, sizeof label);
-        widest = fmax(widest, text_width(label));
+        widest = fmax(widest, plot_text_width(label));
     }
-    return widest > 0 ? widest + 18 : 18;
+    return widest > 0 ? widest + 12 : 12;
 }
 
 /* ---- the panel -------------------------------------------------------------------------------------------------- */
 
-static void put_axis(FILE *out, const plot_axis *axis, char name) {
-    fprintf(out, "%s logscale %c\nset %crange [%.9g:%.9g]\nset %ctics nomirror out scale 0.6 tc rgb '%s' (",
-            axis->log ? "set" : "unset", name, name, axis->low, axis->high, name, ink);
+static void put_axis(FILE *out, const plot_axis *axis, char name, bool turned) {
+    fprintf(out,
+            "%s logscale %c\nset %crange [%.9g:%.9g]\nset %ctics nomirror out scale 0.5 offset 0,%g %s tc rgb '%s' (",
+            axis->log ? "set" : "unset", name, name, axis->low, axis->high, name, name == 'x' && !turned ? 0.3 : 0.0,
+            turned ? "rotate by 90 right" : "norotate", ink);
     for (size_t t = 0; t < axis->count; t++) {
         fprintf(out, "%s", t ? ", " : "");
         gnuplot_tick_text(out, axis->ticks[t].label);
@@ -311,33 +285,21 @@ static void put_margins(FILE *out, const layout *l) {
             screen_x(l, l->left), screen_x(l, l->right), screen_y(l, l->top), screen_y(l, l->bottom));
 }
 
+/* Its palette stands in the group's heading. */
 static void put_heat(FILE *out, const plot_panel *panel, layout l) {
-    double bar = 62, top = put_title(out, &l, panel->title, 6) + 6;
-    double side = fmin(l.frame.width - bar - 6, l.frame.height - top - 10);
-    l.left = 6, l.right = 6 + side, l.top = top, l.bottom = top + side;
+    double top = put_title(out, &l, panel->title, 4) + 4;
+    double side = fmin(l.frame.width - 10, l.frame.height - top - 6);
+    size_t shades;
+    const plot_shade *palette = plot_palette(panel->cell_low < 0, &shades);
+    l.left = 4, l.right = 4 + side, l.top = top, l.bottom = top + side;
     put_margins(out, &l);
-    bool signed_values = panel->cell_low < 0;
     fprintf(out,
-            "unset xtics\nunset ytics\nunset grid\nunset logscale\nunset xlabel\nunset ylabel\nset border 31 lc rgb "
-            "'%s' lw 1\n",
+            "unset xtics\nunset ytics\nunset grid\nunset logscale\nunset xlabel\nunset ylabel\nunset colorbox\n"
+            "set border 31 lc rgb '%s' lw 1\nset palette maxcolors 21 defined (",
             faint);
-    if (signed_values)
-        fprintf(out, "set palette maxcolors 0 defined (-1 '#0B4A8F', -0.5 '#7FB2DC', 0 '#FFFFFF', 0.5 '#E8943A', 1 "
-                     "'#5C2300')\n");
-    else
-        fprintf(out, "set palette maxcolors 0 defined (0 '#FFFFFF', 1 '#D4E4F0', 2 '#9DC3DE', 3 '#5A97C6', 4 "
-                     "'#2A6AA8', 5 '#0B3A75', "
-                     "6 '#041C40')\n");
-    fprintf(
-        out,
-        "set cbrange [%.9g:%.9g]\nset colorbox user origin screen %.6f, screen %.6f size screen %.6f, screen %.6f\n",
-        panel->cell_low, panel->cell_high, screen_x(&l, l.right + 8), screen_y(&l, l.bottom), 10 / l.frame.canvas_width,
-        side / l.frame.canvas_height);
-    fprintf(out, "set cbtics scale 0.4 tc rgb '%s' (", ink);
-    int steps = signed_values ? 4 : 2;
-    for (int i = 0; i <= steps; i++)
-        fprintf(out, "%s%.9g", i ? ", " : "", panel->cell_low + (panel->cell_high - panel->cell_low) * i / steps);
-    fprintf(out, ")\nset xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n$m << EOD\n", panel->side - 1, panel->side - 1);
+    for (size_t i = 0; i < shades; i++) fprintf(out, "%s%.4f '%s'", i ? ", " : "", palette[i].at, palette[i].colour);
+    fprintf(out, ")\nset cbrange [%.9g:%.9g]\nset xrange [-0.5:%zu.5]\nset yrange [%zu.5:-0.5]\n$m << EOD\n",
+            panel->cell_low, panel->cell_high, panel->side - 1, panel->side - 1);
     for (size_t i = 0; i < panel->side; i++) {
         for (size_t j = 0; j < panel->side; j++) fprintf(out, "%.3g ", panel->cells[i * panel->side + j]);
         fputc('\n', out);
@@ -345,21 +307,53 @@ static void put_heat(FILE *out, const plot_panel *panel, layout l) {
     fprintf(out, "EOD\nplot $m matrix w image\n");
 }
 
+/* Names too long to stand side by side are turned; returns px that the longest needs below the axis, 0 where they fit.
+ */
+static double turn_ticks(plot_axis *axis, double wide, double most) {
+    double sum = 0, longest = 0;
+    char label[sizeof axis->ticks->label];
+    for (size_t t = 0; t < axis->count; t++) {
+        sum += plot_text_width(axis->ticks[t].label) + 4;
+        longest = fmax(longest, plot_text_width(axis->ticks[t].label));
+    }
+    if (sum <= wide) return 0;
+    for (size_t t = 0; t < axis->count; t++) {
+        shorten(axis->ticks[t].label, (size_t)(most / (0.58 * PLOT_FONT_SIZE)), label, sizeof label);
+        memcpy(axis->ticks[t].label, label, sizeof label);
+    }
+    return fmin(longest, most);
+}
+
+static bool is_number(const char *text) {
+    char *end;
+    strtod(text, &end);
+    return end != text && !*end;
+}
+
+void plot_script_clear(FILE *out) {
+    fprintf(out,
+            "unset label\nunset arrow\nunset object\nunset key\nunset title\nset encoding utf8\nset format '%%g'\n");
+}
+
 void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
     layout l = {.frame = frame};
-    fprintf(out, "unset label\nunset arrow\nunset key\nunset title\nset encoding utf8\nset format '%%g'\n");
     if (panel->cells) {
         put_heat(out, panel, l);
         return;
     }
     plot_axis x = plot_axis_x(panel), y = plot_axis_y(panel);
     double widest = 0;
-    for (size_t t = 0; t < y.count; t++) widest = fmax(widest, text_width(y.ticks[t].label));
-    l.left = panel->bare ? PLOT_FONT_SIZE * 1.7 + 6 : PLOT_FONT_SIZE * (*panel->y_label ? 1.7 : 0) + widest + 16;
+    for (size_t t = 0; t < y.count; t++) widest = fmax(widest, plot_text_width(y.ticks[t].label));
+    l.left = panel->bare ? PLOT_FONT_SIZE * 1.7 + 6 : PLOT_FONT_SIZE * (*panel->y_label ? 1.7 : 0) + widest + 13;
     l.right = frame.width - fmin(label_column(panel, &frame), WIDEST_LABELS * frame.width);
-    l.top = put_title(out, &l, panel->title, 6) + 15;
-    l.bottom = frame.height - PLOT_FONT_SIZE * (panel->bare ? 2.2 : 4);
-    plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);
+    l.top = put_title(out, &l, panel->title, 6) + 8;
+    l.bottom = frame.height - PLOT_FONT_SIZE * (panel->bare ? 2.2 : *panel->x_label ? 3.4 : 2);
+    bool names = panel->tick_count && !is_number(panel->ticks[panel->tick_count - 1].label);
+    double turned = names ? turn_ticks(&x, l.right - l.left, 0.4 * frame.height) : 0;
+    if (turned > 0)
+        l.bottom -= fmax(turned - PLOT_FONT_SIZE, 0);
+    else
+        plot_axis_thin(&x, l.right - l.left, 0.58 * PLOT_FONT_SIZE);
     if (!panel->y_tick_count) plot_axis_thin(&y, l.bottom - l.top, 0.6 * PLOT_FONT_SIZE / 2);
     put_margins(out, &l);
     fprintf(out, "set boxwidth 0.85 relative\nset border 3 lc rgb '%s' lw 1\n", faint);
@@ -367,11 +361,11 @@ void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame) {
         fprintf(out, "unset grid\n");
     else
         fprintf(out, "set grid ytics lc rgb '#DDDDDD' lw 0.7 lt 1\n");
-    put_axis(out, &x, 'x');
-    put_axis(out, &y, 'y');
+    put_axis(out, &x, 'x', turned > 0);
+    put_axis(out, &y, 'y', false);
     if (panel->bare) fprintf(out, "unset xtics\nunset ytics\n");
     put_text(out, &l, panel->x_label, (l.left + l.right) / 2, frame.height - PLOT_FONT_SIZE * 0.7, "center");
     put_text(out, &l, panel->y_label, PLOT_FONT_SIZE * 0.8, (l.top + l.bottom) / 2, "center rotate by 90");
-    put_labels(out, panel, &l, &y);
+    if (!panel->shared) put_labels(out, panel, &l, &y);
     put_lines(out, panel, &x);
 }

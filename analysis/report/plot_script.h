@@ -11,8 +11,8 @@ typedef struct plot_frame {
     double left, top, width, height;    /* of the panel on it, px from the canvas' upper left corner */
 } plot_frame;
 
-enum { PLOT_FONT_SIZE = 13 };
-
+/* Forgets what the panel before left behind; then come the heading, if any, and the panel. */
+void plot_script_clear(FILE *out);
 void plot_script_panel(FILE *out, const plot_panel *panel, plot_frame frame);
 
 #endif

@@ -32,8 +32,8 @@ static bool make_figures_folder(char *path, size_t size, const char *folder, con
     return file_make_folders(path, err);
 }
 
-bool report_write(const char *dir, const char *html, void (*log)(void *context, const char *line), void *context,
-                  error *err) {
+bool report_write(const char *dir, const char *html, double inches, void (*log)(void *context, const char *line),
+                  void *context, error *err) {
     study s = {0};
     findings found = {0};
     effects effects = {0};
@@ -50,7 +50,8 @@ bool report_write(const char *dir, const char *html, void (*log)(void *context, 
     if (!findings_make(&found, &s, err) || !effects_read(&effects, &s, err) || !advice_give(&next, &s, &effects, err))
         goto done;
     if (!make_figures_folder(path, sizeof path, folder, html, err) ||
-        !figures_draw(&drawn, &s, &effects, path, log, context, err) || !export_numbers(&s, &effects, path, err))
+        !figures_draw(&drawn, &s, &effects, path, inches, log, context, err) ||
+        !export_numbers(&s, &effects, path, err))
         goto done;
     absolute = html ? realpath(path, NULL) : NULL; /* a page elsewhere still finds the figures' files */
     if (html && !absolute) {

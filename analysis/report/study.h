@@ -62,6 +62,9 @@ typedef struct study_figure {
 } study_figure;
 study_figure study_measure(const study_point *p, const char *metric);
 
+/* Whether any finished run has it. */
+bool study_has(const study *s, const char *metric);
+
 /* The finished runs, setting by setting, each once; free the array only. NULL when out of memory. */
 const record **study_runs(const study *s, size_t *count);
 
@@ -77,7 +80,8 @@ const char *study_metric_title(const char *metric);
 /* A rank, in directions, rather than a share, a score or an accuracy. */
 bool study_is_rank(const char *metric);
 
-/* A key as people call it: "method.codes" → "codes", "method.name" → "method", "train.batch" as it is. Returns `out`. */
+/* A key as people call it: "method.codes" → "codes", "method.name" → "method", "train.batch" as it is. Returns `out`.
+ */
 char *study_short_key(const char *key, char *out, size_t size);
 
 /* A setting in words: "64 codes", "beta = 0.5". Returns `out`. */

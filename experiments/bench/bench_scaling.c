@@ -108,8 +108,9 @@ static json_t *series_json(const series *s, const double *seconds, char *sentenc
 
 /* One panel for each thing that grows, with a grey line that is proportional to it. */
 static bool draw(const char *out, double seconds[SERIES][SIZES], error *err) {
-    char folder[FIELD_TEXT_SIZE], **svgs = NULL;
-    plot p = {.columns = 3, .width = 400, .height = 320};
+    char folder[FIELD_TEXT_SIZE];
+    plot_pictures pictures = {0};
+    plot p = {.columns = 3, .width = 400, .height = 280};
     snprintf(folder, sizeof folder, "%s", out);
     char *slash = strrchr(folder, '/');
     snprintf(p.name, sizeof p.name, "%.150s", slash ? slash + 1 : folder);
@@ -147,10 +148,8 @@ static bool draw(const char *out, double seconds[SERIES][SIZES], error *err) {
             plot_put(line, (double)s->size[k], seconds[i][k], seconds[i][k], seconds[i][k]);
         if (ok) line->style = (int)s->dictionary + 2 * s->loss;
     }
-    size_t panels = p.count;
-    ok = ok && plot_draw(&p, folder, &svgs, err);
-    for (size_t i = 0; svgs && i < panels; i++) free(svgs[i]);
-    free(svgs);
+    ok = ok && plot_draw(&p, folder, 0, &pictures, err);
+    plot_pictures_free(&pictures);
     plot_free(&p);
     return ok;
 }

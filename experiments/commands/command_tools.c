@@ -51,11 +51,30 @@ const command command_eval = {
 
 static void on_report_line(void *context, const char *line) { terminal_line(context, "%s", line); }
 
+/* "3.4in", "86mm", "8.6cm" in inches: what journals call a column. */
+static bool parse_width(const char *text, double *inches, error *err) {
+    static const struct {
+        const char *name;
+        double inches;
+    } units[] = {{"in", 1}, {"cm", 1 / 2.54}, {"mm", 1 / 25.4}};
+    *inches = 0;
+    if (!text) return true;
+    char *end;
+    double value = strtod(text, &end);
+    for (size_t i = 0; end != text && i < sizeof units / sizeof *units; i++)
+        if (strcmp(end, units[i].name) == 0) *inches = value * units[i].inches;
+    return (*inches >= 1.5 && *inches <= 40) ||
+           error_set(err, ERROR_USAGE, "--width takes 1.5in to 40in, as in 3.4in, 86mm or 8.6cm, not `%s`", text);
+}
+
 static bool run_report(const command_context *context, const arguments *args, error *err) {
     (void)context;
     terminal t = terminal_open(stderr);
+    double inches;
     const char *dir = args->words[0], *html = arguments_value(args, "--html", NULL);
-    if (!report_write(dir, html, on_report_line, &t, err) || !report_print_table(dir, stdout, err)) return false;
+    if (!parse_width(arguments_value(args, "--width", NULL), &inches, err)) return false;
+    if (!report_write(dir, html, inches, on_report_line, &t, err) || !report_print_table(dir, stdout, err))
+        return false;
     size_t length = strlen(dir);
     bool slash = length && dir[length - 1] == '/';
     printf("\nopen %s%s%s\n", html ? html : dir, html || slash ? "" : "/", html ? "" : "index.html");
@@ -64,6 +83,7 @@ static bool run_report(const command_context *context, const arguments *args, er
 
 static const option report_options[] = {
     {"--html", NULL, "FILE", "where the page goes (default: DIR/index.html)"},
+    {"--width", NULL, "WIDTH", "how wide the figures' files are, as a journal's column is: 3.4in, 86mm"},
     {0},
 };
 const command command_report = {
@@ -72,7 +92,7 @@ const command command_report = {
     .summary = "tables, plots and one HTML page for a sweep or a run",
     .details =
         "DIR is a sweep's folder (results/NAME) or one run's. The page says what each swept key did, with intervals,\n"
-        "what collapsed, what accuracy costs and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
+        "what collapsed and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
         "PNG, and all numbers as CSV.\n",
     .go_on = "run the same command to begin again",
     .run = run_report,

@@ -125,7 +125,7 @@ static void make_report(void) {
     make_sweep();
     fill_sweep();
     pid_t child = fork();
-    if (child == 0) _exit(!report_write(sweep, NULL, NULL, NULL, &err));
+    if (child == 0) _exit(!report_write(sweep, NULL, 0, NULL, NULL, &err));
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_int_eq(status, 0);
 }
@@ -237,16 +237,54 @@ START_TEST(test_a_sweep_becomes_a_page_that_says_what_was_found) {
 END_TEST
 
 START_TEST(test_every_figure_is_drawn_and_well_formed) {
-    static const char *const stems[] = {"quality", "spectra", "usage", "heatmaps", "loss"};
-    assert_figure("rank");
-    assert_figure("cost");
-    assert_figure("verdicts");
-    assert_figure("effects-s-b-----d-x--1-id-");
-    for (size_t i = 0; i < sizeof stems / sizeof *stems; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s-s-b-----d-x--1-id-", stems[i]);
-        assert_figure(name);
+    static const char *const names[] = {"overview", "quality",  "rank",        "spectra",           "usage",
+                                        "loss",     "verdicts", "correlation", "adjacency-classes", "adjacency-codes"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_figure(names[i]);
+}
+END_TEST
+
+/* One key is in the overview as it is; all runs took as long, so accuracy against seconds would show nothing. */
+START_TEST(test_what_would_say_nothing_is_not_drawn) {
+    static const char *const names[] = {"effects", "cost"};
+    char path[600];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/figures/%s.svg", sweep, names[i]);
+        ck_assert_msg(access(path, F_OK) != 0, "%s was drawn", path);
     }
+}
+END_TEST
+
+/* The table of verdicts and the overview come before any word on them, and what can wait is folded. */
+START_TEST(test_verdicts_and_the_overview_stand_first) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    const char *verdicts = strstr(page, "<table>"), *overview = strstr(page, "data-name=\"overview\"");
+    const char *found = strstr(page, "<h2 id=\"found\">"), *folded = strstr(page, "<details");
+    ck_assert(verdicts && overview && found && folded);
+    ck_assert(verdicts < overview && overview < found && found < folded);
+    assert_says(page, "<a href=\"#verdicts\">The four collapses</a>");
+    assert_says(page, "<td class=\"collapsed\" data-mode=\"dimensional\">");
+    free(page);
+}
+END_TEST
+
+static double width_of(const char *name) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/figures/%s.svg", sweep, name);
+    char *svg = read_text(path);
+    double width = strtod(strstr(svg, "width=\"") + 7, NULL);
+    free(svg);
+    return width;
+}
+
+START_TEST(test_figures_are_as_wide_as_a_journals_column) {
+    error err = {0};
+    fill_sweep();
+    ck_assert_msg(report_write(sweep, NULL, 3.4, NULL, NULL, &err), "%s", err.text);
+    ck_assert_double_eq_tol(width_of("overview"), 3.4 * 96, 0.51);
+    ck_assert_double_eq_tol(width_of("spectra"), 3.4 * 96, 0.51);
+    ck_assert_double_eq_tol(width_of("correlation"), 3.4 * 96, 0.51);
 }
 END_TEST
 
@@ -308,23 +346,23 @@ START_TEST(test_one_run_by_itself_has_a_page) {
     save_run(sweep, 1, 0);
     snprintf(folder, sizeof folder, "%s/run-codes=16-seed=0/", sweep);
     snprintf(path, sizeof path, "%s/elsewhere.html", sweep);
-    ck_assert_msg(report_write(folder, path, NULL, NULL, &err), "%s", err.text);
+    ck_assert_msg(report_write(folder, path, 0, NULL, NULL, &err), "%s", err.text);
     char *page = read_text(path);
     assert_says(page, "1 run of falcon");
     assert_says(page, "One seed a setting");
-    assert_says(page, "run-codes=16-seed=0/figures/spectra-"); /* links reach the figures from where the page is */
+    assert_says(page, "run-codes=16-seed=0/figures/spectra."); /* links reach the figures from where the page is */
     free(page);
 }
 END_TEST
 
 START_TEST(test_a_folder_without_runs_gets_one_clear_line) {
     error err = {0};
-    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    ck_assert(!report_write(sweep, NULL, 0, NULL, NULL, &err));
     ck_assert_int_eq(err.code, ERROR_USAGE);
     assert_says(err.text, sweep);
     assert_says(err.text, "holds no runs");
     err = (error){0};
-    ck_assert(!report_write("/nowhere/at/all", NULL, NULL, NULL, &err));
+    ck_assert(!report_write("/nowhere/at/all", NULL, 0, NULL, NULL, &err));
     assert_says(err.text, "/nowhere/at/all: no such results directory");
 }
 END_TEST
@@ -333,7 +371,7 @@ START_TEST(test_only_failed_runs_still_make_a_page) {
     char path[600];
     error err = {0};
     save_failed(sweep);
-    ck_assert_msg(report_write(sweep, NULL, NULL, NULL, &err), "%s", err.text);
+    ck_assert_msg(report_write(sweep, NULL, 0, NULL, NULL, &err), "%s", err.text);
     snprintf(path, sizeof path, "%s/index.html", sweep);
     char *page = read_text(path);
     assert_says(page, "no run has finished");
@@ -349,12 +387,12 @@ START_TEST(test_where_nothing_can_be_written_the_page_goes_elsewhere_with_its_fi
     FILE *way = fopen(path, "w"); /* stands in the way, as a read-only disk would */
     ck_assert_ptr_nonnull(way);
     fclose(way);
-    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    ck_assert(!report_write(sweep, NULL, 0, NULL, NULL, &err));
     assert_says(err.text, "/figures");
     assert_says(err.text, "--html FILE puts the page and its figures elsewhere");
     err = (error){0};
     snprintf(html, sizeof html, "%s/run-failed/page.html", sweep);
-    ck_assert_msg(report_write(sweep, html, NULL, NULL, &err), "%s", err.text);
+    ck_assert_msg(report_write(sweep, html, 0, NULL, NULL, &err), "%s", err.text);
     snprintf(path, sizeof path, "%s/run-failed/page-figures/runs.csv", sweep);
     free(read_text(path));
     free(read_text(html));
@@ -365,7 +403,7 @@ START_TEST(test_without_gnuplot_the_package_is_named) {
     error err = {0};
     fill_sweep();
     setenv("PATH", "/nowhere", 1);
-    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    ck_assert(!report_write(sweep, NULL, 0, NULL, NULL, &err));
     assert_says(err.text, "gnuplot-nox");
 }
 END_TEST
@@ -397,7 +435,7 @@ START_TEST(test_arrays_that_do_not_fit_are_named) {
     save_run(sweep, 1, 0);
     snprintf(path, sizeof path, "%s/run-codes=16-seed=0/labels.npy", sweep);
     ck_assert(npy_write(path, NPY_I32, 3, 0, few, &err));
-    ck_assert(!report_write(sweep, NULL, NULL, NULL, &err));
+    ck_assert(!report_write(sweep, NULL, 0, NULL, NULL, &err));
     assert_says(err.text, "labels.npy: holds 3 × 1 numbers; one for each of 60 embeddings is expected");
 }
 END_TEST
@@ -409,12 +447,15 @@ Suite *suite_report(void) {
     tcase_add_unchecked_fixture(page, make_report, remove_sweep);
     tcase_add_test(page, test_a_sweep_becomes_a_page_that_says_what_was_found);
     tcase_add_test(page, test_every_figure_is_drawn_and_well_formed);
+    tcase_add_test(page, test_what_would_say_nothing_is_not_drawn);
+    tcase_add_test(page, test_verdicts_and_the_overview_stand_first);
     tcase_add_test(page, test_the_page_says_what_each_key_did_and_what_to_run_next);
     tcase_add_test(page, test_the_numbers_stand_beside_the_figures_as_csv);
     tcase_add_test(page, test_hostile_names_stay_text_and_failed_runs_are_listed);
     suite_add_tcase(s, page);
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, make_sweep, remove_sweep);
+    tcase_add_test(t, test_figures_are_as_wide_as_a_journals_column);
     tcase_add_test(t, test_one_run_by_itself_has_a_page);
     tcase_add_test(t, test_a_folder_without_runs_gets_one_clear_line);
     tcase_add_test(t, test_only_failed_runs_still_make_a_page);

@@ -103,7 +103,17 @@ $(BUILD)/tests/suites.inc: $(TESTS)
 $(BUILD)/tests/main.o: $(BUILD)/tests/suites.inc
 $(BUILD)/tests/main.o: CPPFLAGS += -I$(BUILD)/tests
 
-$(BUILD)/run-tests: $(TEST_OBJECTS) $(BUILD)/libmews.a
+# The trial of the verdicts: a thousand matrices of known truth; the suite `verdicts` runs a sample of it.
+TRIAL := $(addprefix $(BUILD)/tests/verdicts/,drawings.o trial.o)
+
+$(BUILD)/run-verdicts: $(BUILD)/tests/verdicts/main.o $(TRIAL) $(BUILD)/libmews.a
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+verdicts: $(BUILD)/run-verdicts
+	OMP_NUM_THREADS=1 $(BUILD)/run-verdicts
+
+$(BUILD)/run-tests: $(TEST_OBJECTS) $(TRIAL) $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
@@ -267,6 +277,7 @@ help:
 	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make methods         every method at one small scale, beside the untrained backbone and the supervised one"
+	@echo "make verdicts        the trial of the collapse verdicts: 1,296 matrices of known truth, confusion tables"
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
@@ -275,5 +286,5 @@ help:
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: FORCE all test check sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
+.PHONY: FORCE all test check verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -16,6 +16,7 @@ typedef struct fold {
 
 struct usage {
     size_t codes, rows;
+    const uint8_t *dealt; /* (all rows to come) or NULL */
     fold folds[USAGE_FOLDS];
 };
 
@@ -103,12 +104,22 @@ static int32_t add_row(fold *f, const float *logits, size_t codes) {
     return (int32_t)best;
 }
 
+void usage_deal(usage *u, const uint8_t *folds) { u->dealt = folds; }
+
+/* Rows that come beside each other, views of one image or a class, are no one fold's. */
+static size_t fold_of(const usage *u, size_t row) {
+    uint64_t x = (uint64_t)row + 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u, x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return u->dealt ? u->dealt[row] : (size_t)((x ^ (x >> 31)) % USAGE_FOLDS);
+}
+
 /* A fold belongs to one thread at a time and takes its rows in order: the thread count decides no bit. */
 bool usage_add(usage *u, const float *logits, size_t rows, int32_t *argmax, error *err) {
     size_t bad = rows;
 #pragma omp parallel for schedule(static) reduction(min : bad)
     for (size_t f = 0; f < USAGE_FOLDS; f++)
-        for (size_t i = (f + USAGE_FOLDS - u->rows % USAGE_FOLDS) % USAGE_FOLDS; i < rows; i += USAGE_FOLDS) {
+        for (size_t i = 0; i < rows; i++) {
+            if (fold_of(u, u->rows + i) != f) continue;
             int32_t best = add_row(&u->folds[f], logits + i * u->codes, u->codes);
             if (best < 0 && i < bad) bad = i;
             if (argmax) argmax[i] = best;
@@ -120,7 +131,7 @@ bool usage_add(usage *u, const float *logits, size_t rows, int32_t *argmax, erro
 
 bool usage_add_hard(usage *u, const int32_t *assignment, size_t rows, error *err) {
     for (size_t i = 0; i < rows; i++) {
-        fold *f = &u->folds[(u->rows + i) % USAGE_FOLDS];
+        fold *f = &u->folds[fold_of(u, u->rows + i)];
         if (assignment[i] < 0 || (size_t)assignment[i] >= u->codes)
             return error_set(err, ERROR_RUN, "assignments: row %zu is assigned to code %d; codes are 0 to %zu",
                              u->rows + i, assignment[i], u->codes - 1);
@@ -156,7 +167,10 @@ usage_figures usage_summary(const usage *u, int without) {
         for (int f = 0; f < USAGE_FOLDS; f++)
             if (f != without) sum += u->folds[f].sum[j], count += u->folds[f].counts[j];
         soft -= plogp(sum / n), hard -= plogp(count / n), used += count > 0;
+        s.once += count == 1, s.twice += count == 2;
+        s.top = fmax(s.top, count / n);
     }
+    s.alive = fmin(used + (s.twice > 0 ? s.once * s.once / (2 * s.twice) : s.once * (s.once - 1) / 2), c);
     double most = fmin(c, n);
     s.perplexity = exp(soft), s.perplexity_share = s.perplexity / most;
     s.used = used, s.used_share = used / most;

@@ -1,7 +1,7 @@
 /*
  * How a batch of assignments uses its codes. Logits stream through in blocks of rows, so a million codes need O(c)
- * memory and no n×c matrix. Rows are dealt round-robin into folds whose sums are kept apart: that is all a
- * delete-a-group jackknife needs.
+ * memory and no n×c matrix. Rows are dealt into folds whose sums are kept apart, by a hash of their number or as the
+ * caller says: that is all a delete-a-block jackknife needs.
  */
 #ifndef MEWS_ANALYSIS_USAGE_H
 #define MEWS_ANALYSIS_USAGE_H
@@ -17,6 +17,9 @@ typedef struct usage usage; /* the running sums */
 /* For c ≥ 1 codes. */
 usage *usage_new(size_t codes, error *err);
 void usage_free(usage *u);
+
+/* Folds of the rows still to come, by their numbers: folds (all rows), which has to stay. */
+void usage_deal(usage *u, const uint8_t *folds);
 
 /* Adds logits (rows, codes), temperature already applied; argmax (rows, or NULL) takes each row's code. A NaN or
  * infinite logit is an error that names its row (counted over all blocks). */
@@ -40,6 +43,10 @@ typedef struct usage_figures {
     double row_entropy;              /* mean of H(p_i) */
     double information;              /* I = H(p̄) − mean H(p_i); 0 when all rows are alike */
     double information_share;        /* of log min(c, n), 0 when that is 0 */
+    double once, twice;              /* codes that are the best of one row, of two rows */
+    double alive;                    /* codes that rows fall on, the unseen ones among them: at least used + once²/2
+                                        twice (Chao 1984), at most c */
+    double top;                      /* share of the rows on the most frequent code */
 } usage_figures;
 
 /* Over every fold but `without` (−1: over all). */

@@ -12,7 +12,7 @@
 static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
     const int32_t *clusters = d->collapse.assignment;
     if (s->second.data && !lidar_of_views(s->embeddings, s->second, &d->lidar, err)) return false;
-    if (!s->second.data && s->labels && !lidar_of_classes(s->embeddings, s->labels, s->classes, &d->lidar, err))
+    if (!s->second.data && s->labels && !lidar_of_classes(s->labelled, s->labels, s->classes, &d->lidar, err))
         return false;
     if (s->prototypes.data && !duplicates_compute(s->prototypes, &d->duplicates, err)) return false;
     return blocks_compute(s->embeddings, clusters, seed, &d->blocks, err) &&
@@ -36,10 +36,17 @@ bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
                             .assignment = s->assignment,
                             .codes = s->usage ? usage_codes(s->usage) : 0,
                             .usage = s->usage,
-                            .labels = s->labels,
+                            .labels = s->unlabelled ? NULL : s->labels,
                             .classes = s->classes,
+                            .quick = s->fast,
+                            .attainable = s->attainable,
+                            .reference = s->reference_name ? &s->reference : NULL,
+                            .reference_name = s->reference_name,
+                            .groups = s->sampled ? NULL : s->groups,
+                            .assignments_are = s->assignments_are,
+                            .score_range = s->score_range,
+                            .codes_guessed = s->codes_guessed,
                             .seed = seed};
-    size_t n = s->embeddings.rows;
     if (!collapse_compute(&input, &d->collapse, err)) return error_prefix(err, "%s", s->name);
     if (!s->assignment) {
         collapse_verdict *v = &d->collapse.verdicts[COLLAPSE_CLUSTER];
@@ -47,17 +54,23 @@ bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
                  "No assignments were given, so nothing tells which codes are unused.");
     }
     bool ok = !s->run || note_course(d, s->run, err);
+    if (s->fast) {
+        if (!ok) diagnosis_free(d);
+        return ok;
+    }
     ok = ok && uniformity_compute(s->embeddings, seed, &d->uniformity, err);
     if (ok && s->second.data) {
         ok = alignment_compute(s->embeddings, s->second, &d->alignment, err);
         d->has_alignment = ok;
     }
     if (ok && s->labels) {
-        ok = neural_collapse_compute(s->embeddings, s->labels, s->classes, seed, &d->neural_collapse, err);
+        ok = neural_collapse_compute(s->labelled, s->labels, s->classes, seed, &d->neural_collapse, err) &&
+             label_probes_compute(s->labelled, s->labels, s->classes, s->unlabelled || s->sampled ? NULL : s->groups,
+                                  seed, &d->probes, err);
         d->has_neural_collapse = ok;
     }
-    if (ok && s->labels && s->assignment) {
-        ok = agreement_compute(s->labels, s->assignment, n, seed, &d->agreement, err);
+    if (ok && s->labels && s->assignment && !s->unlabelled) {
+        ok = agreement_compute(s->labels, s->assignment, s->embeddings.rows, seed, &d->agreement, err);
         d->has_agreement = ok;
     }
     ok = ok && structure_make(d, s, seed, err);
@@ -123,6 +136,35 @@ static void put_structure(json_t *to, const diagnosis *d, const subject *s) {
     put(to, "prototype_cosine_largest", d->duplicates.cosine_largest);
 }
 
+static void put_probes(json_t *to, const label_probes *p) {
+    put(to, "knn", p->knn);
+    put(to, "linear", p->linear);
+    put(to, "accuracy_chance", p->chance);
+    put(to, "kmeans_nmi", p->kmeans.nmi);
+    put(to, "kmeans_nmi_chance", p->kmeans.nmi_chance);
+    put(to, "kmeans_ami", p->kmeans.ami);
+    put_count(to, "probe_rows_fitted", p->fitted);
+    put_count(to, "probe_rows_scored", p->scored);
+}
+
+/* How the files were read, where they could be read in more ways than one. */
+static void put_reading(json_t *to, const subject *s) {
+    static const char *const readings[] = {[ASSIGNMENTS_PROBABILITIES] = "probabilities",
+                                           [ASSIGNMENTS_HARD] = "codes",
+                                           [ASSIGNMENTS_SCORES] = "scores of an unknown temperature"};
+    if (s->usage) {
+        const char *reading = s->temperature > 0 ? "scores over --temperature" : readings[s->assignments_are];
+        json_object_set_new(to, "assignments_read_as", json_string(reading));
+        json_object_set_new(to, "codes_guessed", json_boolean(s->codes_guessed));
+        put_count(to, "rows_unassigned", s->unassigned);
+    }
+    if (s->labels) put_count(to, "rows_unlabelled", s->unlabelled);
+    if (s->reference_name) {
+        json_object_set_new(to, "reference", json_string(s->reference_name));
+        json_object_set_new(to, "reference_evidence", evidence_to_json(&s->reference));
+    }
+}
+
 json_t *diagnosis_json(const diagnosis *d, const subject *s) {
     json_t *to = collapse_to_json(&d->collapse);
     if (!to) return NULL;
@@ -130,6 +172,8 @@ json_t *diagnosis_json(const diagnosis *d, const subject *s) {
     json_object_set_new(to, "rows_given", json_integer((json_int_t)s->rows_given));
     json_object_set_new(to, "rows_dropped", json_integer((json_int_t)s->dropped));
     if (s->sampled) put_count(to, "sample_rows", s->embeddings.rows);
+    put_reading(to, s);
+    if (s->fast) return to;
     put(to, "uniformity", d->uniformity.value);
     put(to, "uniformity_expected", d->uniformity.expected);
     json_object_set_new(to, "uniformity_rows", json_integer((json_int_t)d->uniformity.rows));
@@ -142,6 +186,7 @@ json_t *diagnosis_json(const diagnosis *d, const subject *s) {
         json_object_set_new(to, "classes", json_integer((json_int_t)d->neural_collapse.classes));
         put(to, "nc1", d->neural_collapse.nc1);
         put(to, "nc1_chance", d->neural_collapse.chance);
+        put_probes(to, &d->probes);
     }
     if (d->has_agreement) {
         put(to, "prototype_nmi", d->agreement.nmi);

@@ -15,6 +15,7 @@
 #include "analysis/clusters/neural_collapse.h"
 #include "analysis/clusters/silhouette.h"
 #include "analysis/diagnose/views.h"
+#include "analysis/diagnose/label_probes.h"
 
 typedef struct diagnose_options {
     const char *source;                                 /* a file, a run's folder, or "-" */
@@ -27,6 +28,11 @@ typedef struct diagnose_options {
     size_t codes; /* 0: as many as the assignments name */
     uint64_t seed;
     bool drop_nonfinite;
+    const char *reference, *groups; /* NULL: none */
+    double temperature;             /* of assignments that are scores; 0: not said */
+    double attainable;              /* the narrowest layer's width; 0: the columns' number */
+    const int64_t *unlabelled;      /* the label that is none, besides −1; NULL: no other */
+    bool fast;                      /* ranks, spread, use of codes and verdicts without intervals */
 } diagnose_options;
 
 /* Codes that can be counted: half a gigabyte of counters. */
@@ -56,21 +62,38 @@ typedef struct subject {
     uint32_t *sampled; /* (embeddings.rows) which of them embeddings are; NULL: all */
     matrix second;     /* data NULL: none */
     int32_t *labels;
-    int classes;            /* the labels' distinct values, in their order, are 0 … classes − 1 */
-    int32_t *assignment;    /* each row's code, by argmax where assignments are soft */
-    usage *usage;           /* with an assignment: of all rows */
+    int classes;         /* the labels' distinct values, in their order, are 0 … classes − 1 */
+    int32_t *assignment; /* each row's code, by argmax where assignments are soft */
+    usage *usage;        /* with an assignment: of all rows */
+    uint8_t *blocks;     /* (count) for the usage's intervals */
+    assignments_are assignments_are;
+    double temperature; /* that was divided by; 0: none */
+    double score_range; /* of scores */
+    bool codes_guessed;
+    size_t unassigned; /* rows of zeros among the probabilities */
+    int64_t *groups;   /* (count), or NULL */
+    size_t unlabelled; /* rows without a label: then labels are those of `labelled`, the rows that have one */
+    matrix labelled;   /* embeddings with a label; embeddings itself where all have one */
+    double *offset;    /* (d) column means that embeddings are less of, where float32 would lose the rest; or NULL */
+    collapse_evidence reference;
+    char *reference_name; /* NULL: none */
+    double attainable;
+    bool fast;
     matrix prototypes;      /* (codes, width); data NULL: none */
     uint64_t rows_given;    /* in the file */
     uint64_t *rows;         /* (count) each row's number in the file, ascending */
     size_t dropped;         /* rows left out for NaN or infinity */
     array_file file, other; /* kept open while the matrices point into them */
     double *own_doubles;
-    float *own, *own_second, *own_prototypes;
+    float *own, *own_second, *own_prototypes, *own_labelled;
 } subject;
 
 /* Looks at every value of the chosen rows, takes out what may be dropped, then brings into memory what is to be there.
  * Private to subject_load; `second` NULL: none. */
 bool subject_take_rows(subject *s, const diagnose_options *o, const array_file *second, error *err);
+
+/* A reader's rows as a source; what spectra need of fewer rows than columns comes into memory: *own, to be freed. */
+bool subject_source(row_reader *r, row_source *out, double **own, error *err);
 
 /* ERROR_RUN for a bad file, with its name; ERROR_USAGE where another option would help. */
 bool subject_load(subject *s, const diagnose_options *o, error *err);
@@ -88,6 +111,7 @@ typedef struct diagnosis {
     mixture_curve mixture;
     duplicates duplicates; /* with prototypes */
     bool has_alignment, has_neural_collapse, has_agreement;
+    label_probes probes; /* with labels */
 } diagnosis;
 
 bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err);

@@ -5,6 +5,7 @@
  */
 #include "engine/rng.h"
 #include "analysis/diagnose/diagnose.h"
+#include "analysis/verdicts/jackknife.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -15,8 +16,8 @@
 #include <unistd.h>
 
 enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
-/* What rows of half-precision probabilities may miss 1 by. */
-static const double SUM_SLACK = 0.02;
+/* What rows of half-precision probabilities may miss 1 by; how many rows may be no probabilities in a file of them. */
+static const double SUM_SLACK = 0.02, ODD_ROWS = 0.01;
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
@@ -93,29 +94,54 @@ static bool check_length(const subject *s, const array_file *a, const char *what
                                                  a->name, a->rows, what, s->name, s->rows_given);
 }
 
-/* Any integers will do for labels: their distinct values become 0 … classes − 1. */
-static bool number_labels(subject *s, const array_file *a, error *err) {
-    size_t n = s->count, distinct = 0;
+static bool is_label(int64_t value, const diagnose_options *o) {
+    return value != -1 && !(o->unlabelled && value == *o->unlabelled);
+}
+
+/* Any integers will do for labels: their distinct values become 0 … classes − 1, no label −1. */
+static bool number_labels(subject *s, const array_file *a, const diagnose_options *o, error *err) {
+    size_t n = s->count, distinct = 0, some = 0;
     if (a->cols != 1)
         return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; labels are one integer a row", a->name,
                          a->rows, a->cols);
     int64_t *values = read_ints(s, a, err), *sorted = values ? malloc(n * sizeof *sorted) : NULL;
     s->labels = malloc(n * sizeof *s->labels);
     bool ok = values && ((sorted && s->labels) || error_memory(err, n * sizeof *sorted, "labels"));
+    for (size_t i = 0; ok && i < n; i++)
+        if (is_label(values[i], o)) sorted[some++] = values[i];
+    if (ok && some == 0) ok = error_set(err, ERROR_RUN, "%s: no row has a label (−1 is none)", a->name);
     if (ok) {
-        memcpy(sorted, values, n * sizeof *sorted);
-        qsort(sorted, n, sizeof *sorted, ascending);
-        for (size_t i = 0; i < n; i++)
+        qsort(sorted, some, sizeof *sorted, ascending);
+        for (size_t i = 0; i < some; i++)
             if (i == 0 || sorted[i] != sorted[i - 1]) sorted[distinct++] = sorted[i];
         for (size_t i = 0; i < n; i++) {
             int64_t *found = bsearch(&values[i], sorted, distinct, sizeof *sorted, ascending);
-            s->labels[i] = (int32_t)(found - sorted);
+            s->labels[i] = is_label(values[i], o) ? (int32_t)(found - sorted) : -1;
         }
         s->classes = (int)distinct;
     }
     free(values);
     free(sorted);
     return ok;
+}
+
+/* Rows without a label take no part in what labels say: the others by themselves, and their labels. */
+static bool take_labelled(subject *s, error *err) {
+    matrix m = s->embeddings;
+    size_t kept = 0;
+    s->labelled = m;
+    for (size_t i = 0; i < m.rows; i++) s->unlabelled += s->labels[i] < 0;
+    if (!s->unlabelled) return true;
+    if (s->unlabelled == m.rows) return error_set(err, ERROR_RUN, "%s: no row of the sample has a label", s->name);
+    s->own_labelled = malloc((m.rows - s->unlabelled) * m.cols * sizeof *s->own_labelled);
+    if (!s->own_labelled) return error_memory(err, m.rows * m.cols * sizeof *s->own_labelled, "labelled rows");
+    for (size_t i = 0; i < m.rows; i++) {
+        if (s->labels[i] < 0) continue;
+        s->labels[kept] = s->labels[i];
+        memcpy(s->own_labelled + kept++ * m.cols, m.data + i * m.cols, m.cols * sizeof *s->own_labelled);
+    }
+    s->labelled = (matrix){s->own_labelled, kept, m.cols};
+    return true;
 }
 
 static bool hard_assignments(subject *s, const array_file *a, size_t codes, error *err) {
@@ -133,8 +159,10 @@ static bool hard_assignments(subject *s, const array_file *a, size_t codes, erro
         ok = error_memory(err, n * sizeof *s->assignment, "assignments");
     for (size_t i = 0; ok && i < n; i++) s->assignment[i] = (int32_t)values[i];
     free(values);
-    return ok && (s->usage = usage_new(codes ? codes : largest + 1, err)) &&
-           usage_add_hard(s->usage, s->assignment, n, err);
+    s->assignments_are = ASSIGNMENTS_HARD, s->codes_guessed = codes == 0;
+    if (!ok || !(s->usage = usage_new(codes ? codes : largest + 1, err))) return false;
+    usage_deal(s->usage, s->blocks);
+    return usage_add_hard(s->usage, s->assignment, n, err);
 }
 
 /* Rows of probabilities: none below 0, each row's sum 1. Logits are hardly ever so. */
@@ -147,31 +175,64 @@ static bool is_simplex(const float *row, size_t codes) {
     return fabs(sum - 1) <= SUM_SLACK;
 }
 
-/* Walks over the rows in blocks: first to see whether all are probabilities, then to add them up. */
-static bool soft_assignments(subject *s, const array_file *a, error *err) {
-    size_t n = s->count, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1;
-    float *block = malloc(height * codes * sizeof *block);
-    bool simplex = true, ok = (block || error_memory(err, height * codes * sizeof *block, "assignments"));
-    for (size_t i = 0, run; ok && i < n; i += run) {
+static int rising(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* What a pass over soft assignments finds out: how many rows are no probabilities, how many of these only zeros, and
+ * the difference of each row's largest and smallest: range (n). */
+static bool look_at_soft(subject *s, const array_file *a, float *block, size_t height, float *range, size_t *odd,
+                         error *err) {
+    size_t n = s->count, codes = a->cols;
+    for (size_t i = 0, run; i < n; i += run) {
         run = run_length(s->rows, i, n, height);
         array_read_float(a, s->rows[i], run, block);
-        for (size_t r = 0; ok && r < run; r++) {
-            simplex = simplex && is_simplex(block + r * codes, codes);
-            for (size_t j = 0; ok && j < codes; j++)
-                ok = isfinite(block[r * codes + j]) ||
-                     error_set(err, ERROR_RUN, "%s: row %" PRIu64 " holds NaN or infinity", a->name, s->rows[i + r]);
+        for (size_t r = 0; r < run; r++) {
+            const float *row = block + r * codes;
+            float low = row[0], high = row[0];
+            for (size_t j = 0; j < codes; j++) {
+                if (!isfinite(row[j]))
+                    return error_set(err, ERROR_RUN, "%s: row %" PRIu64 " holds NaN or infinity", a->name,
+                                     s->rows[i + r]);
+                low = fminf(low, row[j]), high = fmaxf(high, row[j]);
+            }
+            range[i + r] = high - low;
+            if (is_simplex(row, codes)) continue;
+            ++*odd;
+            s->unassigned += low == 0 && high == 0;
         }
     }
+    return true;
+}
+
+/* Rows of probabilities, with here and there one of zeros; or scores, of a temperature that is given or not known. */
+static bool soft_assignments(subject *s, const array_file *a, double temperature, error *err) {
+    size_t n = s->count, codes = a->cols, height = codes < BLOCK_VALUES ? BLOCK_VALUES / codes : 1, odd = 0;
+    float *block = malloc(height * codes * sizeof *block), *range = malloc(n * sizeof *range);
     s->assignment = malloc(n * sizeof *s->assignment);
-    ok = ok && (s->assignment || error_memory(err, n * sizeof *s->assignment, "assignments")) &&
-         (s->usage = usage_new(codes, err));
+    bool ok = (block && range && s->assignment) ||
+              error_memory(err, height * codes * sizeof *block + 2 * n * sizeof *range, "assignments");
+    ok = ok && look_at_soft(s, a, block, height, range, &odd, err) && (s->usage = usage_new(codes, err));
+    bool simplex = ok && odd == s->unassigned && (double)odd <= ODD_ROWS * (double)n;
+    if (ok && simplex && temperature > 0)
+        ok = error_set(err, ERROR_USAGE, "%s: holds probabilities; --temperature is of scores", a->name);
+    if (ok && !simplex) {
+        qsort(range, n, sizeof *range, rising);
+        s->score_range = (double)range[n / 2], s->unassigned = 0;
+        s->assignments_are = temperature > 0 ? ASSIGNMENTS_PROBABILITIES : ASSIGNMENTS_SCORES;
+        s->temperature = temperature;
+    }
+    if (ok) usage_deal(s->usage, s->blocks);
     for (size_t i = 0, run; ok && i < n; i += run) {
         run = run_length(s->rows, i, n, height);
         array_read_float(a, s->rows[i], run, block);
         for (size_t k = 0; simplex && k < run * codes; k++) block[k] = logf(fmaxf(block[k], 1e-37f));
+        for (size_t k = 0; temperature > 0 && k < run * codes; k++) block[k] /= (float)temperature;
         ok = usage_add(s->usage, block, run, s->assignment + i, err);
     }
     free(block);
+    free(range);
     return ok;
 }
 
@@ -180,7 +241,9 @@ static void keep_sampled(const subject *s, int32_t *values) {
     for (size_t i = 0; s->sampled && i < s->embeddings.rows; i++) values[i] = values[s->sampled[i]];
 }
 
-static bool take_assignments(subject *s, const array_file *a, size_t codes, error *err) {
+static bool take_assignments(subject *s, const array_file *a, size_t codes, double temperature, error *err) {
+    if (temperature > 0 && a->integers && a->cols == 1)
+        return error_set(err, ERROR_USAGE, "%s: holds one code a row; --temperature is of scores", a->name);
     if (a->integers && a->cols == 1) return hard_assignments(s, a, codes, err);
     if (a->cols < 2)
         return error_set(err, ERROR_RUN,
@@ -192,7 +255,7 @@ static bool take_assignments(subject *s, const array_file *a, size_t codes, erro
                          DIAGNOSE_CODES);
     if (codes && codes != a->cols)
         return error_set(err, ERROR_USAGE, "%s: has %" PRIu64 " codes, not %zu", a->name, a->cols, codes);
-    return soft_assignments(s, a, err);
+    return soft_assignments(s, a, temperature, err);
 }
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
@@ -309,14 +372,46 @@ static void take_run_prototypes(subject *s) {
     safetensors_close(st);
 }
 
+static bool take_groups(subject *s, const array_file *a, error *err) {
+    if (a->cols != 1)
+        return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; groups are one integer a row", a->name,
+                         a->rows, a->cols);
+    return (s->groups = read_ints(s, a, err)) != NULL;
+}
+
+static bool draw_blocks(subject *s, uint64_t seed, error *err) {
+    s->blocks = malloc(s->count);
+    return (s->blocks || error_memory(err, s->count, "blocks of rows")) &&
+           jackknife_draw(s->count, s->groups, seed, s->blocks, err);
+}
+
+/* The figures of what the rows are held against: the same rows, any width. */
+static bool take_reference(subject *s, const diagnose_options *o, error *err) {
+    array_request request = {.usual = "embeddings", .dims = 2};
+    array_file a;
+    if (!array_open(&a, o->reference, &request, err)) return false;
+    row_reader reader = {&a, s->rows, s->count, 0, NULL, NULL};
+    row_source rows;
+    double *own = NULL;
+    evidence_options with = {.intervals = !o->fast, .blocks = s->blocks, .seed = o->seed};
+    bool ok = check_length(s, &a, "rows", err);
+    ok = ok && subject_source(&reader, &rows, &own, err);
+    ok = ok && (evidence_take(&rows, &with, &s->reference, err) || error_prefix(err, "%s", a.name));
+    if (ok && !(s->reference_name = strdup(a.name))) ok = error_memory(err, strlen(a.name), "a name");
+    free(own);
+    array_close(&a);
+    return ok;
+}
+
 bool subject_load(subject *s, const diagnose_options *options, error *err) {
     static const array_request for_labels = {.usual = "labels", .dims = 1};
     static const array_request for_assignments = {.usual = "assignments", .dims = 1};
+    static const array_request for_groups = {.usual = "groups", .dims = 1};
     diagnose_options o = *options;
     array_request request = {.tensor = o.tensor, .dims = 2, .option = "--tensor"};
-    array_file labels = {0}, assignments = {0};
+    array_file labels = {0}, assignments = {0}, groups = {0};
     run_files files;
-    *s = (subject){0};
+    *s = (subject){.attainable = o.attainable, .fast = o.fast};
     bool ok = use_run(&o, &files, err);
     if (ok && o.source != options->source && !(s->run = strdup(options->source)))
         ok = error_memory(err, strlen(options->source), "a name");
@@ -331,13 +426,21 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
          (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
     ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
+    ok = ok &&
+         (!o.groups || (array_open(&groups, o.groups, &for_groups, err) && check_length(s, &groups, "groups", err)));
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
     if (ok && s->run && !o.prototypes) take_run_prototypes(s);
     ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
-         (!o.labels || number_labels(s, &labels, err)) &&
-         (!o.assignments || take_assignments(s, &assignments, o.codes, err));
-    if (ok && s->labels) keep_sampled(s, s->labels);
+         (!o.labels || number_labels(s, &labels, &o, err)) && (!o.groups || take_groups(s, &groups, err)) &&
+         draw_blocks(s, o.seed, err) &&
+         (!o.assignments || take_assignments(s, &assignments, o.codes, o.temperature, err)) &&
+         (!o.reference || take_reference(s, &o, err));
     if (ok && s->assignment) keep_sampled(s, s->assignment);
+    if (ok && s->labels) {
+        keep_sampled(s, s->labels);
+        ok = take_labelled(s, err);
+    }
+    array_close(&groups);
     array_close(&labels);
     array_close(&assignments);
     if (!ok) subject_free(s);
@@ -348,6 +451,11 @@ void subject_free(subject *s) {
     usage_free(s->usage);
     free(s->assignment);
     free(s->labels);
+    free(s->blocks);
+    free(s->groups);
+    free(s->offset);
+    free(s->own_labelled);
+    free(s->reference_name);
     free(s->rows);
     free(s->own);
     free(s->own_doubles);

@@ -44,6 +44,17 @@ static row_source source_of(row_reader *r) {
     return (row_source){.rows = r->count, .cols = r->file->cols, .read = read_rows, .context = r};
 }
 
+bool subject_source(row_reader *r, row_source *out, double **own, error *err) {
+    size_t n = r->count, d = r->file->cols;
+    *out = source_of(r), *own = NULL;
+    if (n >= d) return true;
+    *own = malloc(n * d * sizeof **own);
+    if (!*own) return error_memory(err, n * d * sizeof **own, r->file->name);
+    read_rows(r, 0, n, *own);
+    *out = (row_source){.rows = n, .cols = d, .doubles = *own};
+    return true;
+}
+
 /* ---- looking at every value -------------------------------------------------------------------------------------- */
 
 /*
@@ -54,7 +65,8 @@ typedef struct scan {
     size_t bad, first_bad;
     double largest;
     double *first, *sums, *errors; /* (d): the first good row; Σ of the others less it, and of their rounding errors */
-    double squares, error_squares, size, rows;
+    double squares, error_squares, rows;
+    bool fine; /* float32 would lose its differences */
 } scan;
 
 static void look_at(scan *s, const double *row, size_t d) {
@@ -63,7 +75,7 @@ static void look_at(scan *s, const double *row, size_t d) {
         double x = row[j] - s->first[j], e = row[j] - (double)(float)row[j];
         s->largest = fmax(s->largest, fabs(row[j]));
         s->sums[j] += x, s->errors[j] += e;
-        s->squares += x * x, s->error_squares += e * e, s->size += row[j] * row[j];
+        s->squares += x * x, s->error_squares += e * e;
     }
 }
 
@@ -100,18 +112,14 @@ static bool judge_scan(scan *s, const array_file *a, const row_reader *r, bool m
         s->squares -= s->sums[j] * s->sums[j] / s->rows;
         s->error_squares -= s->errors[j] * s->errors[j] / s->rows;
     }
-    /* Differences of 1e-12 and less are float64's own noise. */
-    if (fits && s->squares > 1e-24 * s->size && s->error_squares > ROUNDING_MOST * s->squares)
-        return error_set(err, ERROR_RUN,
-                         "%s: its rows differ by less than float32 can tell beside its offset; subtract the column "
-                         "means first",
-                         a->name);
+    s->fine = fits && s->error_squares > ROUNDING_MOST * s->squares;
     return fits || error_set(err, ERROR_RUN, "%s: its largest value is %.2g; scale the matrix to between %.0g and %.0g",
                              a->name, s->largest, SMALLEST, LARGEST);
 }
 
-/* Marks what is bad among the chosen rows of one file: bad (count). */
-static bool scan_file(const array_file *a, row_reader *r, bool may_drop, bool *bad, error *err) {
+/* Marks what is bad among the chosen rows of one file: bad (count). *offset: column means, where float32 needs them
+ * taken off; NULL otherwise. */
+static bool scan_file(const array_file *a, row_reader *r, bool may_drop, bool *bad, double **offset, error *err) {
     size_t d = a->cols, height = d < BLOCK_VALUES ? BLOCK_VALUES / d : 1;
     double *work = calloc(3 * d, sizeof *work), *block = malloc(height * d * sizeof *block);
     scan s = {.first = work, .sums = work + d, .errors = work + 2 * d};
@@ -122,6 +130,11 @@ static bool scan_file(const array_file *a, row_reader *r, bool may_drop, bool *b
         scan_block(&s, block, first, rows, d, a->wide, bad);
     }
     ok = ok && judge_scan(&s, a, r, may_drop, err);
+    if (ok && s.fine) {
+        *offset = malloc(d * sizeof **offset);
+        ok = *offset || error_memory(err, d * sizeof **offset, "column means");
+        for (size_t j = 0; ok && j < d; j++) (*offset)[j] = s.first[j] + s.sums[j] / s.rows;
+    }
     free(work);
     free(block);
     return ok;
@@ -130,16 +143,25 @@ static bool scan_file(const array_file *a, row_reader *r, bool may_drop, bool *b
 /* ---- into memory ------------------------------------------------------------------------------------------------- */
 
 /* The rows that `embeddings` are of, as a matrix: the mapped file itself, or a copy in *own. */
-static bool load_matrix(const subject *s, const array_file *a, size_t count, matrix *m, float **own, error *err) {
+static bool load_matrix(const subject *s, const array_file *a, const double *offset, size_t count, matrix *m,
+                        float **own, error *err) {
     *m = (matrix){a->floats, count, a->cols};
     if (a->floats && count == a->rows) return true;
     *own = malloc(count * a->cols * sizeof **own);
     if (!*own) return error_memory(err, count * a->cols * sizeof **own, a->name);
+    double *exact = offset ? malloc(a->cols * sizeof *exact) : NULL;
+    if (offset && !exact) return error_memory(err, a->cols * sizeof *exact, a->name);
     for (size_t i = 0; i < count; i++) {
         uint64_t row = s->rows[s->sampled ? s->sampled[i] : i];
-        array_read_float(a, row, 1, *own + i * a->cols);
+        float *to = *own + i * a->cols;
+        if (offset)
+            array_read_double(a, row, 1, exact);
+        else
+            array_read_float(a, row, 1, to);
+        for (size_t j = 0; offset && j < a->cols; j++) to[j] = (float)(exact[j] - offset[j]);
         if (i % 1024 == 1023) array_forget(a, 0, row + 1);
     }
+    free(exact);
     array_forget(a, 0, a->rows);
     m->data = *own;
     return true;
@@ -170,14 +192,16 @@ static bool load_doubles(subject *s, error *err) {
 bool subject_take_rows(subject *s, const diagnose_options *o, const array_file *second, error *err) {
     size_t given = s->count, d = s->file.cols, kept = 0;
     bool *bad = calloc(given, sizeof *bad);
+    double *unused = NULL;
     s->reader = (row_reader){&s->file, s->rows, given, 0, NULL, NULL};
     row_reader other = {second, s->rows, given, 0, NULL, NULL};
     bool ok = (bad || error_memory(err, given, "row marks")) &&
-              scan_file(&s->file, &s->reader, o->drop_nonfinite, bad, err) &&
-              (!second || scan_file(second, &other, o->drop_nonfinite, bad, err));
+              scan_file(&s->file, &s->reader, o->drop_nonfinite, bad, &s->offset, err) &&
+              (!second || scan_file(second, &other, o->drop_nonfinite, bad, &unused, err));
     for (size_t i = 0; ok && i < given; i++)
         if (!bad[i]) s->rows[kept++] = s->rows[i];
     free(bad);
+    free(unused);
     if (!ok) return false;
     if (kept == 0) return error_set(err, ERROR_RUN, "%s: every row holds NaN or infinity", s->name);
     s->dropped = given - kept, s->count = s->reader.count = kept;
@@ -186,6 +210,6 @@ bool subject_take_rows(subject *s, const diagnose_options *o, const array_file *
     size_t rows = streamed ? draw_sample(s, o->seed, err) : kept;
     if (streamed || (s->file.wide && kept >= d)) s->all = source_of(&s->reader);
     return rows > 0 && (streamed || !s->file.wide || kept >= d || load_doubles(s, err)) &&
-           load_matrix(s, &s->file, rows, &s->embeddings, &s->own, err) &&
-           (!second || load_matrix(s, second, rows, &s->second, &s->own_second, err));
+           load_matrix(s, &s->file, s->offset, rows, &s->embeddings, &s->own, err) &&
+           (!second || load_matrix(s, second, NULL, rows, &s->second, &s->own_second, err));
 }

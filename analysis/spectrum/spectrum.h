@@ -31,8 +31,9 @@ typedef struct spectrum {
     double total_variance;                   /* trace of the covariance, divided by n; at most mean_squared_norm */
     double *column_means, *column_variances; /* (d); 0 variance for a constant column */
     size_t outliers;                         /* columns that stand far out of the others, see spectrum_outliers.c */
-    double outlier_ratio; /* the largest standard deviation of a column over the median of those that vary */
-    double *trimmed;      /* (trimmed_count) as singular_values_centred, without the outlier columns; NULL: none */
+    double outlier_ratio;    /* the largest standard deviation of a column over the median of those that vary */
+    double outlier_variance; /* of the least of them */
+    double *trimmed;         /* (trimmed_count) as singular_values_centred, without the outlier columns; NULL: none */
     size_t trimmed_count;
     bool by_qr; /* the steep spectrum asked for QR instead of a Gram matrix */
 } spectrum;
@@ -65,13 +66,14 @@ size_t spectrum_directions(const double *sigma, size_t count, double share);
 /* Mean of the cumulative explained variance (Li et al., arXiv 2209.15007): 1 for one direction, near 0.5 for noise. */
 double spectrum_explained_area(const double *sigma, size_t count);
 
-/* The largest drop between two neighbours among those behind which at least `variance` of it is; values below `floor`
- * count as that. At least three values, and a fifth of all, stand behind it; factor 0: there is none. */
+/* The first clear drop between two neighbours, or else the largest; values below `floor` count as that. At least three
+ * values, and a fifth of all, stand behind it; factor 0: there is none. cols: the columns that there are. */
 typedef struct spectrum_gap {
     size_t place; /* values before it */
     double factor, variance;
 } spectrum_gap;
-spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double floor, double variance);
+spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double cols, double floor);
+bool spectrum_clear_gap(double place, double cols, double factor, double variance);
 
 /* What isotropic Gaussian noise of n rows and d columns scores; see spectrum_noise.c for how it is got. */
 typedef struct noise_ranks {

@@ -75,7 +75,20 @@ double spectrum_explained_area(const double *sigma, size_t count) {
     return all > 0 ? area : NAN;
 }
 
-spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double floor, double variance) {
+/*
+ * Two or three directions, or one in a hundred, may stand out of any spectrum (a common direction, an outlier column
+ * once the axes are turned): they are a cliff only where next to nothing is behind it. For more, 3 is beyond what the
+ * smoothest steep spectra do from one value to the next (i^-2 falls by 1.8 at most from the second on).
+ */
+static const double GAP_FACTOR = 3, GAP_VARIANCE = 0.8, FEW_FACTOR = 4, FEW_VARIANCE = 0.97;
+enum { FEW = 3 };
+
+bool spectrum_clear_gap(double place, double cols, double factor, double variance) {
+    bool few = place <= fmax(FEW, cols / 100);
+    return place >= 1 && factor >= (few ? FEW_FACTOR : GAP_FACTOR) && variance >= (few ? FEW_VARIANCE : GAP_VARIANCE);
+}
+
+spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double cols, double floor) {
     enum { SEEN_LEAST = 3 }; /* values behind the cliff that were there to be seen: one may be small by chance */
     spectrum_gap gap = {0};
     double all = 0, sum = 0;
@@ -84,8 +97,9 @@ spectrum_gap spectrum_find_gap(const double *sigma, size_t count, double floor, 
         double factor = sigma[k - 1] / fmax(sigma[k], floor);
         sum += sigma[k - 1] * sigma[k - 1];
         size_t seen = count - k;
-        if (seen < SEEN_LEAST || 4 * seen < k || sum < variance * all || !(factor > gap.factor)) continue;
+        if (seen < SEEN_LEAST || 4 * seen < k || !(factor > gap.factor)) continue;
         gap = (spectrum_gap){.place = k, .factor = factor, .variance = fmin(sum / all, 1)};
+        if (spectrum_clear_gap((double)k, cols, factor, gap.variance)) break;
     }
     return gap;
 }

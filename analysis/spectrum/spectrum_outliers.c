@@ -59,7 +59,8 @@ bool spectrum_outliers(const moments *mo, spectrum *s, error *err) {
         for (size_t j = 0; j < most && varying > 2 * most; j++)
             s->outliers += sqrt(sorted[j]) > OUTLIER_LEAST * median && sqrt(sorted[j]) < OUTLIER_MOST * median;
         if (sqrt(sorted[0]) >= OUTLIER_MOST * median) s->outliers = 0;
-        for (size_t j = 0; s->outliers && j < d; j++) out[j] = mo->variances[j] >= sorted[s->outliers - 1];
+        if (s->outliers) s->outlier_variance = sorted[s->outliers - 1];
+        for (size_t j = 0; s->outliers && j < d; j++) out[j] = mo->variances[j] >= s->outlier_variance;
     }
     if (ok && s->outliers) {
         size_t side = mo->side, kept;

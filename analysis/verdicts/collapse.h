@@ -10,6 +10,7 @@
 #include "analysis/clusters/clusters.h"
 #include "analysis/spectrum/spectrum.h"
 #include "analysis/clusters/usage.h"
+#include "analysis/verdicts/evidence.h"
 
 #include <jansson.h>
 
@@ -39,6 +40,13 @@ typedef struct collapse_verdict {
     char sentence[512];
 } collapse_verdict;
 
+/* What the rows of `usage` were. */
+typedef enum assignments_are {
+    ASSIGNMENTS_PROBABILITIES, /* or logits whose temperature is known */
+    ASSIGNMENTS_HARD,          /* one code a row */
+    ASSIGNMENTS_SCORES         /* logits before a temperature that nobody has said: only their order counts */
+} assignments_are;
+
 typedef struct collapse_input {
     matrix embeddings;         /* (n, d) */
     const row_source *all;     /* where embeddings are a sample of more rows, or a rounding of them: those; clusters are
@@ -52,10 +60,18 @@ typedef struct collapse_input {
                         10) */
     bool quick;      /* no intervals, one restart of k-means: cheap enough for every epoch */
     uint64_t seed;
+    double attainable;                  /* width of the narrowest layer behind the embeddings; 0: their own */
+    const collapse_evidence *reference; /* what to hold them against; NULL: nothing */
+    const char *reference_name;
+    const int64_t *groups; /* (all rows) rows of one value belong together; NULL: each is by itself */
+    assignments_are assignments_are;
+    double score_range; /* of scores: the median difference of a row's largest and smallest */
+    bool codes_guessed; /* nobody said how many codes there are */
 } collapse_input;
 
 typedef struct collapse {
     spectrum spectrum;
+    collapse_evidence evidence;
     collapse_verdict verdicts[COLLAPSE_MODES];
     double mean_resultant; /* ‖mean of the L2-normalised rows‖² */
     double spread;         /* 1 − mean_resultant */
@@ -65,11 +81,12 @@ typedef struct collapse {
     uint64_t *code_counts; /* argmax counts, descending, the first code_counts_shown of them */
     size_t code_counts_shown;
     bool clusters_by_kmeans;
-    size_t cluster_rows, clusters_used; /* rows that the clusters are of; K */
-    double within_share;                /* [SSW/(n − K)] / [SST/(n − 1)] */
-    int32_t *assignment;                /* (embeddings.rows): the clusters, as given or by k-means */
-    cluster_spectra clusters;           /* the spectra inside them */
-    double class_within_share;          /* the share within labelled classes; NaN without labels */
+    size_t cluster_rows, clusters_used;             /* rows that the clusters are of; K */
+    double within_share;                            /* [SSW/(n − K)] / [SST/(n − 1)] */
+    double point_share, point_size, point_clusters; /* rows in clusters that are points, see points.h */
+    int32_t *assignment;                            /* (embeddings.rows): the clusters, as given or by k-means */
+    cluster_spectra clusters;                       /* the spectra inside them */
+    double class_within_share;                      /* the share within labelled classes; NaN without labels */
 } collapse;
 
 enum { COLLAPSE_CODES_SHOWN = 4096 };

@@ -67,6 +67,8 @@ static void put_usage(json_t *to, const usage_figures *f) {
     put(to, "row_entropy", f->row_entropy);
     put(to, "information", f->information);
     put(to, "information_share", f->information_share);
+    put(to, "codes_alive", f->alive);
+    put(to, "code_top_share", f->top);
 }
 
 static json_t *verdict_json(const collapse_verdict *v) {
@@ -79,6 +81,9 @@ static json_t *verdict_json(const collapse_verdict *v) {
     put(o, "high", v->high);
     put(o, "threshold_warning", v->threshold_warning);
     put(o, "threshold_collapsed", v->threshold_collapsed);
+    json_object_set_new(o, "rule", v->rule ? json_string(v->rule) : json_null());
+    json_object_set_new(o, "borderline", json_boolean(v->borderline));
+    json_object_set_new(o, "against", *v->against ? json_string(v->against) : json_null());
     json_object_set_new(o, "onset", v->onset >= 0 ? json_integer(v->onset) : json_null());
     json_object_set_new(o, "sentence", json_string(v->sentence));
     return o;
@@ -128,6 +133,10 @@ json_t *collapse_to_json(const collapse *c) {
     put(root, "within_effective_rank", c->clusters.effective_rank);
     put(root, "within_effective_rank_share", c->clusters.share);
     json_object_set_new(root, "cluster_spectra", clusters_json(&c->clusters));
+    put(root, "point_share", c->point_share);
+    put(root, "point_rows", c->point_size);
+    put(root, "point_clusters", c->point_clusters);
+    json_object_set_new(root, "evidence", evidence_to_json(&c->evidence));
     put(root, "class_within_share", c->class_within_share);
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
         json_object_set_new(verdicts, collapse_mode_name((collapse_mode)mode), verdict_json(&c->verdicts[mode]));

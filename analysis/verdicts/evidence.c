@@ -6,35 +6,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* A cliff is looked for behind at least this share of the variance: what stands before it is what the matrix shows. */
-static const double GAP_VARIANCE = 0.5;
 /* Above this share of distinct rows, copies move no figure of the spectrum, and it is not taken a second time. */
 static const double DISTINCT_ENOUGH = 0.99;
 
 static const evidence_options defaults = {0};
-
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* Standard deviation over root mean square: of the whole, or of the tenth least column that is not all zero. A large
- * constant in a few columns hides nothing from the second; a point in which some columns are near 0, nothing from it.
- */
-static bool take_contrast(const spectrum *s, collapse_evidence *e, error *err) {
-    double *ratio = malloc(s->d * sizeof *ratio);
-    size_t count = 0;
-    if (!ratio) return error_memory(err, s->d * sizeof *ratio, "columns' contrast");
-    for (size_t j = 0; j < s->d; j++) {
-        double square = s->column_variances[j] + s->column_means[j] * s->column_means[j];
-        if (square > 0) ratio[count++] = sqrt(s->column_variances[j] / square);
-    }
-    qsort(ratio, count, sizeof *ratio, ascending);
-    e->contrast = sqrt(e->variance_share);
-    if (count) e->contrast = fmax(e->contrast, ratio[count / 10]);
-    free(ratio);
-    return true;
-}
 
 /* What rounding to the precision of the values leaves in an empty direction: errors of about u|x| in every entry, whose
  * singular values lie below (√n + √d) times that. */
@@ -54,12 +29,12 @@ static void take_dimension(const spectrum *s, collapse_evidence *e) {
     for (size_t i = 0; i < count && sigma[i] > floor; i++) e->rank++;
     e->explained_area = spectrum_explained_area(sigma, count);
     e->alpha = s->alpha, e->alpha_first = (double)s->alpha_first, e->alpha_last = (double)s->alpha_last;
-    spectrum_gap gap = spectrum_find_gap(sigma, count, floor, GAP_VARIANCE);
+    spectrum_gap gap = spectrum_find_gap(sigma, count, (double)s->d, floor);
     e->gap_place = (double)gap.place, e->gap_factor = gap.factor, e->gap_variance = gap.variance;
     e->outlier_columns = (double)s->outliers, e->outlier_ratio = s->outlier_ratio;
     if (s->outliers) {
         count = (size_t)fmin((double)count, (double)s->trimmed_count), sigma = s->trimmed;
-        gap = spectrum_find_gap(sigma, count, floor, GAP_VARIANCE);
+        gap = spectrum_find_gap(sigma, count, (double)s->d, floor);
     }
     e->trimmed_effective_rank = spectrum_effective_rank(sigma, count);
     e->trimmed_effective_rank_share = count ? e->trimmed_effective_rank / (double)count : NAN;
@@ -73,15 +48,7 @@ static bool take_interval(const row_source *rows, const spectrum *s, const uint8
     jackknife rank;
     bool *keep = s->outliers ? malloc(s->d * sizeof *keep) : NULL;
     if (s->outliers && !keep) return error_memory(err, s->d, "columns");
-    double least = INFINITY, *sorted = NULL;
-    if (keep) { /* the outliers are the largest variances */
-        if (!(sorted = malloc(s->d * sizeof *sorted))) return free(keep), error_memory(err, 8 * s->d, "columns");
-        for (size_t j = 0; j < s->d; j++) sorted[j] = s->column_variances[j];
-        qsort(sorted, s->d, sizeof *sorted, ascending);
-        least = sorted[s->d - s->outliers];
-        for (size_t j = 0; j < s->d; j++) keep[j] = s->column_variances[j] < least;
-        free(sorted);
-    }
+    for (size_t j = 0; keep && j < s->d; j++) keep[j] = s->column_variances[j] < s->outlier_variance;
     bool ok = jackknife_rank(rows, blocks, keep, e->trimmed_effective_rank, &rank, err);
     if (ok) jackknife_interval(&rank, &e->effective_rank_low, &e->effective_rank_high);
     free(keep);
@@ -134,8 +101,11 @@ bool evidence_with_spectrum(const row_source *rows, const spectrum *s, const evi
     e->independent = o->groups ? fmin(e->distinct, (double)o->groups) : e->distinct;
     e->largest_copy = (double)c.largest / (double)n;
     e->variance_share = s->mean_squared_norm > 0 ? s->total_variance / s->mean_squared_norm : 0;
-    ok = ok && take_contrast(s, e, err) && jackknife_spread(rows, blocks, &spread, err);
-    if (ok) e->spread = spread.value;
+    jackknife contrast;
+    ok = ok && jackknife_contrast(rows, c.first, c.distinct, o->seed, o->intervals, &contrast, err) &&
+         jackknife_spread(rows, blocks, &spread, err);
+    if (ok) e->spread = spread.value, e->contrast = c.distinct > 1 ? contrast.value : 0;
+    if (ok) jackknife_interval(&contrast, &e->contrast_low, &e->contrast_high);
     const uint8_t *for_interval = o->intervals ? blocks : NULL;
     if (ok && e->distinct >= DISTINCT_ENOUGH * e->rows)
         ok = take_all(rows, s, for_interval, e, err);
@@ -172,6 +142,8 @@ static const struct {
     FIGURE(precision),
     FIGURE(variance_share),
     FIGURE(contrast),
+    FIGURE(contrast_low),
+    FIGURE(contrast_high),
     FIGURE(spread),
     FIGURE(possible),
     FIGURE(effective_rank),

@@ -19,9 +19,9 @@ typedef struct collapse_evidence {
     double precision;            /* unit roundoff that the values show: 2^-11 where all would fit float16 */
 
     /* What survives a translation. */
-    double variance_share; /* total variance over mean squared norm */
-    double contrast; /* standard deviation over root mean square, overall or of the tenth least column: larger one */
-    double spread;   /* 1 − ‖mean of the L2-normalised rows‖² */
+    double variance_share;                        /* total variance over mean squared norm */
+    double contrast, contrast_low, contrast_high; /* how far two rows lie apart beside their size; see jackknife.h */
+    double spread;                                /* 1 − ‖mean of the L2-normalised rows‖² */
 
     /* Dimension; the largest that is possible is possible = min(distinct − 1, attainable). */
     double possible, effective_rank, effective_rank_share; /* Roy & Vetterli 2007, of singular values */

@@ -20,6 +20,11 @@ typedef struct jackknife {
  * size, up to a row or a group. */
 bool jackknife_draw(size_t n, const int64_t *groups, uint64_t seed, uint8_t *blocks, error *err);
 
+/* Rows of each block: counts (JACKKNIFE_BLOCKS). */
+void jackknife_count(const uint8_t *blocks, size_t n, size_t *counts);
+/* Marks the first row of each group: first (n). */
+bool jackknife_firsts(size_t n, const int64_t *groups, bool *first, error *err);
+
 /* A figure without parts. */
 jackknife jackknife_alone(double value);
 
@@ -28,6 +33,15 @@ void jackknife_interval(const jackknife *j, double *low, double *high);
 
 /* 1 − ‖mean of the L2-normalised rows‖². Two zero rows count as one direction, so an all-zero matrix has no spread. */
 bool jackknife_spread(const row_source *rows, const uint8_t *blocks, jackknife *out, error *err);
+
+/*
+ * Contrast: how far two rows lie apart beside their size, which no translation hides and no outlier makes. Of pairs of
+ * rows drawn by the seed: the eighth decile of ‖x − y‖/√2 over the median ‖x‖; or, where it is larger, the tenth least
+ * of the same by column, since a huge constant in a few columns says nothing of the others. 0: all rows are one.
+ * among (count) are the row numbers to draw from, NULL: all.
+ */
+bool jackknife_contrast(const row_source *rows, const uint32_t *among, size_t count, uint64_t seed, bool parts,
+                        jackknife *out, error *err);
 
 /* Effective rank of the centred matrix, of the columns with keep[j] (NULL: all); `value` is given. Only the parts are
  * computed, and left NaN when min(n, d) is beyond JACKKNIFE_SIDE, where ten eigenproblems would outlast a training

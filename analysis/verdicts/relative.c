@@ -13,7 +13,7 @@
  */
 static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2, BACKBONE_KEPT = 1;
 /* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
-static const double CLIFF_SHARE = 0.25, CLIFF_FACTOR = 3;
+static const double CLIFF_SHARE = 0.25;
 /* Shares of variance: a standard deviation a hundredth, a thirtieth of what the reference has beside its own offset. */
 static const double SHARE_COLLAPSED = 1e-4, SHARE_WARNING = 1e-3;
 /* An effective rank asks for twice as many rows. */
@@ -63,7 +63,9 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
     double spread = hypot(margin(now), margin(then)) * v->statistic;
     if (spread > 0) v->low = fmax(v->statistic - spread, 0), v->high = v->statistic + spread;
     bool low = v->statistic < KEPT_WARNING,
-         cliff = now->trimmed_gap_factor >= CLIFF_FACTOR && now->trimmed_gap_place <= CLIFF_SHARE * now->possible;
+         cliff = spectrum_clear_gap(now->trimmed_gap_place, now->cols, now->trimmed_gap_factor,
+                                    now->trimmed_gap_variance) &&
+                 now->trimmed_gap_place <= CLIFF_SHARE * now->possible;
     bool lost = v->statistic < KEPT_COLLAPSED || (low && cliff);
     char backbone[160] = "";
     if (in->backbone_now && in->backbone_then) {

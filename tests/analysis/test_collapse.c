@@ -71,14 +71,14 @@ static void assert_not_healthy(const collapse *c, collapse_mode mode) {
 }
 
 START_TEST(test_isotropic_noise_shows_no_collapse) {
-    static const size_t shapes[][2] = {{1000, 64}, {100, 400}, {60, 60}, {2000, 2}, {5000, 16}};
+    static const size_t shapes[][2] = {{1000, 64}, {900, 400}, {140, 60}, {2000, 2}, {5000, 16}};
     for (size_t i = 0; i < 5; i++) {
         collapse c = diagnose((collapse_input){.embeddings = noise(shapes[i][0], shapes[i][1], 3, 0)});
         assert_verdict(&c, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
         assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
         assert_verdict(&c, COLLAPSE_CLUSTER, VERDICT_UNKNOWN); /* k-means clusters are not codes */
         assert_verdict(&c, COLLAPSE_INTRACLUSTER, VERDICT_HEALTHY);
-        ck_assert_double_gt(c.verdicts[COLLAPSE_DIMENSIONAL].statistic, 0.95);
+        ck_assert_double_gt(c.verdicts[COLLAPSE_DIMENSIONAL].statistic, 0.9);
         ck_assert(c.clusters_by_kmeans);
     }
 }
@@ -107,19 +107,36 @@ START_TEST(test_zero_matrix_is_fully_collapsed) {
 }
 END_TEST
 
-START_TEST(test_one_point_plus_a_little_noise_is_representation_collapse) {
-    collapse near = diagnose((collapse_input){.embeddings = noise(500, 32, 0.05, 1)});
-    collapse on_the_way = diagnose((collapse_input){.embeddings = noise(500, 32, 0.25, 1)});
-    collapse offset = diagnose((collapse_input){.embeddings = noise(500, 32, 1, 1)});
-    assert_verdict(&near, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+START_TEST(test_rounding_around_one_point_is_a_collapse_and_an_offset_is_none) {
+    collapse rounding = diagnose((collapse_input){.embeddings = noise(500, 32, 1e-7, 1)});
+    collapse on_the_way = diagnose((collapse_input){.embeddings = noise(500, 32, 1e-4, 1)});
+    collapse offset = diagnose((collapse_input){.embeddings = noise(500, 32, 1, 30)});
+    assert_verdict(&rounding, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+    assert_verdict(&rounding, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
+    assert_verdict(&rounding, COLLAPSE_INTRACLUSTER, VERDICT_COLLAPSED);
     assert_verdict(&on_the_way, COLLAPSE_REPRESENTATION, VERDICT_WARNING);
     assert_verdict(&offset, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
-    assert_verdict(&near, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY); /* about its mean it is a round cloud */
+    assert_verdict(&offset, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY); /* about its mean it is a round cloud */
+    ck_assert(strstr(offset.verdicts[COLLAPSE_REPRESENTATION].sentence, "share an offset") != NULL);
+}
+END_TEST
+
+START_TEST(test_float16_rounding_around_one_point_is_a_collapse) {
+    matrix m = noise(500, 32, 0, 0);
+    float *x = (float *)m.data;
+    for (int i = 0; i < 500 * 32; i++) { /* neighbours in float16, by chance */
+        double base = 1 + 0.03 * (i % 32), step = 0x1p-10;
+        x[i] = (float)(floor(base / step + rng_uniform(&source)) * step);
+    }
+    collapse c = diagnose((collapse_input){.embeddings = m});
+    ck_assert_double_eq(c.evidence.precision, 0x1p-11);
+    assert_verdict(&c, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+    assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
 }
 END_TEST
 
 START_TEST(test_one_huge_outlier_hides_no_collapse) {
-    matrix m = noise(500, 16, 1e-3, 1);
+    matrix m = noise(500, 16, 1e-7, 1);
     float *x = (float *)m.data;
     for (int j = 0; j < 16; j++) x[j] = (float)(j % 2 ? 1e4 : -1e4);
     collapse c = diagnose((collapse_input){.embeddings = m});
@@ -134,7 +151,7 @@ START_TEST(test_rank_r_plus_small_noise_is_dimensional_collapse) {
         double scale;
         verdict expected;
     } cases[] = {{1, 0, VERDICT_COLLAPSED},   {4, 1e-3, VERDICT_COLLAPSED}, {8, 1e-2, VERDICT_COLLAPSED},
-                 {24, 1e-3, VERDICT_WARNING}, {48, 1e-3, VERDICT_HEALTHY},  {64, 0, VERDICT_HEALTHY},
+                 {14, 1e-3, VERDICT_WARNING}, {48, 1e-3, VERDICT_HEALTHY},  {64, 0, VERDICT_HEALTHY},
                  {4, 1, VERDICT_HEALTHY}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         collapse c = diagnose((collapse_input){.embeddings = low_rank(1500, 64, cases[i].r, cases[i].scale)});
@@ -149,16 +166,16 @@ START_TEST(test_few_prototypes_in_many_dimensions_are_dimensional_collapse) {
     collapse c = diagnose((collapse_input){.embeddings = few, .assignment = assignment, .codes = 16});
     assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
     assert_verdict(&c, COLLAPSE_CLUSTER, VERDICT_HEALTHY);
-    collapse more = diagnose((collapse_input){.embeddings = mixture(3000, 128, 40, 0.01, true, assignment)});
+    collapse more = diagnose((collapse_input){.embeddings = mixture(3000, 128, 30, 0.01, true, assignment)});
     assert_not_healthy(&more, COLLAPSE_DIMENSIONAL);
 }
 END_TEST
 
-START_TEST(test_fewer_rows_than_columns_is_not_dimensional_collapse) {
+START_TEST(test_too_few_rows_hide_a_healthy_rank_but_no_cliff) {
     collapse c = diagnose((collapse_input){.embeddings = noise(40, 512, 1, 0)});
-    assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    assert_verdict(&c, COLLAPSE_DIMENSIONAL, VERDICT_UNKNOWN);
     ck_assert_double_lt(c.spectrum.effective_rank.value / 512, 0.1);
-    ck_assert(strstr(c.verdicts[COLLAPSE_DIMENSIONAL].sentence, "Fewer rows than columns") != NULL);
+    ck_assert(strstr(c.verdicts[COLLAPSE_DIMENSIONAL].sentence, "too few") != NULL);
     collapse thin = diagnose((collapse_input){.embeddings = low_rank(40, 512, 3, 1e-3)});
     assert_verdict(&thin, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
 }
@@ -186,10 +203,10 @@ START_TEST(test_scale_and_duplicated_rows_change_no_verdict) {
 }
 END_TEST
 
-START_TEST(test_labels_of_one_class_leave_k_means_its_clusters) {
+START_TEST(test_labels_of_one_class_leave_the_number_of_clusters_to_the_data) {
     int32_t labels[300] = {0};
     collapse c = diagnose((collapse_input){.embeddings = noise(300, 8, 1, 0), .labels = labels, .classes = 1});
-    ck_assert_uint_eq(c.clusters_used, 10);
+    ck_assert_uint_ge(c.clusters_used, 2);
     ck_assert_int_eq(c.verdicts[COLLAPSE_INTRACLUSTER].verdict, VERDICT_HEALTHY);
     collapse_free(&c);
 }
@@ -218,7 +235,7 @@ START_TEST(test_more_codes_than_rows_is_not_cluster_collapse_but_no_ground_to_ju
     int32_t assignment[N];
     for (int i = 0; i < N; i++) assignment[i] = (int32_t)rng_below(&source, C);
     collapse c = diagnose((collapse_input){.embeddings = noise(N, 8, 1, 0), .assignment = assignment, .codes = C});
-    assert_verdict(&c, COLLAPSE_CLUSTER, VERDICT_HEALTHY);
+    assert_verdict(&c, COLLAPSE_CLUSTER, VERDICT_UNKNOWN);
     assert_verdict(&c, COLLAPSE_INTRACLUSTER, VERDICT_UNKNOWN);
     ck_assert_uint_eq(c.code_counts_shown, COLLAPSE_CODES_SHOWN);
 }
@@ -249,7 +266,7 @@ START_TEST(test_points_that_shrink_inside_clusters_are_intracluster_collapse) {
         double spread;
         verdict expected;
     } cases[] = {{0, VERDICT_COLLAPSED}, {0.01, VERDICT_COLLAPSED}, {0.05, VERDICT_COLLAPSED},
-                 {0.2, VERDICT_WARNING}, {0.6, VERDICT_HEALTHY},    {2, VERDICT_HEALTHY}};
+                 {0.15, VERDICT_WARNING}, {0.6, VERDICT_HEALTHY},    {2, VERDICT_HEALTHY}};
     int32_t assignment[1200];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         matrix m = mixture(1200, 32, 10, cases[i].spread, false, assignment);
@@ -282,7 +299,10 @@ START_TEST(test_rows_sorted_by_class_give_the_same_figures) {
     collapse a = diagnose((collapse_input){.embeddings = m, .assignment = assignment, .codes = 10});
     collapse b = diagnose((collapse_input){.embeddings = {x, 1000, 16}, .assignment = sorted, .codes = 10});
     for (int mode = 0; mode < COLLAPSE_MODES; mode++) {
-        ck_assert_double_lt(fabs(a.verdicts[mode].statistic - b.verdicts[mode].statistic), 1e-9);
+        ck_assert_int_eq(a.verdicts[mode].verdict, b.verdicts[mode].verdict);
+        /* Pairs are drawn by their places, everything else is of all rows. */
+        ck_assert_double_lt(fabs(a.verdicts[mode].statistic - b.verdicts[mode].statistic),
+                            mode == COLLAPSE_REPRESENTATION ? 0.05 : 1e-9);
         /* Its groups see every class: the interval stays narrow. */
         ck_assert_double_lt(b.verdicts[mode].high - b.verdicts[mode].low, 0.25);
     }
@@ -314,7 +334,7 @@ START_TEST(test_intervals_cover_what_they_estimate) {
     }
     for (int i = 0; i < 3; i++) {
         int covered = 0;
-        for (int s = 0; s < SAMPLES; s++) covered += low[i][s] <= mean[i] && mean[i] <= high[i][s];
+        for (int s = 0; s < SAMPLES; s++) covered += low[i][s] <= mean[i] + 1e-9 && mean[i] <= high[i][s] + 1e-9;
         ck_assert_msg(covered >= SAMPLES * 85 / 100, "%s: %d of %d", collapse_mode_name(modes[i]), covered, SAMPLES);
         double widest = 0;
         for (int s = 0; s < SAMPLES; s++) widest = fmax(widest, (high[i][s] - low[i][s]) / values[i][s]);
@@ -479,14 +499,15 @@ Suite *suite_collapse(void) {
     tcase_add_test(t, test_isotropic_noise_shows_no_collapse);
     tcase_add_test(t, test_constant_matrix_is_fully_collapsed);
     tcase_add_test(t, test_zero_matrix_is_fully_collapsed);
-    tcase_add_test(t, test_one_point_plus_a_little_noise_is_representation_collapse);
+    tcase_add_test(t, test_rounding_around_one_point_is_a_collapse_and_an_offset_is_none);
+    tcase_add_test(t, test_float16_rounding_around_one_point_is_a_collapse);
     tcase_add_test(t, test_one_huge_outlier_hides_no_collapse);
     tcase_add_test(t, test_rank_r_plus_small_noise_is_dimensional_collapse);
     tcase_add_test(t, test_few_prototypes_in_many_dimensions_are_dimensional_collapse);
-    tcase_add_test(t, test_fewer_rows_than_columns_is_not_dimensional_collapse);
+    tcase_add_test(t, test_too_few_rows_hide_a_healthy_rank_but_no_cliff);
     tcase_add_test(t, test_two_rows_are_too_few_to_judge_a_rank);
     tcase_add_test(t, test_scale_and_duplicated_rows_change_no_verdict);
-    tcase_add_test(t, test_labels_of_one_class_leave_k_means_its_clusters);
+    tcase_add_test(t, test_labels_of_one_class_leave_the_number_of_clusters_to_the_data);
     tcase_add_test(t, test_dead_codes_are_cluster_collapse);
     tcase_add_test(t, test_more_codes_than_rows_is_not_cluster_collapse_but_no_ground_to_judge_clusters);
     tcase_add_test(t, test_uniform_rows_are_cluster_collapse_though_every_code_is_used);

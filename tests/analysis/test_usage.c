@@ -42,6 +42,9 @@ START_TEST(test_folds_partition_the_rows) {
     matrix logits = golden_matrix(golden_open("usage"), "logits");
     error err = {0};
     usage *u = new_usage(13), *part = new_usage(13);
+    uint8_t folds[57];
+    for (size_t i = 0; i < 57; i++) folds[i] = (uint8_t)(i % USAGE_FOLDS);
+    usage_deal(u, folds);
     ck_assert(usage_add(u, logits.data, 24, NULL, &err));
     ck_assert(usage_add(u, logits.data + 24 * 13, 33, NULL, &err));
     for (size_t i = 0; i < 57; i++)

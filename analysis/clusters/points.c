@@ -1,0 +1,108 @@
+#include "analysis/clusters/points.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <stdlib.h>
+
+/* Squared distances are counted in quarters of an octave, from 2^-28 to 2^12 of their mean. */
+enum { BINS = 160, PER_OCTAVE = 4, LOWEST = -28 };
+/* The shell: from ρ² to 2^3.25 ρ², 3.1 times as far. */
+enum { SHELL = 13 };
+/* Rows that have to be inside, besides the one looked at; and the share of them that may stray into the shell. */
+enum { INSIDE = 3 };
+static const double STRAY = 0.02;
+/* ρ² over the mean squared distance of two rows: a point's radius is at most a seventh of the cloud's. */
+static const double RADIUS = 0.02;
+
+static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
+/* Rows about their mean, without the skipped columns, and their squared lengths: out (n, *width). */
+static bool centred_rows(matrix m, const bool *skip, float **out, double **square, size_t *width, error *err) {
+    size_t n = m.rows, d = m.cols, kept = 0;
+    double *means = malloc(d * sizeof *means);
+    size_t *columns = malloc(d * sizeof *columns);
+    *out = malloc(n * d * sizeof **out), *square = malloc(n * sizeof **square);
+    bool ok = (means && columns && *out && *square) || error_memory(err, n * d * sizeof **out, "centred rows");
+    ok = ok && matrix_means(m, means, err);
+    for (size_t j = 0; ok && j < d; j++)
+        if (!skip || !skip[j]) columns[kept++] = j;
+    *width = kept;
+#pragma omp parallel for schedule(static) if (ok)
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t k = 0; ok && k < kept; k++) {
+            float x = (float)((double)m.data[i * d + columns[k]] - means[columns[k]]);
+            (*out)[i * kept + k] = x, sum += (double)x * (double)x;
+        }
+        if (ok) (*square)[i] = sum;
+    }
+    free(means);
+    free(columns);
+    return ok;
+}
+
+/* Rows of the point around one row, itself included; 0: it is in none. counts (BINS) are of the other rows. */
+static size_t point_size(const uint32_t *counts, size_t others) {
+    size_t inside = 0, size = 0, last = (size_t)((log2(RADIUS) - LOWEST) * PER_OCTAVE);
+    for (size_t b = 0; b < last; b++) {
+        inside += counts[b];
+        size_t shell = 0;
+        for (size_t s = b + 1; s <= b + SHELL; s++) shell += counts[s];
+        if (inside >= INSIDE && (double)shell <= STRAY * (double)inside && inside + shell + INSIDE <= others)
+            size = inside + 1;
+    }
+    return size;
+}
+
+bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *err) {
+    enum { HEIGHT = 32 };
+    size_t n = m.rows, wanted = smaller(n, POINTS_QUERIES), width, sizes[POINTS_QUERIES] = {0};
+    uint32_t queries[POINTS_QUERIES];
+    float *rows = NULL;
+    double *square = NULL, total = 0;
+    *out = (points){.share = NAN, .size = NAN, .queries = wanted};
+    for (int b = 0; b < POINTS_BLOCKS; b++) out->without[b] = NAN;
+    if (n < POINTS_LEAST) return true;
+    bool ok = centred_rows(m, skip, &rows, &square, &width, err);
+    for (size_t i = 0; ok && i < n; i++) total += square[i];
+    matrix_choose(n, wanted, seed, 5, queries);
+    double mean = 2 * total / (double)n; /* of the squared distance of two rows */
+    bool done = ok && mean > 0 && width > 0;
+#pragma omp parallel for schedule(static) reduction(&& : ok) if (done)
+    for (size_t start = 0; start < wanted; start += HEIGHT) {
+        size_t count = smaller(HEIGHT, wanted - start);
+        float *block = malloc(count * (width + n) * sizeof *block), *dots = block + count * width;
+        if (!done || !block) {
+            ok = ok && (!done || block);
+            free(block);
+            continue;
+        }
+        for (size_t q = 0; q < count; q++)
+            for (size_t k = 0; k < width; k++) block[q * width + k] = rows[queries[start + q] * width + k];
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)count, (int)n, (int)width, 1, block, (int)width, rows,
+                    (int)width, 0, dots, (int)n);
+        for (size_t q = 0; q < count; q++) {
+            uint32_t counts[BINS + SHELL + 1] = {0}, self = queries[start + q];
+            for (size_t i = 0; i < n; i++) {
+                float ratio = (float)((square[self] + square[i] - 2 * (double)dots[q * n + i]) / mean);
+                float bin = ratio > 0 ? (log2f(ratio) - LOWEST) * PER_OCTAVE : 0;
+                if (i != self) counts[bin < 0 ? 0 : bin >= BINS ? BINS - 1 : (size_t)bin]++;
+            }
+            sizes[start + q] = point_size(counts, n - 1);
+        }
+        free(block);
+    }
+    if (!ok) error_memory(err, HEIGHT * n * sizeof(float), "distances");
+    free(rows);
+    free(square);
+    if (!done) return ok;
+    double in = 0, inverse = 0, part[POINTS_BLOCKS] = {0}, sum[POINTS_BLOCKS] = {0};
+    for (size_t q = 0; q < wanted; q++) {
+        in += sizes[q] > 0, inverse += sizes[q] ? 1 / (double)sizes[q] : 0;
+        part[q % POINTS_BLOCKS] += sizes[q] > 0, sum[q % POINTS_BLOCKS]++;
+    }
+    out->share = in / (double)wanted;
+    out->size = in > 0 ? in / inverse : NAN, out->clusters = inverse * (double)n / (double)wanted;
+    for (int b = 0; b < POINTS_BLOCKS; b++) out->without[b] = (in - part[b]) / ((double)wanted - sum[b]);
+    return ok;
+}

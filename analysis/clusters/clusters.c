@@ -15,13 +15,13 @@ static void keep(cluster_spectra *c, const cluster_spectrum *s) {
     c->list[at] = *s;
 }
 
-static void describe(cluster_spectrum *s, const double *sigma, size_t d) {
-    size_t side = smaller(s->rows, d);
+static void describe(cluster_spectrum *s, const double *sigma, size_t seen, size_t d) {
+    size_t side = smaller(seen, d);
     s->effective_rank = spectrum_effective_rank(sigma, side);
-    s->share = s->effective_rank / (double)smaller(s->rows - 1, d);
+    s->share = s->effective_rank / (double)smaller(seen - 1, d);
     s->count = smaller(side, CLUSTERS_VALUES);
     memcpy(s->singular_values, sigma, s->count * sizeof *sigma);
-    for (size_t i = 0; i < side; i++) s->variance += sigma[i] * sigma[i] / (double)s->rows;
+    for (size_t i = 0; i < side; i++) s->variance += sigma[i] * sigma[i] / (double)seen;
 }
 
 bool cluster_spectra_compute(matrix m, const int32_t *assignment, cluster_spectra *out, error *err) {
@@ -34,13 +34,15 @@ bool cluster_spectra_compute(matrix m, const int32_t *assignment, cluster_spectr
     bool ok = (order && rows && sigma && out->list) || error_memory(err, n * d * sizeof *rows, "clusters");
     ok = ok && matrix_order(assignment, n, order, err);
     for (size_t start = 0, end; ok && start < n; start = end) {
-        for (end = start; end < n && assignment[order[end]] == assignment[order[start]]; end++)
-            memcpy(rows + (end - start) * d, m.data + order[end] * d, d * sizeof *rows);
+        for (end = start; end < n && assignment[order[end]] == assignment[order[start]];) end++;
         cluster_spectrum s = {.cluster = assignment[order[start]], .rows = end - start};
         if (s.rows < 3) continue;
-        ok = spectrum_singular_values((matrix){rows, s.rows, d}, true, sigma, NULL, err);
+        size_t seen = smaller(s.rows, CLUSTERS_ROWS); /* evenly out of all */
+        for (size_t i = 0; i < seen; i++)
+            memcpy(rows + i * d, m.data + order[start + i * s.rows / seen] * d, d * sizeof *rows);
+        ok = spectrum_singular_values((matrix){rows, seen, d}, true, sigma, NULL, err);
         if (!ok) break;
-        describe(&s, sigma, d);
+        describe(&s, sigma, seen, d);
         weight += (double)s.rows, ranks += (double)s.rows * s.effective_rank, shares += (double)s.rows * s.share;
         keep(out, &s);
     }

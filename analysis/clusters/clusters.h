@@ -7,12 +7,13 @@
 
 #include "analysis/matrix.h"
 
-enum { CLUSTERS_SHOWN = 32, CLUSTERS_VALUES = 64 };
+/* A cluster of more rows is seen on CLUSTERS_ROWS of them. */
+enum { CLUSTERS_SHOWN = 32, CLUSTERS_VALUES = 64, CLUSTERS_ROWS = 384 };
 
 typedef struct cluster_spectrum {
     int32_t cluster;
     size_t rows;
-    double effective_rank, share;            /* share: of min(rows − 1, d) */
+    double effective_rank, share;            /* share: of min(rows − 1, d), of the rows seen */
     double variance;                         /* mean squared distance from the cluster's mean */
     size_t count;                            /* singular values kept, the largest of them */
     double singular_values[CLUSTERS_VALUES]; /* of the cluster's centred rows, descending */

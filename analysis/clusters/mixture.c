@@ -139,7 +139,7 @@ static double expect(fit *f, const mixture *x, bool sums) {
 
 static bool start_by_kmeans(fit *f, matrix m, const mixture_options *o, error *err) {
     kmeans clusters;
-    kmeans_options with = {.clusters = o->components, .restarts = 1, .seed = o->seed};
+    kmeans_options with = {.clusters = o->components, .restarts = 1, .iterations = 20, .seed = o->seed};
     if (!kmeans_compute(m, &with, &clusters, err)) return false;
     sum_hard(f, clusters.assignment);
     kmeans_free(&clusters);
@@ -242,8 +242,13 @@ static bool measure_range(matrix m, mixture_curve *c, error *err) {
 }
 
 static bool measure_point(matrix sample, const mixture_curve *c, uint64_t seed, mixture_point *p, error *err) {
-    mixture_options with = {
-        .components = p->components, .shift = c->low, .scale = 1 / (c->high - c->low), .seed = seed};
+    /* A thousandth of a nat a column: between hundreds of columns, a fit that still moves by less has its clusters. */
+    mixture_options with = {.components = p->components,
+                            .shift = c->low,
+                            .scale = 1 / (c->high - c->low),
+                            .tolerance = 1e-3 * (double)sample.cols,
+                            .iterations = MIXTURE_ITERATIONS,
+                            .seed = seed};
     mixture x;
     if (!mixture_fit(sample, &with, &x, err)) return false;
     p->log_likelihood += x.log_likelihood / MIXTURE_SEEDS;
@@ -260,7 +265,8 @@ static double deviation(double squares, double mean) {
 
 bool mixture_curve_compute(matrix m, uint64_t seed, mixture_curve *out, error *err) {
     static const size_t components[MIXTURE_POINTS] = {10, 20, 50, 100, 200};
-    size_t n = smaller(m.rows, MIXTURE_ROWS), d = m.cols;
+    size_t d = m.cols, most = MIXTURE_VALUES / d, n = smaller(m.rows, MIXTURE_ROWS);
+    n = smaller(n, most < MIXTURE_ROWS_LEAST ? MIXTURE_ROWS_LEAST : most);
     *out = (mixture_curve){.rows = n};
     float *rows = malloc(n * d * sizeof *rows);
     bool ok = rows || error_memory(err, n * d * sizeof *rows, "a sample of the rows");

@@ -7,7 +7,7 @@
 
 #include "analysis/matrix.h"
 
-enum { SILHOUETTE_ROWS = 4096 }; /* all pairs are looked at: more rows are sampled by seed, with their clusters */
+enum { SILHOUETTE_ROWS = 2048 }; /* all pairs are looked at: more rows are sampled by seed, with their clusters */
 
 typedef struct silhouette {
     double value; /* NaN for fewer than 2 clusters, or as many as rows */

@@ -9,7 +9,7 @@
 #include "analysis/matrix.h"
 
 /* Rows that uniformity looks at; more are drawn without repetition, by seed. */
-enum { UNIFORMITY_ROWS = 4096 };
+enum { UNIFORMITY_ROWS = 2048 };
 
 typedef struct uniformity {
     double value; /* log of the mean over pairs of exp(−2 ‖u_i − u_j‖²): 0 in one point; NaN for fewer than 2 rows */

@@ -22,7 +22,7 @@ static const double VIEWS_ROWS = 12, VIEWS_CLUSTERS = 50;
  * along a curve, doubling their number leaves a quarter. */
 static const double COMES_APART = 0.12;
 /* SSW/(n − K) wants at least this many degrees of freedom, and one for every twenty rows. */
-enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 2000 };
+enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 2000, QUICK = 10 };
 static const size_t numbers[] = {2, 3, 5, 10, 20, 50, 100};
 
 /*
@@ -45,8 +45,9 @@ static bool find_number(const judging *j, double hint, found *out, error *err) {
     size_t d = m.cols, rows = m.rows < SEARCH_ROWS ? m.rows : SEARCH_ROWS, tried[8], count = 0;
     double rank = fmax(j->c->spectrum.participation_ratio.value, 1), before = 1, best = INFINITY;
     *out = (found){.clusters = 1, .drop = 1};
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+    for (size_t i = 0; !j->in->quick && i < sizeof numbers / sizeof *numbers; i++)
         if (8 * numbers[i] <= rows) tried[count++] = numbers[i];
+    if (j->in->quick && rows >= 8 * QUICK) tried[count++] = QUICK;
     if (hint >= 2 && 4 * hint <= (double)rows && (count == 0 || hint > (double)tried[count - 1]))
         tried[count++] = (size_t)hint;
     float *sample = malloc(rows * d * sizeof *sample);
@@ -200,8 +201,9 @@ bool judge_intracluster(const judging *j, error *err) {
     found f;
     if (!take_points(j, &p, err) || !take_clusters(j, p.share > 1 - OUTSIDE_WARNING ? p.clusters : 0, &f, err) ||
         !jackknife_within(in->embeddings, c->assignment, f.clusters, j->sample_blocks, &w, err) ||
-        !cluster_spectra_compute(in->embeddings, c->assignment, &c->clusters, err))
+        (!in->quick && !cluster_spectra_compute(in->embeddings, c->assignment, &c->clusters, err)))
         return false;
+    if (in->quick) c->clusters.effective_rank = c->clusters.share = NAN;
     c->point_share = p.share, c->point_size = p.size, c->point_clusters = p.clusters;
     if (in->quick) w.share = jackknife_alone(w.share.value);
     c->clusters_used = w.clusters, c->within_share = w.share.value;

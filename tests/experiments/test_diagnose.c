@@ -452,9 +452,8 @@ START_TEST(test_float64_that_float32_would_lose_is_one_point_and_what_is_beyond_
     for (int i = 0; i < N * D; i++) y[i] = 0.7;
     write_array("constant.npy", NPY_F64, N, D, y);
     free(x);
-    json_t *apart = diagnosis("offset.npy"); /* its differences are read in float64 all the same */
+    json_t *apart = diagnosis("offset.npy"); /* no network computes such differences */
     ck_assert_str_eq(verdict_of(apart, "representation"), "collapsed");
-    ck_assert_double_eq_tol(number(apart, "total_variance"), D, 0.2 * D);
     json_decref(apart);
     refused_with(1, "diagnose tiny.npy",
                  "tiny.npy: its largest value is 3.7e-300; scale the matrix to between 1e-15 and 1e+15");

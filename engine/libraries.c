@@ -1,4 +1,5 @@
 #include "engine/libraries.h"
+#include "engine/isa.h"
 
 #include <cblas.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -19,4 +20,26 @@ json_t *libraries_json(void) {
     sscanf(openblas_get_config(), "OpenBLAS %63s", openblas); /* "OpenBLAS 0.3.21 DYNAMIC_ARCH …" */
     return json_pack("{s:s, s:s, s:s, s:s, s:s}", "oneDNN", dnnl, "OpenBLAS", openblas, "libjpeg",
                      TEXT(LIBJPEG_TURBO_VERSION), "libpng", png_get_libpng_ver(NULL), "compiler", __VERSION__);
+}
+
+/* The highest that this version names and the processor or ONEDNN_MAX_CPU_ISA allows. */
+static const char *dnnl_kernels(void) {
+    switch (dnnl_get_effective_cpu_isa()) {
+    case dnnl_cpu_isa_sse41: return "sse41";
+    case dnnl_cpu_isa_avx: return "avx";
+    case dnnl_cpu_isa_avx2: return "avx2";
+    case dnnl_cpu_isa_avx2_vnni: return "avx2_vnni";
+    case dnnl_cpu_isa_avx512_core: return "avx512_core";
+    case dnnl_cpu_isa_avx512_core_vnni: return "avx512_core_vnni";
+    case dnnl_cpu_isa_avx512_core_bf16: return "avx512_core_bf16";
+    case dnnl_cpu_isa_avx512_core_amx: return "avx512_core_amx";
+    default: return "of another kind";
+    }
+}
+
+json_t *libraries_kernels_json(void) {
+    error none = {0};
+    const isa *own = isa_choose(&none);
+    return json_pack("{s:s, s:s, s:s}", "mews", own ? own->name : "none", "oneDNN", dnnl_kernels(), "OpenBLAS",
+                     openblas_get_corename());
 }

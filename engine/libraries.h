@@ -7,4 +7,10 @@
 /* {"oneDNN": "2.7.3", …}; the caller's to json_decref. */
 json_t *libraries_json(void);
 
+/*
+ * The kernels that were chosen for this processor: {"mews": "v4", "oneDNN": "avx512_core", "OpenBLAS": "SkylakeX"}; the
+ * caller's to json_decref.
+ */
+json_t *libraries_kernels_json(void);
+
 #endif

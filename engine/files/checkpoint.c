@@ -106,6 +106,11 @@ static size_t list_steps(const char *folder, uint64_t *steps, size_t most) {
     return count;
 }
 
+bool checkpoint_stands(const char *folder) {
+    uint64_t step;
+    return list_steps(folder, &step, 1) > 0;
+}
+
 static void step_path(const char *folder, uint64_t step, char *out, size_t size) {
     snprintf(out, size, "%s/checkpoint-%08" PRIu64 ".safetensors", folder, step);
 }

@@ -35,6 +35,9 @@ bool checkpoint_save(const checkpoint_place *place, const parameters *p, const o
 /* Removes every checkpoint of the folder, and what was put aside. */
 void checkpoint_remove_all(const char *folder);
 
+/* Whether there is any, sound or not. */
+bool checkpoint_stands(const char *folder);
+
 /*
  * Loads the newest checkpoint that verifies: its seal holds, it is this run's, of the step in its name, and the history
  * is the one it was written with. One that does not is named to `warn` and renamed to "….aside". Checkpoints of earlier

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/files/checkpoint.h"
 #include "experiments/run/evaluate.h"
+#include "experiments/run/sitting.h"
 #include "experiments/store/store.h"
 #include "experiments/run/train.h"
 
@@ -104,7 +105,13 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
                                error *err) {
     model m;
     bool interrupted = false;
-    if (!model_create(&m, s, dataset_classes(data), run_threads(s), err)) return false;
+    if (*r->told) {
+        char line[RUN_ID_SIZE + sizeof r->told];
+        snprintf(line, sizeof line, "%s %s", r->id, r->told);
+        run_log(r, "%s", r->told);
+        if (hooks->warn) hooks->warn(hooks->context, line);
+    }
+    if (!model_create(&m, s, dataset_classes(data), r->threads, err)) return false;
     bool ok = train_model(&m, data, r, hooks, &interrupted, err);
     *end = RUN_END_INTERRUPTED;
     if (ok && !interrupted) ok = evaluate_and_finish(&m, data, r, hooks, end, err);
@@ -192,7 +199,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     run_end end = RUN_END_INTERRUPTED;
     dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
-    bool made = opened && model_create(&m, s, dataset_classes(data), run_threads(s), err);
+    bool made = opened && model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);
     bool ok = made && can_do_without_labels(s, data, hooks, err) && restore(&m, &r, hooks, err) &&
               evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {

@@ -10,6 +10,7 @@
 #include "engine/threads.h"
 #include "experiments/commands/version.h"
 #include "experiments/run/code.h"
+#include "experiments/run/sitting.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -99,12 +100,12 @@ json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_n
     json_t *swept = json_object();
     for (size_t i = 0; i < plan->swept_count; i++)
         json_object_set_new(swept, plan->swept[i].key, item_json(plan->swept[i].type, plan->swept[i].value));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}, s:o, s:o}", "id", id,
-                     "name", plan->spec.name, "block", plan->block, "status", status, "version", MEWS_VERSION,
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:o, s:{s:s, s:s}, s:s, s:o, s:o, s:{}, s:{}, s:o, s:o, s:o}",
+                     "id", id, "name", plan->spec.name, "block", plan->block, "status", status, "version", MEWS_VERSION,
                      "threads", run_threads(&plan->spec), "machine", machine_json(), "data", "name", data_name,
                      "checksum", data_checksum, "method", plan->spec.method->name, "swept", swept, "spec",
                      run_spec_json(&plan->spec), "final", "seconds", "code", code_of(plan->spec.method->name),
-                     "libraries", libraries_json());
+                     "libraries", libraries_json(), "kernels", libraries_kernels_json());
 }
 
 /* Whether the record's figures are those that the spec asks for: measured the same way, and all of them there. */
@@ -245,6 +246,9 @@ static bool begin_record(run *r, const run_plan *plan, const char *data_name, co
     } else if (r->status != RUN_NEW && json_object_get(r->record, "code_before")) {
         json_object_set(fresh, "code_before", json_object_get(r->record, "code_before"));
     }
+    r->threads = run_threads(&plan->spec);
+    if (r->status != RUN_NEW && checkpoint_stands(r->folder))
+        r->threads = sitting_goes_on(r->record, fresh, r->told, sizeof r->told);
     json_decref(r->record);
     r->record = fresh;
     return spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);

@@ -33,6 +33,8 @@ typedef struct run {
     run_status status; /* as found when opened */
     const char *other; /* how the code that made it differs from this program's, or NULL; as found */
     bool reuse;        /* what other code made is taken */
+    int threads;       /* to compute with */
+    char told[512];    /* what is to be said of how it goes on, in one line; "" for nothing */
     json_t *record;    /* run.json */
     FILE *metrics, *log;
     lease *lease; /* ours while the run is open for work */

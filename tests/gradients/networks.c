@@ -156,7 +156,7 @@ static tensor *backbone_loss(const graph *g) {
 }
 
 START_TEST(test_gradient_of_backbones_matches_finite_differences) {
-    static const backbone_options options[] = {{0, 5, 1, 0}, {1, 2, 2, 0}, {2, 3, 1, 0}};
+    static const backbone_options options[] = {{0, 5, 1, 0, 0}, {1, 2, 2, 0, 0}, {2, 3, 1, 0, 0}};
     backend *b = counting_backend();
     error err = {0};
     parameters *p = parameters_create(b, 3, &err);

@@ -1,0 +1,23 @@
+/*
+ * What a run computes with: threads, kernels, libraries. All three decide its last bits, so that a run which goes on
+ * keeps the threads that it began with; what it cannot keep stands in its record beside what it goes on with, under
+ * "computed_before".
+ */
+#ifndef MEWS_SITTING_H
+#define MEWS_SITTING_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* Compute threads where `record` began with some and the spec asks for `asked` now: the record's, if they can be had.
+ */
+int sitting_threads(const json_t *record, int asked);
+
+/*
+ * Into `fresh`, the record of a sitting that goes on from a checkpoint of the one that `old` records: the threads to
+ * compute with, and what computed before where that is not the same. `told` becomes one line about what changes, or
+ * "". Returns the threads.
+ */
+int sitting_goes_on(const json_t *old, json_t *fresh, char *told, size_t size);
+
+#endif

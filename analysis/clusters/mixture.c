@@ -190,29 +190,35 @@ void mixture_free(mixture *x) {
     x->weights = x->means = x->variances = NULL;
 }
 
-/* KL of two diagonal Gaussians, nats. */
-static double divergence(const double *mean, const double *variance, const double *other, const double *spread,
+/* KL of two diagonal Gaussians, nats, less what their log-variances add: ½ Σ (log spread − log variance). */
+static double divergence(const double *mean, const double *variance, const double *other, const double *precision,
                          size_t d) {
     double sum = 0;
+#pragma omp simd reduction(+ : sum)
     for (size_t j = 0; j < d; j++) {
-        double step = mean[j] - other[j], ratio = variance[j] / spread[j];
-        sum += ratio + step * step / spread[j] - 1 - log(ratio);
+        double step = mean[j] - other[j];
+        sum += (variance[j] + step * step) * precision[j];
     }
-    return 0.5 * sum;
+    return 0.5 * (sum - (double)d);
 }
 
 double mixture_entropy(const mixture *x) {
     size_t d = x->dims, k = x->components;
-    double total = 0, *parts = malloc(k * sizeof *parts);
+    double total = 0, *parts = malloc((2 * k + k * d) * sizeof *parts), *logs = parts + k, *precisions = logs + k;
     if (!parts) return NAN;
+    for (size_t a = 0; a < k; a++) {
+        logs[a] = 0;
+        for (size_t j = 0; j < d; j++)
+            logs[a] += 0.5 * log(x->variances[a * d + j]), precisions[a * d + j] = 1 / x->variances[a * d + j];
+    }
 #pragma omp parallel for schedule(static)
     for (size_t a = 0; a < k; a++) {
         const double *mean = x->means + a * d, *variance = x->variances + a * d;
-        double own = 0.5 * (double)d * (1 + LOG_2PI), others = 0;
-        for (size_t j = 0; j < d; j++) own += 0.5 * log(variance[j]);
+        double own = 0.5 * (double)d * (1 + LOG_2PI) + logs[a], others = 0;
         for (size_t b = 0; b < k; b++)
-            others += x->weights[b] *
-                      (a == b ? 1 : exp(-divergence(mean, variance, x->means + b * d, x->variances + b * d, d)));
+            others += x->weights[b] * (a == b ? 1
+                                              : exp(logs[a] - logs[b] -
+                                                    divergence(mean, variance, x->means + b * d, precisions + b * d, d)));
         parts[a] = x->weights[a] * (own - log(others));
     }
     for (size_t a = 0; a < k; a++) total += parts[a];

@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Squared distances are counted in quarters of an octave, from 2^-28 to 2^12 of their mean. */
 enum { BINS = 160, PER_OCTAVE = 4, LOWEST = -28 };
@@ -39,6 +40,15 @@ static bool centred_rows(matrix m, const bool *skip, float **out, double **squar
     free(means);
     free(columns);
     return ok;
+}
+
+/* Quarters of an octave by a float's own bits: its exponent and the mantissa's first two. */
+static inline size_t bin_of(float ratio) {
+    enum { BIAS = 127, MANTISSA = 21 };
+    int32_t bits;
+    memcpy(&bits, &ratio, sizeof bits);
+    int32_t bin = (bits >> MANTISSA) - (BIAS + LOWEST) * PER_OCTAVE;
+    return bits <= 0 || bin < 0 ? 0 : bin >= BINS ? BINS - 1 : (size_t)bin;
 }
 
 /* Rows of the point around one row, itself included; 0: it is in none. counts (BINS) are of the other rows. */
@@ -85,9 +95,9 @@ bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *
             uint32_t counts[BINS + SHELL + 1] = {0}, self = queries[start + q];
             for (size_t i = 0; i < n; i++) {
                 float ratio = (float)((square[self] + square[i] - 2 * (double)dots[q * n + i]) / mean);
-                float bin = ratio > 0 ? (log2f(ratio) - LOWEST) * PER_OCTAVE : 0;
-                if (i != self) counts[bin < 0 ? 0 : bin >= BINS ? BINS - 1 : (size_t)bin]++;
+                counts[bin_of(ratio)]++;
             }
+            counts[bin_of((float)((2 * square[self] - 2 * (double)dots[q * n + self]) / mean))]--;
             sizes[start + q] = point_size(counts, n - 1);
         }
         free(block);

@@ -9,7 +9,7 @@
 
 #include "analysis/matrix.h"
 
-enum { POINTS_QUERIES = 384, POINTS_BLOCKS = 10 };
+enum { POINTS_QUERIES = 256, POINTS_BLOCKS = 10 };
 
 typedef struct points {
     double share;                  /* of the rows looked at that are in a point; NaN for fewer than POINTS_LEAST rows */

@@ -7,7 +7,7 @@
 
 #include "analysis/matrix.h"
 
-enum { BLOCKS_ROWS = 16384, BLOCKS_PERMUTATIONS = 20 }; /* more rows are sampled by seed */
+enum { BLOCKS_ROWS = 4096, BLOCKS_PERMUTATIONS = 20 }; /* more rows are sampled by seed */
 
 typedef struct block_structure {
     double within, between;   /* mean cosine over pairs of two rows; NaN where there is no such pair */

@@ -22,7 +22,7 @@ static const double VIEWS_ROWS = 12, VIEWS_CLUSTERS = 50;
  * along a curve, doubling their number leaves a quarter. */
 static const double COMES_APART = 0.12;
 /* SSW/(n − K) wants at least this many degrees of freedom, and one for every twenty rows. */
-enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 2000, QUICK = 10 };
+enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 1600, QUICK = 10 };
 static const size_t numbers[] = {2, 3, 5, 10, 20, 50, 100};
 
 /*
@@ -59,7 +59,7 @@ static bool find_number(const judging *j, double hint, found *out, error *err) {
         kmeans k;
         within w;
         matrix part = {sample, rows, d};
-        kmeans_options with = {.clusters = tried[i], .restarts = 1, .iterations = 15, .seed = j->in->seed};
+        kmeans_options with = {.clusters = tried[i], .restarts = 1, .iterations = 8, .seed = j->in->seed};
         if (!(ok = kmeans_compute(part, &with, &k, err))) break;
         ok = jackknife_within(part, k.assignment, tried[i], blocks, &w, err);
         double ratio = w.share.value / structureless_share((double)tried[i], rank);
@@ -92,7 +92,7 @@ static bool take_clusters(const judging *j, double hint, found *f, error *err) {
     if (!wanted && !find_number(j, hint, f, err)) return false;
     f->clusters = f->clusters > n ? n : f->clusters;
     kmeans k;
-    kmeans_options with = {.clusters = f->clusters, .restarts = in->quick ? 1 : 2, .iterations = 40, .seed = in->seed};
+    kmeans_options with = {.clusters = f->clusters, .restarts = 1, .iterations = in->quick ? 6 : 25, .seed = in->seed};
     if (!kmeans_compute(in->embeddings, &with, &k, err)) return false;
     memcpy(c->assignment, k.assignment, n * sizeof *c->assignment);
     kmeans_free(&k);

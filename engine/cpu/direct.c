@@ -17,7 +17,7 @@
 enum {
     CACHE = 512 * 1024,     /* bytes for the gathered pixels */
     MOST_STEPS = 8,         /* of them in a stretch, STEP pixels each */
-    SHARED_CACHE = 4 << 20, /* bytes for both factors of the weight gradient */
+    SHARED_CACHE = 1 << 20, /* bytes for both factors of the weight gradient */
     MOST_TAPS = 1024        /* of a window */
 };
 
@@ -255,12 +255,12 @@ static void spread(const conv_shape *s, const vec *sums, real *dw, bool add) {
 }
 
 bool direct_weights(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add) {
-    enum { PORTION = 64 }; /* pixels that a thread gathers at a time */
+    enum { PORTION = 64, LEAST = 4 * PORTION }; /* pixels that a thread gathers at a time; that share the sums */
     tap taps[MOST_TAPS];
     meeting g = forward_meeting(s, x, dy, taps);
     int64_t all = g.n * g.rows * g.cols, inputs = g.tap_count * s->in;
     int64_t tiles = SHARED_CACHE / ((inputs + s->out) * (int64_t)sizeof(real)) / PORTION * PORTION;
-    if (tiles < PORTION) tiles = PORTION;
+    if (tiles < LEAST) tiles = LEAST;
     if (tiles > all) tiles = all;
     vec *sums = b->allocate(b, (size_t)(inputs * s->out) * sizeof(real));
     vec *v = b->allocate(b, (size_t)(tiles * (inputs + s->out)) * sizeof(real)), *m = v + tiles * inputs / BLOCK_LANES;

@@ -33,7 +33,7 @@ void leaf_destroy(backend *b, tensor *t);
 /* Σ out·r for matrices, Σ mean_pixels(tanh(out))·r for images, with r random and decided by `key`. */
 tensor *weighted_sum(tape *t, tensor *out, int key);
 
-/* Fails the test, naming `what` and the leaf, where a gradient is off by more than 1e-6 of its norm. */
+/* Fails the test, naming `what` and the leaf, where a gradient is off by more than 1e-6 of its norm and rounding. */
 void check_gradients(const graph *g, const char *what);
 
 Suite *suite_ops(void);

@@ -26,7 +26,8 @@ CFLAGS ?= $(CFLAGS_$(KIND))
 # clang also warns where it could not vectorise a loop that was marked for it: a fact about speed, not a fault.
 WARN   := $(if $(findstring clang,$(shell $(CC) --version)),-Wno-pass-failed) -Wall -Wextra -Wpedantic -Werror
 # Contraction is pinned so that a compiler's whim does not decide a bit; no -ffast-math anywhere.
-override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARN) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -g $(call march,$(firstword $(ISAS)))
+override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARN) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -g \
+                   $(call march,$(firstword $(ISAS)))
 CPPFLAGS += -I. -I/usr/include/$(MULTIARCH)/openblas-openmp $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
@@ -44,7 +45,22 @@ DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapack
                 libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
                 gnuplot-nox fonts-dejavu-core
 
-all: $(BUILD)/mews
+# The same for a system without apt: versions are Debian 12's, with which all of this is tested; older ones are not.
+LIBRARIES := yaml-0.1>=0.2.5 jansson>=2.14 libjpeg>=2.1.5 libpng>=1.6.39 libwebp>=1.2.4 libwebpdemux>=1.2.4 libtiff-4>=4.5 \
+             libarchive>=3.6.2 matio>=1.5.23 sqlite3>=3.40 libcurl>=7.88 nettle>=3.8 openblas>=0.3.21 lapacke>=3.11
+HEADERS   := dnnl.h cblas.h lapacke.h
+
+# Where a library is missing, what is to be installed comes first and make starts afresh: pkg-config has to see it.
+READY := $(shell pkg-config --exists $(PACKAGES) 2>/dev/null && \
+                 printf '\#include <%s>\n' $(HEADERS) | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo yes)
+ifeq ($(READY),yes)
+all: program
+else
+all: deps
+	@$(MAKE) --no-print-directory program
+endif
+
+program: $(BUILD)/mews
 	@test $(KIND) != release || ln -sf $(BUILD)/mews mews # other kinds are for tests
 
 $(BUILD)/libmews.a: $(OBJECTS)
@@ -245,17 +261,7 @@ bench: deps
 	./mews bench knn
 
 deps:
-	@command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || { \
-	    echo "This is not a Debian system; please install what these packages hold: $(DEPENDENCIES)"; exit 0; }; \
-	missing=; for p in $(DEPENDENCIES); do \
-	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
-	test -z "$$missing" && exit 0; \
-	if test "$$(id -u)" = 0; then as=; elif command -v sudo >/dev/null; then as=sudo; else \
-	    echo "Missing packages:$$missing"; echo "Install them as root: apt-get install$$missing"; exit 1; fi; \
-	echo "Installing from Debian:$$missing"; \
-	{ $$as apt-get update -qq && $$as env DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || { \
-	    echo "That failed. Install them by hand: apt-get install$$missing"; exit 1; }
+	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" ./deps.sh
 
 PREFIX ?= /usr/local
 install: all
@@ -286,5 +292,5 @@ help:
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: FORCE all test check verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
+.PHONY: FORCE all program test check verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

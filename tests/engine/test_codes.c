@@ -1,11 +1,12 @@
 /*
  * Dictionaries of codes: what their columns are to each other, products with them beside plain matrix products, and the
- * streaming loss beside the same loss written out in small ops. Sizes that divide nothing, and more codes than a block.
+ * streaming loss beside the same loss written out in double. Sizes that divide nothing, and more codes than a block.
  */
 #include "engine/codes.h"
 #include "engine/ops.h"
 #include "tests/golden/golden.h"
 
+#include <float.h>
 #include <string.h>
 
 typedef struct bench {
@@ -218,38 +219,103 @@ END_TEST
 
 /* The loss --------------------------------------------------------------------------------------------------------- */
 
-/* Both parts of the loss as the paper writes them, in ops over (n, c) matrices: (2, 1). */
-static tensor *written_out(bench *b, tensor *h, code_match with) {
-    tape *t = b->tape;
-    int64_t n = tensor_rows(h) / 2;
-    tensor *log_p[2], *invariance = NULL, *prior = NULL;
-    for (int v = 0; v < 2; v++)
-        log_p[v] = op_log_softmax(t, op_code_logits(t, op_slice_rows(t, h, v * n, n), &b->dictionary, with.alpha));
-    for (int v = 0; v < (with.symmetric ? 2 : 1); v++) {
-        tensor *one = op_soft_cross_entropy(t, log_p[v], log_p[1 - v]), *two;
-        tensor *mean = op_batch_logmeanexp(t, log_p[v]);
-        if (with.reverse)
-            two = op_sum(t, op_mul(t, op_exp(t, mean), op_affine(t, mean, 1, log((double)b->dictionary.codes))),
-                         AXIS_ALL);
-        else
-            two = op_scale(t, op_mean(t, mean, AXIS_ALL), -1);
-        invariance = v ? op_scale(t, op_add(t, invariance, one), 0.5) : one;
-        prior = v ? op_scale(t, op_add(t, prior, two), 0.5) : two;
+/*
+ * Both parts of the loss as the paper writes them and their gradients, in double from the very h and W: gradient
+ * (2n, f), weights (f, c). `scale` is the largest |logit|. The masses are the norms that the gradients would have if no
+ * term cancelled another: where one code takes all, what is left of them is little beside what rounds.
+ */
+typedef struct reference {
+    double parts[2], *gradient, *weights, scale, mass, weights_mass;
+} reference;
+
+/* log p of 2n rows, from α·h·W. */
+static double *log_probabilities(const float *h, const float *w, int64_t rows, int64_t f, int64_t c, double alpha,
+                                 double *scale) {
+    double *log_p = calloc((size_t)(rows * c), sizeof *log_p);
+    *scale = 0;
+    for (int64_t i = 0; i < rows; i++) {
+        double *p = log_p + i * c, most = -INFINITY, sum = 0;
+        for (int64_t k = 0; k < f; k++)
+            for (int64_t j = 0; j < c; j++) p[j] += alpha * (double)h[i * f + k] * (double)w[k * c + j];
+        for (int64_t j = 0; j < c; j++) most = fmax(most, p[j]), *scale = fmax(*scale, fabs(p[j]));
+        for (int64_t j = 0; j < c; j++) sum += exp(p[j] - most);
+        for (int64_t j = 0; j < c; j++) p[j] -= most + log(sum);
     }
-    return op_concat_rows(t, invariance, prior);
+    return log_p;
+}
+
+/* The prior over the rows of one view, times `share`; adds to its gradient with respect to log p. */
+static double prior(const double *log_p, int64_t n, int64_t c, bool reverse, double share, double *gradient) {
+    double value = 0;
+    for (int64_t j = 0; j < c; j++) {
+        double most = -INFINITY, sum = 0;
+        for (int64_t i = 0; i < n; i++) most = fmax(most, log_p[i * c + j]);
+        for (int64_t i = 0; i < n; i++) sum += exp(log_p[i * c + j] - most);
+        double mean = most + log(sum / (double)n); /* log of the code's mean probability */
+        double slope = reverse ? exp(mean) * (mean + log((double)c) + 1) : -1 / (double)c;
+        value += reverse ? exp(mean) * (mean + log((double)c)) : -mean / (double)c;
+        for (int64_t i = 0; i < n; i++) gradient[i * c + j] += share * slope * exp(log_p[i * c + j] - most) / sum;
+    }
+    return value;
+}
+
+static reference written_out(const float *h, const float *w, int64_t n, int64_t f, int64_t c, code_match with,
+                             const double weight[2]) {
+    reference r = {.gradient = calloc((size_t)(2 * n * f), sizeof(double)),
+                   .weights = calloc((size_t)(f * c), sizeof(double))};
+    double *log_p = log_probabilities(h, w, 2 * n, f, c, with.alpha, &r.scale);
+    double *g = calloc((size_t)(2 * n * c), sizeof *g);
+    int orders = with.symmetric ? 2 : 1;
+    for (int v = 0; v < orders; v++) {
+        const double *p = log_p + v * n * c, *q = log_p + (1 - v) * n * c;
+        double *gp = g + v * n * c, *gq = g + (1 - v) * n * c, share = 1.0 / orders;
+        for (int64_t i = 0; i < n * c; i++) {
+            double each = -share * exp(p[i]) / (double)n;
+            r.parts[0] += each * q[i];
+            gp[i] += weight[0] * each * q[i];
+            gq[i] += weight[0] * each;
+        }
+        r.parts[1] += share * prior(p, n, c, with.reverse, share * weight[1], gp);
+    }
+    for (int64_t i = 0; i < 2 * n; i++) {
+        double *gi = g + i * c, sum = 0, uncancelled = 0;
+        for (int64_t j = 0; j < c; j++) sum += gi[j], uncancelled += fabs(gi[j]);
+        for (int64_t j = 0; j < c; j++) {
+            double p = exp(log_p[i * c + j]), most = with.alpha * (fabs(gi[j]) + p * uncancelled);
+            gi[j] = with.alpha * (gi[j] - p * sum);
+            for (int64_t k = 0; k < f; k++) {
+                double weight = (double)w[k * c + j], value = (double)h[i * f + k];
+                r.gradient[i * f + k] += gi[j] * weight, r.mass += pow(most * weight, 2);
+                r.weights[k * c + j] += gi[j] * value, r.weights_mass += pow(most * value, 2);
+            }
+        }
+    }
+    r.mass = sqrt(r.mass), r.weights_mass = sqrt(r.weights_mass);
+    free(log_p);
+    free(g);
+    return r;
+}
+
+/* The norm of the difference, in units of `mass`. */
+static double off_by(const float *got, const double *expected, int64_t count, double mass) {
+    double apart = 0;
+    for (int64_t i = 0; i < count; i++) apart += pow((double)got[i] - expected[i], 2);
+    return sqrt(apart) / mass;
 }
 
 typedef struct result {
     float parts[2], *gradient, *weights; /* weights: gradient of a learned dictionary, or NULL */
 } result;
 
-static result loss_and_gradient(bench *b, int64_t n, code_match with, bool fused) {
+static const double part_weight[2] = {0.7, 1.3};
+
+static result loss_and_gradient(bench *b, int64_t n, code_match with) {
     tape_reset(b->tape);
     parameters_clear_grad(b->parameters);
     tensor *h = leaf(b, 2 * n, b->dictionary.features, 3);
-    tensor *parts = fused ? op_code_match(b->tape, h, &b->dictionary, with) : written_out(b, h, with);
-    tape_backward(b->tape,
-                  op_sum(b->tape, op_mul(b->tape, parts, tape_matrix(b->tape, (float[]){0.7F, 1.3F}, 2, 1)), AXIS_ALL));
+    tensor *parts = op_code_match(b->tape, h, &b->dictionary, with);
+    float weight[2] = {(float)part_weight[0], (float)part_weight[1]};
+    tape_backward(b->tape, op_sum(b->tape, op_mul(b->tape, parts, tape_matrix(b->tape, weight, 2, 1)), AXIS_ALL));
     check(b);
     result r = {.gradient = gradient_of(b, h)};
     tape_read(b->tape, parts, r.parts);
@@ -262,34 +328,53 @@ static void result_free(result *r) {
     free(r->weights);
 }
 
+/*
+ * What single precision may do to the loss, relative: a logit is a sum of f products and is off by √f roundings of the
+ * largest; its exponential is off by as much absolutely, which may be many times more; sums over c codes and n rows
+ * add the root of their length. 4 standard deviations of that, at least 16 roundings for the functions in between.
+ */
+static double allowance(double largest_logit, int64_t f, int64_t c, int64_t n) {
+    double roundings = largest_logit * sqrt((double)f) + sqrt((double)c) + sqrt((double)n) + 16;
+    return 4 * (double)FLT_EPSILON / 2 * roundings;
+}
+
+static void compare_loss(dictionary_law law, int64_t n, int64_t f, int64_t c, code_match with) {
+    bench b = bench_create(law, f, c, 0);
+    float *w = matrix_of(&b), *h = normal(2 * n * f, 3);
+    result got = loss_and_gradient(&b, n, with);
+    reference expected = written_out(h, w, n, f, c, with, part_weight);
+    double most = allowance(expected.scale, f, c, n);
+    const char *name = dictionary_names[law];
+    for (int i = 0; i < 2; i++) {
+        double off = fabs((double)got.parts[i] - expected.parts[i]) / fmax(1, fabs(expected.parts[i]));
+        ck_assert_msg(off < most, "%s, %lld codes, alpha %g: part %d is %g, written out %g", name, (long long)c,
+                      with.alpha, i, (double)got.parts[i], expected.parts[i]);
+    }
+    double off = off_by(got.gradient, expected.gradient, 2 * n * f, expected.mass);
+    ck_assert_msg(off < most, "%s, %lld codes, alpha %g: gradient off by %.2g, allowed %.2g", name, (long long)c,
+                  with.alpha, off, most);
+    if (got.weights) {
+        off = off_by(got.weights, expected.weights, f * c, expected.weights_mass);
+        ck_assert_msg(off < most, "%lld codes, alpha %g: the codes' gradient is off by %.2g, allowed %.2g",
+                      (long long)c, with.alpha, off, most);
+    }
+    free(expected.gradient);
+    free(expected.weights);
+    free(w);
+    free(h);
+    result_free(&got);
+    bench_destroy(&b);
+}
+
 /* α 0.05: all codes alike; 1: as at the temperature in use; 40: logits of hundreds, where probabilities underflow. */
 START_TEST(test_streaming_loss_is_the_loss_written_out) {
-    enum { N = 9, F = 24 };
     static const int64_t codes[] = {2, 37, 9001};
     static const double alphas[] = {0.05, 1, 40};
     bool reverse = _i & 1, symmetric = _i & 2;
     for (int law = 0; dictionary_names[law]; law++)
-        for (int k = 0; k < 9; k++) {
-            bench b = bench_create((dictionary_law)law, F, codes[k / 3], 0);
-            code_match with = {alphas[k % 3], reverse, symmetric, k % 2 ? 0 : 1 << 30};
-            result got = loss_and_gradient(&b, N, with, true), expected = loss_and_gradient(&b, N, with, false);
-            double off = relative_difference(got.gradient, expected.gradient, 2 * N * F);
-            for (int i = 0; i < 2; i++)
-                ck_assert_msg(fabsf(got.parts[i] - expected.parts[i]) <= 2e-5F * fmaxf(1, fabsf(expected.parts[i])),
-                              "%s, %lld codes, alpha %g: part %d is %g, written out %g", dictionary_names[law],
-                              (long long)codes[k / 3], alphas[k % 3], i, (double)got.parts[i],
-                              (double)expected.parts[i]);
-            ck_assert_msg(off < 1e-4, "%s, %lld codes, alpha %g: gradient off by %.2g", dictionary_names[law],
-                          (long long)codes[k / 3], alphas[k % 3], off);
-            if (got.weights) {
-                off = relative_difference(got.weights, expected.weights, F * codes[k / 3]);
-                ck_assert_msg(off < 1e-4, "%lld codes, alpha %g: the codes' gradient is off by %.2g",
-                              (long long)codes[k / 3], alphas[k % 3], off);
-            }
-            result_free(&got);
-            result_free(&expected);
-            bench_destroy(&b);
-        }
+        for (int k = 0; k < 9; k++)
+            compare_loss((dictionary_law)law, 9, 24, codes[k / 3],
+                         (code_match){alphas[k % 3], reverse, symmetric, k % 2 ? 0 : 1 << 30});
 }
 END_TEST
 
@@ -301,8 +386,8 @@ static void assert_same_bits(const result *a, const result *b, int64_t count, co
 START_TEST(test_bits_do_not_depend_on_the_memory_for_logits) {
     enum { N = 150, F = 40, C = 10000 };
     bench b = bench_create((dictionary_law)_i, F, C, 0);
-    result kept = loss_and_gradient(&b, N, (code_match){1, true, true, 1 << 30}, true);
-    result made = loss_and_gradient(&b, N, (code_match){1, true, true, 0}, true);
+    result kept = loss_and_gradient(&b, N, (code_match){1, true, true, 1 << 30});
+    result made = loss_and_gradient(&b, N, (code_match){1, true, true, 0});
     assert_same_bits(&kept, &made, 2 * N * F, dictionary_names[_i]);
     result_free(&kept);
     result_free(&made);
@@ -315,7 +400,7 @@ START_TEST(test_bits_of_sign_codes_do_not_depend_on_the_threads) {
     result r[2];
     for (int threads = 1; threads <= 2; threads++) {
         bench b = bench_create((dictionary_law)_i, F, C, threads);
-        r[threads - 1] = loss_and_gradient(&b, N, (code_match){1, true, true, 1 << 30}, true);
+        r[threads - 1] = loss_and_gradient(&b, N, (code_match){1, true, true, 1 << 30});
         bench_destroy(&b);
     }
     assert_same_bits(&r[0], &r[1], 2 * N * F, dictionary_names[_i]);
@@ -328,7 +413,7 @@ END_TEST
 START_TEST(test_a_million_codes_need_no_matrix) {
     enum { N = 4, F = 512, C = 1 << 20 };
     bench b = bench_create(DICTIONARY_HADAMARD, F, C, 0);
-    result r = loss_and_gradient(&b, N, (code_match){1.0 / F, true, true, 256 << 20}, true);
+    result r = loss_and_gradient(&b, N, (code_match){1.0 / F, true, true, 256 << 20});
     ck_assert_float_eq_tol(r.parts[0], logf(C), 0.01F); /* short rows: every code alike */
     ck_assert_float_eq_tol(r.parts[1], 0, 0.01F);
     backend_memory memory = b.backend->memory(b.backend);

@@ -37,6 +37,8 @@ static const field rows[] = {
      "replaces "
      "it after the others have started"},
 };
+const field_condition backbone_conditions[] = {
+    {"stem_padding", "name=resnet18"}, {"stem", "name=resnet8|resnet18"}, {"stem_init", "name=resnet8|resnet18"}, {0}};
 const field_table backbone_fields = {"backbone", rows, sizeof rows / sizeof *rows, sizeof(backbone_options)};
 
 /* A convolution and, in the ResNets, the BatchNorm behind it; in falcon8 a bias instead. */

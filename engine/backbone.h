@@ -21,7 +21,8 @@ typedef struct backbone_options {
 } backbone_options;
 
 extern const field_table backbone_fields;
-extern const char *const backbone_names[]; /* NULL-terminated, in the order of the choice */
+extern const field_condition backbone_conditions[]; /* of keys that only some of them use */
+extern const char *const backbone_names[];          /* NULL-terminated, in the order of the choice */
 extern const char *const backbone_summaries[];
 
 typedef struct backbone backbone;

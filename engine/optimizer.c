@@ -44,6 +44,15 @@ static const field rows[] = {
     {"final_weight_decay", FIELD_REAL, OFFSET(final_weight_decay), "-1", -1, 1e3, NULL, true,
      "where a cosine takes the weight decay in the course of training; -1 = it stays"},
 };
+const field_condition optimizer_conditions[] = {
+    {"momentum", "name=sgd|lars"},
+    {"beta1", "name=adam|adamw"},
+    {"beta2", "name=adam|adamw"},
+    {"eps", "name=adam|adamw"},
+    {"trust", "name=lars"},
+    {"trust_clip", "name=lars"},
+    {0},
+};
 const field_table optimizer_fields = {"optimizer", rows, sizeof rows / sizeof *rows, sizeof(optimizer_options)};
 
 bool optimizer_create(optimizer *o, const optimizer_options *options, parameters *p, error *err) {

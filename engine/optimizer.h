@@ -32,6 +32,7 @@ typedef struct optimizer_options {
 } optimizer_options;
 
 extern const field_table optimizer_fields;
+extern const field_condition optimizer_conditions[]; /* of keys that only some of them use */
 
 typedef struct optimizer {
     const optimizer_options *options;

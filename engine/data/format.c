@@ -195,7 +195,7 @@ static bool read_all(format_reading *r, bool seen[], error *err) {
         note_file(r, &item, i < f->files, needed, again);
         if (!needed || (again && ends_in_gz(item.name))) continue;
         if (again)
-            done = error_set(err, ERROR_RUN, "%s holds %s twice", r->im->path, f->file[i].name);
+            done = error_set(err, ERROR_USAGE, "%s holds %s twice", r->im->path, f->file[i].name);
         else
             done = read_file(r, &f->file[i], &item, err);
         seen[i] = true;
@@ -232,7 +232,7 @@ static bool list_all(format_reading *r, const bool seen[], error *err) {
             if (f->file[i].part != p) continue;
             if (!first) first = f->file[i].name;
             if (!seen[i])
-                return error_set(err, ERROR_RUN, "%s holds no %s, which belongs to %s", r->im->path, f->file[i].name,
+                return error_set(err, ERROR_USAGE, "%s holds no %s, which belongs to %s", r->im->path, f->file[i].name,
                                  f->title);
         }
         if (!list_part(r, &r->parts[p], first, err)) return false;

@@ -24,9 +24,9 @@ static const struct section {
 } sections[] = {
     {"data", &data_fields, offsetof(spec, data), "name", NULL, data_conditions},
     {"augment", &augment_fields, offsetof(spec, augment), "preset", apply_augment_preset, NULL},
-    {"backbone", &backbone_fields, offsetof(spec, backbone), "name", NULL, NULL},
+    {"backbone", &backbone_fields, offsetof(spec, backbone), "name", NULL, backbone_conditions},
     {"method", NULL, offsetof(spec, method_options), "name", NULL, NULL},
-    {"optimizer", &optimizer_fields, offsetof(spec, optimizer), "name", NULL, NULL},
+    {"optimizer", &optimizer_fields, offsetof(spec, optimizer), "name", NULL, optimizer_conditions},
     {"train", &train_fields, offsetof(spec, train), NULL, NULL, NULL},
     {"eval", &eval_fields, offsetof(spec, eval), "metrics", NULL, NULL},
 };

@@ -7,9 +7,11 @@
 #include "experiments/spec/wheels.h"
 
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Notes the swept values as the resolved spec holds them: 1e-3 and 0.001 are one value. */
 static bool note_swept(run_plan *plan, const wheels *w, error *err) {
@@ -149,23 +151,40 @@ static bool check_unused(const sweep *sw, const spec_file *file, const spec_bloc
     return true;
 }
 
-static bool check_level(const spec *const *runs, size_t count, const spec_level *level, error *err) {
-    for (size_t l = 0; l < level->layer_count; l++)
-        for (size_t i = 0; i < level->layers[l].settings.count; i++)
-            if (!spec_check_use(runs, count, &level->layers[l].settings.items[i], err)) return false;
+/* A level's settings against the runs that they are for: of its block (NULL: all), of a layer's method. */
+static bool check_level(const sweep *sw, const spec_block *block, const spec_level *level, const spec **runs,
+                        error *err) {
+    for (size_t l = 0; l < level->layer_count; l++) {
+        const spec_layer *layer = &level->layers[l];
+        size_t count = 0;
+        for (size_t i = 0; i < sw->count; i++)
+            if ((!block || strcmp(sw->runs[i].block, block->name) == 0) &&
+                (!*layer->method || strcmp(sw->runs[i].spec.method->name, layer->method) == 0))
+                runs[count++] = &sw->runs[i].spec;
+        for (size_t i = 0; i < layer->settings.count; i++)
+            if (!spec_check_use(runs, count, &layer->settings.items[i], err)) return false;
+    }
     return true;
+}
+
+/* Is the file a run's own spec.yaml? That gives every key, whether the run uses it or not. */
+static bool is_of_a_run(const spec_file *file) {
+    char record[PATH_MAX];
+    const char *slash = strrchr(file->path, '/'), *base = slash ? slash + 1 : file->path;
+    snprintf(record, sizeof record, "%.*srun.json", (int)(base - file->path), file->path);
+    return strcmp(base, "spec.yaml") == 0 && access(record, F_OK) == 0;
 }
 
 /* Whatever is given does something in some run. */
 static bool check_use(const sweep *sw, const spec_file *file, error *err) {
     const spec **runs = calloc(sw->count + 1, sizeof *runs);
     if (!runs) return error_memory(err, sw->count * sizeof *runs, "a sweep");
+    bool done = is_of_a_run(file) || check_level(sw, NULL, &file->top, runs, err);
+    for (size_t b = 0; done && b < file->block_count; b++)
+        done = check_level(sw, &file->blocks[b], &file->blocks[b].level, runs, err);
     for (size_t i = 0; i < sw->count; i++) runs[i] = &sw->runs[i].spec;
-    bool done = check_level(runs, sw->count, &file->top, err);
     for (size_t i = 0; done && i < file->overrides.count; i++)
         done = spec_check_use(runs, sw->count, &file->overrides.items[i], err);
-    for (size_t b = 0; done && b < file->block_count; b++)
-        done = check_level(runs, sw->count, &file->blocks[b].level, err);
     free(runs);
     return done;
 }

@@ -117,11 +117,11 @@ START_TEST(test_what_does_not_fit_the_format_is_refused) {
     char path[512];
     snprintf(path, sizeof path, "%s/%s", b.source, files[1]);
     unlink(path);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no data_batch_2.bin");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no data_batch_2.bin");
     fill(records, 1);
     bench_write(&b, files[1], records, sizeof records);
     bench_write(&b, "again/test_batch.bin", records, sizeof records);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds test_batch.bin twice");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds test_batch.bin twice");
     options = bench_options(&b, "folder", b.source);
     bench_must_refuse(&b, &options, ERROR_USAGE, "holds no images");
     bench_end(&b);

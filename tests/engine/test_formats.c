@@ -237,7 +237,7 @@ START_TEST(test_cifar100_refuses_broken_records_and_labels_out_of_range) {
     bench_must_refuse(&b, &options, ERROR_RUN, "test.bin: record 1 has label 100; labels go from 0 to 99");
     records[RECORD + 1] = 0, records[0] = 20;
     bench_write(&b, "test.bin", records, sizeof records);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no train.bin, which belongs to CIFAR-100");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no train.bin, which belongs to CIFAR-100");
     options.labels = LABELS_COARSE;
     bench_must_refuse(&b, &options, ERROR_RUN, "test.bin: record 0 has label 20; labels go from 0 to 19");
     bench_write(&b, "test.bin", records, sizeof records - 1);
@@ -255,7 +255,7 @@ START_TEST(test_svhn_refuses_what_is_no_digit_of_its_own) {
     bench_begin(&b);
     data_options options = bench_options(&b, "svhn", b.source);
     copy_with(&b, "svhn/train_32x32.mat", "train_32x32.mat", -1, -1, 0);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no test_32x32.mat, which belongs to SVHN");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no test_32x32.mat, which belongs to SVHN");
     copy_with(&b, "svhn/test_32x32.mat", "test_32x32.mat", 3000, -1, 0);
     bench_must_refuse(&b, &options, ERROR_RUN, "test_32x32.mat");
     copy_with(&b, "svhn/test_32x32.mat", "test_32x32.mat", 60, -1, 0);
@@ -317,7 +317,7 @@ START_TEST(test_idx_refuses_wrong_magic_and_lengths) {
     bench_must_refuse(&b, &options, ERROR_RUN, "train-labels-idx1-ubyte: record 1 has label 10");
     labels[9] = 9;
     bench_write(&b, names, labels, sizeof labels);
-    bench_must_refuse(&b, &options, ERROR_RUN, "holds no t10k-images-idx3-ubyte, which belongs to MNIST");
+    bench_must_refuse(&b, &options, ERROR_USAGE, "holds no t10k-images-idx3-ubyte, which belongs to MNIST");
     copy_with(&b, "mnist/train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz", 20, -1, 0);
     bench_must_refuse(&b, &options, ERROR_RUN, "t10k-labels-idx1-ubyte.gz cannot be unpacked");
     bench_end(&b);

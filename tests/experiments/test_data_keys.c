@@ -86,6 +86,13 @@ START_TEST(test_a_key_that_no_run_uses_is_refused) {
     refused("sweep a.yaml -n --set data.test=part_b",
             "--set data.test=part_b: `data.test` does nothing here: it is for "
             "data.name folder, and data.name is shapes");
+    write_spec("{name: shapes, limit: 32, cache: cache}", "optimizer: {name: adam, momentum: 0.5}\n");
+    refused("sweep a.yaml -n",
+            "a.yaml:6: `optimizer.momentum` does nothing here: it is for optimizer.name sgd|lars, and "
+            "optimizer.name is adam");
+    write_spec("{name: shapes, limit: 32, cache: cache}", /* of a method that is not run nothing is asked */
+               "optimizer: {beta1: 0.8}\nmethods: {swav: {optimizer: {name: lars, trust: 0.1}}}\n");
+    ck_assert_msg(mews("sweep a.yaml -n")->code == 0, "%s", mews("sweep a.yaml -n")->err);
     write_spec("{name: shapes, limit: 32, decode: exact, path: \"\", cache: cache}", ""); /* defaults harm nobody */
     ck_assert_int_eq(mews("sweep a.yaml -n")->code, 0);
     write_images("set/ant", 12);

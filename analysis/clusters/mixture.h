@@ -36,8 +36,8 @@ void mixture_free(mixture *x);
  */
 double mixture_entropy(const mixture *x);
 
-/* Rows a fit looks at (another sample a seed; fewer of wide matrices, at least four a component), seeds, rounds at most,
- * and the width that the FALCON paper pads embeddings to. */
+/* Rows a fit looks at (another sample a seed; fewer of wide matrices, at least four a component), seeds, rounds at
+ * most, and the width that the FALCON paper pads embeddings to. */
 enum { MIXTURE_POINTS = 5, MIXTURE_SEEDS = 3, MIXTURE_ROWS = 4096, MIXTURE_PADDED = 2048 };
 enum { MIXTURE_VALUES = 1 << 18, MIXTURE_ROWS_LEAST = 800, MIXTURE_ITERATIONS = 5 };
 

@@ -77,14 +77,17 @@ static void give_interval(const course *c, collapse_verdict *v) {
     if (half > 0) v->low = fmax(v->statistic - half, 0), v->high = v->statistic + half;
 }
 
-static void say_ranks(collapse_verdict *v, const course *c, const course_point *then, const char *name) {
+/* "Directions are lost: `embed` has 0.09 times the untrained network's rank, the backbone 0.82 times." and the ranks.
+ */
+static void say_ranks(collapse_verdict *v, const char *head, const course *c, const course_point *then,
+                      const char *name) {
     const collapse_evidence *e = &c->now->embed, *b = &c->now->backbone;
-    say(v,
-        " `embed`: effective rank %.1f of %.0f attainable, RankMe %.1f, %.2g of %s's; the backbone: %.1f and %.1f, "
-        "%.2g "
-        "of its.",
-        e->trimmed_effective_rank, e->attainable, e->rankme, kept(e, &then->embed), name, b->trimmed_effective_rank,
-        b->rankme, kept(b, &then->backbone));
+    say(v, "%s: `embed` has %.2g times %s's rank, the backbone %.2g times. ", head, kept(e, &then->embed), name,
+        kept(b, &then->backbone));
+    say(v, "`embed`: effective rank %.1f of %.0f attainable, was %.1f; RankMe %.1f, was %.1f. ",
+        e->trimmed_effective_rank, e->attainable, then->embed.trimmed_effective_rank, e->rankme, then->embed.rankme);
+    say(v, "Backbone: %.1f, was %.1f; RankMe %.1f, was %.1f.", b->trimmed_effective_rank,
+        then->backbone.trimmed_effective_rank, b->rankme, then->backbone.rankme);
 }
 
 /* What was there at the best epoch and is gone; false where nothing fell. */
@@ -100,9 +103,7 @@ static bool judge_fall(const course *c, collapse_verdict *v) {
     if (fall.verdict <= v->verdict || fall.verdict < VERDICT_WARNING) return false;
     *v = fall;
     snprintf(v->against, sizeof v->against, "%s", name);
-    say(v, "%s of the directions that there were at epoch %lld are gone.",
-        v->verdict == VERDICT_COLLAPSED ? "Most" : "Many", (long long)c->best->epoch);
-    say_ranks(v, c, c->best, name);
+    say_ranks(v, v->verdict == VERDICT_COLLAPSED ? "Directions are lost" : "Directions are fewer", c, c->best, name);
     return true;
 }
 
@@ -131,13 +132,10 @@ void course_dimensional(const course *c, collapse_verdict *v) {
         return;
     }
     if (judge_fall(c, v)) return;
-    if (v->verdict == VERDICT_COLLAPSED)
-        say(v, "Training took directions from the untrained network, in the backbone as well.");
-    else if (v->verdict == VERDICT_WARNING)
-        say(v, "Hardly more directions are left than the untrained network has.");
-    else
-        say(v, "Training gave the network directions, or took none that count.");
-    say_ranks(v, c, c->untrained, "step 0");
+    const char *head = v->verdict == VERDICT_COLLAPSED ? "Directions are lost"
+                       : v->verdict == VERDICT_WARNING ? "Directions are few"
+                                                       : "Directions are kept";
+    say_ranks(v, head, c, c->untrained, "the untrained network");
     if (v->verdict == VERDICT_COLLAPSED)
         say(v,
             " Usual without a stop-gradient or predictor, with weak decorrelation, and at too high a learning rate.");
@@ -145,11 +143,11 @@ void course_dimensional(const course *c, collapse_verdict *v) {
 
 /* ---- cluster ---------------------------------------------------------------------------------------------------- */
 
-static void say_use(collapse_verdict *v, const course_codes *now, const course_codes *then) {
+static void say_use(collapse_verdict *v, const char *head, const course_codes *now, const course_codes *then) {
     say(v,
-        " %.0f of %.0f are some image's best, where %.0f images of equally likely codes would hit %.0f; the use is as "
-        "even as that of %.1f codes, of %.1f at step 0.",
-        now->used, now->codes, now->rows, now->used_expected, now->hard_perplexity, then->hard_perplexity);
+        "%s: %.0f of %.0f are some image's best, as evenly as %.1f codes, where the untrained network has %.1f. %.0f "
+        "images of equally likely codes would hit %.0f.",
+        head, now->used, now->codes, now->hard_perplexity, then->hard_perplexity, now->rows, now->used_expected);
 }
 
 void course_cluster(const course *c, collapse_verdict *v) {
@@ -181,13 +179,10 @@ void course_cluster(const course *c, collapse_verdict *v) {
     v->threshold_warning = fmin(CODES_NEAR, (1 + v->expected) / 2);
     snprintf(v->against, sizeof v->against, "step 0");
     judge(v, "step_0");
-    if (v->verdict == VERDICT_COLLAPSED)
-        say(v, "No more codes are in use than before training.");
-    else if (v->verdict == VERDICT_WARNING)
-        say(v, "Hardly more codes are in use than before training.");
-    else
-        say(v, "Codes are in use.");
-    say_use(v, now, then);
+    const char *head = v->verdict == VERDICT_COLLAPSED ? "Codes are unused"
+                       : v->verdict == VERDICT_WARNING ? "Hardly more codes are in use than before training"
+                                                       : "Codes are in use";
+    say_use(v, head, now, then);
     if (v->verdict >= VERDICT_WARNING)
         say(v, " Usual without a prior on the mean assignment, or with one that the invariance outweighs.");
 }

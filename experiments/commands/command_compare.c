@@ -147,16 +147,17 @@ static bool run_compare(const command_context *context, const arguments *args, e
     pair p = {0};
     bool json = arguments_has(args, "--json"), done = read_pair(&p, args, err);
     if (done) {
-        json_t *all =
-            json_pack("{s:[s, s], s:[s, s], s:o, s:o, s:o}", "runs", run_of(&p, 0)->id, run_of(&p, 1)->id, "status",
-                      run_of(&p, 0)->status, run_of(&p, 1)->status, "spec", beside(&p, "spec", true), "final",
-                      beside(&p, "final", false), "history", all_histories(&p, json));
+        json_t *all = json_pack("{s:[s, s], s:[s, s], s:o, s:o, s:o, s:o}", "runs", run_of(&p, 0)->id,
+                                run_of(&p, 1)->id, "status", run_of(&p, 0)->status, run_of(&p, 1)->status, "spec",
+                                beside(&p, "spec", true), "final", beside(&p, "final", false), "verdicts",
+                                beside(&p, "verdicts", false), "history", all_histories(&p, json));
         if (json) {
             watch_print_json(json_incref(all));
         } else {
             for (int i = 0; i < 2; i++) printf("%c  %s  (%s)\n", 'A' + i, run_of(&p, i)->id, run_of(&p, i)->status);
             print_pairs("keys that differ: A, B", json_object_get(all, "spec"), false);
             print_pairs("final figures: A, B, B - A", json_object_get(all, "final"), true);
+            print_pairs("verdicts: A, B", json_object_get(all, "verdicts"), false);
             print_histories(json_object_get(all, "history"));
         }
         json_decref(all);

@@ -5,6 +5,7 @@
 #include "experiments/store/filter.h"
 #include "experiments/store/listing.h"
 #include "experiments/store/remove.h"
+#include "experiments/run/judgement.h"
 #include "experiments/run/run_name.h"
 #include "experiments/sweep/watch.h"
 
@@ -55,17 +56,32 @@ static bool show_list(view *v, const char *list, error *err) {
     return true;
 }
 
+static bool is_empty(const view *v, const store_column *column) {
+    for (size_t i = 0; i < v->all.count; i++)
+        if (column->cells[i].type != CELL_NONE) return false;
+    return true;
+}
+
 /* What is shown without being asked for: on a terminal what has room, elsewhere everything that differs. */
 static bool choose_columns(view *v, bool all_of_them, error *err) {
     static const char *const more[] = {"folder", "name", "block", "method", "data", "reason"};
+    static const char *const modes[] = {"representation", "dimensional", "cluster", "intracluster"};
     static const char *const few[] = {"linear", "knn", "kmeans_ami", "prototype_ami", "rankme"};
+    static const char *const verdicts[] = {"dimensional", "cluster"};
     if (!show(v, "id", err) || !show(v, "status", err)) return false;
     for (size_t i = 0; all_of_them && i < sizeof more / sizeof *more; i++)
         if (!show(v, more[i], err)) return false;
-    if (all_of_them) return show_all(v, STORE_SWEPT, err) && show_all(v, STORE_FIGURES, err);
+    if (all_of_them && !(show_all(v, STORE_SWEPT, err) && show_all(v, STORE_FIGURES, err))) return false;
+    for (size_t i = 0; all_of_them && i < sizeof modes / sizeof *modes; i++)
+        if (!show(v, modes[i], err)) return false;
+    if (all_of_them) return true;
     for (size_t i = 0; i < sizeof few / sizeof *few; i++) {
         error none = {0};
         if (!show(v, few[i], &none) && none.code != ERROR_USAGE) return error_set(err, none.code, "%s", none.text);
+    }
+    for (size_t i = 0; i < sizeof verdicts / sizeof *verdicts; i++) {
+        if (!show(v, verdicts[i], err)) return false;
+        if (is_empty(v, &v->all.columns[v->columns[v->column_count - 1]])) v->column_count--; /* none was judged */
     }
     return true;
 }
@@ -146,29 +162,67 @@ const command command_runs = {
     .details =
         "DIR is a results folder (default: results) or one name in it (results/ablation-dims). A key is one of a\n"
         "spec (`mews keys`), a final figure, or id, name, block, status (queued, running, interrupted,\n"
-        "failed, finished), method, data, seconds_train. Conditions:\n"
+        "failed, finished), method, data, seconds_train, or a verdict: representation, dimensional, cluster,\n"
+        "intracluster (healthy, warning, collapsed, unknown). Conditions:\n"
         "= != < <= > >=, and, or, not, parentheses, quotes; a run without the key does not fulfil them.\n",
     .run = run_runs,
 };
 
 /* ---- index ---- */
 
+/* Judges every run of the index again; what cannot be read is told and passed over. */
+static bool judge_all(const command_context *context, const char *results, error *err) {
+    store *s = store_open_current(results, err);
+    store_runs all = {0};
+    bool done = s && store_runs_read(s, &all, err);
+    size_t judged = 0, changed = 0, failed = 0;
+    terminal t = terminal_open(stderr);
+    for (size_t i = 0; done && i < all.count && !*context->interrupted; i++) {
+        char folder[2048];
+        bool other, kept;
+        error why = {0};
+        snprintf(folder, sizeof folder, "%.1000s/%.1000s", results, all.folders[i]);
+        terminal_status(&t, false, "judging %zu/%zu: %s", i + 1, all.count, all.folders[i]);
+        if (!judgement_again(folder, &kept, &other, &why)) {
+            terminal_line(&t, "mews: warning: %s: %s", all.folders[i], why.text);
+            failed++;
+        } else if (kept) {
+            judged++, changed += other;
+        }
+    }
+    terminal_clear(&t);
+    if (done && *context->interrupted) done = error_set(err, EXIT_INTERRUPTED, "interrupted");
+    if (done)
+        printf("%zu of %zu %s judged again, %zu with another verdict\n", judged, all.count,
+               all.count == 1 ? "run" : "runs", changed);
+    if (done && failed) done = error_set(err, ERROR_RUN, "%zu runs could not be judged", failed);
+    store_runs_free(&all);
+    store_close(s);
+    return done;
+}
+
 static bool run_index(const command_context *context, const arguments *args, error *err) {
-    (void)context;
     size_t runs;
     const char *results = args->word_count ? args->words[0] : "results";
+    if (arguments_has(args, "--judge") && !judge_all(context, results, err)) return false;
     if (!store_rebuild(results, &runs, err)) return false;
     printf("%s/runs.db: %zu %s\n", results, runs, runs == 1 ? "run" : "runs");
     return true;
 }
 
-static const option no_options[] = {{0}};
+static const option index_options[] = {
+    {"--judge", NULL, NULL, "judge every run again by today's rules, from what it kept"},
+    {0},
+};
 
 const command command_index = {
     .name = "index",
-    .rules = {.words = "[DIR]", .max_words = 1, .options = no_options},
+    .rules = {.words = "[DIR]", .max_words = 1, .options = index_options},
     .summary = "make the index of runs, results/runs.db, anew from the run directories",
-    .details = "Needed only when the index is damaged: commands that read it bring it up to date by themselves.\n",
+    .details =
+        "Needed only when the index is damaged: commands that read it bring it up to date by themselves.\n"
+        "--judge rewrites the verdicts in run.json and diagnosis.json. A run of an earlier version did not look at\n"
+        "its network before the first step, so its dimensional verdict is unknown until `mews eval` has looked.\n",
     .go_on = "run the same command to begin again",
     .run = run_index,
 };

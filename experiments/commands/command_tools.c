@@ -29,6 +29,7 @@ static bool run_eval(const command_context *context, const arguments *args, erro
     else if (done)
         watch_print_outcome(&out);
     json_decref(out.final);
+    json_decref(out.verdicts);
     spec_file_free(&overrides);
     return done;
 }

@@ -114,6 +114,7 @@ static bool run_train(const command_context *context, const arguments *args, err
         watch_print_outcome(&out);
     }
     json_decref(out.final);
+    json_decref(out.verdicts);
     if (done && out.end == RUN_END_INTERRUPTED)
         return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
     return done;

@@ -182,6 +182,7 @@ static bool collapses(evaluation *e, error *err) {
                            .usage = e->usage,
                            .labels = dataset_is_labelled(e->data) ? e->test.labels : NULL,
                            .classes = dataset_classes(e->data),
+                           .attainable = e->model->attainable,
                            .seed = (uint64_t)e->model->spec->train.seed};
     collapse c;
     spectrum backbone;

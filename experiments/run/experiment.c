@@ -89,7 +89,12 @@ static void note_outcome(run_outcome *out, const run *r, run_end end) {
     snprintf(out->folder, sizeof out->folder, "%s", r->folder);
     const char *stopped = json_string_value(json_object_get(r->record, "stopped"));
     snprintf(out->stopped, sizeof out->stopped, "%s", stopped ? stopped : "");
-    if (end == RUN_END_FINISHED || end == RUN_END_FOUND) out->final = json_incref(json_object_get(r->record, "final"));
+    if (end != RUN_END_FINISHED && end != RUN_END_FOUND) return;
+    char path[1200];
+    json_t *diagnosis = json_load_file(run_path(r, "diagnosis.json", path, sizeof path), 0, NULL);
+    out->final = json_incref(json_object_get(r->record, "final"));
+    out->verdicts = json_incref(json_object_get(diagnosis, "verdicts"));
+    json_decref(diagnosis);
 }
 
 static bool evaluate_and_finish(model *m, const dataset *data, run *r, const experiment_hooks *hooks, run_end *end,

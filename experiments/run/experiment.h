@@ -37,6 +37,8 @@ typedef struct run_outcome {
     char folder[1024];
     char stopped[160]; /* why the training ended early, by train.stop_on_collapse; "" when it did not */
     json_t *final;     /* {metric: value}; the caller's to json_decref; NULL unless finished or found */
+    json_t
+        *verdicts; /* {mode: {verdict, sentence, …}} as diagnosis.json has them; likewise, and NULL when not judged */
 } run_outcome;
 
 /*

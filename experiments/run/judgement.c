@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- taking ---- */
 
@@ -17,14 +18,16 @@ static bool complete(collapse_history *h, const model *m, const dataset *data, e
     collapse c;
     course_point p;
     bool untrained = h->count && h->items[0].epoch == 0 && h->items[0].kept, ok = true;
-    int64_t epochs = h->count ? h->items[h->count - 1].epoch : m->spec->train.epochs;
+    int64_t epochs = h->count && h->items[h->count - 1].epoch ? h->items[h->count - 1].epoch : m->spec->train.epochs;
+    const course_point *last = last_of(h);
+    bool trained = last && last->epoch > 0;
     if (!at.rows) return true;
     if (!untrained) {
         ok = look_take_untrained(m->spec, &at, &p, &c, err) && (collapse_history_judge(h, &p, &c), true) &&
              collapse_history_add(h, &p, &c, err);
         if (ok) collapse_free(&c);
     }
-    if (ok && !last_of(h) && epochs > 0) {
+    if (ok && !trained && epochs > 0) {
         ok = look_take(m, &at, epochs, false, &p, &c, err) && (collapse_history_judge(h, &p, &c), true) &&
              collapse_history_add(h, &p, &c, err);
         if (ok) collapse_free(&c);
@@ -72,7 +75,7 @@ json_t *judgement_words(const collapse *c) {
 /* ---- judging again ---- */
 
 /* The four verdicts from the run's arrays and its history. */
-static bool from_arrays(const char *folder, uint64_t seed, collapse *c, error *err) {
+static bool from_arrays(const char *folder, const json_t *diagnosis, uint64_t seed, collapse *c, error *err) {
     diagnose_options options = {.source = folder};
     subject s;
     collapse_history h;
@@ -84,6 +87,7 @@ static bool from_arrays(const char *folder, uint64_t seed, collapse *c, error *e
                            .usage = s.usage,
                            .labels = s.labels,
                            .classes = s.classes,
+                           .attainable = json_number_value(json_object_get(diagnosis, "attainable")),
                            .seed = seed};
     bool ok = collapse_compute(&with, c, err);
     subject_free(&s);
@@ -103,17 +107,20 @@ static bool write_json(const char *path, const json_t *root, error *err) {
     return ok;
 }
 
-bool judgement_again(const char *folder, bool *changed, error *err) {
+bool judgement_again(const char *folder, bool *kept, bool *changed, error *err) {
     char path[1200];
     run r = {0};
     collapse c;
-    *changed = false;
+    *changed = *kept = false;
+    snprintf(path, sizeof path, "%.1100s/embeddings.npy", folder);
+    if (access(path, F_OK) != 0) return true;
     snprintf(path, sizeof path, "%.1100s/diagnosis.json", folder);
     json_t *diagnosis = json_load_file(path, 0, NULL);
     if (!json_is_object(diagnosis)) return json_decref(diagnosis), true;
+    *kept = true;
     bool ok = run_open_folder(&r, folder, err), opened = ok, judged = false;
     const json_t *seed = opened ? json_object_get(json_object_get(r.record, "spec"), "train.seed") : NULL;
-    if (ok) ok = judged = from_arrays(folder, (uint64_t)json_integer_value(seed), &c, err);
+    if (ok) ok = judged = from_arrays(folder, diagnosis, (uint64_t)json_integer_value(seed), &c, err);
     if (ok) {
         json_t *whole = collapse_to_json(&c), *words = judgement_words(&c);
         json_object_set(diagnosis, "verdicts", json_object_get(whole, "verdicts"));

@@ -17,7 +17,7 @@ bool judgement_take(run *r, const model *m, const dataset *data, collapse *c, js
 json_t *judgement_words(const collapse *c);
 
 /* Judges the finished run in `folder` again from its diagnosis.json and metrics.jsonl and writes both records anew;
- * *changed: a verdict is another one. A run that keeps no diagnosis is passed over. */
-bool judgement_again(const char *folder, bool *changed, error *err);
+ * *changed: a verdict is another one. *kept is false, and nothing is done, for a run that keeps no embeddings. */
+bool judgement_again(const char *folder, bool *kept, bool *changed, error *err);
 
 #endif

@@ -80,18 +80,20 @@ static bool measure(const view *v, const model *m, const look_at *at, bool inter
     matrix representations = {v->representations, at->rows, (size_t)m->head.features};
     matrix embeddings = {v->embeddings, at->rows, (size_t)m->width};
     row_source backbone = rows_of(representations), embed = rows_of(embeddings);
-    evidence_options options = {.attainable = m->attainable, .intervals = intervals, .seed = 0};
+    evidence_options options = {.attainable = m->attainable, .intervals = true};
     collapse_input with = {.embeddings = embeddings,
                            .assignment = v->assignment,
                            .codes = v->codes,
                            .usage = v->usage,
                            .labels = dataset_is_labelled(at->data) ? v->labels : NULL,
                            .classes = dataset_classes(at->data),
+                           .attainable = m->attainable,
                            .quick = true,
                            .seed = (uint64_t)m->spec->train.seed};
     if (!evidence_take(&backbone, NULL, &point->backbone, err) || !collapse_compute(&with, c, err)) return false;
     if (v->usage) point->codes = course_codes_of(v->usage);
-    if (evidence_with_spectrum(&embed, &c->spectrum, &options, &point->embed, err)) return true;
+    point->embed = c->evidence;
+    if (!intervals || evidence_with_spectrum(&embed, &c->spectrum, &options, &point->embed, err)) return true;
     collapse_free(c);
     return false;
 }

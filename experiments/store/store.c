@@ -29,7 +29,8 @@ enum {
 static const char schema[] =
     "CREATE TABLE runs (run INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, id TEXT NOT NULL, name TEXT, block TEXT,"
     " status TEXT, reason TEXT, stopped TEXT, method TEXT, data TEXT, data_checksum TEXT, version TEXT,"
-    " threads INTEGER, seconds_train REAL, seconds_eval REAL, stamp TEXT NOT NULL);"
+    " threads INTEGER, seconds_train REAL, seconds_eval REAL, stamp TEXT NOT NULL,"
+    " representation TEXT, dimensional TEXT, cluster TEXT, intracluster TEXT);"
     "CREATE TABLE settings (key TEXT NOT NULL, run INTEGER NOT NULL, value, swept INTEGER NOT NULL,"
     " PRIMARY KEY (key, run)) WITHOUT ROWID;"
     "CREATE INDEX settings_swept ON settings (key) WHERE swept = 1;"
@@ -41,7 +42,10 @@ static const char schema[] =
     FIGURE("prototype_nmi") FIGURE("prototype_nmi_chance") FIGURE("prototype_ami")
     FIGURE("rankme") FIGURE("rankme_backbone")
     " FROM runs;"
-    "PRAGMA application_id = 1835366259; PRAGMA user_version = 1;";
+    "PRAGMA application_id = 1835366259; PRAGMA user_version = 2;";
+
+/* An index of an earlier schema holds nothing that the directories do not: it is made anew. */
+static const char forget_all[] = "DROP VIEW overview; DROP TABLE runs; DROP TABLE settings; DROP TABLE figures";
 /* clang-format on */
 
 /* A run's rows of a table whose key comes first: every key there is, and of each the one row, without a scan. */
@@ -54,7 +58,9 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_FORGET_RUN] = "DELETE FROM runs WHERE run = ?1",
     [STORE_FORGET_SETTINGS] = FORGET("settings", "key"),
     [STORE_FORGET_FIGURES] = FORGET("figures", "metric"),
-    [STORE_ADD_RUN] = "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [STORE_ADD_RUN] =
+        "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+        "?19, ?20)",
     [STORE_ADD_SETTING] = "INSERT OR REPLACE INTO settings VALUES (?1, ?2, ?3, ?4)",
     [STORE_ADD_FIGURE] = "INSERT INTO figures VALUES (?1, ?2, ?3)",
 };
@@ -111,6 +117,7 @@ static bool check_schema(store *s, error *err) {
                          "%s was made by a newer mews (schema %lld, this one knows %d); use that one, or remove the "
                          "file: `mews index` makes it anew",
                          s->path, (long long)version, STORE_SCHEMA);
+    if (version < STORE_SCHEMA) return store_execute(s, forget_all, err) && store_execute(s, schema, err);
     return true;
 }
 
@@ -259,6 +266,9 @@ static bool add_run(store *s, int64_t run, const char *folder, const json_t *rec
     bind_json(add, 14, json_object_get(seconds, "train"));
     bind_json(add, 15, json_object_get(seconds, "eval"));
     bind_text(add, 16, stamp);
+    static const char *const modes[] = {"representation", "dimensional", "cluster", "intracluster"};
+    for (int i = 0; i < 4; i++)
+        bind_text(add, 17 + i, json_string_value(json_object_get(json_object_get(record, "verdicts"), modes[i])));
     return run_statement(s, add, err);
 }
 

@@ -10,8 +10,9 @@
 
 /* Columns of the table `runs` that are keys, too. */
 static const char *const run_columns[] = {
-    "folder",        "id",      "name",    "block",         "status",       "reason", "stopped", "method", "data",
-    "data_checksum", "version", "threads", "seconds_train", "seconds_eval", NULL,
+    "folder",         "id",          "name",          "block",        "status",  "reason",        "stopped",
+    "method",         "data",        "data_checksum", "version",      "threads", "seconds_train", "seconds_eval",
+    "representation", "dimensional", "cluster",       "intracluster", NULL,
 };
 
 static sqlite3_stmt *query_for(store *s, const char *text, const char *key, error *err) {

@@ -4,6 +4,7 @@
  * from what an image has cost in the runs already done.
  */
 #include "experiments/sweep/scheduler.h"
+#include "experiments/sweep/watch.h"
 #include "engine/clock.h"
 #include "engine/threads.h"
 #include "experiments/sweep/child.h"
@@ -32,7 +33,7 @@ typedef struct job {
     uint32_t epoch, epochs;
     double loss;
     char doing[64], reason[1024], last_words[512], stopped[160];
-    json_t *final;
+    json_t *final, *verdicts;
     bool ended; /* told its outcome */
 } job;
 
@@ -131,7 +132,9 @@ static void on_line(void *context, const char *text) {
         const char *stopped = json_string_value(json_object_get(event, "stopped"));
         snprintf(c->job->stopped, sizeof c->job->stopped, "%s%s", stopped ? "; " : "", stopped ? stopped : "");
         json_decref(c->job->final);
+        json_decref(c->job->verdicts);
         c->job->final = json_incref(json_object_get(event, "final"));
+        c->job->verdicts = json_incref(json_object_get(event, "verdicts"));
         c->job->ended = true;
     }
     json_decref(event);
@@ -240,7 +243,7 @@ static void record_death(const queue_item *item, const char *reason) {
 
 static void finish(scheduler *s, job *j) {
     const queue_item *item = &s->queue->items[j->run];
-    char label[RUN_ID_SIZE], took[32], figures[256];
+    char label[RUN_ID_SIZE], took[32], figures[256], verdicts[160];
     double now = clock_seconds(), seconds = now - j->started;
     int status = child_wait(&j->child);
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
@@ -253,8 +256,8 @@ static void finish(scheduler *s, job *j) {
         s->seconds_done += seconds;
         if (j->eval_started > 0) s->eval_seconds += now - j->eval_started, s->evaluations++;
         few_figures(j->final, figures, sizeof figures);
-        terminal_line(s->terminal, "[%zu/%zu] %s: finished in %s%s%s", j->run + 1, s->queue->sweep.count, label, took,
-                      figures, j->stopped);
+        terminal_line(s->terminal, "[%zu/%zu] %s: finished in %s%s%s%s", j->run + 1, s->queue->sweep.count, label, took,
+                      figures, watch_verdicts(j->verdicts, verdicts, sizeof verdicts), j->stopped);
     } else if (code == EXIT_INTERRUPTED || (s->stopping && !j->ended)) {
         s->fates[j->run] = STOPPED;
         s->stopping = true;
@@ -273,7 +276,8 @@ static void finish(scheduler *s, job *j) {
         terminal_line(s->terminal, "[%zu/%zu] %s: failed: %s", j->run + 1, s->queue->sweep.count, label, j->reason);
     }
     json_decref(j->final);
-    j->final = NULL;
+    json_decref(j->verdicts);
+    j->final = j->verdicts = NULL;
 }
 
 /* ---- Showing ---- */

@@ -13,11 +13,16 @@ experiment_hooks watch_on(terminal *t, const volatile sig_atomic_t *interrupted)
 /* "eval: k-means 3/7" into `out`. Returns `out`. */
 char *watch_text(const experiment_progress *now, char *out, size_t size);
 
-/* The run's folder and its final figures, a line each. */
+/* The run's folder, its final figures and its four verdicts, a line each. */
 void watch_print_outcome(const run_outcome *out);
 
-/* {status, reason, stopped, id, folder, final}; `failure` may hold the reason. The caller's to json_decref. */
+/* {status, reason, stopped, id, folder, final, verdicts: {mode: word}}; `failure` may hold the reason. The caller's to
+ * json_decref. */
 json_t *watch_outcome_json(const run_outcome *out, const error *failure);
+
+/* "; dimensional collapsed, cluster warning" of verdicts {mode: word}, "; nothing collapsed", or "" where none is
+ * known. */
+char *watch_verdicts(const json_t *verdicts, char *out, size_t size);
 
 /* Prints an object as one line and lets go of it. */
 void watch_print_json(json_t *object);

@@ -247,7 +247,7 @@ START_TEST(test_runs_are_listed_sorted_as_text_csv_and_json) {
                      "sweep_seed-0  finished     0.5            64\nsweep_seed-2  failed      0.75         16384\n");
     ck_assert_ptr_nonnull(
         strstr(mews("runs --csv")->out, "sweep_seed-0,finished,sweep/sweep_seed-0,sweep,,falcon,,,0,0.5,"));
-    ck_assert_ptr_nonnull(strstr(mews("runs --json")->out, "\"train.seed\":0,\"linear\":0.5,\"prototype_ari\":null}"));
+    ck_assert_ptr_nonnull(strstr(mews("runs --json")->out, "\"train.seed\":0,\"linear\":0.5,\"prototype_ari\":null,\"representation\":null"));
 }
 END_TEST
 

@@ -216,9 +216,10 @@ double mixture_entropy(const mixture *x) {
         const double *mean = x->means + a * d, *variance = x->variances + a * d;
         double own = 0.5 * (double)d * (1 + LOG_2PI) + logs[a], others = 0;
         for (size_t b = 0; b < k; b++)
-            others += x->weights[b] * (a == b ? 1
-                                              : exp(logs[a] - logs[b] -
-                                                    divergence(mean, variance, x->means + b * d, precisions + b * d, d)));
+            others +=
+                x->weights[b] *
+                (a == b ? 1
+                        : exp(logs[a] - logs[b] - divergence(mean, variance, x->means + b * d, precisions + b * d, d)));
         parts[a] = x->weights[a] * (own - log(others));
     }
     for (size_t a = 0; a < k; a++) total += parts[a];

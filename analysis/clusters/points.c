@@ -1,19 +1,21 @@
 #include "analysis/clusters/points.h"
+#include "engine/rng.h"
 
 #include <cblas.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Squared distances are counted in quarters of an octave, from 2^-28 to 2^12 of their mean. */
+/* Squared distances are counted in quarters of an octave, from 2^-28 to 2^12 of what is typical. */
 enum { BINS = 160, PER_OCTAVE = 4, LOWEST = -28 };
 /* The shell: from ρ² to 2^3.25 ρ², 3.1 times as far. */
 enum { SHELL = 13 };
 /* Rows that have to be inside, besides the one looked at; and the share of them that may stray into the shell. */
 enum { INSIDE = 3 };
 static const double STRAY = 0.02;
-/* ρ² over the mean squared distance of two rows: a point's radius is at most a seventh of the cloud's. */
-static const double RADIUS = 0.02;
+/* ρ² over the squared distance of two rows (its eighth decile, which outliers do not stretch): a point's radius is at
+ * most a seventh of the cloud's. And the share of all rows that may be one point: beyond, the others are outliers. */
+static const double RADIUS = 0.02, DECILE = 0.8, LARGEST = 0.8;
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -58,10 +60,33 @@ static size_t point_size(const uint32_t *counts, size_t others) {
         inside += counts[b];
         size_t shell = 0;
         for (size_t s = b + 1; s <= b + SHELL; s++) shell += counts[s];
-        if (inside >= INSIDE && (double)shell <= STRAY * (double)inside && inside + shell + INSIDE <= others)
+        if (inside >= INSIDE && (double)shell <= STRAY * (double)inside && (double)inside <= LARGEST * (double)others)
             size = inside + 1;
     }
     return size;
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The eighth decile of the squared distances of pairs drawn by the seed. */
+static double typical_distance(const float *rows, size_t n, size_t width, uint64_t seed) {
+    enum { PAIRS = 512 };
+    double apart[PAIRS];
+    rng r = rng_stream(seed, RNG_SUBSET, 4, 0, 0);
+    for (size_t p = 0; p < PAIRS; p++) {
+        size_t x = rng_below(&r, (uint32_t)n), y = rng_below(&r, (uint32_t)(n - 1));
+        y += y >= x;
+        apart[p] = 0;
+        for (size_t k = 0; k < width; k++) {
+            double step = (double)rows[x * width + k] - (double)rows[y * width + k];
+            apart[p] += step * step;
+        }
+    }
+    qsort(apart, PAIRS, sizeof *apart, ascending);
+    return apart[(size_t)(DECILE * PAIRS)];
 }
 
 bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *err) {
@@ -69,14 +94,13 @@ bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *
     size_t n = m.rows, wanted = smaller(n, POINTS_QUERIES), width, sizes[POINTS_QUERIES] = {0};
     uint32_t queries[POINTS_QUERIES];
     float *rows = NULL;
-    double *square = NULL, total = 0;
+    double *square = NULL;
     *out = (points){.share = NAN, .size = NAN, .queries = wanted};
     for (int b = 0; b < POINTS_BLOCKS; b++) out->without[b] = NAN;
     if (n < POINTS_LEAST) return true;
     bool ok = centred_rows(m, skip, &rows, &square, &width, err);
-    for (size_t i = 0; ok && i < n; i++) total += square[i];
     matrix_choose(n, wanted, seed, 5, queries);
-    double mean = 2 * total / (double)n; /* of the squared distance of two rows */
+    double mean = ok ? typical_distance(rows, n, width, seed) : 0;
     bool done = ok && mean > 0 && width > 0;
 #pragma omp parallel for schedule(static) reduction(&& : ok) if (done)
     for (size_t start = 0; start < wanted; start += HEIGHT) {

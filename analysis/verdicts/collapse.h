@@ -94,6 +94,9 @@ enum { COLLAPSE_CODES_SHOWN = 4096 };
 bool collapse_compute(const collapse_input *input, collapse *out, error *err);
 void collapse_free(collapse *c);
 
+/* Whether the dimensional verdict is a collapse that no reference could excuse: one point, one or two directions. */
+bool collapse_undisputed(const collapse *c);
+
 /*
  * The object that `mews diagnose --json` prints and diagnosis.json holds, enough to draw a page from: n, d, rankme,
  * rankme_share, rankme_noise_share, effective_rank, …, verdicts: {representation: {verdict, statistic, …}, …}, and the

@@ -124,7 +124,9 @@ void collapse_history_judge(const collapse_history *h, const course_point *now, 
     course at = collapse_history_course(h, now);
     collapse_verdict *v = c->verdicts, changed;
     if (now->epoch == 0) at.untrained = now;
-    course_dimensional(&at, &v[COLLAPSE_DIMENSIONAL]);
+    course_dimensional(&at, &changed);
+    /* One point, one or two directions: nobody needs to know where a run came from to call that. */
+    if (changed.verdict != VERDICT_UNKNOWN || !collapse_undisputed(c)) v[COLLAPSE_DIMENSIONAL] = changed;
     course_cluster(&at, &v[COLLAPSE_CLUSTER]);
     course_representation(&at, &changed);
     if (changed.verdict > v[COLLAPSE_REPRESENTATION].verdict) v[COLLAPSE_REPRESENTATION] = changed;

@@ -5,6 +5,8 @@
 
 /* Distinct rows up to this many bytes come into memory; beyond, they are read again in every pass. */
 static const double IN_MEMORY = 1 << 28;
+/* Outlying rows: squared distance over the median's, their share at most, and the share of variance they carry. */
+static const double OUTLYING = 25, OUTLIERS_MOST = 0.05, OUTLIERS_CARRY = 0.3;
 /* Values of fewer bits than bfloat16's are counts or pixels, whose differences are no rounding. */
 enum { BITS_LEAST = 8 };
 
@@ -84,6 +86,52 @@ bool copies_find(const row_source *s, copies *out, error *err) {
         if (ok) qsort(out->first, out->distinct, sizeof *out->first, ascending);
     }
     free(list);
+    return ok;
+}
+
+static int rising(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+bool copies_leave_outliers(copies *c, const row_source *s, const double *means, error *err) {
+    size_t n = s->rows, d = s->cols, height = rows_tile_height(d), kept = 0, some = 0;
+    double *tile = malloc(height * d * sizeof *tile), *square = malloc(2 * n * sizeof *square), all = 0, out = 0;
+    bool ok = (tile && square) || error_memory(err, height * d * sizeof *tile, "distances of rows");
+    for (size_t start = 0; ok && start < n; start += height) {
+        size_t rows = smaller(height, n - start);
+        rows_block(s, start, rows, means, tile);
+#pragma omp parallel for schedule(static)
+        for (size_t i = 0; i < rows; i++) {
+            double sum = 0;
+#pragma omp simd reduction(+ : sum)
+            for (size_t j = 0; j < d; j++) sum += tile[i * d + j] * tile[i * d + j];
+            square[start + i] = sum;
+        }
+    }
+    if (ok) {
+        double *sorted = square + n;
+        size_t count = c->distinct;
+        for (size_t i = 0; i < count; i++) all += sorted[i] = square[c->first ? c->first[i] : i];
+        qsort(sorted, count, sizeof *sorted, rising);
+        double most = OUTLYING * sorted[count / 2];
+        for (size_t i = 0; i < count; i++)
+            if (sorted[i] > most) some++, out += sorted[i];
+        if (some && sorted[count / 2] > 0 && (double)some <= OUTLIERS_MOST * (double)count &&
+            out > OUTLIERS_CARRY * all) {
+            uint32_t *left = malloc(count * sizeof *left);
+            ok = left || error_memory(err, count * sizeof *left, "row numbers");
+            for (size_t i = 0; ok && i < count; i++) {
+                uint32_t row = c->first ? c->first[i] : (uint32_t)i;
+                if (square[row] <= most) left[kept++] = row;
+            }
+            free(c->first);
+            c->first = left;
+            if (ok) c->outliers = some, c->distinct = kept;
+        }
+    }
+    free(tile);
+    free(square);
     return ok;
 }
 

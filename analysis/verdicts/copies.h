@@ -11,12 +11,17 @@ typedef struct copies {
     size_t rows, distinct; /* distinct: rows that are no copy of an earlier one */
     size_t zero_rows;
     size_t largest;   /* rows of the most frequent value */
+    size_t outliers;  /* left out by copies_leave_outliers */
     uint32_t *first;  /* (distinct) their numbers, ascending; NULL when all are */
     double precision; /* unit roundoff that the values show: 2^-11 when all fit float16's 11 bits, down to 2^-53 */
 } copies;
 
 /* Two rows are copies when a 64-bit hash of their values is equal. One pass. */
 bool copies_find(const row_source *rows, copies *out, error *err);
+/* Takes rows far out of the others from those that are distinct: beyond five times the median distance from the mean,
+ * where they are few and carry a good part of the variance. A handful of rows, a broken crop or a division by little,
+ * would otherwise be all that a spectrum shows. */
+bool copies_leave_outliers(copies *c, const row_source *rows, const double *means, error *err);
 void copies_free(copies *c);
 
 /* The distinct rows as a source of their own, to be handed to copies_source_free afterwards. */

@@ -1,4 +1,5 @@
 #include "analysis/verdicts/evidence.h"
+#include "analysis/verdicts/contrast.h"
 #include "analysis/verdicts/copies.h"
 #include "analysis/verdicts/jackknife.h"
 
@@ -101,13 +102,15 @@ bool evidence_with_spectrum(const row_source *rows, const spectrum *s, const evi
     e->independent = o->groups ? fmin(e->distinct, (double)o->groups) : e->distinct;
     e->largest_copy = (double)c.largest / (double)n;
     e->variance_share = s->mean_squared_norm > 0 ? s->total_variance / s->mean_squared_norm : 0;
-    jackknife contrast;
-    ok = ok && jackknife_contrast(rows, c.first, c.distinct, o->seed, o->intervals, &contrast, err) &&
+    contrast apart;
+    ok = ok && contrast_take(rows, c.first, c.distinct, o->seed, &apart, err) &&
          jackknife_spread(rows, blocks, &spread, err);
-    if (ok) e->spread = spread.value, e->contrast = c.distinct > 1 ? contrast.value : 0;
-    if (ok) jackknife_interval(&contrast, &e->contrast_low, &e->contrast_high);
+    if (ok) e->spread = spread.value, e->contrast = c.distinct > 1 ? apart.value : 0;
+    if (ok) e->contrast_low = o->intervals ? apart.low : NAN, e->contrast_high = o->intervals ? apart.high : NAN;
     const uint8_t *for_interval = o->intervals ? blocks : NULL;
-    if (ok && e->distinct >= DISTINCT_ENOUGH * e->rows)
+    ok = ok && copies_leave_outliers(&c, rows, s->column_means, err);
+    e->outlier_rows = (double)c.outliers;
+    if (ok && !c.outliers && e->distinct >= DISTINCT_ENOUGH * e->rows)
         ok = take_all(rows, s, for_interval, e, err);
     else
         ok = ok && take_distinct(rows, &c, for_interval, e, err);
@@ -137,6 +140,7 @@ static const struct {
     FIGURE(cols),
     FIGURE(independent),
     FIGURE(zero_rows),
+    FIGURE(outlier_rows),
     FIGURE(largest_copy),
     FIGURE(attainable),
     FIGURE(precision),

@@ -13,6 +13,7 @@
 typedef struct collapse_evidence {
     double rows, distinct, cols; /* distinct: rows that are no exact copy of an earlier one */
     double independent;          /* distinct rows, or groups of rows where these are fewer */
+    double outlier_rows;         /* left out of the figures of dimension, see copies.h */
     double zero_rows;            /* rows of zeros only */
     double largest_copy;         /* share of the rows that are one and the same */
     double attainable;           /* directions that the columns could show: d, or the network's narrowest layer */
@@ -20,7 +21,7 @@ typedef struct collapse_evidence {
 
     /* What survives a translation. */
     double variance_share;                        /* total variance over mean squared norm */
-    double contrast, contrast_low, contrast_high; /* how far two rows lie apart beside their size; see jackknife.h */
+    double contrast, contrast_low, contrast_high; /* how far two rows lie apart beside their size; see contrast.h */
     double spread;                                /* 1 − ‖mean of the L2-normalised rows‖² */
 
     /* Dimension; the largest that is possible is possible = min(distinct − 1, attainable). */

@@ -34,15 +34,6 @@ void jackknife_interval(const jackknife *j, double *low, double *high);
 /* 1 − ‖mean of the L2-normalised rows‖². Two zero rows count as one direction, so an all-zero matrix has no spread. */
 bool jackknife_spread(const row_source *rows, const uint8_t *blocks, jackknife *out, error *err);
 
-/*
- * Contrast: how far two rows lie apart beside their size, which no translation hides and no outlier makes. Of pairs of
- * rows drawn by the seed: the eighth decile of ‖x − y‖/√2 over the median ‖x‖; or, where it is larger, the tenth least
- * of the same by column, since a huge constant in a few columns says nothing of the others. 0: all rows are one.
- * among (count) are the row numbers to draw from, NULL: all.
- */
-bool jackknife_contrast(const row_source *rows, const uint32_t *among, size_t count, uint64_t seed, bool parts,
-                        jackknife *out, error *err);
-
 /* Effective rank of the centred matrix, of the columns with keep[j] (NULL: all); `value` is given. Only the parts are
  * computed, and left NaN when min(n, d) is beyond JACKKNIFE_SIDE, where ten eigenproblems would outlast a training
  * epoch, or when columns are left out of a matrix of fewer rows. */

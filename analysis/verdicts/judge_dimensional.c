@@ -10,6 +10,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Behind how many of the attainable directions a cliff is a collapse, and a warning. */
 static const double CLIFF_COLLAPSED = 1.0 / 8, CLIFF_WARNING = 1.0 / 4;
@@ -154,6 +155,14 @@ static bool judge_alone(const judging *j, collapse_verdict *v, error *err) {
     return true;
 }
 
+bool collapse_undisputed(const collapse *c) {
+    const collapse_verdict *v = &c->verdicts[COLLAPSE_DIMENSIONAL];
+    const collapse_evidence *e = &c->evidence;
+    bool one_point = strcmp(v->rule, "one_point") == 0, few = strcmp(v->rule, "directions") == 0;
+    return v->verdict == VERDICT_COLLAPSED &&
+           (one_point || few || (strcmp(v->rule, "gap") == 0 && e->trimmed_gap_place <= 2));
+}
+
 bool judge_dimensional(const judging *j, error *err) {
     collapse *c = j->c;
     const collapse_evidence *e = &c->evidence;
@@ -187,8 +196,7 @@ bool judge_dimensional(const judging *j, error *err) {
     if (!judge_alone(j, v, err)) return false;
     if (v->verdict == VERDICT_COLLAPSED) v->borderline = false;
     if (!j->in->reference) return true;
-    bool undisputed =
-        v->verdict == VERDICT_COLLAPSED && (e->trimmed_gap_place <= 2 || e->trimmed_effective_rank <= RANK_COLLAPSED);
+    bool undisputed = collapse_undisputed(c);
     collapse_verdict against;
     relative_dimensional(&(relative_input){.now = e, .then = j->in->reference, .against = j->in->reference_name},
                          &against);

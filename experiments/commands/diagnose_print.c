@@ -87,6 +87,9 @@ static void print_rows(const collapse_evidence *e, const subject *s) {
     if (copies > 0)
         printf("%.0f rows are exact copies of another; the most frequent row stands %.0f times; %.0f rows are zeros\n",
                copies, e->largest_copy * e->rows, e->zero_rows);
+    if (e->outlier_rows > 0)
+        printf("%.0f rows lie more than five times as far out as the median one: dimension is judged without them\n",
+               e->outlier_rows);
     if (s->unlabelled) printf("%zu rows have no label\n", s->unlabelled);
     if (s->unassigned) printf("%zu rows of the assignments are zeros\n", s->unassigned);
     if (s->groups) printf("rows belong to %.0f groups at the most\n", e->independent);

@@ -3,6 +3,7 @@
  * holds plain float32 and every row is wanted, the matrix is the mapped file itself; otherwise rows are copied as
  * float32, the precision that embeddings are trained in (sums over them are taken in double).
  */
+#include "engine/files/record.h"
 #include "engine/rng.h"
 #include "analysis/diagnose/diagnose.h"
 #include "analysis/verdicts/jackknife.h"
@@ -265,6 +266,21 @@ typedef struct run_files {
     char embeddings[1100], labels[1100], assignments[1100], diagnosis[1100];
 } run_files;
 
+/* What a finished run's record speaks of must be what lies there. */
+static bool check_run(const char *folder, error *err) {
+    static const char *const names[] = {"embeddings.npy", "labels.npy", "assignments.npy", "diagnosis.json",
+                                        "metrics.jsonl"};
+    char path[1100];
+    snprintf(path, sizeof path, "%.1000s/run.json", folder);
+    if (access(path, F_OK) != 0) return true;
+    json_t *record = record_read(path, err);
+    bool ok = record != NULL;
+    for (size_t i = 0; ok && i < sizeof names / sizeof *names; i++)
+        ok = record_check_file(record, folder, names[i], err);
+    json_decref(record);
+    return ok;
+}
+
 static bool use_run(diagnose_options *o, run_files *f, error *err) {
     struct stat status;
     if (strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode)) return true;
@@ -275,6 +291,7 @@ static bool use_run(diagnose_options *o, run_files *f, error *err) {
     if (access(f->embeddings, F_OK) != 0)
         return error_set(err, ERROR_RUN, "%.500s: holds no embeddings.npy; a run's folder does once it is evaluated",
                          o->source);
+    if (!check_run(o->source, err)) return false;
     o->source = f->embeddings;
     if (!o->labels && access(f->labels, F_OK) == 0) o->labels = f->labels;
     if (o->assignments || access(f->assignments, F_OK) != 0) return true;

@@ -6,6 +6,7 @@
 
 #include "engine/files/file.h"
 #include "engine/files/lease.h"
+#include "engine/files/record.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -81,9 +82,17 @@ static bool add_run(records *all, const char *folder, json_t *run, error *err) {
 }
 
 static bool add_record(records *all, const char *folder, error *err) {
-    char why[512] = "";
-    json_t *run = read_json(folder, "run.json", why, sizeof why);
-    if (!run) return note_unreadable(all, why) || error_memory(err, sizeof why, "the list of runs");
+    static const char *const beside[] = {"diagnosis.json", "metrics.jsonl", "embeddings.npy", "labels.npy",
+                                         "assignments.npy"};
+    error why = {0};
+    char *path = path_join(folder, "run.json");
+    json_t *run = path ? record_read(path, &why) : NULL;
+    free(path);
+    for (size_t i = 0; run && i < sizeof beside / sizeof *beside; i++) record_check_file(run, folder, beside[i], &why);
+    if (!run || why.code) { /* one run that cannot be believed must not keep the others from being told of */
+        json_decref(run);
+        return note_unreadable(all, why.text) || error_memory(err, sizeof why, "the list of runs");
+    }
     return add_run(all, folder, run, err);
 }
 

@@ -2,6 +2,7 @@
  * `mews sweep`: every run of a spec. Says what is there already, runs the rest, and ends by telling where the results
  * are and how to look at them.
  */
+#include "engine/files/record.h"
 #include "experiments/commands/command.h"
 #include "experiments/commands/stopping.h"
 #include "experiments/sweep/estimate.h"
@@ -74,7 +75,8 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
         const queue_item *item = &q->items[i];
         char path[1200];
         snprintf(path, sizeof path, "%s/run.json", item->folder);
-        json_t *record = json_load_file(path, 0, NULL);
+        error ignored = {0};
+        json_t *record = record_read(path, &ignored);
         const char *status = lease_status(item->folder, json_string_value(json_object_get(record, "status")));
         json_array_append_new(runs,
                               json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,

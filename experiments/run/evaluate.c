@@ -12,7 +12,9 @@
 #include "analysis/probes/probe.h"
 #include "engine/data/loader.h"
 #include "engine/files/file.h"
+#include "engine/files/record.h"
 #include "experiments/run/judgement.h"
+#include "experiments/run/landing.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +39,7 @@ typedef struct evaluation {
     float *embeddings; /* (test.n, width) */
     int32_t *codes;    /* (test.n): argmax over codes, or NULL */
     usage *usage;
+    json_t *final;        /* the figures, until all of them are there */
     uint64_t done, total; /* rows through the network, for progress */
 } evaluation;
 
@@ -106,7 +109,8 @@ static bool embed(evaluation *e, error *err) {
 /* Figures ---------------------------------------------------------------------------------------------------------- */
 
 static bool set(evaluation *e, const char *metric, double value, error *err) {
-    return run_set_final(e->run, metric, value, err);
+    return json_object_set_new(e->final, metric, run_json_number(value)) == 0 ||
+           error_memory(err, strlen(metric), "a figure");
 }
 
 static bool linear(evaluation *e, error *err) {
@@ -168,8 +172,9 @@ static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, er
     json_object_set_new(root, "attainable", json_integer(e->model->attainable));
     json_object_set_new(e->run->record, "verdicts", judgement_words(c));
     char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    bool ok = text ? file_write(run_path(e->run, "diagnosis.json", path, sizeof path), text, strlen(text), err)
-                   : error_memory(err, 0, "diagnosis.json");
+    bool ok =
+        text ? file_write(landing_path(e->run->folder, "diagnosis.json", path, sizeof path), text, strlen(text), err)
+             : error_memory(err, 0, "diagnosis.json");
     free(text);
     json_decref(root);
     return ok;
@@ -191,6 +196,7 @@ static bool collapses(evaluation *e, error *err) {
     spectrum_free(&backbone);
     if (!ok || !collapse_compute(&with, &c, err)) return false;
     json_t *course;
+    if (!record_check_file(e->run->record, e->run->folder, "metrics.jsonl", err)) return collapse_free(&c), false;
     if (!judgement_take(e->run, e->model, e->data, &c, &course, err)) return collapse_free(&c), false;
     const spectrum *s = &c.spectrum;
     ok = set(e, "rankme", s->rankme.value, err) && set(e, "rankme_share", s->rankme.share, err) &&
@@ -204,12 +210,12 @@ static bool collapses(evaluation *e, error *err) {
 
 static bool write_arrays(evaluation *e, error *err) {
     char path[1200];
-    return npy_write(run_path(e->run, "embeddings.npy", path, sizeof path), NPY_F32, e->test.n,
+    return npy_write(landing_path(e->run->folder, "embeddings.npy", path, sizeof path), NPY_F32, e->test.n,
                      (uint64_t)e->model->width, e->embeddings, err) &&
-           (!dataset_is_labelled(e->data) ||
-            npy_write(run_path(e->run, "labels.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->test.labels, err)) &&
-           (!e->codes ||
-            npy_write(run_path(e->run, "assignments.npy", path, sizeof path), NPY_I32, e->test.n, 0, e->codes, err));
+           (!dataset_is_labelled(e->data) || npy_write(landing_path(e->run->folder, "labels.npy", path, sizeof path),
+                                                       NPY_I32, e->test.n, 0, e->test.labels, err)) &&
+           (!e->codes || npy_write(landing_path(e->run->folder, "assignments.npy", path, sizeof path), NPY_I32,
+                                   e->test.n, 0, e->codes, err));
 }
 
 static const struct {
@@ -238,6 +244,15 @@ char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
     return out;
 }
 
+/* Figures that were measured before stay as long as only others are asked for; measured otherwise, all of them go. */
+static bool begin(evaluation *e, error *err) {
+    bool keep = run_measured_alike(e->run, e->model->spec);
+    e->final = keep ? json_deep_copy(json_object_get(e->run->record, "final")) : json_object();
+    if (!e->final) e->final = json_object();
+    bool without = !keep && !(e->options->metrics & EVAL_COLLAPSE);
+    return landing_begin(e->run->folder, err) && (!without || landing_without(e->run->folder, "diagnosis.json", err));
+}
+
 bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
                     error *err) {
     evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
@@ -246,7 +261,7 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
     bool labelled = dataset_is_labelled(data), needs_train = labelled && e.options->metrics & (EVAL_LINEAR | EVAL_KNN),
          ok;
     e.total = dataset_count(data, held_out) + (needs_train ? dataset_count(data, SPLIT_TRAIN) : 0);
-    ok = represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
+    ok = begin(&e, err) && represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
          (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err));
     if (ok && !stopped(&e)) ok = embed(&e, err) && write_arrays(&e, err);
     for (size_t i = 0; ok && i < FIGURES && !stopped(&e); i++) {
@@ -256,6 +271,8 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
     }
     *interrupted = stopped(&e);
     tape_reset(m->tape);
+    if (ok && !*interrupted) json_object_set(r->record, "final", e.final);
+    json_decref(e.final);
     free(e.train.values);
     free(e.train.labels);
     free(e.test.values);

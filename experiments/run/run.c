@@ -6,23 +6,20 @@
  */
 #include "experiments/run/run.h"
 #include "engine/files/file.h"
+#include "engine/files/record.h"
 #include "engine/libraries.h"
 #include "engine/threads.h"
 #include "experiments/commands/version.h"
 #include "experiments/run/code.h"
+#include "experiments/run/landing.h"
 #include "experiments/run/sitting.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <omp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
-#include <time.h>
 #include <unistd.h>
 
 char *run_path(const run *r, const char *name, char *out, size_t size) {
@@ -43,8 +40,6 @@ checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *
 }
 
 int run_threads(const spec *s) { return s->train.threads ? (int)s->train.threads : threads_default(); }
-
-json_t *run_json_number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 /* ---- What a record says ---- */
 
@@ -130,6 +125,22 @@ static bool measured_as(const json_t *record, const spec *s) {
     return true;
 }
 
+bool run_measured_alike(const run *r, const spec *s) {
+    const json_t *was = json_object_get(r->record, "spec");
+    const char *status = json_string_value(json_object_get(r->record, "status"));
+    bool alike = status && strcmp(status, "finished") == 0;
+    spec_item item;
+    for (size_t i = 0; alike && spec_item_at(s, i, &item); i++) {
+        char key[FIELD_TEXT_SIZE];
+        if (strcmp(item.section, "eval") != 0 || item.type == FIELD_SET) continue;
+        snprintf(key, sizeof key, "eval.%s", item.key);
+        json_t *wanted = item_json(item.type, item.text);
+        alike = json_equal(wanted, json_object_get(was, key));
+        json_decref(wanted);
+    }
+    return alike;
+}
+
 static run_status status_of(const json_t *record, const spec *s) {
     const char *status = json_string_value(json_object_get(record, "status"));
     if (!status || strcmp(status, "running") == 0) return RUN_UNFINISHED;
@@ -139,16 +150,27 @@ static run_status status_of(const json_t *record, const spec *s) {
 
 /* ---- Opening ---- */
 
-/* Reads run.json into r->record if there is one. */
+/* Reads run.json into r->record if there is one; a damaged one is told in r->damaged, and is none. */
 static bool read_record(run *r, error *err) {
     char path[1200];
-    json_error_t problem;
+    error why = {0};
     run_path(r, "run.json", path, sizeof path);
     if (access(path, F_OK) != 0) return true;
-    r->record = json_load_file(path, JSON_REJECT_DUPLICATES, &problem);
-    if (json_is_object(r->record)) return true;
-    return error_set(err, ERROR_RUN, "%s:%d: not a run's record (%s); remove its folder to run it again", path,
-                     problem.line, problem.text);
+    r->record = record_read(path, &why);
+    if (r->record) return true;
+    if (strstr(why.text, "cannot read") || strstr(why.text, "out of memory"))
+        return error_set(err, why.code, "%s", why.text);
+    snprintf(r->damaged, sizeof r->damaged, "%.511s", why.text);
+    return true;
+}
+
+/* What is damaged is kept; the checkpoints, which say themselves whose they are, carry on without it. */
+static void put_record_aside(run *r) {
+    char path[1200], aside[1220];
+    snprintf(aside, sizeof aside, "%s.aside", run_path(r, "run.json", path, sizeof path));
+    bool moved = rename(path, aside) == 0;
+    run_log(r, "%s%s%s; going on from what else there is", r->damaged, moved ? "; it is kept as " : "",
+            moved ? aside : "");
 }
 
 /* For a spec that sweeps nothing: the run that the same spec made as part of a sweep, under a longer id, for ids end
@@ -182,7 +204,7 @@ static bool name_folder(run *r, const char *results, const run_plan *plan, const
 }
 
 static void look(run *r, const run_plan *plan) {
-    r->status = r->record ? status_of(r->record, &plan->spec) : RUN_NEW;
+    r->status = r->record ? status_of(r->record, &plan->spec) : *r->damaged ? RUN_UNFINISHED : RUN_NEW;
     r->other = r->record ? code_difference(r->record, plan->spec.method->name) : NULL;
 }
 
@@ -287,9 +309,11 @@ static bool settle_code(run *r, const run_plan *plan, const char *data_name, con
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
               run_again again, error *err) {
     if (!name_folder(r, results, plan, data_checksum, err)) return false;
-    if (!file_make_folders(r->folder, err) || !take_lease(r, err) || !read_record(r, err)) goto failed;
+    if (!file_make_folders(r->folder, err) || !take_lease(r, err)) goto failed;
     file_remove_leftovers(r->folder); /* the lease is ours: a killed process wrote them */
+    if (!landing_recover(r->folder, err) || !read_record(r, err)) goto failed;
     open_log(r);
+    if (*r->damaged) put_record_aside(r);
     look(r, plan);
     if (settle_code(r, plan, data_name, data_checksum, again, err)) return true;
 
@@ -306,7 +330,9 @@ bool run_open_folder(run *r, const char *folder, error *err) {
     snprintf(r->folder, sizeof r->folder, "%.*s", (int)length, folder);
     if (access(run_path(r, "run.json", path, sizeof path), F_OK) != 0)
         return error_set(err, ERROR_USAGE, "%s is no run: it holds no run.json", folder);
-    if (!take_lease(r, err) || !read_record(r, err)) {
+    if (!take_lease(r, err) || !landing_recover(r->folder, err) || !read_record(r, err) ||
+        (*r->damaged &&
+         !error_set(err, ERROR_RUN, "%s; `mews train` with the run's spec makes it again", r->damaged))) {
         run_close(r);
         return false;
     }
@@ -339,10 +365,6 @@ static bool set_number(run *r, const char *part, const char *key, double value, 
     return json_object_set_new(object, key, run_json_number(value)) == 0 || error_memory(err, strlen(key), "a figure");
 }
 
-bool run_set_final(run *r, const char *metric, double value, error *err) {
-    return set_number(r, "final", metric, value, err);
-}
-
 bool run_set_seconds(run *r, const char *phase, double seconds, error *err) {
     return set_number(r, "seconds", phase, seconds, err);
 }
@@ -353,20 +375,33 @@ double run_seconds(const run *r, const char *phase) {
 
 bool run_save(run *r, error *err) {
     char path[1200];
-    if (!run_is_ours(r, err)) return false;
-    char *text = json_dumps(r->record, JSON_INDENT(2));
-    bool done = text ? file_write(run_path(r, "run.json", path, sizeof path), text, strlen(text), err)
-                     : error_memory(err, 1 << 12, "a run's record");
-    free(text);
-    return done;
+    return run_is_ours(r, err) && record_write(run_path(r, "run.json", path, sizeof path), r->record, err);
 }
 
 bool run_finish(run *r, const spec *s, error *err) {
-    char path[1200];
+    static const char *const measured[] = {"spec.yaml", "embeddings.npy", "labels.npy", "assignments.npy",
+                                           "diagnosis.json"};
+    char path[1200], folder[1100];
+    landing_path(r->folder, "", folder, sizeof folder);
+    folder[strlen(folder) - 1] = '\0';
+    if (access(folder, F_OK) != 0 && !landing_begin(r->folder, err)) return false;
     json_object_set_new(r->record, "status", json_string("finished"));
     json_object_del(r->record, "reason");
     json_object_set_new(r->record, "spec", run_spec_json(s));
-    return spec_write_resolved(s, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);
+    if (!spec_write_resolved(s, landing_path(r->folder, "spec.yaml", path, sizeof path), err)) return false;
+    for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) {
+        /* what was not measured anew is still what it was, and noted so, unless it is to go */
+        char without[1200], name[64];
+        snprintf(name, sizeof name, "without-%s", measured[i]);
+        bool there = access(landing_path(r->folder, measured[i], path, sizeof path), F_OK) == 0;
+        bool gone = access(landing_path(r->folder, name, without, sizeof without), F_OK) == 0;
+        if ((there || gone) && !record_note_file(r->record, folder, measured[i], err)) return false;
+    }
+    bool noted = json_object_get(json_object_get(r->record, "files"), "metrics.jsonl") != NULL;
+    if (!noted && !record_note_file(r->record, r->folder, "metrics.jsonl", err)) return false;
+    return run_is_ours(r, err) &&
+           record_write(landing_path(r->folder, "run.json", path, sizeof path), r->record, err) &&
+           landing_commit(r->folder, err);
 }
 
 bool run_fail(run *r, const char *reason, error *err) {
@@ -375,62 +410,4 @@ bool run_fail(run *r, const char *reason, error *err) {
     json_object_set_new(r->record, "reason", text ? text : json_string("(not UTF-8)"));
     run_log(r, "failed: %s", reason);
     return run_save(r, err);
-}
-
-/* ---- metrics.jsonl, log.txt ---- */
-
-static bool refuse_metrics(const run *r, error *err) {
-    return error_set(err, ERROR_RUN, "cannot write %s/metrics.jsonl: %s", r->folder, strerror(errno));
-}
-
-bool run_metrics_begin(run *r, uint64_t offset, error *err) {
-    char path[1200];
-    struct stat status;
-    int file = open(run_path(r, "metrics.jsonl", path, sizeof path), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (file < 0 || fstat(file, &status) != 0) goto failed;
-    if ((uint64_t)status.st_size < offset) {
-        close(file);
-        return error_set(err, ERROR_RUN, "%s is shorter than its checkpoint says; remove %s to run it again", path,
-                         r->folder);
-    }
-    if (ftruncate(file, (off_t)offset) != 0 || lseek(file, 0, SEEK_END) < 0) goto failed;
-    if (r->metrics) fclose(r->metrics);
-    r->metrics = fdopen(file, "a");
-    if (r->metrics) return true;
-
-failed:
-    refuse_metrics(r, err);
-    if (file >= 0) close(file);
-    return false;
-}
-
-bool run_metrics_append(run *r, json_t *line, error *err) {
-    char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
-    json_decref(line);
-    if (!text) return error_memory(err, 1 << 12, "a line of metrics.jsonl");
-    bool done = fprintf(r->metrics, "%s\n", text) > 0 && fflush(r->metrics) == 0;
-    free(text);
-    return done || refuse_metrics(r, err);
-}
-
-bool run_metrics_sync(run *r, uint64_t *offset, error *err) {
-    struct stat status;
-    int file = fileno(r->metrics);
-    if (fflush(r->metrics) != 0 || fdatasync(file) != 0 || fstat(file, &status) != 0) return refuse_metrics(r, err);
-    *offset = (uint64_t)status.st_size;
-    return true;
-}
-
-void run_log(run *r, const char *format, ...) {
-    if (!r->log) return;
-    char stamp[32];
-    time_t now = time(NULL);
-    struct tm utc;
-    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
-    fprintf(r->log, "%s ", stamp);
-    va_list args;
-    va_start(args, format);
-    vfprintf(r->log, format, args);
-    va_end(args);
-    putc('\n', r->log);
 }

@@ -31,6 +31,7 @@ typedef struct run {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status; /* as found when opened */
+    char damaged[512]; /* what is wrong with its run.json, if anything is */
     const char *other; /* how the code that made it differs from this program's, or NULL; as found */
     bool reuse;        /* what other code made is taken */
     int threads;       /* to compute with */
@@ -80,13 +81,14 @@ int run_threads(const spec *s);
 json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_name, const char *data_checksum,
                         const char *status);
 
-/* final.<metric> = value; a value that is not finite is stored as null. */
-bool run_set_final(run *r, const char *metric, double value, error *err);
+/* Whether the figures there are were measured as the spec's `eval:` asks, whichever of them it asks for. */
+bool run_measured_alike(const run *r, const spec *s);
+
 bool run_set_seconds(run *r, const char *phase, double seconds, error *err); /* seconds.train, seconds.eval */
 double run_seconds(const run *r, const char *phase);                         /* 0 when absent */
 bool run_save(run *r, error *err);
 
-/* Notes the spec's `eval:` in run.json and spec.yaml as what the final figures were measured by, and status finished.
+/* Lands the evaluation (landing.h) with the spec's `eval:` as what the figures were measured by, and status finished.
  */
 bool run_finish(run *r, const spec *s, error *err);
 bool run_fail(run *r, const char *reason, error *err);

@@ -148,6 +148,7 @@ static bool loop(training *t, bool *interrupted, error *err) {
 /* From the checkpoint's step to the last one, or to where the run is told to stop. */
 static bool work(training *t, const dataset *data, bool *interrupted, error *err) {
     const spec *s = t->spec;
+    json_object_del(json_object_get(t->run->record, "files"), "metrics.jsonl"); /* it grows from here on */
     uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
     if (t->at.step) run_log(t->run, "going on from step %llu", (unsigned long long)t->at.step);
     t->loader = loader_open(data, SPLIT_PRETRAIN, &s->augment, t->model->head.views, (int)s->train.batch,

@@ -8,6 +8,7 @@
 #include "engine/files/checksum.h"
 #include "engine/files/file.h"
 #include "engine/files/lease.h"
+#include "engine/files/record.h"
 #include "experiments/store/store_file.h"
 
 #include <jansson.h>
@@ -311,21 +312,16 @@ static bool forget(store *s, int64_t run, error *err) {
 
 bool store_write_run(store *s, const char *folder, error *err) {
     char path[2048], stamp[64];
-    json_error_t wrong = {0};
+    error wrong = {0};
     int64_t run = number_of_run(folder);
     snprintf(path, sizeof path, "%s/%s/run.json", s->results, folder);
     store_stamp(s, folder, stamp);
     if (!forget(s, run, err)) return false;
     if (!*stamp) return true;
-    json_t *record = strcmp(stamp, "queued") == 0 ? json_incref(json_object_get(s->queued, folder))
-                                                  : json_load_file(path, JSON_REJECT_DUPLICATES, &wrong);
-    bool readable = json_is_object(record);
-    bool done = add_run(s, run, folder, readable ? record : NULL,
-                        readable      ? NULL
-                        : *wrong.text ? wrong.text
-                                      : "run.json is no object",
-                        stamp, err) &&
-                (!readable || add_values(s, run, record, err));
+    json_t *record =
+        strcmp(stamp, "queued") == 0 ? json_incref(json_object_get(s->queued, folder)) : record_read(path, &wrong);
+    bool done = add_run(s, run, folder, record, record ? NULL : wrong.text, stamp, err) &&
+                (!record || add_values(s, run, record, err));
     json_decref(record);
     return done;
 }

@@ -5,6 +5,7 @@
 #include "engine/files/file.h"
 #include "experiments/run/onset.h"
 #include "tests/experiments/program.h"
+#include "tests/experiments/record_edit.h"
 
 #include <jansson.h>
 
@@ -106,7 +107,7 @@ END_TEST
 START_TEST(test_a_run_that_was_stopped_and_then_killed_does_not_train_on) {
     int since, after, since_again, after_again, last = 0;
     stopped_at(mews(COLLAPSES), &since, &after);
-    shell("sed -i 's/\"finished\"/\"running\"/' results/run/*/run.json");
+    edit_records("results/run/*/run.json", NULL, "status", json_string("running"));
     stopped_at(mews(COLLAPSES), &since_again, &after_again);
     ck_assert_int_eq(since_again, since);
     ck_assert_int_eq(after_again, after);

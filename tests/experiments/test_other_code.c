@@ -2,11 +2,7 @@
  * Results that other code made: never reused in silence, never lost. What makes it other code is a changed word in
  * engine, method or loop; a comment is none, nor is a library's version.
  */
-#include "tests/experiments/program.h"
-
-#include "engine/files/file.h"
-
-#include <jansson.h>
+#include "tests/experiments/record_edit.h"
 
 static void setup(void) {
     program_setup();
@@ -18,23 +14,7 @@ static void setup(void) {
 }
 
 /* Makes the records that match `pattern` those of another engine. */
-static void age(const char *pattern) {
-    char command[256], path[512];
-    snprintf(command, sizeof command, "ls %s/%s", folder, pattern);
-    FILE *list = popen(command, "r");
-    int changed = 0;
-    while (list && fgets(path, sizeof path, list)) {
-        path[strcspn(path, "\n")] = '\0';
-        json_t *record = json_load_file(path, 0, NULL);
-        ck_assert_ptr_nonnull(json_object_get(record, "code"));
-        json_object_set_new(json_object_get(record, "code"), "engine", json_string("0123456789abcdef"));
-        ck_assert_int_eq(json_dump_file(record, path, JSON_INDENT(2)), 0);
-        json_decref(record);
-        changed++;
-    }
-    if (list) pclose(list);
-    ck_assert_int_gt(changed, 0);
-}
+static void age(const char *pattern) { edit_records(pattern, "code", "engine", json_string("0123456789abcdef")); }
 
 static void has(const char *text, const char *part) { ck_assert_msg(strstr(text, part) != NULL, "%s", text); }
 
@@ -82,7 +62,7 @@ END_TEST
 /* Checkpoints name the code that made them, too. */
 START_TEST(test_an_interrupted_run_goes_on_with_its_own_code_only) {
     ck_assert_int_eq(mews("train toy.yaml")->code, 0);
-    shell("sed -i 's/\"status\": \"finished\"/\"status\": \"running\"/' results/toy/*/run.json");
+    edit_records("results/toy/*/run.json", NULL, "status", json_string("running"));
     age("results/toy/*/run.json");
     const said *s = mews("train toy.yaml");
     ck_assert_int_eq(s->code, 1);

@@ -146,7 +146,8 @@ START_TEST(test_a_runs_life_shows_in_its_status) {
     run_close(&r);
     ck_assert_int_eq(peeked(), RUN_FAILED);
     r = opened();
-    ck_assert(run_set_final(&r, "knn", 0.5, &err) && run_set_final(&r, "rankme", (double)NAN, &err));
+    json_object_set_new(json_object_get(r.record, "final"), "knn", json_real(0.5));
+    json_object_set_new(json_object_get(r.record, "final"), "rankme", run_json_number((double)NAN));
     ck_assert(run_set_seconds(&r, "train", 12.5, &err));
     ck_assert(run_finish(&r, &plans.runs[0].spec, &err));
     run_close(&r);
@@ -226,18 +227,29 @@ START_TEST(test_metrics_are_cut_back_to_the_checkpoint) {
 }
 END_TEST
 
-START_TEST(test_a_broken_record_is_named_and_nothing_is_overwritten) {
-    char path[1200];
-    run r = opened();
-    run_path(&r, "run.json", path, sizeof path);
-    run_close(&r);
-    ck_assert(file_write(path, "{\n\"id\": ", 8, &err));
-    ck_assert(!run_open(&r, folder, &plans.runs[0], "shapes", "cafe", RUN_ASK, &err));
-    ck_assert_msg(strstr(err.text, "/run.json:") && strstr(err.text, "not a run's record"), "%s", err.text);
-    err = (error){0};
-    char *text = file_read(path, NULL, &err);
-    ck_assert_str_eq(text, "{\n\"id\": ");
-    free(text);
+START_TEST(test_a_broken_record_is_kept_aside_and_the_run_goes_on_without_it) {
+    static const char *const broken[] = {"", "{\n\"id\": ", "[]", "{\"code\": {}, \"status\": \"finished\"}"};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        char path[1200], aside[1220];
+        run r = opened();
+        run_path(&r, "run.json", path, sizeof path);
+        snprintf(aside, sizeof aside, "%s.aside", path);
+        char whole[sizeof r.folder];
+        memcpy(whole, r.folder, sizeof whole);
+        run_close(&r);
+        ck_assert(file_write(path, broken[i], strlen(broken[i]), &err));
+        ck_assert_int_eq(peeked(), RUN_UNFINISHED);
+        ck_assert(!run_open_folder(&r, whole, &err)); /* `mews eval` has nothing to go by */
+        ck_assert_msg(strstr(err.text, path) && strstr(err.text, "makes it again"), "%s", err.text);
+        err = (error){0};
+        r = opened();
+        ck_assert_ptr_nonnull(strstr(r.damaged, path));
+        run_close(&r);
+        char *text = file_read(aside, NULL, &err);
+        ck_assert_str_eq(text, broken[i]);
+        free(text);
+    }
+    run r;
     ck_assert(!run_open_folder(&r, folder, &err));
     ck_assert_ptr_nonnull(strstr(err.text, "is no run: it holds no run.json"));
     ck_assert_int_eq(err.code, ERROR_USAGE);
@@ -271,7 +283,7 @@ Suite *suite_run(void) {
     tcase_add_test(tests, test_a_changed_eval_asks_for_measuring_again_and_not_for_training);
     tcase_add_test(tests, test_seconds_of_earlier_sittings_are_kept);
     tcase_add_test(tests, test_metrics_are_cut_back_to_the_checkpoint);
-    tcase_add_test(tests, test_a_broken_record_is_named_and_nothing_is_overwritten);
+    tcase_add_test(tests, test_a_broken_record_is_kept_aside_and_the_run_goes_on_without_it);
     tcase_add_test(tests, test_the_log_keeps_every_sitting);
     suite_add_tcase(suite, tests);
     return suite;

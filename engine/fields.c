@@ -6,11 +6,13 @@
  */
 #include "engine/fields.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { MAX_ROWS = 255 };
 
@@ -126,13 +128,16 @@ static int choice_index(const field *row, const char *word) {
     return -1;
 }
 
+/* As YAML writes them: true, True or TRUE. */
 static bool parse_bool(const char *text, bool *value) {
     static const char *const words[] = {"true", "yes", "on", "false", "no", "off"};
-    for (int i = 0; i < 6; i++)
-        if (strcmp(text, words[i]) == 0) {
-            *value = i < 3;
-            return true;
-        }
+    for (int i = 0; i < 6; i++) {
+        size_t upper = 0, n = strlen(words[i]);
+        if (strcasecmp(text, words[i]) != 0) continue;
+        for (size_t c = 0; c < n; c++) upper += isupper((unsigned char)text[c]) != 0;
+        *value = i < 3;
+        return upper == 0 || upper == n || (upper == 1 && isupper((unsigned char)*text));
+    }
     return false;
 }
 

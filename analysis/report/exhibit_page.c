@@ -293,6 +293,7 @@ bool exhibit_page_write(const char *path, const exhibit *items, size_t count, co
     figures drawn;
     file_writer page;
     if (!exhibit_figures_draw(&drawn, items, count, err)) return false;
+    file_remove_leftovers_of(path, true);
     bool ok = file_begin(&page, path, err);
     if (ok) {
         FILE *out = page.stream;

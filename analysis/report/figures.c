@@ -87,6 +87,7 @@ static bool draw(figures *all, figure_builder *build, const figure_scope *at, co
     figure f = {0};
     char line[256];
     bool ok = build(at, &p, &f, err);
+    if (ok && *f.left_out && log) log(context, f.left_out);
     if (!ok || !p.count) goto done;
     snprintf(p.name, sizeof p.name, "%s", f.name);
     snprintf(line, sizeof line, "drawing %s", f.name);

@@ -14,6 +14,7 @@ typedef struct figure {
     char name[160]; /* of its files in figures/ */
     char title[240];
     char caption[1400];
+    char left_out[400]; /* what of it cannot be drawn, and why; "" when all can */
     bool heat;   /* heat maps: no CSV of lines */
     bool folded; /* the page opens it on demand */
     int columns;

@@ -196,7 +196,8 @@ static bool by_code_panel(const sample *s, const char *setting, plot *p, error *
 }
 
 /* A small, a middle and a large setting of one series. */
-static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *err) {
+/* `odd`: why arrays of a run cannot be read, which leaves the others their picture. */
+static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *odd, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, HEAT_SETTINGS, chosen);
     char name[300];
     if (!plot_begin_group(p, figure_name_series(subject, name, sizeof name))) return error_memory(err, 1, "a figure");
@@ -205,7 +206,7 @@ static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *e
         const study_point *point = &subject.series->points[chosen[k]];
         char setting[160];
         sample s;
-        if (!read_sample(point->records[0], &s, err)) return false;
+        if (!read_sample(point->records[0], &s, odd)) continue;
         study_setting(subject.block, point, setting, sizeof setting);
         if (s.embeddings && kind == HEAT_CORRELATION)
             ok = correlation_panel(&s, setting, p, err);
@@ -221,8 +222,12 @@ static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *e
 static bool heat_figure(const figure_scope *at, heat_kind kind, plot *p, figure *f, error *err) {
     f->heat = f->folded = true;
     p->columns = 9, p->width = HEAT_PANEL, p->height = HEAT_PANEL + 14;
+    error odd = {0};
     for (size_t i = 0; i < at->count; i++)
-        if (!heat_group(at->series[i], kind, p, err)) return false;
+        if (!heat_group(at->series[i], kind, p, &odd, err)) return false;
+    size_t used = strlen(f->caption);
+    if (odd.code) snprintf(f->caption + used, sizeof f->caption - used, " Left out: %.300s.", odd.text);
+    if (odd.code && kind == HEAT_CORRELATION) snprintf(f->left_out, sizeof f->left_out, "%.399s", odd.text);
     return true;
 }
 

@@ -81,6 +81,29 @@ static bool add_run(records *all, const char *folder, json_t *run, error *err) {
     return true;
 }
 
+/* A history is read up to its first line that is none. The last may be cut off, when a run is killed; a line in the
+ * middle is damage, which digests tell where there are any. */
+static bool note_garbled(records *all, const json_t *run, const char *folder, error *err) {
+    char why[600];
+    error ignored = {0};
+    size_t size = 0, number = 1;
+    char *path = path_join(folder, "metrics.jsonl"), *text = NULL;
+    bool ok = true, known = json_object_get(json_object_get(run, "files"), "metrics.jsonl") != NULL;
+    if (path && !known && exists(path)) text = file_read(path, &size, &ignored);
+    for (char *line = text, *end = text + size, *next; line && (next = memchr(line, '\n', (size_t)(end - line)));
+         line = next + 1, number++) {
+        json_t *json = json_loadb(line, (size_t)(next - line), 0, NULL);
+        json_decref(json);
+        if (json) continue;
+        snprintf(why, sizeof why, "%.400s:%zu: is no line of a history; what follows is left out", path, number);
+        ok = note_unreadable(all, why) || error_memory(err, sizeof why, "the list of runs");
+        break;
+    }
+    free(path);
+    free(text);
+    return ok;
+}
+
 static bool add_record(records *all, const char *folder, error *err) {
     static const char *const beside[] = {"diagnosis.json", "metrics.jsonl", "embeddings.npy", "labels.npy",
                                          "assignments.npy"};
@@ -93,7 +116,7 @@ static bool add_record(records *all, const char *folder, error *err) {
         json_decref(run);
         return note_unreadable(all, why.text) || error_memory(err, sizeof why, "the list of runs");
     }
-    return add_run(all, folder, run, err);
+    return note_garbled(all, run, folder, err) && add_run(all, folder, run, err);
 }
 
 /* Runs that a living sweep has yet to begin: they have no folder, or one without a record. */

@@ -22,7 +22,7 @@ typedef struct records {
     record *items; /* sorted by folder */
     size_t count;
     bool single;       /* the folder was itself a run directory */
-    char **unreadable; /* one line for each run.json that could not be read */
+    char **unreadable; /* a line for each run, or part of one, that could not be believed */
     size_t unreadable_count;
 } records;
 

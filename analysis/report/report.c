@@ -49,8 +49,9 @@ bool report_write(const char *dir, const char *html, double inches, void (*log)(
     for (size_t i = 0; i < s.records.unreadable_count && log; i++) log(context, s.records.unreadable[i]);
     if (!findings_make(&found, &s, err) || !effects_read(&effects, &s, err) || !advice_give(&next, &s, &effects, err))
         goto done;
-    if (!make_figures_folder(path, sizeof path, folder, html, err) ||
-        !figures_draw(&drawn, &s, &effects, path, inches, log, context, err) ||
+    if (!make_figures_folder(path, sizeof path, folder, html, err)) goto done;
+    file_remove_dead_leftovers(path); /* of reports that were killed */
+    if (!figures_draw(&drawn, &s, &effects, path, inches, log, context, err) ||
         !export_numbers(&s, &effects, path, err))
         goto done;
     absolute = html ? realpath(path, NULL) : NULL; /* a page elsewhere still finds the figures' files */
@@ -59,6 +60,7 @@ bool report_write(const char *dir, const char *html, double inches, void (*log)(
         goto done;
     }
     snprintf(path, sizeof path, "%s/index.html", folder);
+    file_remove_leftovers_of(html ? html : path, true);
     if (!file_begin(&page, html ? html : path, err)) goto done;
     page_parts parts = {&s, &effects, &next, &found, &drawn, folder, html ? absolute : "figures"};
     page_write(page.stream, &parts);

@@ -64,10 +64,13 @@ bool collapse_history_read(collapse_history *h, const char *path, error *err) {
     char *text = NULL;
     size_t room = 0;
     bool ok = true;
-    while (file && ok && getline(&text, &room, file) > 0) {
-        json_t *line = json_loads(text, 0, NULL);
-        if (!line) break;
-        ok = take_line(h, line, err);
+    ssize_t length;
+    for (int number = 1; file && ok && (length = getline(&text, &room, file)) > 0; number++) {
+        json_t *line = json_loadb(text, (size_t)length, 0, NULL);
+        if (!line && text[length - 1] != '\n') break; /* the end of a run that was killed while it wrote */
+        ok = line
+                 ? take_line(h, line, err)
+                 : error_set(err, ERROR_RUN, "%s:%d: is no line of a history; the file has been damaged", path, number);
         json_decref(line);
     }
     free(text);

@@ -27,7 +27,8 @@ typedef struct collapse_history {
     int64_t rows; /* how many the verdicts rest on; 0 when there is no line */
 } collapse_history;
 
-/* Reads the lines of `path` (metrics.jsonl) that have verdicts. No file, or a line that is not JSON, ends it. */
+/* Reads the lines of `path` (metrics.jsonl) that have verdicts. No file is no lines, and a last line that was cut off
+ * ends it; ERROR_RUN for a whole line that is not JSON. */
 bool collapse_history_read(collapse_history *h, const char *path, error *err);
 /* The same of a run's folder; what metrics.jsonl lacks is taken from the object "course" of diagnosis.json: an
  * evaluation looks again at a run that an earlier version trained. */

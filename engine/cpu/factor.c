@@ -55,8 +55,11 @@ static bool cholesky_forward(backend *b, node *n) {
     memcpy(n->out->data, n->in[0]->data, (size_t)(d * d) * sizeof(real));
     lapack_int failed = factorize(LAPACK_ROW_MAJOR, 'L', (lapack_int)d, n->out->data, (lapack_int)d);
     if (failed > 0)
-        return cpu_fail(b, "the matrix is not positive definite (its leading %lld x %lld part is singular)",
-                        (long long)failed, (long long)failed);
+        return cpu_fail(
+            b,
+            "the matrix is not positive definite (its leading %lld x %lld part is singular): as a covariance, "
+            "what it is of has collapsed to fewer directions",
+            (long long)failed, (long long)failed);
     if (failed < 0) return cpu_fail(b, "the matrix holds values that are not numbers");
     clear_above_diagonal(n->out->data, d);
     return true;

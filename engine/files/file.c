@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,25 +33,30 @@ bool file_begin(file_writer *w, const char *path, error *err) {
     return false;
 }
 
-/* base NULL: of any file. */
-static void remove_leftovers(const char *folder, const char *base) {
+/* base NULL: of any file. dead_only: only of writers that no longer live on this machine. */
+static void remove_leftovers(const char *folder, const char *base, bool dead_only) {
     DIR *d = opendir(folder);
     if (!d) return;
     for (struct dirent *e; (e = readdir(d));) {
         const char *mark = strstr(e->d_name, ".tmp-");
         size_t digits = mark ? strspn(mark + 5, "0123456789") : 0, length = (size_t)(mark ? mark - e->d_name : 0);
         bool meant = !base || (strlen(base) == length && strncmp(base, e->d_name, length) == 0);
-        if (meant && digits && !mark[5 + digits]) unlinkat(dirfd(d), e->d_name, 0);
+        if (!meant || !digits || mark[5 + digits]) continue;
+        pid_t writer = (pid_t)strtol(mark + 5, NULL, 10);
+        if (!dead_only || (kill(writer, 0) != 0 && errno == ESRCH)) unlinkat(dirfd(d), e->d_name, 0);
     }
     closedir(d);
 }
 
-void file_remove_leftovers(const char *folder) { remove_leftovers(folder, NULL); }
+void file_remove_leftovers(const char *folder) { remove_leftovers(folder, NULL, false); }
 
-void file_remove_leftovers_of(const char *path) {
+void file_remove_dead_leftovers(const char *folder) { remove_leftovers(folder, NULL, true); }
+
+void file_remove_leftovers_of(const char *path, bool dead_only) {
     char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
     if (slash) *slash = '\0';
-    if (folder) remove_leftovers(slash == folder && slash ? "/" : slash ? folder : ".", slash ? slash + 1 : path);
+    const char *where = slash && slash == folder ? "/" : slash ? folder : ".";
+    if (folder) remove_leftovers(where, slash ? slash + 1 : path, dead_only);
     free(folder);
 }
 

@@ -22,8 +22,11 @@ void file_abandon(file_writer *w);            /* removes the temporary file; fre
 /* Removes what writers that were killed left in a folder; for who knows that nobody is writing there now. */
 void file_remove_leftovers(const char *folder);
 
+/* The same where others may be writing: only what writers left that no longer live on this machine. */
+void file_remove_dead_leftovers(const char *folder);
+
 /* The same for writers of one file, whose folder others may be writing in. */
-void file_remove_leftovers_of(const char *path);
+void file_remove_leftovers_of(const char *path, bool dead_only);
 
 /* Writes `size` bytes to `path` by the same road. */
 bool file_write(const char *path, const void *data, size_t size, error *err);

@@ -137,6 +137,8 @@ static bool read_pair(pair *p, const arguments *args, error *err) {
         if (!run_name_find(args->words[i], results, p->folders[i], err) ||
             !records_read(&p->records[i], p->folders[i], err))
             return false;
+        const records *all = &p->records[i];
+        for (size_t k = 0; k < all->unreadable_count; k++) fprintf(stderr, "mews: warning: %s\n", all->unreadable[k]);
         if (!history_read(&p->histories[i], run_of(p, i), err)) return false;
     }
     return true;

@@ -28,6 +28,22 @@ static void data_warn(void *context, const char *line) {
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
+/* Open, and its pixels those that its checksum speaks of: a packed file that was damaged is imported again. */
+static dataset *open_data(const spec *s, const experiment_hooks *hooks, error *err) {
+    error damage = {0};
+    char line[sizeof damage.text + 32];
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    if (!data || dataset_check(data, &damage)) return data;
+    if (!strstr(damage.text, "is damaged")) {
+        dataset_close(data);
+        return error_set(err, damage.code, "%s", damage.text), NULL;
+    }
+    snprintf(line, sizeof line, "%s; importing again", damage.text);
+    data_warn((void *)hooks, line);
+    dataset_discard(data);
+    return dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+}
+
 /* The index repeats what the run's directory says; a run goes on without it, and the next reader mends it. */
 static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
     error why = {0};
@@ -58,7 +74,15 @@ static void note_data(const run *r, const dataset *data) {
 
 /* Told before the training rather than after it. */
 static bool can_be_measured(const spec *s, const dataset *data, error *err) {
-    if (!s->eval.metrics || dataset_count(data, SPLIT_TEST) || dataset_count(data, SPLIT_VALIDATION)) return true;
+    uint32_t held_out = dataset_count(data, SPLIT_VALIDATION), classes = (uint32_t)dataset_classes(data);
+    if (!held_out) held_out = dataset_count(data, SPLIT_TEST);
+    int64_t rows = s->eval.sample && s->eval.sample < held_out ? s->eval.sample : held_out;
+    if (held_out && dataset_is_labelled(data) && s->eval.metrics & EVAL_KMEANS && rows < classes)
+        return error_set(err, ERROR_USAGE,
+                         "%s %lld: k-means into %u classes needs as many images to measure on; take more, or leave "
+                         "`kmeans` out of eval",
+                         s->eval.sample ? "eval.sample" : "test images", (long long)rows, classes);
+    if (!s->eval.metrics || held_out) return true;
     return error_set(err, ERROR_USAGE,
                      "%s holds no test images to measure on: add test/<class>/ beside train/<class>/, or name the "
                      "classes' folders alone and a tenth is set apart",
@@ -128,7 +152,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
                     run_outcome *out, error *err) {
     const spec *s = &plan->spec;
     *out = (run_outcome){0};
-    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    dataset *data = open_data(s, hooks, err);
     if (!data) return false;
     run r;
     if (!can_be_measured(s, data, err) || !can_do_without_labels(s, data, hooks, err) ||
@@ -202,9 +226,10 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     model m = {0};
     run r = {0};
     run_end end = RUN_END_INTERRUPTED;
-    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    dataset *data = open_data(s, hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
-    bool made = opened && model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);
+    bool made = opened && can_be_measured(s, data, err) &&
+                model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);
     bool ok = made && can_do_without_labels(s, data, hooks, err) && restore(&m, &r, hooks, err) &&
               evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {

@@ -189,6 +189,9 @@ bool spec_name_is_safe(const char *name) {
     return true;
 }
 
+bool spec_name_is_index(const char *name) { return strncmp(name, "runs.db", strlen("runs.db")) == 0; }
+
+const char spec_index_name[] = "is the index of all runs, which lies among the folders of that name; take another";
 const char spec_bad_name[] = "is no name: letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first";
 
 /* The files that are open, innermost last, for what they include. */
@@ -235,6 +238,7 @@ static bool each_top_key(reader *r, void *context, const char *key, const yaml_n
     if (strcmp(key, "name") == 0) {
         const char *name = node_text(value);
         if (!name || !spec_name_is_safe(name)) return reader_refuse(r, value, spec_bad_name, name ? name : "name");
+        if (spec_name_is_index(name)) return reader_refuse(r, value, spec_index_name, name);
         if (!c->open->parent) snprintf(c->file->name, sizeof c->file->name, "%s", name);
         return true;
     }
@@ -322,7 +326,7 @@ static void name_from_path(const char *path, char out[SPEC_NAME_SIZE]) {
     const char *slash = strrchr(path, '/'), *base = slash ? slash + 1 : path, *dot = strrchr(base, '.');
     size_t length = dot && dot > base ? (size_t)(dot - base) : strlen(base);
     snprintf(out, SPEC_NAME_SIZE, "%.*s", (int)length, base);
-    if (!spec_name_is_safe(out)) strcpy(out, "run");
+    if (!spec_name_is_safe(out) || spec_name_is_index(out)) strcpy(out, "run");
 }
 
 bool spec_file_read(spec_file *file, const char *path, error *err) {

@@ -9,6 +9,8 @@
 /* Whether `name` may be part of a path, and what is said when it may not. */
 bool spec_name_is_safe(const char *name);
 extern const char spec_bad_name[];
+bool spec_name_is_index(const char *name);
+extern const char spec_index_name[];
 
 /* A new, empty layer over those of the level; NULL when out of memory. */
 spec_layer *spec_level_add_layer(spec_level *level, error *err);

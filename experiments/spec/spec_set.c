@@ -48,6 +48,8 @@ bool spec_file_set(spec_file *file, const char *text, error *err) {
     if (strcmp(key, "name") == 0) {
         if (!spec_name_is_safe(value))
             return error_set(err, ERROR_USAGE, "%s: `%.80s` %s", where, value, spec_bad_name);
+        if (spec_name_is_index(value))
+            return error_set(err, ERROR_USAGE, "%s: `%.80s` %s", where, value, spec_index_name);
         snprintf(file->name, sizeof file->name, "%s", value);
         return true;
     }

@@ -106,8 +106,62 @@ bool node_is_empty(const yaml_node_t *node) {
     return text && !*text && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
+static bool is_merge(const yaml_node_t *key_node) {
+    const char *key = node_text(key_node);
+    return key && strcmp(key, "<<") == 0 && key_node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+}
+
+/* A mapping being walked, and the keys that merged mappings have given it so far. */
+typedef struct walk {
+    const yaml_node_t *mapping;
+    const char *merged[128];
+    size_t count;
+    void *context;
+    reader_pair *each;
+} walk;
+
+/* Whether a key stands in the mapping itself, or came out of a mapping merged before. */
+static bool is_taken(reader *r, const walk *w, const char *key) {
+    const yaml_node_pair_t *top = w->mapping->data.mapping.pairs.top;
+    for (const yaml_node_pair_t *pair = w->mapping->data.mapping.pairs.start; pair < top; pair++) {
+        const char *own = node_text(reader_node(r, pair->key));
+        if (own && strcmp(own, key) == 0) return true;
+    }
+    for (size_t i = 0; i < w->count; i++)
+        if (strcmp(w->merged[i], key) == 0) return true;
+    return false;
+}
+
+/* `<<: *name` or `<<: [*a, *b]`: the keys of other mappings, where the mapping has none of its own. */
+static bool merge(reader *r, walk *w, const yaml_node_t *key_node, const yaml_node_t *value, int depth) {
+    enum { DEEPEST = 16, MOST = sizeof w->merged / sizeof *w->merged };
+    static const char takes[] = "takes a mapping or a list of them, as in `<<: *name`";
+    if (depth > DEEPEST) return reader_refuse(r, key_node, "merges too deep", "<<");
+    if (value->type == YAML_SEQUENCE_NODE && depth == 0) {
+        for (const yaml_node_item_t *i = value->data.sequence.items.start; i < value->data.sequence.items.top; i++)
+            if (!merge(r, w, key_node, reader_node(r, *i), depth + 1)) return false;
+        return true;
+    }
+    if (value->type != YAML_MAPPING_NODE) return reader_refuse(r, key_node, takes, "<<");
+    const yaml_node_pair_t *top = value->data.mapping.pairs.top;
+    for (const yaml_node_pair_t *pair = value->data.mapping.pairs.start; pair < top; pair++) {
+        const yaml_node_t *inner = reader_node(r, pair->key), *meant = reader_node(r, pair->value);
+        const char *key = node_text(inner);
+        if (!key || !*key) return reader_refuse(r, inner, "a key must be a word", NULL);
+        if (is_merge(inner)) {
+            if (!merge(r, w, inner, meant, depth + 1)) return false;
+        } else if (!is_taken(r, w, key)) {
+            if (w->count == MOST) return reader_refuse(r, key_node, "merges too many keys", "<<");
+            w->merged[w->count++] = key;
+            if (!w->each(r, w->context, key, inner, meant)) return false;
+        }
+    }
+    return true;
+}
+
 bool reader_each(reader *r, const yaml_node_t *mapping, void *context, reader_pair *each) {
     const yaml_node_pair_t *first = mapping->data.mapping.pairs.start, *top = mapping->data.mapping.pairs.top;
+    walk w = {.mapping = mapping, .context = context, .each = each};
     for (const yaml_node_pair_t *pair = first; pair < top; pair++) {
         const yaml_node_t *key_node = reader_node(r, pair->key);
         const char *key = node_text(key_node);
@@ -119,7 +173,11 @@ bool reader_each(reader *r, const yaml_node_t *mapping, void *context, reader_pa
             snprintf(what, sizeof what, "stands twice (first in line %zu)", other->start_mark.line + 1);
             return reader_refuse(r, key_node, what, key);
         }
-        if (!each(r, context, key, key_node, reader_node(r, pair->value))) return false;
+        if (!is_merge(key_node) && !each(r, context, key, key_node, reader_node(r, pair->value))) return false;
+    }
+    for (const yaml_node_pair_t *pair = first; pair < top; pair++) {
+        const yaml_node_t *key_node = reader_node(r, pair->key);
+        if (is_merge(key_node) && !merge(r, &w, key_node, reader_node(r, pair->value), 0)) return false;
     }
     return true;
 }

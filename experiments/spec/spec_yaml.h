@@ -36,7 +36,7 @@ const char *node_text(const yaml_node_t *node);
 bool node_is_empty(const yaml_node_t *node);
 
 /* Calls `each` with the keys and values of a mapping until it returns false. Refuses keys that are no text or come
-   twice. */
+   twice. What `<<` merges comes last, where the mapping has no such key itself. */
 typedef bool reader_pair(reader *r, void *context, const char *key, const yaml_node_t *key_node,
                          const yaml_node_t *value);
 bool reader_each(reader *r, const yaml_node_t *mapping, void *context, reader_pair *each);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char mark[] = ".removed-";
@@ -38,8 +39,25 @@ static void remove_leftovers(const char *parent) {
     if (directory) closedir(directory);
 }
 
+/* A run that lies elsewhere and is only linked here: the link goes, what it points at is not ours to remove. */
+static bool remove_link(const char *folder, bool *is_link, error *err) {
+    char path[2048];
+    struct stat status;
+    error unindexed = {0};
+    size_t length = strlen(folder);
+    while (length > 1 && folder[length - 1] == '/') length--;
+    snprintf(path, sizeof path, "%.*s", (int)length, folder);
+    *is_link = lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+    if (!*is_link) return true;
+    if (unlink(path) != 0) return error_set(err, ERROR_RUN, "cannot remove %s: %s", path, strerror(errno));
+    store_note_run(path, false, &unindexed);
+    return true;
+}
+
 bool remove_run(const char *folder, error *err) {
     run r;
+    bool is_link;
+    if (!remove_link(folder, &is_link, err) || is_link) return err->code == ERROR_NONE;
     char away[2600];
     char *whole = realpath(folder, NULL), *slash = whole ? strrchr(whole, '/') : NULL;
     error unindexed = {0}; /* the next reader of the index sees that the run is gone */

@@ -166,16 +166,11 @@ bool store_refresh(store *s, error *err) {
     return done;
 }
 
-bool store_rebuild(const char *results, size_t *runs, error *err) {
-    char path[1100];
-    error first = {0};
+/* Everything anew in one transaction. */
+static bool fill_anew(const char *results, size_t *runs, error *err) {
     found_list disk = {0};
-    if (!store_path(results, path, err)) return false;
-    store *s = store_open(results, &first);
-    if (!s && strstr(first.text, "is damaged") && unlink(path) == 0)
-        first = (error){0}, s = store_open(results, &first);
-    if (!s) return error_set(err, first.code, "%s", first.text);
-    bool done = store_begin(s, err) &&
+    store *s = store_open(results, err);
+    bool done = s && store_begin(s, err) &&
                 store_end(s,
                           store_execute(s, "DELETE FROM runs; DELETE FROM settings; DELETE FROM figures", err) &&
                               walk(s, &disk, err) && write_changed(s, &disk, true, err),
@@ -184,4 +179,17 @@ bool store_rebuild(const char *results, size_t *runs, error *err) {
     list_free(&disk);
     store_close(s);
     return done;
+}
+
+bool store_rebuild(const char *results, size_t *runs, error *err) {
+    char path[1100], journal[1120];
+    error first = {0};
+    if (!store_path(results, path, err)) return false;
+    if (fill_anew(results, runs, &first)) return true;
+    /* Damage shows anywhere: on opening, or only where a page is read. A journal of the old file must not be played
+     * into the new one. */
+    snprintf(journal, sizeof journal, "%s-journal", path);
+    if (!strstr(first.text, "is damaged") || unlink(path) != 0) return error_set(err, first.code, "%s", first.text);
+    unlink(journal);
+    return fill_anew(results, runs, err);
 }

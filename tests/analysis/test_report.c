@@ -428,15 +428,51 @@ START_TEST(test_the_table_is_aligned_text) {
 }
 END_TEST
 
-START_TEST(test_arrays_that_do_not_fit_are_named) {
+static void keep_line(void *context, const char *line) {
+    if (strstr(line, ".npy")) snprintf(context, 600, "%s", line);
+}
+
+START_TEST(test_arrays_that_do_not_fit_are_named_and_the_page_is_made_without_them) {
     char path[600];
     const int32_t few[3] = {0, 1, 2};
     error err = {0};
     save_run(sweep, 1, 0);
     snprintf(path, sizeof path, "%s/run-codes=16-seed=0/labels.npy", sweep);
     ck_assert(npy_write(path, NPY_I32, 3, 0, few, &err));
-    ck_assert(!report_write(sweep, NULL, 0, NULL, NULL, &err));
-    assert_says(err.text, "labels.npy: holds 3 × 1 numbers; one for each of 60 embeddings is expected");
+    char said[600] = "";
+    ck_assert_msg(report_write(sweep, NULL, 0, keep_line, said, &err), "%s", err.text);
+    assert_says(said, "labels.npy: holds 3 × 1 numbers; one for each of 60 embeddings is expected");
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    assert_says(page, "</html>");
+    free(page);
+}
+END_TEST
+
+/* An empty record, one that was changed, one whose history has a hole, and what a killed report left behind. */
+START_TEST(test_bad_neighbours_are_listed_and_the_others_reported) {
+    char path[600], *page;
+    error err = {0};
+    save_run(sweep, 0, 0);
+    save_run(sweep, 1, 0);
+    save_run(sweep, 2, 0);
+    snprintf(path, sizeof path, "%s/run-codes=64-seed=0/run.json", sweep);
+    ck_assert(file_write(path, "", 0, &err));
+    snprintf(path, sizeof path, "%s/run-codes=4-seed=0/metrics.jsonl", sweep);
+    ck_assert(file_write(path, "{\"step\": 1}\n{\"st\0\0\n{\"step\": 3}\n", 31, &err));
+    pid_t dead = fork();
+    if (dead == 0) _exit(0);
+    ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
+    snprintf(path, sizeof path, "%s/index.html.tmp-%ld", sweep, (long)dead);
+    ck_assert(file_write(path, "half", 4, &err));
+    ck_assert_msg(report_write(sweep, NULL, 0, NULL, NULL, &err), "%s", err.text);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    page = read_text(path);
+    assert_says(page, "run-codes=64-seed=0/run.json:1: ");
+    assert_says(page, "metrics.jsonl:2: is no line of a history; what follows is left out");
+    assert_says(page, "</html>");
+    free(page);
 }
 END_TEST
 
@@ -462,7 +498,8 @@ Suite *suite_report(void) {
     tcase_add_test(t, test_where_nothing_can_be_written_the_page_goes_elsewhere_with_its_figures);
     tcase_add_test(t, test_without_gnuplot_the_package_is_named);
     tcase_add_test(t, test_the_table_is_aligned_text);
-    tcase_add_test(t, test_arrays_that_do_not_fit_are_named);
+    tcase_add_test(t, test_arrays_that_do_not_fit_are_named_and_the_page_is_made_without_them);
+    tcase_add_test(t, test_bad_neighbours_are_listed_and_the_others_reported);
     suite_add_tcase(s, t);
     return s;
 }

@@ -122,6 +122,35 @@ START_TEST(test_a_file_that_its_record_does_not_speak_of_is_named) {
 }
 END_TEST
 
+/* The header's checksums hold, and the pixels are zeros. */
+START_TEST(test_a_packed_file_whose_pixels_are_gone_is_imported_again) {
+    ck_assert_int_eq(mews("train toy.yaml --set data.cache=cache --set name=cached")->code, 0);
+    shell("cp results/cached/*/embeddings.npy was.npy; cp cache/shapes* pack");
+    shell("head -c 6000 /dev/zero | dd of=$(ls cache/shapes*) bs=1 seek=4200 conv=notrunc 2>/dev/null");
+    const said *s = mews("train toy.yaml --set data.cache=cache --set name=cached --redo");
+    ck_assert_int_eq(s->code, 0);
+    ck_assert_msg(strstr(s->err, "its images do not match their checksum; importing again"), "%s", s->err);
+    shell("cmp results/cached/*/embeddings.npy was.npy && cmp cache/shapes* pack");
+}
+END_TEST
+
+/* Told before the training rather than after it. */
+START_TEST(test_too_few_images_to_measure_on_are_refused_at_once) {
+    refused("train toy.yaml --set eval=[kmeans] --set eval.sample=3 --set name=few --set train.epochs=100000",
+            "eval.sample 3: k-means into 10 classes needs as many images to measure on; take more, or leave `kmeans` "
+            "out of eval");
+    shell("test ! -e results/few || test -z \"$(ls results/few)\"");
+}
+END_TEST
+
+/* A run that lies elsewhere is not ours to remove. */
+START_TEST(test_removing_a_linked_run_leaves_what_it_points_at) {
+    shell("mkdir results/links && mv results/toy/toy_* elsewhere && ln -s ../../elsewhere results/links/run");
+    ck_assert_int_eq(mews("rm results/links/run --yes")->code, 0);
+    shell("test ! -e results/links/run && test -e elsewhere/run.json && test -e elsewhere/embeddings.npy");
+}
+END_TEST
+
 Suite *suite_landing(void) {
     Suite *s = suite_create("landing");
     TCase *t = tcase_create("landing");
@@ -132,6 +161,9 @@ Suite *suite_landing(void) {
     tcase_add_test(t, test_an_evaluation_that_is_killed_leaves_one_evaluation);
     tcase_add_test(t, test_figures_measured_otherwise_do_not_stay_beside_new_ones);
     tcase_add_loop_test(t, test_a_file_that_its_record_does_not_speak_of_is_named, 0, 5);
+    tcase_add_test(t, test_a_packed_file_whose_pixels_are_gone_is_imported_again);
+    tcase_add_test(t, test_too_few_images_to_measure_on_are_refused_at_once);
+    tcase_add_test(t, test_removing_a_linked_run_leaves_what_it_points_at);
     suite_add_tcase(s, t);
     return s;
 }

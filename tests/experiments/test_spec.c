@@ -87,6 +87,40 @@ START_TEST(test_a_preset_comes_before_the_keys_on_top_of_it) {
 }
 END_TEST
 
+START_TEST(test_truth_is_written_as_yaml_does) {
+    static const char *const yes[] = {"true", "True", "TRUE", "yes", "On"}, *const no[] = {"false", "FALSE", "No"};
+    char set[64];
+    for (size_t i = 0; i < sizeof yes / sizeof *yes; i++) {
+        snprintf(set, sizeof set, "train.joint_batchnorm=%s", yes[i]);
+        value_is("method: falcon\n", set, "train.joint_batchnorm", "true");
+    }
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++) {
+        snprintf(set, sizeof set, "train.joint_batchnorm=%s", no[i]);
+        value_is("method: falcon\n", set, "train.joint_batchnorm", "false");
+    }
+    refused("method: falcon\n", "train.joint_batchnorm=tRUE",
+            "--set train.joint_batchnorm=tRUE: `train.joint_batchnorm` takes true or false, not `tRUE`");
+}
+END_TEST
+
+START_TEST(test_merged_mappings_give_the_keys_that_are_not_there) {
+    const char *text = "method: &m {name: falcon, codes: 64, features: 32}\n"
+                       "sweeps:\n"
+                       "  one: {method: {<<: *m, codes: 16}}\n";
+    value_is(text, NULL, "method.codes", "16");
+    value_is(text, NULL, "method.features", "32");
+    text = "method: falcon\noptimizer: &a {lr: 0.5, name: sgd}\n"
+           "sweeps:\n  one: {optimizer: &b {<<: *a, lr: 0.25}, train: {<<: [{epochs: 3}, {epochs: 4, batch: 8}]}}\n";
+    value_is(text, NULL, "optimizer.lr", "0.25");
+    value_is(text, NULL, "optimizer.name", "sgd");
+    value_is(text, NULL, "train.epochs", "3");
+    value_is(text, NULL, "train.batch", "8");
+    refused("method: falcon\ntrain: {<<: 3}\n", NULL,
+            "a.yaml:2: `<<` takes a mapping or a list of them, as in `<<: *name`");
+    refused("method: falcon\ntrain: &t {epochs: 2, <<: *t}\n", NULL, "a.yaml:2: `<<` merges too deep");
+}
+END_TEST
+
 START_TEST(test_a_spec_is_called_by_its_name_or_its_file) {
     run_plan plan = resolved("name: trial.1\nmethod: falcon\n", NULL);
     ck_assert_str_eq(plan.spec.name, "trial.1");
@@ -137,6 +171,11 @@ START_TEST(test_values_that_do_not_fit_are_refused_with_their_line) {
     refused("method: falcon\ntrain: 20\n", NULL, "a.yaml:2: `train` takes a mapping of keys");
     refused("name: a/b\nmethod: falcon\n", NULL,
             "a.yaml:1: `a/b` is no name: letters, digits, `.`, `_` and `-`, 63 at most, a letter or digit first");
+    refused("name: runs.db\nmethod: falcon\n", NULL,
+            "a.yaml:1: `runs.db` is the index of all runs, which lies among the folders of that name; take another");
+    refused("method: falcon\n", "name=runs.db",
+            "--set name=runs.db: `runs.db` is the index of all runs, which lies among the folders of that name; take "
+            "another");
     refused("method: falcon\n", "method.codes", "--set method.codes: takes KEY=VALUE");
 }
 END_TEST
@@ -253,6 +292,8 @@ Suite *suite_spec(void) {
     tcase_add_test(tests, test_a_spec_means_what_it_says);
     tcase_add_test(tests, test_a_preset_comes_before_the_keys_on_top_of_it);
     tcase_add_test(tests, test_a_spec_is_called_by_its_name_or_its_file);
+    tcase_add_test(tests, test_truth_is_written_as_yaml_does);
+    tcase_add_test(tests, test_merged_mappings_give_the_keys_that_are_not_there);
     tcase_add_test(tests, test_unknown_names_get_the_nearest_one);
     tcase_add_test(tests, test_values_that_do_not_fit_are_refused_with_their_line);
     tcase_add_test(tests, test_what_is_not_a_spec_is_refused);

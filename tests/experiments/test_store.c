@@ -170,6 +170,18 @@ START_TEST(test_a_damaged_index_is_made_anew) {
 }
 END_TEST
 
+/* Damage that shows only where its page is read, with a journal of the old file beside it. */
+START_TEST(test_an_index_that_is_damaged_in_the_middle_is_made_anew) {
+    for (int i = 0; i < 40; i++) write_run(i, "finished", 64 + i, 0.5);
+    ck_assert_str_eq(mews("index")->out, "results/runs.db: 40 runs\n");
+    shell("pages=$(($(wc -c <results/runs.db) / 4096)); test $pages -gt 4; for p in $(seq 1 $((pages - 1))); do "
+          "head -c 4096 /dev/zero | tr '\\0' '\\377' | dd of=results/runs.db bs=4096 seek=$p conv=notrunc 2>/dev/null; "
+          "done");
+    ck_assert_str_eq(mews("index")->out, "results/runs.db: 40 runs\n");
+    index_equals_a_rebuilt_one(40);
+}
+END_TEST
+
 START_TEST(test_where_nothing_can_be_written_runs_are_listed_all_the_same) {
     write_run(0, "finished", 64, 0.5);
     shell("mkdir results/runs.db");
@@ -337,6 +349,7 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_an_index_of_a_newer_program_is_left_alone);
     tcase_add_test(tests, test_a_damaged_index_is_made_anew);
     tcase_add_test(tests, test_where_nothing_can_be_written_runs_are_listed_all_the_same);
+    tcase_add_test(tests, test_an_index_that_is_damaged_in_the_middle_is_made_anew);
     tcase_add_test(tests, test_a_record_that_is_damaged_is_still_in_the_index);
     tcase_add_test(tests, test_conditions_compare_numbers_and_words);
     tcase_add_test(tests, test_conditions_with_slips_get_one_line);

@@ -8,7 +8,7 @@ BUILD    := build/$(KIND)$(if $(MARCH),$(if $(findstring release,$(KIND)),-$(MAR
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
-PACKAGES  := yaml-0.1 jansson libjpeg libpng libwebp libwebpdemux libtiff-4 libarchive matio sqlite3 libcurl nettle
+PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4 libarchive matio sqlite3 libcurl nettle
 
 # What runs hot (HOT below) is built for three levels of x86-64 and chosen at start (engine/isa.h), the rest for the first
 # of them. MARCH=native, or another that the compiler knows, builds all of it once; so do the kinds that are for tests.
@@ -42,7 +42,7 @@ TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%
 
 # Where the programs and headers come from, and what a fresh machine lacks of it.
 DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libyaml-dev libjansson-dev \
-                libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
+                libjpeg62-turbo-dev libpng-dev zlib1g-dev libwebp-dev libtiff-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
                 gnuplot-nox fonts-dejavu-core
 
 # The same for a system without apt: versions are Debian 12's, with which all of this is tested; older ones are not.

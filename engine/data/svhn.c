@@ -5,6 +5,8 @@
  * needs no unpacking, and one road serves both. MATLAB's arrays lie column by column.
  */
 #include "engine/data/format.h"
+#include "engine/data/mat_guard.h"
+#include "engine/files/file.h"
 
 #include <errno.h>
 #include <math.h>
@@ -125,11 +127,23 @@ static bool read_y(format_reading *r, const source_item *item, mat_t *mat, forma
     return done;
 }
 
+static bool may_be_read(format_reading *r, const source_item *item, const char *path, error *err) {
+    file_map map;
+    if (!file_map_open(&map, path, err)) return false;
+    const char *wrong = mat_guard(map.data, map.size, (uint64_t)MOST * IMAGE);
+    file_map_close(&map);
+    return !wrong || format_refuse(r, item, err, " is not a MATLAB file of version 5 with X and y: %s", wrong);
+}
+
 static bool read_mat(format_reading *r, const source_item *item, format_part *part, error *err) {
     char path[64];
     int file = copy_stream(r, item, err);
     if (file < 0) return false;
     snprintf(path, sizeof path, "/proc/self/fd/%d", file);
+    if (!may_be_read(r, item, path, err)) {
+        close(file);
+        return false;
+    }
     mat_t *mat = Mat_Open(path, MAT_ACC_RDONLY);
     bool done = (mat && Mat_GetVersion(mat) == MAT_FT_MAT5) ||
                 format_refuse(r, item, err, " is not a MATLAB file of version 5");

@@ -260,6 +260,8 @@ START_TEST(test_svhn_refuses_what_is_no_digit_of_its_own) {
     bench_must_refuse(&b, &options, ERROR_RUN, "test_32x32.mat");
     copy_with(&b, "svhn/test_32x32.mat", "test_32x32.mat", 60, -1, 0);
     bench_must_refuse(&b, &options, ERROR_RUN, "test_32x32.mat is not a MATLAB file of version 5");
+    copy_with(&b, "../../fuzz/corpus/mat/dimensions_beyond_the_file.mat", "test_32x32.mat", -1, -1, 0);
+    bench_must_refuse(&b, &options, ERROR_RUN, "X and y: an array's dimensions make no sense");
     copy_with(&b, "mnist/train-images-idx3-ubyte.gz", "test_32x32.mat", -1, -1, 0);
     bench_must_refuse(&b, &options, ERROR_RUN, "test_32x32.mat is not a MATLAB file of version 5");
     copy_with(&b, "svhn_label_11.mat", "test_32x32.mat", -1, -1, 0);

@@ -6,6 +6,7 @@
 #include "experiments/run/experiment.h"
 #include "engine/clock.h"
 #include "engine/files/checkpoint.h"
+#include "engine/files/record.h"
 #include "experiments/run/evaluate.h"
 #include "experiments/run/sitting.h"
 #include "experiments/store/store.h"
@@ -187,12 +188,24 @@ static bool only_eval(const settings *overrides, error *err) {
     return true;
 }
 
+/* Whether a file is the one that the run's record, if it has one, speaks of. */
+static bool is_the_runs_own(const char *folder, const char *name, error *err) {
+    char path[1200];
+    snprintf(path, sizeof path, "%.1100s/run.json", folder);
+    if (access(path, F_OK) != 0) return true; /* told by who opens it */
+    json_t *record = record_read(path, err);
+    bool own = record && record_check_file(record, folder, name, err);
+    json_decref(record);
+    return own;
+}
+
 /* The spec that the run was made from, with the overrides laid over it. */
 static bool read_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
     char path[1200];
     snprintf(path, sizeof path, "%s/spec.yaml", folder);
     if (access(path, F_OK) != 0)
         return error_set(err, ERROR_USAGE, "%s is no run's folder: it holds no spec.yaml", folder);
+    if (!is_the_runs_own(folder, "spec.yaml", err)) return false;
     if (!only_eval(overrides, err) || !spec_file_read(file, path, err)) return false;
     for (size_t i = 0; i < overrides->count; i++) {
         const setting *o = &overrides->items[i];

@@ -286,6 +286,17 @@ static void forget_results(const run *r) {
     checkpoint_remove_all(r->folder);
 }
 
+/* Whether all that the record speaks of is what it was. */
+static bool check_files(run *r) {
+    const char *name;
+    json_t *sum;
+    error why = {0};
+    json_object_foreach(json_object_get(r->record, "files"), name, sum)
+        record_check_file(r->record, r->folder, name, &why);
+    snprintf(r->damaged, sizeof r->damaged, "%.511s", why.text);
+    return why.code == ERROR_NONE;
+}
+
 /* The refusal, the acceptance or the fresh start of what is there. */
 static bool settle_code(run *r, const run_plan *plan, const char *data_name, const char *data_checksum, run_again again,
                         error *err) {
@@ -300,6 +311,10 @@ static bool settle_code(run *r, const run_plan *plan, const char *data_name, con
         return true;
     }
     if (r->other && again == RUN_ASK) return refuse_other(r, err);
+    if (r->status == RUN_FINISHED && !check_files(r)) { /* measured anew, and trained anew as far as need be */
+        run_log(r, "%s; measuring anew", r->damaged);
+        r->status = RUN_TRAINED;
+    }
     if (r->other && done) json_object_set_new(r->record, "accepted_code", code_of(method));
     if (r->other) run_log(r, "taken, though made by other code: %s", r->other);
     r->reuse = r->other || json_object_get(r->record, "accepted_code") || json_object_get(r->record, "code_before");

@@ -31,7 +31,7 @@ typedef struct run {
     char id[RUN_ID_SIZE];
     char folder[1024];
     run_status status; /* as found when opened */
-    char damaged[512]; /* what is wrong with its run.json, if anything is */
+    char damaged[512]; /* what is wrong with its run.json, or with a file that it speaks of */
     const char *other; /* how the code that made it differs from this program's, or NULL; as found */
     bool reuse;        /* what other code made is taken */
     int threads;       /* to compute with */

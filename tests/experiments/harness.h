@@ -1,0 +1,100 @@
+/*
+ * What the suites kills, flips and faults share: a toy run whose every file is known, a state that each trial starts
+ * from, and the comparison of what a trial ended with to what an undisturbed life ends with.
+ */
+#ifndef MEWS_TESTS_HARNESS_H
+#define MEWS_TESTS_HARNESS_H
+
+#include "tests/experiments/program.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <signal.h>
+#include <time.h>
+
+/* How many trials: the environment's, for a long one, or a few. */
+static inline int trials(const char *variable, int few) {
+    const char *given = getenv(variable);
+    int many = given ? atoi(given) : few;
+    return many > 0 ? many : few;
+}
+
+typedef struct dice {
+    unsigned long long state;
+} dice;
+
+static inline unsigned roll(dice *d, unsigned below) {
+    d->state = d->state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (unsigned)(d->state >> 33) % (below ? below : 1);
+}
+
+static inline dice dice_of(const char *variable) {
+    const char *given = getenv(variable);
+    return (dice){given ? strtoull(given, NULL, 10) : (unsigned long long)time(NULL)};
+}
+
+static inline double seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* A shell's command in the test's folder: its exit code. */
+static inline int try(const char *commands) {
+    char command[3000];
+    snprintf(command, sizeof command, "cd %s && { %s; } >/dev/null 2>&1", folder, commands);
+    int status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+}
+
+static inline void write_toys(void) {
+    shell("printf 'name: toy\\ndata: {name: shapes, size: 8, limit: 64, cache: cache}\\naugment: none\\n"
+          "backbone: {name: resnet8, width: 2}\\nmethod: {name: falcon, features: 8, codes: 16}\\n"
+          "train: {epochs: 3, batch: 16, threads: 1, loader_threads: 1, checkpoint_every: 1, log_every: 1}\\n"
+          "eval: [knn, kmeans, prototypes, collapse]\\n' >toy.yaml");
+    shell("sed 's/name: toy/name: two/' toy.yaml >two.yaml; printf 'sweep:\\n  train.seed: [0, 1]\\n' >>two.yaml");
+}
+
+/* Whether two run folders hold the same results: arrays and diagnosis to the bit, history and figures but for times. */
+static inline bool same_run(const char *a, const char *b) {
+    char command[2400];
+    snprintf(
+        command, sizeof command,
+        "for f in embeddings.npy labels.npy assignments.npy diagnosis.json spec.yaml; do cmp %s/$f %s/$f || exit 1; "
+        "done; strip() { sed 's/,\"time\":{[^}]*}//' $1/metrics.jsonl; sed -n '/\"final\"/,/}/p' $1/run.json; "
+        "grep '\"status\"' $1/run.json; }; strip %s >a.txt && strip %s >b.txt && cmp a.txt b.txt",
+        a, b, a, b);
+    return try(command) == 0;
+}
+
+/* Starts `mews WORDS` through a shell that becomes it, in a group of its own. */
+static inline pid_t begin(const char *words) {
+    char command[2048];
+    snprintf(command, sizeof command, "cd %s && exec '%s' %s >out 2>err </dev/null", folder, program, words);
+    pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        setpgid(0, 0);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    setpgid(child, child);
+    return child;
+}
+
+/* Waits for a process; kills its group after so many seconds. Exit code, −signal, or −1000 when it hung. */
+static inline int end_within(pid_t child, double limit) {
+    double until = seconds() + limit;
+    int status;
+    while (waitpid(child, &status, WNOHANG) != child) {
+        if (seconds() > until) {
+            kill(-child, SIGKILL);
+            waitpid(child, &status, 0);
+            return -1000;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+#endif

@@ -341,27 +341,6 @@ const float *dataset_std(const dataset *set) { return set->pack.std; }
 uint32_t dataset_count(const dataset *set, dataset_split split) { return set->chosen.counts[split]; }
 bool dataset_verify(const dataset *set, error *err) { return pack_verify(&set->pack, set->file, err); }
 
-bool dataset_check(const dataset *set, error *err) {
-    static const size_t always = (size_t)1 << 30;
-    char path[PATH_MAX], now[96], then[96] = "";
-    struct stat status;
-    error ignored = {0}; /* of the note: without it, the file is read again */
-    if (set->pack.map.size <= always || stat(set->file, &status) != 0) return dataset_verify(set, err);
-    snprintf(path, sizeof path, "%.*s.checked", PATH_MAX - 16, set->file);
-    snprintf(now, sizeof now, "%llu %lld.%09ld %lld", (unsigned long long)status.st_ino,
-             (long long)status.st_mtim.tv_sec, status.st_mtim.tv_nsec, (long long)status.st_size);
-    FILE *note = fopen(path, "re");
-    if (note && !fgets(then, sizeof then, note)) *then = '\0';
-    if (note) fclose(note);
-    if (strcmp(now, then) == 0) return true;
-    return dataset_verify(set, err) && (file_write(path, now, strlen(now), &ignored) || true);
-}
-
-void dataset_discard(dataset *set) {
-    unlink(set->file);
-    dataset_close(set);
-}
-
 /* The packed list that holds sample i, and its place there. */
 static int packed_place(const dataset *set, dataset_split split, uint32_t *i) {
     *i = set->chosen.samples[split][*i];

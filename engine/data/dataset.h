@@ -82,15 +82,6 @@ const char *dataset_account(const dataset *set);
 /* Reads every image and holds it against the checksum. */
 bool dataset_verify(const dataset *set, error *err);
 
-/*
- * The same before a training: a packed file of up to a GiB is read whole, in a moment; a larger one once as long as it
- * is not touched, which a file FILE.checked beside it notes. ERROR_RUN when it is damaged.
- */
-bool dataset_check(const dataset *set, error *err);
-
-/* Closes it and removes its packed file: the next opening imports it again. */
-void dataset_discard(dataset *set);
-
 /* The choice of data.name that fits the files at `path`; −1 with ERROR_USAGE when nothing there is known. */
 int dataset_guess(const char *path, error *err);
 

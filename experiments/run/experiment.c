@@ -29,22 +29,6 @@ static void data_warn(void *context, const char *line) {
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
-/* Open, and its pixels those that its checksum speaks of: a packed file that was damaged is imported again. */
-static dataset *open_data(const spec *s, const experiment_hooks *hooks, error *err) {
-    error damage = {0};
-    char line[sizeof damage.text + 32];
-    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
-    if (!data || dataset_check(data, &damage)) return data;
-    if (!strstr(damage.text, "is damaged")) {
-        dataset_close(data);
-        return error_set(err, damage.code, "%s", damage.text), NULL;
-    }
-    snprintf(line, sizeof line, "%s; importing again", damage.text);
-    data_warn((void *)hooks, line);
-    dataset_discard(data);
-    return dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
-}
-
 /* The index repeats what the run's directory says; a run goes on without it, and the next reader mends it. */
 static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
     error why = {0};
@@ -153,7 +137,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
                     run_outcome *out, error *err) {
     const spec *s = &plan->spec;
     *out = (run_outcome){0};
-    dataset *data = open_data(s, hooks, err);
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     if (!data) return false;
     run r;
     if (!can_be_measured(s, data, err) || !can_do_without_labels(s, data, hooks, err) ||
@@ -239,7 +223,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     model m = {0};
     run r = {0};
     run_end end = RUN_END_INTERRUPTED;
-    dataset *data = open_data(s, hooks, err);
+    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
     bool made = opened && can_be_measured(s, data, err) &&
                 model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);

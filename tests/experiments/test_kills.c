@@ -144,7 +144,7 @@ START_TEST(test_a_fetch_that_is_killed_goes_on_to_the_whole_file) {
     char *bytes = file_read(archive, &size, &err);
     checksum_md5(bytes, size, sum);
     http_start(&server, bytes, size);
-    catalog_entry entry = {"cifar100", {{"cifar-100-binary.tar.gz", "http://127.0.0.1:9", sum, 64}}};
+    catalog_entry entry = {"cifar100", {{"cifar-100-binary.tar.gz", "http://127.0.0.1:9", sum, size}}};
     fetch_options how = fetch_defaults;
     snprintf(mirror, sizeof mirror, "http://127.0.0.1:%d/cut", server.port);
     snprintf(place, sizeof place, "%s/fetched", folder);

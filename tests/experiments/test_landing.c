@@ -129,7 +129,7 @@ START_TEST(test_a_packed_file_whose_pixels_are_gone_is_imported_again) {
     shell("head -c 6000 /dev/zero | dd of=$(ls cache/shapes*) bs=1 seek=4200 conv=notrunc 2>/dev/null");
     const said *s = mews("train toy.yaml --set data.cache=cache --set name=cached --redo");
     ck_assert_int_eq(s->code, 0);
-    ck_assert_msg(strstr(s->err, "its images do not match their checksum; importing again"), "%s", s->err);
+    ck_assert_msg(strstr(s->err, "importing again"), "%s", s->err);
     shell("cmp results/cached/*/embeddings.npy was.npy && cmp cache/shapes* pack");
 }
 END_TEST

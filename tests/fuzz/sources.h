@@ -52,6 +52,7 @@ static inline void fuzz_import_archive(const uint8_t *data, size_t size, const d
     snprintf(pack, sizeof pack, "%s/pack", folder);
     if (pack_begin(&im.pack, pack, files ? 0 : im.size, &err)) import(&im, &err);
     pack_abandon(&im.pack);
+    account_free(&im.account);
     rmdir(folder);
     close(file);
 }

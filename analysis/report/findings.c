@@ -5,6 +5,7 @@
  */
 #include "analysis/report/findings.h"
 
+#include "analysis/report/twins.h"
 #include "analysis/report/words.h"
 #include "analysis/statistics.h"
 
@@ -182,6 +183,22 @@ static bool healthy_throughout(const scene *at, const char *mode) {
     return with_verdict(at, mode, STUDY_HEALTHY) == at->series->count;
 }
 
+/* Lower than a setting of the same method: no verdict. */
+static bool add_twins(const scene *at) {
+    char text[300];
+    words w = {""};
+    for (size_t i = 0; i < at->series->count; i++) {
+        twin t = twin_of(at->study, &at->series->points[i]);
+        if (!*twin_text(&t, text, sizeof text)) continue;
+        words_say(&w, "%s", *w.text ? "; " : "Lower than a twin, the nearest setting of the same method: ");
+        words_setting(&w, at, &at->series->points[i]);
+        words_say(&w, " has %s", text);
+    }
+    if (!*w.text) return true;
+    words_say(&w, ". A lower rank than another setting's is by itself no collapse.");
+    return words_add(at, false, &w);
+}
+
 static bool add_verdicts(const scene *at) {
     words fine = {""};
     for (const char *const *mode = study_modes; *mode; mode++) {
@@ -286,7 +303,7 @@ static bool describe(const scene *at) {
         if (ok && strcmp(*metric, "rankme_noise_share") == 0) ok = add_directions(at) && add_bound(at);
         if (ok && strcmp(*metric, "prototype_ami") == 0) ok = add_chance(at, "prototype", "the codes");
     }
-    return ok && summarise(at) && add_verdicts(at) && findings_add_claims(at);
+    return ok && summarise(at) && add_verdicts(at) && add_twins(at) && findings_add_claims(at);
 }
 
 static char *evidence_of(const study *s) {

@@ -3,6 +3,7 @@
  * standard deviation over seeds where there are several; a figure that a run does not have is a dash.
  */
 #include "analysis/report/page.h"
+#include "analysis/report/twins.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static void write_onset(FILE *out, const study_point *p, const char *mode) {
 }
 
 /* A sign, the word for those who hear the page, the statistic; with seeds that differ, how many say so. */
-static void write_verdict(FILE *out, const study_point *p, const char *mode) {
+static void write_verdict(FILE *out, const study *s, const study_point *p, const char *mode) {
     size_t counts[STUDY_VERDICTS], different = 0;
     int verdict = study_verdict(p, mode, counts);
     double sum = 0;
@@ -65,6 +66,15 @@ static void write_verdict(FILE *out, const study_point *p, const char *mode) {
             study_verdict_names[verdict], mode, signs[verdict], study_verdict_names[verdict]);
     if (known && verdict != STUDY_UNKNOWN) fprintf(out, " <span class=\"sd\">%.2g</span>", sum / (double)known);
     write_onset(out, p, mode);
+    if (strcmp(mode, "dimensional") == 0) {
+        char text[300];
+        twin t = twin_of(s, p);
+        if (*twin_text(&t, text, sizeof text)) {
+            fputs(" <span class=\"sd\" title=\"", out);
+            page_text(out, text);
+            fprintf(out, "\">%.2g of twin</span>", t.rank / t.of);
+        }
+    }
     if (different > 1) fprintf(out, " <span class=\"sd\">%zu of %zu</span>", counts[verdict], p->count);
     fputs("</td>", out);
 }
@@ -77,7 +87,7 @@ static void write_setting(FILE *out, const study *s, const study_block *b, const
     fputs("<tr><th scope=\"row\">", out);
     page_text(out, *b->axis ? p->label : study_setting(b, p, name, sizeof name));
     fputs("</th>", out);
-    for (const char *const *mode = study_modes; *mode; mode++) write_verdict(out, p, *mode);
+    for (const char *const *mode = study_modes; *mode; mode++) write_verdict(out, s, p, *mode);
     for (const char *const *metric = beside; *metric; metric++)
         if (study_has(s, *metric))
             fprintf(out, "<td class=\"n\">%s</td>",
@@ -128,14 +138,17 @@ void page_verdicts(FILE *out, const study *s) {
     write_matrix(out, s);
     fputs(
         "<p class=\"soft key-line\"><span class=\"healthy\">●</span> healthy <span class=\"warning\">▲</span> warning "
-        "<span class=\"collapsed\">✕</span> collapsed <span class=\"unknown\">?</span> unknown. The number is the "
-        "statistic: 1 is what healthy embeddings, or noise of the same size, score; 0 is a full collapse.",
+        "<span class=\"collapsed\">✕</span> collapsed <span class=\"unknown\">?</span> unknown. A run is "
+        "held against its own network before the first step and at its best epoch, on the same held-out images. The "
+        "number is the verdict's statistic.",
         out);
     if (s->seeds_max > 1) fputs(" Means over seeds; “2 of 3” where seeds differ.", out);
     fputs(
-        " <em>Representation</em>: all inputs fall on one point. <em>Dimensional</em>: the embeddings span a subspace. "
-        "<em>Cluster</em>: part of the codes is unused. <em>Intracluster</em>: no variation is left inside a "
-        "cluster.</p>\n",
+        " <em>Representation</em>: do all inputs fall on one point? <em>Dimensional</em>: how much of the untrained "
+        "network's rank there is; collapsed from 0.5 down. <em>Cluster</em>: codes in even use, in multiples of the "
+        "untrained network's; collapsed from 1 down. <em>Intracluster</em>: is variation left inside clusters? “0.3 of "
+        "twin”: the rank is 0.3 of that of the nearest setting of the same method, which by itself is no "
+        "collapse.</p>\n",
         out);
 }
 

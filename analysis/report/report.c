@@ -7,6 +7,7 @@
 #include "analysis/report/export.h"
 #include "analysis/report/page.h"
 #include "analysis/report/plot_axes.h"
+#include "analysis/report/twins.h"
 #include "engine/files/file.h"
 
 #include <errno.h>
@@ -119,7 +120,7 @@ static void verdict_letters(const study_point *p, char out[CELL]) {
     for (const char *const *mode = study_modes; *mode; mode++) strcat(out, letters[study_verdict(p, *mode, counts)]);
 }
 
-static void print_series(FILE *out, const study_block *b, const study_series *series) {
+static void print_series(FILE *out, const study *s, const study_block *b, const study_series *series) {
     char text[300];
     size_t first = plot_text_length(b->axis_name), widths[COLUMNS];
     for (size_t i = 0; i < series->count; i++) {
@@ -160,6 +161,10 @@ static void print_series(FILE *out, const study_block *b, const study_series *se
             fputc(*l, out);
         }
         fputc('\n', out);
+    }
+    for (size_t i = 0; i < series->count; i++) {
+        twin t = twin_of(s, &series->points[i]);
+        if (*twin_text(&t, text, sizeof text)) fprintf(out, "  %s: %s\n", series->points[i].label, text);
     }
     fputc('\n', out);
 }
@@ -217,7 +222,7 @@ bool report_print_table(const char *dir, FILE *out, error *err) {
     study s;
     if (!study_read(&s, dir, err)) return false;
     for (size_t b = 0; b < s.count; b++)
-        for (size_t k = 0; k < s.blocks[b].count; k++) print_series(out, &s.blocks[b], &s.blocks[b].series[k]);
+        for (size_t k = 0; k < s.blocks[b].count; k++) print_series(out, &s, &s.blocks[b], &s.blocks[b].series[k]);
     if (s.finished)
         fputs("R D C I: representation, dimensional, cluster and intracluster collapse; H healthy, W warning, C "
               "collapsed, "

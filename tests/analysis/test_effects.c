@@ -4,6 +4,7 @@
 #include "analysis/report/advice.h"
 #include "analysis/report/cost.h"
 #include "analysis/report/effects_words.h"
+#include "analysis/report/twins.h"
 #include "analysis/statistics.h"
 #include "engine/rng.h"
 
@@ -269,6 +270,44 @@ START_TEST(test_a_collapsed_setting_is_shown_its_nearest_healthy_one) {
 }
 END_TEST
 
+/* RankMe of settings by codes, beta and method. */
+static void save_rank(const char *method, int codes, double beta, double rank) {
+    char path[200];
+    save(json_pack("{s:i, s:f, s:s}", "method.codes", codes, "method.beta", beta, "method.name", method), 0, 0.5,
+         "healthy");
+    snprintf(path, sizeof path, "%s/toy_%03d/run.json", sweep, runs - 1);
+    json_t *run = json_load_file(path, 0, NULL);
+    json_object_set_new(json_object_get(run, "final"), "rankme", json_real(rank));
+    json_object_set_new(run, "method", json_string(method));
+    json_object_set_new(run, "block", json_string("all"));
+    json_object_set_new(run, "spec",
+                        json_pack("{s:i, s:f, s:i}", "method.codes", codes, "method.beta", beta, "train.seed", 0));
+    ck_assert_int_eq(json_dump_file(run, path, 0), 0);
+    json_decref(run);
+}
+
+START_TEST(test_a_rank_is_lower_than_its_twins_within_one_method_only) {
+    char text[300];
+    save_rank("falcon", 16, 1, 10);
+    save_rank("falcon", 64, 1, 40);
+    save_rank("falcon", 64, 2, 90); /* two keys away from the first */
+    save_rank("swav", 16, 1, 500);
+    read_all();
+    for (size_t k = 0; k < e.blocks[0].block->count; k++)
+        for (size_t i = 0; i < e.blocks[0].block->series[k].count; i++) {
+            const study_point *p = &e.blocks[0].block->series[k].points[i];
+            twin t = twin_of(&s, p);
+            twin_text(&t, text, sizeof text);
+            if (t.rank == 10)
+                ck_assert_str_eq(text, "0.25 of its twin's RankMe (10.0 of 40.0 with method.codes = 64)");
+            else if (t.rank == 40)
+                ck_assert_str_eq(text, "0.44 of its twin's RankMe (40.0 of 90.0 with method.beta = 2)");
+            else
+                ck_assert_str_eq(text, "");
+        }
+}
+END_TEST
+
 START_TEST(test_the_front_holds_what_nothing_beats_in_both) {
     static const double linear[5] = {0.3, 0.5, 0.4, 0.5, 0.6}; /* each run is slower than the one before */
     error err = {0};
@@ -298,6 +337,7 @@ Suite *suite_effects(void) {
     tcase_add_test(tests, test_every_key_and_figure_counts_in_holms_correction);
     tcase_add_test(tests, test_settings_within_chance_ask_for_seeds);
     tcase_add_test(tests, test_a_collapsed_setting_is_shown_its_nearest_healthy_one);
+    tcase_add_test(tests, test_a_rank_is_lower_than_its_twins_within_one_method_only);
     tcase_add_test(tests, test_the_front_holds_what_nothing_beats_in_both);
     suite_add_tcase(suite, tests);
     return suite;

@@ -183,6 +183,14 @@ test: all $(BUILD)/run-tests
 check: deps
 	@$(MAKE) --no-print-directory test
 
+# The suites as other machines would run them; with clang too, where that is installed.
+portability: deps
+	@$(MAKE) --no-print-directory all $(BUILD)/run-tests
+	@$(MAKE) --no-print-directory KIND=double build/double/run-gradients
+	@! command -v clang >/dev/null || $(MAKE) --no-print-directory CC=clang BUILD=build/clang \
+	    build/clang/mews build/clang/run-tests
+	tests/portability.sh long
+
 sanitize: deps
 	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=print_suppressions=0 test
 
@@ -293,6 +301,7 @@ help:
 	@echo "make methods         every method at one small scale, beside the untrained backbone and the supervised one"
 	@echo "make verdicts        the trial of the collapse verdicts: 1,296 matrices of known truth, confusion tables"
 	@echo "make check           installs what is missing, builds, runs the tests"
+	@echo "make portability     the suites that compute, with the kernels of other processors, other threads, and clang"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
@@ -300,5 +309,5 @@ help:
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
 
-.PHONY: FORCE all program test check verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
+.PHONY: FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

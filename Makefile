@@ -6,7 +6,7 @@ OBJCOPY  ?= objcopy
 BUILD    := build/$(KIND)$(if $(MARCH),$(if $(findstring release,$(KIND)),-$(MARCH)))
 
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+MULTIARCH := $(shell { $(CC) -print-multiarch; } 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
 PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4 libarchive matio sqlite3 libcurl nettle
 
@@ -24,7 +24,7 @@ CFLAGS_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanit
 CFLAGS_double   := -O2 -DMEWS_DOUBLE
 CFLAGS ?= $(CFLAGS_$(KIND))
 # clang also warns where it could not vectorise a loop that was marked for it: a fact about speed, not a fault.
-WARN   := $(if $(findstring clang,$(shell $(CC) --version)),-Wno-pass-failed) -Wall -Wextra -Wpedantic -Werror
+WARN   := $(if $(findstring clang,$(shell { $(CC) --version; } 2>/dev/null)),-Wno-pass-failed) -Wall -Wextra -Wpedantic -Werror
 # Contraction is pinned so that a compiler's whim does not decide a bit; no -ffast-math anywhere.
 override CFLAGS += -std=c17 -D_GNU_SOURCE $(WARN) -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=fast -g \
                    $(call march,$(firstword $(ISAS)))
@@ -34,8 +34,11 @@ LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>
 
 SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
-HOT      := $(filter engine/cpu/%,$(SOURCES))
-OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES))) $(BUILD)/code.o $(ISAS:%=$(BUILD)/hot-%.o)
+# What runs hot, its entries, and what of it the rest calls too, which gets a copy of its own.
+HOT      := $(filter engine/cpu/%,$(SOURCES)) $(addprefix engine/data/,augment_pixels.c resize.c blur.c colour.c)
+ENTRIES  := backend_cpu augment_pixels
+SHARED   := $(addprefix engine/data/,resize.c blur.c colour.c)
+OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES)) $(SHARED)) $(BUILD)/code.o $(ISAS:%=$(BUILD)/hot-%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%.o) $(BUILD)/tests/main.o
@@ -81,7 +84,7 @@ $(BUILD)/flags: FORCE
 	@echo "$(subst ",\",$(CC) $(CFLAGS) $(CPPFLAGS))" | cmp -s - $@ || \
 	    echo "$(subst ",\",$(CC) $(CFLAGS) $(CPPFLAGS))" > $@
 
-# The hot sources as one object for each instruction set, of which only the entry can be seen, under a name of its own.
+# The hot sources as one object for each instruction set, of which only the entries can be seen, under names of their own.
 define hot
 $(BUILD)/$1/%.o: %.c $(BUILD)/flags
 	@mkdir -p $$(@D)
@@ -91,7 +94,7 @@ $(BUILD)/$1/%.o: %.c $(BUILD)/flags
 $(BUILD)/hot-$1.o: $(HOT:%.c=$(BUILD)/$1/%.o)
 	@echo '  ld $$@'
 	@$$(LD) -r $$^ -o $$@
-	@$$(OBJCOPY) --redefine-sym backend_cpu=backend_cpu_$1 --keep-global-symbol=backend_cpu_$1 $$@
+	@$$(OBJCOPY) $(foreach e,$(ENTRIES),--redefine-sym $e=$e_$1 --keep-global-symbol=$e_$1) $$@
 endef
 $(foreach i,$(ISAS),$(eval $(call hot,$i)))
 

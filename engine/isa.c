@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define X(name, level) backend *backend_cpu_##name(int threads, error *err);
+#define X(name, level)                                                                                                 \
+    backend *backend_cpu_##name(int threads, error *err);                                                              \
+    augment_run augment_pixels_##name;
 MEWS_ISAS
 #undef X
 
@@ -25,7 +27,7 @@ enum {
 
 /* By level, lowest first. A build for one processor alone states no level: it needs what the compiler was told. */
 static const isa builds[] = {
-#define X(name, level) {#name, (level) ? (level) : LEVEL_OF_THIS_BUILD, backend_cpu_##name},
+#define X(name, level) {#name, (level) ? (level) : LEVEL_OF_THIS_BUILD, backend_cpu_##name, augment_pixels_##name},
     MEWS_ISAS
 #undef X
 };

@@ -1,12 +1,9 @@
 /*
- * A view is made in one go: crop, resize and flip by the resizer (the flip commutes with every later step, all of them
- * being even in x), then the colour steps and the blur on planes, then back to pixels. The order is that of the
- * pipelines whose settings the presets quote: crop, jitter, greyscale, blur, solarise, flip.
+ * The options of augmentation with their presets, what is drawn for a view, and who makes its pixels.
  */
-#include "engine/data/augment.h"
+#include "engine/data/augment_pixels.h"
 #include "engine/data/blur.h"
-#include "engine/data/colour.h"
-#include "engine/data/resize.h"
+#include "engine/isa.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -202,13 +199,6 @@ augment_draw augment_sample(const augment_options *o, int width, int height, int
 
 /* ---- pixels ----------------------------------------------------------------------------------------------------- */
 
-struct augmenter {
-    int target_size;
-    resizer *resizer;
-    uint8_t *planes;  /* (3, target_size, target_size) */
-    uint8_t *scratch; /* the blur's */
-};
-
 augmenter *augmenter_create(int source_size, int target_size, resize_kernel kernel, error *err) {
     if (source_size > RESIZE_MAX_RESERVED || target_size > RESIZE_MAX_RESERVED) {
         error_set(err, ERROR_USAGE, "cannot augment images of %d to %d pixels a side: at most %d are supported",
@@ -221,6 +211,9 @@ augmenter *augmenter_create(int source_size, int target_size, resize_kernel kern
         return NULL;
     }
     size_t planes = 3 * (size_t)target_size * target_size, scratch = blur_scratch(target_size);
+    const isa *own = isa_choose(err);
+    if (!own) goto fail;
+    a->run = own->augment;
     a->target_size = target_size;
     if (!(a->planes = malloc(planes)) || !(a->scratch = malloc(scratch))) {
         error_memory(err, planes + scratch, "an augmenter");
@@ -242,31 +235,9 @@ void augmenter_destroy(augmenter *a) {
     free(a);
 }
 
-/* A strength of 0 draws a turn of exactly 0, which torchvision skips too: HSV in bytes does not come back unchanged. */
-static void jitter(const augment_draw *draw, uint8_t *planes, int pixels) {
-    for (int i = 0; i < 4; i++) switch (draw->order[i]) {
-        case 0: colour_brightness(planes, pixels, draw->brightness); break;
-        case 1: colour_contrast(planes, pixels, draw->contrast); break;
-        case 2: colour_saturation(planes, pixels, draw->saturation); break;
-        case 3:
-            if (draw->hue != 0) colour_hue(planes, pixels, draw->hue);
-            break;
-        }
-}
-
 bool augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
                    size_t stride, uint8_t *target, error *err) {
-    int size = a->target_size, pixels = size * size;
-    resize_box box = {.left = draw->left, .top = draw->top, .width = draw->width, .height = draw->height};
-    if (!resize_image(a->resizer, source, stride, box, draw->flip, target, size, size, err)) return false;
-    if (!draw->jitter && !draw->greyscale && !draw->blur && !draw->solarize) return true;
-    colour_split(target, pixels, a->planes);
-    if (draw->jitter) jitter(draw, a->planes, pixels);
-    if (draw->greyscale) colour_greyscale(a->planes, pixels);
-    if (draw->blur) blur_gaussian(a->planes, size, draw->sigma, a->scratch);
-    if (draw->solarize) colour_solarize(a->planes, pixels, (int)options->solarize_threshold);
-    colour_join(a->planes, pixels, target);
-    return true;
+    return a->run(a, options, draw, source, stride, target, err);
 }
 
 /* A block of 16 pixels: 48 values, a whole number of vectors, in which the three channels' constants repeat. */

@@ -8,7 +8,7 @@ BUILD    := build/$(KIND)$(if $(MARCH),$(if $(findstring release,$(KIND)),-$(MAR
 # Debian keeps several OpenBLAS builds side by side; the OpenMP one shares its threads with everything else here.
 MULTIARCH := $(shell { $(CC) -print-multiarch; } 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
-PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4 libarchive matio sqlite3 libcurl nettle
+PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4 libarchive matio hdf5 sqlite3 libcurl nettle
 
 # What runs hot (HOT below) is built for three levels of x86-64 and chosen at start (engine/isa.h), the rest for the first
 # of them. MARCH=native, or another that the compiler knows, builds all of it once; so do the kinds that are for tests.
@@ -45,12 +45,12 @@ TEST_OBJECTS := $(TESTS:%.c=$(BUILD)/%.o) $(FUZZERS:%=$(BUILD)/tests/fuzz/fuzz_%
 
 # Where the programs and headers come from, and what a fresh machine lacks of it.
 DEPENDENCIES := gcc make pkg-config libdnnl-dev libopenblas-openmp-dev liblapacke-dev libyaml-dev libjansson-dev \
-                libjpeg62-turbo-dev libpng-dev zlib1g-dev libwebp-dev libtiff-dev libarchive-dev libmatio-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
+                libjpeg62-turbo-dev libpng-dev zlib1g-dev libwebp-dev libtiff-dev libarchive-dev libmatio-dev libhdf5-dev libsqlite3-dev libcurl4-openssl-dev nettle-dev check \
                 gnuplot-nox fonts-dejavu-core
 
 # The same for a system without apt: versions are Debian 12's, with which all of this is tested; older ones are not.
 LIBRARIES := yaml-0.1>=0.2.5 jansson>=2.14 libjpeg>=2.1.5 libpng>=1.6.39 libwebp>=1.2.4 libwebpdemux>=1.2.4 libtiff-4>=4.5 \
-             libarchive>=3.6.2 matio>=1.5.23 sqlite3>=3.40 libcurl>=7.88 nettle>=3.8 openblas>=0.3.21 lapacke>=3.11
+             libarchive>=3.6.2 matio>=1.5.23 hdf5>=1.10.8 sqlite3>=3.40 libcurl>=7.88 nettle>=3.8 openblas>=0.3.21 lapacke>=3.11
 HEADERS   := dnnl.h cblas.h lapacke.h
 
 # Where a library is missing, what is to be installed comes first and make starts afresh: pkg-config has to see it.

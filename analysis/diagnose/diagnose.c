@@ -4,9 +4,11 @@
  */
 #include "analysis/diagnose/diagnose.h"
 #include "analysis/verdicts/collapse_history.h"
+#include "analysis/verdicts/jackknife.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 /* What clusters, views and prototypes show beyond the verdicts. */
 static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
@@ -27,6 +29,18 @@ static bool note_course(diagnosis *d, const char *run, error *err) {
     collapse_history_conclude(&h, &d->collapse);
     collapse_history_free(&h);
     return true;
+}
+
+/* The variance within classes of the rows that have one; where all have, collapse_compute has taken it. */
+static bool labelled_share(diagnosis *d, const subject *s, uint64_t seed, error *err) {
+    size_t n = s->labelled.rows;
+    within classes;
+    uint8_t *blocks = malloc(n);
+    bool ok = (blocks || error_memory(err, n, "blocks of rows")) && jackknife_draw(n, NULL, seed, blocks, err) &&
+              jackknife_within(s->labelled, s->labels, (size_t)s->classes, blocks, &classes, err);
+    if (ok) d->collapse.class_within_share = classes.share.value;
+    free(blocks);
+    return ok;
 }
 
 bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
@@ -63,6 +77,7 @@ bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
         ok = alignment_compute(s->embeddings, s->second, &d->alignment, err);
         d->has_alignment = ok;
     }
+    if (ok && s->labels && s->unlabelled) ok = labelled_share(d, s, seed, err);
     if (ok && s->labels) {
         ok = neural_collapse_compute(s->labelled, s->labels, s->classes, seed, &d->neural_collapse, err) &&
              label_probes_compute(s->labelled, s->labels, s->classes, s->unlabelled || s->sampled ? NULL : s->groups,
@@ -171,6 +186,7 @@ json_t *diagnosis_json(const diagnosis *d, const subject *s) {
     json_object_set_new(to, "source", json_string(s->name));
     json_object_set_new(to, "rows_given", json_integer((json_int_t)s->rows_given));
     json_object_set_new(to, "rows_dropped", json_integer((json_int_t)s->dropped));
+    if (s->note) json_object_set_new(to, "note", json_string(s->note));
     if (s->sampled) put_count(to, "sample_rows", s->embeddings.rows);
     put_reading(to, s);
     if (s->fast) return to;

@@ -20,8 +20,11 @@
 typedef struct diagnose_options {
     const char *source;                                 /* a file, a run's folder, or "-" */
     const char *tensor, *labels, *assignments, *second; /* NULL: none */
-    const char *prototypes;                             /* NULL: none; a row a code */
-    size_t sample;                                      /* rows; 0: all */
+    const char *labels_in;  /* which array of the labels' file, or of the embeddings' own; NULL: none */
+    array_tokens tokens;    /* of n × t × d */
+    const char *type;       /* how elements are to be taken whose file names no type; NULL: as it says */
+    const char *prototypes; /* NULL: none; a row a code */
+    size_t sample;          /* rows; 0: all */
     void (*progress)(void *context, size_t pass, uint64_t done,
                      uint64_t rows); /* through rows not in memory; or NULL */
     void *context;
@@ -77,6 +80,7 @@ typedef struct subject {
     double *offset;    /* (d) column means that embeddings are less of, where float32 would lose the rest; or NULL */
     collapse_evidence reference;
     char *reference_name; /* NULL: none */
+    char *note;           /* a line that the user should see; NULL: none */
     double attainable;
     bool fast;
     matrix prototypes;      /* (codes, width); data NULL: none */

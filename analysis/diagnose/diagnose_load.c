@@ -6,6 +6,7 @@
 #include "engine/files/record.h"
 #include "engine/rng.h"
 #include "analysis/diagnose/diagnose.h"
+#include "analysis/diagnose/labels.h"
 #include "analysis/verdicts/jackknife.h"
 
 #include <dirent.h>
@@ -71,11 +72,6 @@ static size_t run_length(const uint64_t *rows, size_t i, size_t count, size_t mo
 
 /* ---- labels and assignments -------------------------------------------------------------------------------------- */
 
-static int ascending(const void *a, const void *b) {
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* One integer a row, of the rows that are looked at. free() it. */
 static int64_t *read_ints(const subject *s, const array_file *a, error *err) {
     size_t n = s->count;
@@ -90,40 +86,18 @@ static int64_t *read_ints(const subject *s, const array_file *a, error *err) {
     return NULL;
 }
 
+/* One for each row of the file, though each may have become several rows of tokens. */
 static bool check_length(const subject *s, const array_file *a, const char *what, error *err) {
-    return a->rows == s->rows_given || error_set(err, ERROR_RUN, "%s: %" PRIu64 " %s, but %s has %" PRIu64 " rows",
-                                                 a->name, a->rows, what, s->name, s->rows_given);
+    uint64_t rows = s->rows_given / s->file.tokens;
+    return a->rows == rows || error_set(err, ERROR_RUN, "%s: %" PRIu64 " %s, but %s has %" PRIu64 " rows", a->name,
+                                        a->rows, what, s->name, rows);
 }
 
-static bool is_label(int64_t value, const diagnose_options *o) {
-    return value != -1 && !(o->unlabelled && value == *o->unlabelled);
-}
-
-/* Any integers will do for labels: their distinct values become 0 … classes − 1, no label −1. */
 static bool number_labels(subject *s, const array_file *a, const diagnose_options *o, error *err) {
-    size_t n = s->count, distinct = 0, some = 0;
-    if (a->cols != 1)
-        return error_set(err, ERROR_RUN, "%s: is %" PRIu64 " × %" PRIu64 "; labels are one integer a row", a->name,
-                         a->rows, a->cols);
-    int64_t *values = read_ints(s, a, err), *sorted = values ? malloc(n * sizeof *sorted) : NULL;
-    s->labels = malloc(n * sizeof *s->labels);
-    bool ok = values && ((sorted && s->labels) || error_memory(err, n * sizeof *sorted, "labels"));
-    for (size_t i = 0; ok && i < n; i++)
-        if (is_label(values[i], o)) sorted[some++] = values[i];
-    if (ok && some == 0) ok = error_set(err, ERROR_RUN, "%s: no row has a label (−1 is none)", a->name);
-    if (ok) {
-        qsort(sorted, some, sizeof *sorted, ascending);
-        for (size_t i = 0; i < some; i++)
-            if (i == 0 || sorted[i] != sorted[i - 1]) sorted[distinct++] = sorted[i];
-        for (size_t i = 0; i < n; i++) {
-            int64_t *found = bsearch(&values[i], sorted, distinct, sizeof *sorted, ascending);
-            s->labels[i] = is_label(values[i], o) ? (int32_t)(found - sorted) : -1;
-        }
-        s->classes = (int)distinct;
-    }
-    free(values);
-    free(sorted);
-    return ok;
+    label_set set;
+    if (!labels_read(&set, a, s->rows, s->count, s->file.tokens, o->unlabelled, err)) return false;
+    s->labels = set.labels, s->classes = set.classes;
+    return true;
 }
 
 /* Rows without a label take no part in what labels say: the others by themselves, and their labels. */
@@ -281,6 +255,16 @@ static bool check_run(const char *folder, error *err) {
     return ok;
 }
 
+static bool looks_like_run(const char *folder) {
+    static const char *const files[] = {"spec.yaml", "run.json", "metrics.jsonl", "diagnosis.json"};
+    char path[1100];
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "%.1000s/%s", folder, files[i]);
+        if (access(path, F_OK) == 0) return true;
+    }
+    return false;
+}
+
 static bool use_run(diagnose_options *o, run_files *f, error *err) {
     struct stat status;
     if (strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode)) return true;
@@ -289,7 +273,8 @@ static bool use_run(diagnose_options *o, run_files *f, error *err) {
     snprintf(f->assignments, sizeof f->assignments, "%.1000s/assignments.npy", o->source);
     snprintf(f->diagnosis, sizeof f->diagnosis, "%.1000s/diagnosis.json", o->source);
     if (access(f->embeddings, F_OK) != 0)
-        return error_set(err, ERROR_RUN, "%.500s: holds no embeddings.npy; a run's folder does once it is evaluated",
+        return !looks_like_run(o->source) || /* some other folder: see what kind it is */
+               error_set(err, ERROR_RUN, "%.500s: holds no embeddings.npy; a run's folder does once it is evaluated",
                          o->source);
     if (!check_run(o->source, err)) return false;
     o->source = f->embeddings;
@@ -303,8 +288,36 @@ static bool use_run(diagnose_options *o, run_files *f, error *err) {
     return true;
 }
 
+static array_request request_of(const diagnose_options *o) {
+    return (array_request){.tensor = o->tensor,
+                           .dims = 2,
+                           .option = "--tensor",
+                           .tokens = o->tokens,
+                           .type = o->type,
+                           .apart = o->labels ? NULL : o->labels_in};
+}
+
+static bool has_labels(const diagnose_options *o) { return o->labels || o->labels_in; }
+
+/* In a file of their own, or beside the embeddings in theirs. */
+static bool open_labels(array_file *labels, const subject *s, const diagnose_options *o, error *err) {
+    array_request request = {
+        .tensor = o->labels_in, .usual = "labels,label,y,targets,target", .dims = 1, .option = "--labels-in"};
+    return o->labels ? array_open(labels, o->labels, &request, err)
+                     : array_open_beside(labels, &s->file, &request, err);
+}
+
+/* What the readers of the files had to say. */
+static bool take_notes(subject *s, const array_file *labels, error *err) {
+    const char *a = s->file.note, *b = labels->note;
+    if (!a && !b) return true;
+    if (asprintf(&s->note, "%s%s%s", a ? a : "", a && b ? "; " : "", b ? b : "") >= 0) return true;
+    s->note = NULL;
+    return error_memory(err, 256, "a note");
+}
+
 static bool open_second(subject *s, const diagnose_options *o, error *err) {
-    array_request request = {.tensor = o->tensor, .dims = 2, .option = "--tensor"};
+    array_request request = request_of(o);
     size_t length = strlen(o->second);
     if (length > 4 && strcmp(o->second + length - 4, ".npy") == 0)
         request.tensor = NULL; /* it was for the first file */
@@ -421,11 +434,10 @@ static bool take_reference(subject *s, const diagnose_options *o, error *err) {
 }
 
 bool subject_load(subject *s, const diagnose_options *options, error *err) {
-    static const array_request for_labels = {.usual = "labels", .dims = 1};
     static const array_request for_assignments = {.usual = "assignments", .dims = 1};
     static const array_request for_groups = {.usual = "groups", .dims = 1};
     diagnose_options o = *options;
-    array_request request = {.tensor = o.tensor, .dims = 2, .option = "--tensor"};
+    array_request request = request_of(&o);
     array_file labels = {0}, assignments = {0}, groups = {0};
     run_files files;
     *s = (subject){.attainable = o.attainable, .fast = o.fast};
@@ -434,13 +446,9 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
         ok = error_memory(err, strlen(options->source), "a name");
     ok = ok && array_open(&s->file, o.source, &request, err);
     if (ok && !(s->name = strdup(s->file.name))) ok = error_memory(err, strlen(s->file.name), "a name");
-    if (ok && s->file.dims != 2)
-        ok = error_set(err, ERROR_RUN, "%s: is a vector of %" PRIu64 "; embeddings are a matrix (n × d)", s->name,
-                       s->file.rows);
     ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, err);
     /* Everything is opened and compared before anything is read: a slip should not cost minutes. */
-    ok = ok &&
-         (!o.labels || (array_open(&labels, o.labels, &for_labels, err) && check_length(s, &labels, "labels", err)));
+    ok = ok && (!has_labels(&o) || (open_labels(&labels, s, &o, err) && check_length(s, &labels, "labels", err)));
     ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
     ok = ok &&
@@ -448,7 +456,7 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
     if (ok && s->run && !o.prototypes) take_run_prototypes(s);
     ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
-         (!o.labels || number_labels(s, &labels, &o, err)) && (!o.groups || take_groups(s, &groups, err)) &&
+         (!has_labels(&o) || number_labels(s, &labels, &o, err)) && (!o.groups || take_groups(s, &groups, err)) &&
          draw_blocks(s, o.seed, err) &&
          (!o.assignments || take_assignments(s, &assignments, o.codes, o.temperature, err)) &&
          (!o.reference || take_reference(s, &o, err));
@@ -458,6 +466,7 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
         ok = take_labelled(s, err);
     }
     array_close(&groups);
+    ok = ok && take_notes(s, &labels, err);
     array_close(&labels);
     array_close(&assignments);
     if (!ok) subject_free(s);
@@ -468,6 +477,7 @@ void subject_free(subject *s) {
     usage_free(s->usage);
     free(s->assignment);
     free(s->labels);
+    free(s->note);
     free(s->blocks);
     free(s->groups);
     free(s->offset);

@@ -1,31 +1,28 @@
 /*
  * Reading and writing .npy. The header is a Python dictionary literal with three keys in any order, for example
  *   {'descr': '<f4', 'fortran_order': False, 'shape': (1000, 64), }
- * so a small parser for exactly that stands here: strings, True/False and tuples of integers; anything else in a header
- * (a structured dtype, an object array, which would be a pickle) is refused by name.
+ * so a small parser for exactly that stands here: strings, True/False and tuples of integers. What holds no numbers (a
+ * structured dtype, dates, an object array, which is a pickle) is told by name.
  */
 #include "analysis/files/npy.h"
 
 #include <ctype.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAGIC_SIZE = 6, LONGEST_HEADER = NPY_LONGEST_START - 12, MAX_DIMS = 2 };
+enum { MAGIC_SIZE = 6, LONGEST_HEADER = NPY_LONGEST_START - 12 };
 static const char magic[MAGIC_SIZE + 1] = "\x93NUMPY";
 
+/* Kind and bytes, as in descr. f1 is what ml_dtypes' float8_e5m2 calls itself; V2 its bfloat16. */
 static const struct {
-    const char *code; /* kind and bytes, as in descr */
-    size_t size;
+    const char *code;
+    element_type type;
 } dtypes[] = {
-    [NPY_BOOL] = {"b1", 1}, [NPY_I8] = {"i1", 1},  [NPY_U8] = {"u1", 1},  [NPY_I16] = {"i2", 2},
-    [NPY_U16] = {"u2", 2},  [NPY_F16] = {"f2", 2}, [NPY_I32] = {"i4", 4}, [NPY_U32] = {"u4", 4},
-    [NPY_F32] = {"f4", 4},  [NPY_I64] = {"i8", 8}, [NPY_U64] = {"u8", 8}, [NPY_F64] = {"f8", 8},
+    {"b1", ELEMENT_BOOL}, {"i1", ELEMENT_I8},  {"u1", ELEMENT_U8},   {"i2", ELEMENT_I16},     {"u2", ELEMENT_U16},
+    {"f2", ELEMENT_F16},  {"i4", ELEMENT_I32}, {"u4", ELEMENT_U32},  {"f4", ELEMENT_F32},     {"i8", ELEMENT_I64},
+    {"u8", ELEMENT_U64},  {"f8", ELEMENT_F64}, {"V2", ELEMENT_BF16}, {"f1", ELEMENT_F8_E5M2}, {"V1", ELEMENT_OPAQUE},
 };
-
-size_t npy_dtype_size(npy_dtype dtype) { return dtypes[dtype].size; }
 
 /* ---- the header ------------------------------------------------------------------------------------------------- */
 
@@ -75,39 +72,65 @@ static bool take_number(cursor *c, uint64_t *out) {
 }
 
 static bool take_shape(cursor *c, npy *array, const char *name, error *err) {
-    uint64_t shape[MAX_DIMS] = {1, 1}, size;
+    strided *a = &array->array;
+    uint64_t size;
     if (!take(c, '(')) return error_set(err, ERROR_RUN, "%s: the header's shape is not a tuple", name);
-    array->dims = 0;
+    a->dims = 0;
     while (!take(c, ')')) {
         if (!take_number(c, &size))
             return error_set(err, ERROR_RUN, "%s: the header's shape holds something other than a size", name);
-        if (array->dims == MAX_DIMS)
-            return error_set(err, ERROR_RUN, "%s: has more than 2 dimensions; a vector or a matrix is expected", name);
-        shape[array->dims++] = size;
+        if (a->dims == STRIDED_DIMS)
+            return error_set(err, ERROR_RUN, "%s: has more than %d dimensions", name, STRIDED_DIMS);
+        a->shape[a->dims++] = size;
         if (!take(c, ',') && !(c->at < c->end && *c->at == ')'))
             return error_set(err, ERROR_RUN, "%s: the header's shape is not closed", name);
     }
-    if (array->dims == 0)
-        return error_set(err, ERROR_RUN, "%s: holds a single number; a vector or a matrix is expected", name);
-    array->rows = shape[0], array->cols = shape[1];
     return true;
 }
 
-static bool read_descr(npy *array, const char *descr, const char *name, error *err) {
-    char order = descr[0];
-    for (size_t i = 0; order && i < sizeof dtypes / sizeof *dtypes; i++) {
-        if (strcmp(descr + 1, dtypes[i].code) != 0 || !strchr("<>=|", order)) continue;
-        array->dtype = (npy_dtype)i;
-        array->swapped = order == '>' && dtypes[i].size > 1;
-        return true;
+/* Types whose elements are counted, though not read. */
+static void refuse_descr(npy *array, const char *descr) {
+    const char *kind = strchr("<>=|", descr[0]) && descr[0] ? descr + 1 : descr;
+    const char *what = *kind == 'c'                   ? "complex numbers; their real parts, or both beside each other, "
+                                                        "would do"
+                       : *kind == 'M' || *kind == 'm' ? "dates or times"
+                       : *kind == 'V'                 ? "records or bytes of no named type"
+                       : *kind == 'f'                 ? "floats of that size; float64 and shorter are read"
+                                                      : "a type that is not read";
+    snprintf(array->problem, sizeof array->problem, "holds '%.12s': %s", descr, what);
+    array->array.width = strtoul(kind + (*kind != 0), NULL, 10);
+    array->array.type = ELEMENT_OPAQUE;
+}
+
+static void read_descr(npy *array, const char *descr) {
+    strided *a = &array->array;
+    char order = descr[0] && strchr("<>=|", descr[0]) ? descr[0] : '=';
+    const char *code = descr + (order != '=' || descr[0] == '=');
+    array->objects = *code == 'O';
+    if (array->objects) {
+        snprintf(array->problem, sizeof array->problem, "holds Python's objects ('%.12s'), a pickle", descr);
+        a->type = ELEMENT_OPAQUE;
+        return;
     }
-    return error_set(err, ERROR_RUN,
-                     "%s: holds elements of type '%.20s'; booleans, integers and floats of at most 64 bits can be read",
-                     name, descr);
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++) {
+        if (strcmp(code, dtypes[i].code) != 0) continue;
+        a->type = dtypes[i].type;
+        a->width = a->type == ELEMENT_OPAQUE ? 1 : element_size(a->type);
+        a->swapped = order == '>' && a->width > 1;
+        return;
+    }
+    if (*code == 'U' || *code == 'S' || *code == 'a') {
+        unsigned long letters = strtoul(code + 1, NULL, 10);
+        a->type = *code == 'U' ? ELEMENT_UCS4 : ELEMENT_TEXT;
+        a->swapped = order == '>' && *code == 'U';
+        a->width = (letters < 1 << 24 ? letters : 0) * (*code == 'U' ? 4 : 1);
+        if (a->width) return;
+    }
+    refuse_descr(array, descr);
 }
 
 static bool parse_header(npy *array, cursor c, const char *name, error *err) {
-    bool have_descr = false, have_order = false, have_shape = false;
+    bool fortran = false, have_descr = false, have_order = false, have_shape = false;
     if (!take(&c, '{')) return error_set(err, ERROR_RUN, "%s: the header is not a dictionary", name);
     while (!take(&c, '}')) {
         char key[32], descr[32];
@@ -116,11 +139,11 @@ static bool parse_header(npy *array, cursor c, const char *name, error *err) {
         if (strcmp(key, "descr") == 0) {
             if (!take_string(&c, descr, sizeof descr))
                 return error_set(err, ERROR_RUN, "%s: holds records; an array of numbers is expected", name);
-            if (!read_descr(array, descr, name, err)) return false;
+            read_descr(array, descr);
             have_descr = true;
         } else if (strcmp(key, "fortran_order") == 0) {
-            array->fortran = take_word(&c, "True");
-            if (!array->fortran && !take_word(&c, "False"))
+            fortran = take_word(&c, "True");
+            if (!fortran && !take_word(&c, "False"))
                 return error_set(err, ERROR_RUN, "%s: fortran_order is neither True nor False", name);
             have_order = true;
         } else if (strcmp(key, "shape") == 0) {
@@ -132,7 +155,12 @@ static bool parse_header(npy *array, cursor c, const char *name, error *err) {
         if (!take(&c, ',') && !(c.at < c.end && *c.at == '}'))
             return error_set(err, ERROR_RUN, "%s: the header's dictionary is not closed", name);
     }
-    if (have_descr && have_order && have_shape) return true;
+    if (have_descr && have_order && have_shape) {
+        strided *a = &array->array;
+        strided_pack(a, fortran);
+        array->rows = a->dims ? a->shape[0] : 1, array->cols = a->dims == 2 ? a->shape[1] : 1;
+        return true;
+    }
     return error_set(err, ERROR_RUN, "%s: the header lacks '%s'", name,
                      !have_descr   ? "descr"
                      : !have_order ? "fortran_order"
@@ -159,13 +187,13 @@ static bool measure(npy *array, const uint8_t *bytes, size_t size, const char *n
     if (header > size - start) return error_set(err, ERROR_RUN, "%s: ends inside its header", name);
     const char *text = (const char *)bytes + start;
     if (!parse_header(array, (cursor){text, text + header}, name, err)) return false;
-    uint64_t element = npy_dtype_size(array->dtype);
+    uint64_t count, width = array->objects ? 0 : array->array.width;
+    char shape[200];
+    strided_tell_shape(array->array.dims, array->array.shape, shape, sizeof shape);
     *begin = start + header, *needed = 0;
-    if (!array->rows || !array->cols) return true;
-    if (array->rows > (UINT64_MAX - *begin) / element / array->cols)
-        return error_set(err, ERROR_RUN, "%s: claims a shape that overflows (%" PRIu64 " × %" PRIu64 ")", name,
-                         array->rows, array->cols);
-    *needed = array->rows * array->cols * element;
+    if (!strided_count(&array->array, &count) || __builtin_mul_overflow(count, width, needed) ||
+        *needed > UINT64_MAX - *begin)
+        return error_set(err, ERROR_RUN, "%s: claims a shape that overflows (%s)", name, shape);
     return true;
 }
 
@@ -180,20 +208,33 @@ bool npy_parse(npy *array, const uint8_t *bytes, size_t size, const char *name, 
     uint64_t begin = 0, needed = 0;
     if (!measure(array, bytes, size, name, &begin, &needed, err)) return false;
     uint64_t present = size - begin;
-    if (present != needed)
-        return error_set(err, ERROR_RUN,
-                         "%s: %s: %" PRIu64 " × %" PRIu64 " %s need %" PRIu64 " bytes, the file holds %" PRIu64, name,
-                         present < needed ? "is cut short" : "has bytes after its array", array->rows, array->cols,
-                         dtypes[array->dtype].code, needed, present);
-    array->data = bytes + begin;
+    if (present != needed && !array->objects) {
+        char shape[200];
+        strided_tell_shape(array->array.dims, array->array.shape, shape, sizeof shape);
+        return error_set(err, ERROR_RUN, "%s: %s: %s of %s need %" PRIu64 " bytes, the file holds %" PRIu64, name,
+                         present < needed ? "is cut short" : "has bytes after its array", shape,
+                         element_name(array->array.type), needed, present);
+    }
+    array->array.data = bytes + begin;
     return true;
+}
+
+/* A vector or matrix of numbers. */
+static bool check_plain(const npy *a, const char *name, error *err) {
+    char shape[200];
+    strided_tell_shape(a->array.dims, a->array.shape, shape, sizeof shape);
+    if (*a->problem) return error_set(err, ERROR_RUN, "%s: %s", name, a->problem);
+    if (element_is_text(a->array.type) || a->array.type == ELEMENT_OPAQUE)
+        return error_set(err, ERROR_RUN, "%s: holds no numbers", name);
+    return a->array.dims == 1 || a->array.dims == 2 ||
+           error_set(err, ERROR_RUN, "%s: holds %s; a vector or a matrix is expected", name, shape);
 }
 
 bool npy_open(npy *array, const char *path, error *err) {
     file_map map = {0};
     *array = (npy){0};
     if (!file_map_open(&map, path, err)) return false;
-    if (!npy_parse(array, map.data, map.size, path, err)) {
+    if (!npy_parse(array, map.data, map.size, path, err) || !check_plain(array, path, err)) {
         file_map_close(&map);
         *array = (npy){0};
         return false;
@@ -209,91 +250,38 @@ void npy_close(npy *array) {
 
 /* ---- the elements ----------------------------------------------------------------------------------------------- */
 
-static double half_to_double(uint16_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double magnitude = exponent == 31 ? (fraction ? (double)NAN : (double)INFINITY)
-                       : exponent     ? ldexp(1024 + fraction, exponent - 25)
-                                      : ldexp(fraction, -24);
-    return bits >> 15 ? -magnitude : magnitude;
+/* Rows of plain elements of this type stand as they are wanted. */
+static bool copy_rows(const npy *a, element_type type, uint64_t first, uint64_t count, void *out) {
+    if (a->array.type != type || !strided_is_plain(&a->array)) return false;
+    size_t row = (size_t)a->cols * a->array.width;
+    if (count && row) memcpy(out, a->array.data + first * row, (size_t)count * row);
+    return true;
 }
 
-typedef union element {
-    uint8_t bytes[8];
-    int8_t i8;
-    uint8_t u8;
-    int16_t i16;
-    uint16_t u16;
-    int32_t i32;
-    uint32_t u32;
-    float f32;
-    int64_t i64;
-    uint64_t u64;
-    double f64;
-} element;
-
-static element element_at(const npy *a, uint64_t row, uint64_t col) {
-    size_t size = npy_dtype_size(a->dtype);
-    uint64_t index = a->fortran ? col * a->rows + row : row * a->cols + col;
-    const uint8_t *source = a->data + index * size;
-    element e = {{0}};
-    if (!a->swapped)
-        memcpy(e.bytes, source, size);
-    else
-        for (size_t i = 0; i < size && i < sizeof e.bytes; i++) e.bytes[i] = source[size - 1 - i];
-    return e;
-}
-
-static double element_double(npy_dtype dtype, element e) {
-    switch (dtype) {
-    case NPY_BOOL: return e.u8 != 0;
-    case NPY_I8: return e.i8;
-    case NPY_U8: return e.u8;
-    case NPY_I16: return e.i16;
-    case NPY_U16: return e.u16;
-    case NPY_F16: return half_to_double(e.u16);
-    case NPY_I32: return e.i32;
-    case NPY_U32: return e.u32;
-    case NPY_F32: return (double)e.f32;
-    case NPY_I64: return (double)e.i64;
-    case NPY_U64: return (double)e.u64;
-    case NPY_F64: return e.f64;
-    }
-    return (double)NAN;
+static double value_at(const npy *a, uint64_t row, uint64_t col) {
+    return strided_double(&a->array, strided_at(&a->array, (uint64_t[STRIDED_DIMS]){row, col}));
 }
 
 void npy_read_double(const npy *a, uint64_t first, uint64_t count, double *out) {
-    if (a->dtype == NPY_F64 && !a->fortran && !a->swapped) {
-        if (count && a->cols) memcpy(out, a->data + first * a->cols * sizeof(double), count * a->cols * sizeof(double));
-        return;
-    }
+    if (copy_rows(a, ELEMENT_F64, first, count, out)) return;
     for (uint64_t i = 0; i < count; i++)
-        for (uint64_t j = 0; j < a->cols; j++)
-            out[i * a->cols + j] = element_double(a->dtype, element_at(a, first + i, j));
+        for (uint64_t j = 0; j < a->cols; j++) out[i * a->cols + j] = value_at(a, first + i, j);
 }
 
 void npy_read_float(const npy *a, uint64_t first, uint64_t count, float *out) {
-    if (a->dtype == NPY_F32 && !a->fortran && !a->swapped) {
-        if (count && a->cols) memcpy(out, a->data + first * a->cols * sizeof(float), count * a->cols * sizeof(float));
-        return;
-    }
+    if (copy_rows(a, ELEMENT_F32, first, count, out)) return;
     for (uint64_t i = 0; i < count; i++)
-        for (uint64_t j = 0; j < a->cols; j++)
-            out[i * a->cols + j] = (float)element_double(a->dtype, element_at(a, first + i, j));
+        for (uint64_t j = 0; j < a->cols; j++) out[i * a->cols + j] = (float)value_at(a, first + i, j);
 }
 
 bool npy_read_int(const npy *a, uint64_t first, uint64_t count, int64_t *out, error *err) {
-    if (a->dtype == NPY_F16 || a->dtype == NPY_F32 || a->dtype == NPY_F64)
-        return error_set(err, ERROR_RUN, "holds floats (%s); integers are expected", dtypes[a->dtype].code);
+    if (!element_is_integer(a->array.type))
+        return error_set(err, ERROR_RUN, "holds floats (%s); integers are expected", element_name(a->array.type));
     for (uint64_t i = 0; i < count; i++)
-        for (uint64_t j = 0; j < a->cols; j++) {
-            element e = element_at(a, first + i, j);
-            if (a->dtype == NPY_U64 && e.u64 > INT64_MAX)
+        for (uint64_t j = 0; j < a->cols; j++, out++)
+            if (!strided_int(&a->array, strided_at(&a->array, (uint64_t[STRIDED_DIMS]){first + i, j}), out))
                 return error_set(err, ERROR_RUN, "row %" PRIu64 " holds %" PRIu64 ", which is too large", first + i,
-                                 e.u64);
-            /* every other integer type fits a double or is one of the two 64-bit ones */
-            out[i * a->cols + j] =
-                a->dtype == NPY_I64 || a->dtype == NPY_U64 ? e.i64 : (int64_t)element_double(a->dtype, e);
-        }
+                                 (uint64_t)*out);
     return true;
 }
 
@@ -301,7 +289,10 @@ bool npy_read_int(const npy *a, uint64_t first, uint64_t count, int64_t *out, er
 
 bool npy_write(const char *path, npy_dtype dtype, uint64_t rows, uint64_t cols, const void *data, error *err) {
     char header[128], shape[48];
-    size_t size = npy_dtype_size(dtype);
+    size_t size = element_size(dtype);
+    const char *code = "";
+    for (size_t i = sizeof dtypes / sizeof *dtypes; i-- > 0;)
+        if (dtypes[i].type == dtype) code = dtypes[i].code;
     uint64_t width = cols ? cols : 1;
     if (rows > SIZE_MAX / size / width) return error_set(err, ERROR_RUN, "%s: the array is too large to write", path);
     if (cols)
@@ -309,7 +300,7 @@ bool npy_write(const char *path, npy_dtype dtype, uint64_t rows, uint64_t cols, 
     else
         snprintf(shape, sizeof shape, "%" PRIu64 ",", rows);
     int length = snprintf(header, sizeof header, "{'descr': '%c%s', 'fortran_order': False, 'shape': (%s), }",
-                          size == 1 ? '|' : '<', dtypes[dtype].code, shape);
+                          size == 1 ? '|' : '<', code, shape);
     /* The format wants the data on a 64-byte boundary: pad with blanks, end with a newline. */
     int padded = (10 + length + 1 + 63) / 64 * 64 - 10;
     file_writer w;

@@ -35,6 +35,7 @@ static const struct {
     [ELEMENT_F8_E8M0FNU] = {"float8_e8m0fnu", 1},
     [ELEMENT_I4] = {"int4", 1},
     [ELEMENT_U4] = {"uint4", 1},
+    [ELEMENT_OPAQUE] = {"opaque", 0},
     [ELEMENT_TEXT] = {"text", 0},
     [ELEMENT_UCS4] = {"text", 0},
 };
@@ -43,7 +44,7 @@ size_t element_size(element_type type) { return types[type].size; }
 const char *element_name(element_type type) { return types[type].name; }
 
 bool element_named(const char *name, element_type *type) {
-    for (int i = 0; i < ELEMENT_TEXT; i++) {
+    for (int i = 0; i < ELEMENT_OPAQUE; i++) {
         if (strcmp(types[i].name, name) != 0) continue;
         *type = (element_type)i;
         return true;
@@ -139,6 +140,7 @@ double element_double(element_type type, const void *at) {
     case ELEMENT_F8_E8M0FNU: return e.u8 == 0xff ? (double)NAN : ldexp(1, e.u8 - 127);
     case ELEMENT_I4: return (e.u8 & 15) - ((e.u8 & 8) << 1);
     case ELEMENT_U4: return e.u8 & 15;
+    case ELEMENT_OPAQUE:
     case ELEMENT_TEXT:
     case ELEMENT_UCS4:
     case ELEMENT_TYPES: break;

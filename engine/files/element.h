@@ -34,12 +34,13 @@ typedef enum element_type {
     ELEMENT_F8_E8M0FNU, /* a power of two, no sign */
     ELEMENT_I4,         /* one a byte, in its low four bits */
     ELEMENT_U4,
-    ELEMENT_TEXT, /* bytes (UTF-8, or Latin-1 where that fails), padded with zeros to the array's width */
-    ELEMENT_UCS4, /* 32-bit code points, padded likewise */
+    ELEMENT_OPAQUE, /* bytes of a type that the file does not name; its array knows how many */
+    ELEMENT_TEXT,   /* bytes, padded with zeros to the array's width */
+    ELEMENT_UCS4,   /* 32-bit code points, padded likewise */
     ELEMENT_TYPES
 } element_type;
 
-/* Bytes of one; 0 for text, whose width its array knows. */
+/* Bytes of one; 0 where its array knows the width. */
 size_t element_size(element_type type);
 const char *element_name(element_type type); /* "float32" */
 bool element_named(const char *name, element_type *type);

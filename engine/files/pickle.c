@@ -150,6 +150,8 @@ static bool push_outside(pickle *p, pickle_value *id) {
     pickle_value *v = id ? pickle_new(p, PICKLE_OUTSIDE) : NULL;
     if (!id) return false;
     if (v) v->outside = id;
+    if (!pickle_grow(p, &p->outsides, p->outside_count, &p->outside_room, sizeof *p->outsides)) return false;
+    if (v) p->outsides[p->outside_count++] = v;
     return pickle_push(p, v);
 }
 
@@ -318,6 +320,7 @@ void pickle_free(pickle *p) {
         free(b);
     }
     free(p->globals);
+    free(p->outsides);
     free(p);
 }
 
@@ -326,6 +329,11 @@ pickle_value *pickle_root(const pickle *p) { return p->root; }
 size_t pickle_globals(const pickle *p, const char *const **names) {
     *names = p->globals;
     return p->global_count;
+}
+
+pickle_value *const *pickle_outsides(const pickle *p, size_t *count) {
+    *count = p->outside_count;
+    return p->outsides;
 }
 
 /* ---- looking at values ------------------------------------------------------------------------------------------- */

@@ -65,6 +65,9 @@ pickle_value *pickle_root(const pickle *p);
  * What was resolved (containers, NumPy arrays) is not among them. */
 size_t pickle_globals(const pickle *p, const char *const **names);
 
+/* The persistent ids, in order of appearance, as they come (each as often as it comes). */
+pickle_value *const *pickle_outsides(const pickle *p, size_t *count);
+
 /* Text or bytes equal to this. NULL is equal to nothing. */
 bool pickle_is(const pickle_value *v, const char *text);
 /* A global of this name ("torch._utils._rebuild_tensor_v2"). */

@@ -19,6 +19,8 @@ struct pickle {
     pickle_value *root;
     const char **globals;
     size_t global_count;
+    pickle_value **outsides;
+    size_t outside_count, outside_room;
 
     const uint8_t *start, *at, *end; /* while parsing */
     const char *wrong;

@@ -1,6 +1,6 @@
 /*
  * Reading and writing safetensors. A file may come from anywhere, so opening checks it whole and once: the header fits
- * the file and is strict JSON without duplicate names, every shape multiplies without overflow to exactly the bytes
+ * the file and is strict JSON (of equal names the last counts, as for the reference), every shape multiplies without overflow to exactly the bytes
  * its offsets span, and the spans tile the data from its first byte to its last without hole or overlap (as the format
  * demands). After that every entry may be read without looking again. The file stays mapped; entries point into it.
  */
@@ -8,7 +8,6 @@
 #include "engine/files/file.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +15,39 @@ static const size_t max_header = 100u << 20; /* the reference implementation's l
 
 static const struct {
     const char *name;
-    size_t size;
+    int bits;
+    safetensors_dtype type; /* ELEMENT_OPAQUE: not read */
 } dtypes[] = {
-    [ST_BOOL] = {"BOOL", 1}, [ST_U8] = {"U8", 1},   [ST_I8] = {"I8", 1},     [ST_U16] = {"U16", 2},
-    [ST_I16] = {"I16", 2},   [ST_F16] = {"F16", 2}, [ST_BF16] = {"BF16", 2}, [ST_U32] = {"U32", 4},
-    [ST_I32] = {"I32", 4},   [ST_F32] = {"F32", 4}, [ST_U64] = {"U64", 8},   [ST_I64] = {"I64", 8},
-    [ST_F64] = {"F64", 8},
+    {"BOOL", 8, ST_BOOL},
+    {"U8", 8, ST_U8},
+    {"I8", 8, ST_I8},
+    {"U16", 16, ST_U16},
+    {"I16", 16, ST_I16},
+    {"F16", 16, ST_F16},
+    {"BF16", 16, ST_BF16},
+    {"U32", 32, ST_U32},
+    {"I32", 32, ST_I32},
+    {"F32", 32, ST_F32},
+    {"U64", 64, ST_U64},
+    {"I64", 64, ST_I64},
+    {"F64", 64, ST_F64},
+    {"F8_E4M3", 8, ELEMENT_F8_E4M3FN},
+    {"F8_E5M2", 8, ELEMENT_F8_E5M2},
+    {"F8_E8M0", 8, ELEMENT_F8_E8M0FNU},
+    {"F8_E4M3FNUZ", 8, ELEMENT_F8_E4M3FNUZ},
+    {"F8_E5M2FNUZ", 8, ELEMENT_F8_E5M2FNUZ},
+    {"C64", 64, ELEMENT_OPAQUE},
+    {"F4", 4, ELEMENT_OPAQUE},
+    {"F6_E2M3", 6, ELEMENT_OPAQUE},
+    {"F6_E3M2", 6, ELEMENT_OPAQUE},
 };
 enum { DTYPE_COUNT = sizeof dtypes / sizeof *dtypes };
+
+static const char *dtype_name(safetensors_dtype type) {
+    for (int i = 0; i < DTYPE_COUNT; i++)
+        if (dtypes[i].type == type) return dtypes[i].name;
+    return NULL;
+}
 
 struct safetensors {
     file_map map; /* or somebody else's bytes */
@@ -43,39 +67,52 @@ static bool get_size(const json_t *value, uint64_t *out) {
     return true;
 }
 
-/* count·bytes of a shape, or false when it does not fit 63 bits. */
-static bool shape_bytes(const safetensors_entry *e, uint64_t *count, uint64_t *bytes) {
+/* Elements of a shape, and their bytes, which have to be whole; false when they do not fit 63 bits. */
+static bool shape_bytes(const json_t *shape, int bits, uint64_t *count, uint64_t *bytes) {
+    uint64_t size;
     *count = 1;
-    for (int i = 0; i < e->dims; i++)
-        if (__builtin_mul_overflow(*count, e->shape[i], count)) return false;
-    return !__builtin_mul_overflow(*count, dtypes[e->dtype].size, bytes) && *bytes < (uint64_t)1 << 63;
+    for (size_t i = 0; i < json_array_size(shape); i++)
+        if (!get_size(json_array_get(shape, i), &size) || __builtin_mul_overflow(*count, size, count)) return false;
+    if (__builtin_mul_overflow(*count, (uint64_t)bits, bytes) || *bytes % 8) return false;
+    *bytes /= 8;
+    return *bytes < (uint64_t)1 << 60;
+}
+
+/* Type and shape. What is not read keeps its shape, as far as there is room for it. */
+static const char *read_shape(const json_t *value, safetensors_entry *e, uint64_t span) {
+    const char *dtype = json_string_value(json_object_get(value, "dtype"));
+    const json_t *shape = json_object_get(value, "shape");
+    int known = 0;
+    while (known < DTYPE_COUNT && strcmp(dtypes[known].name, dtype) != 0) known++;
+    e->dtype = known < DTYPE_COUNT ? dtypes[known].type : ELEMENT_OPAQUE;
+    if (e->dtype == ELEMENT_OPAQUE) e->unread = dtype;
+    size_t dims = json_array_size(shape);
+    for (size_t i = 0; i < dims; i++) {
+        uint64_t size;
+        if (!get_size(json_array_get(shape, i), &size)) return "has a dimension that is not a size";
+        if (i < SAFETENSORS_MAX_DIMS) e->shape[i] = size;
+    }
+    e->dims = dims < SAFETENSORS_MAX_DIMS ? (int)dims : SAFETENSORS_MAX_DIMS;
+    if (dims > SAFETENSORS_MAX_DIMS) e->unread = "more than 8 dimensions";
+    e->bytes = span;
+    if (known == DTYPE_COUNT) return NULL; /* its size is known to its writer alone */
+    if (!shape_bytes(shape, dtypes[known].bits, &e->count, &e->bytes)) return "has a shape beyond all memory";
+    if (e->unread) e->count = 0;
+    return e->bytes != span ? "has a shape that does not fit its bytes" : NULL;
 }
 
 /* Reads one tensor's description; says what is wrong with it, or NULL. `space` is the size of the data area. */
 static const char *read_entry(const json_t *value, uint64_t space, const uint8_t *data, safetensors_entry *e) {
-    const char *dtype = json_string_value(json_object_get(value, "dtype"));
-    const json_t *shape = json_object_get(value, "shape"), *offsets = json_object_get(value, "data_offsets");
-    int known = 0;
-    if (!dtype) return "has no dtype";
-    while (known < DTYPE_COUNT && strcmp(dtypes[known].name, dtype) != 0) known++;
-    if (known == DTYPE_COUNT) return "has a dtype that is not known here";
-    e->dtype = (safetensors_dtype)known;
-
-    if (!json_is_array(shape)) return "has no shape";
-    if (json_array_size(shape) > SAFETENSORS_MAX_DIMS) return "has too many dimensions";
-    e->dims = (int)json_array_size(shape);
-    for (int i = 0; i < e->dims; i++)
-        if (!get_size(json_array_get(shape, (size_t)i), &e->shape[i])) return "has a dimension that is not a size";
-    if (!shape_bytes(e, &e->count, &e->bytes)) return "has a shape beyond all memory";
-
+    const json_t *offsets = json_object_get(value, "data_offsets");
     uint64_t begin, end;
+    if (!json_is_string(json_object_get(value, "dtype"))) return "has no dtype";
+    if (!json_is_array(json_object_get(value, "shape"))) return "has no shape";
     if (!json_is_array(offsets) || json_array_size(offsets) != 2 || !get_size(json_array_get(offsets, 0), &begin) ||
         !get_size(json_array_get(offsets, 1), &end))
         return "has no data_offsets";
     if (begin > end || end > space) return "lies outside the file";
-    if (end - begin != e->bytes) return "has a shape that does not fit its bytes";
     e->data = data + begin;
-    return NULL;
+    return read_shape(value, e, end - begin);
 }
 
 static int by_place(const void *a, const void *b) {
@@ -109,7 +146,7 @@ static bool read_header(safetensors *st, error *err) {
                          (unsigned long long)length);
 
     json_error_t problem;
-    st->header = json_loadb((const char *)bytes + 8, length, JSON_REJECT_DUPLICATES, &problem);
+    st->header = json_loadb((const char *)bytes + 8, length, 0, &problem);
     if (!json_is_object(st->header))
         return error_set(err, ERROR_RUN, "%s: bad safetensors header: %s", st->path,
                          st->header ? "not an object" : problem.text);
@@ -195,53 +232,9 @@ seal_state safetensors_seal(const safetensors *st) {
     return seal_check(st->map.data, st->map.size, 8, header_length(st));
 }
 
-static double half_value(uint16_t bits) {
-    int exponent = bits >> 10 & 31, fraction = bits & 1023;
-    double size = exponent == 31 ? (fraction ? NAN : INFINITY)
-                  : exponent     ? ldexp(fraction + 1024, exponent - 25)
-                                 : ldexp(fraction, -24);
-    return bits >> 15 ? -size : size;
-}
-
-static double bfloat_value(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-/* Element i of an entry as a double; data may lie at any address, hence memcpy. */
+/* Element i of an entry as a double. */
 static double element(const safetensors_entry *e, uint64_t i) {
-    const uint8_t *p = (const uint8_t *)e->data + i * dtypes[e->dtype].size;
-    union {
-        uint8_t u8;
-        int8_t i8;
-        uint16_t u16;
-        int16_t i16;
-        uint32_t u32;
-        int32_t i32;
-        uint64_t u64;
-        int64_t i64;
-        float f32;
-        double f64;
-    } v;
-    memcpy(&v, p, dtypes[e->dtype].size);
-    switch (e->dtype) {
-    case ST_BOOL: return v.u8 != 0;
-    case ST_U8: return v.u8;
-    case ST_I8: return v.i8;
-    case ST_U16: return v.u16;
-    case ST_I16: return v.i16;
-    case ST_F16: return half_value(v.u16);
-    case ST_BF16: return bfloat_value(v.u16);
-    case ST_U32: return v.u32;
-    case ST_I32: return v.i32;
-    case ST_F32: return (double)v.f32;
-    case ST_U64: return (double)v.u64;
-    case ST_I64: return (double)v.i64;
-    case ST_F64: return v.f64;
-    }
-    return NAN;
+    return element_double(e->dtype, (const uint8_t *)e->data + i * element_size(e->dtype));
 }
 
 void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out) {
@@ -253,7 +246,10 @@ static const safetensors_entry *require(const safetensors *st, const char *name,
     const safetensors_entry *e = safetensors_find(st, name);
     if (!e)
         error_set(err, ERROR_RUN, "%s: no tensor `%s`", st->path, name);
-    else if (e->count != count) {
+    else if (e->unread) {
+        error_set(err, ERROR_RUN, "%s: tensor `%s` is of %s, which is not read", st->path, name, e->unread);
+        return NULL;
+    } else if (e->count != count) {
         error_set(err, ERROR_RUN, "%s: tensor `%s` holds %llu elements, not %llu", st->path, name,
                   (unsigned long long)e->count, (unsigned long long)count);
         return NULL;
@@ -287,7 +283,7 @@ static const safetensors_item *find_item(const safetensors_item *items, size_t c
 }
 
 static uint64_t item_bytes(const safetensors_item *item) {
-    uint64_t bytes = dtypes[item->dtype].size;
+    uint64_t bytes = element_size(item->dtype);
     for (int d = 0; d < item->dims; d++) bytes *= item->shape[d];
     return bytes;
 }
@@ -306,7 +302,7 @@ static char *make_header(const safetensors_item *items, size_t count, const char
         for (int d = 0; d < items[i].dims; d++)
             failed |= json_array_append_new(shape, json_integer((json_int_t)items[i].shape[d]));
         uint64_t end = offset + item_bytes(&items[i]);
-        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[items[i].dtype].name, "shape", shape,
+        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(items[i].dtype), "shape", shape,
                                   "data_offsets", (json_int_t)offset, (json_int_t)end);
         failed |= json_object_set_new(header, items[i].name, entry);
         offset = end;

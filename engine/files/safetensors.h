@@ -6,41 +6,43 @@
 #define MEWS_SAFETENSORS_H
 
 #include "engine/error.h"
+#include "engine/files/element.h"
 #include "engine/files/seal.h"
 
 #include <stdint.h>
 
 enum { SAFETENSORS_MAX_DIMS = 8 };
 
-typedef enum safetensors_dtype {
-    ST_BOOL,
-    ST_U8,
-    ST_I8,
-    ST_U16,
-    ST_I16,
-    ST_F16,
-    ST_BF16,
-    ST_U32,
-    ST_I32,
-    ST_F32,
-    ST_U64,
-    ST_I64,
-    ST_F64
-} safetensors_dtype;
+/* What can be written; read are the 8-bit floats too. */
+typedef element_type safetensors_dtype;
+#define ST_BOOL ELEMENT_BOOL
+#define ST_U8 ELEMENT_U8
+#define ST_I8 ELEMENT_I8
+#define ST_U16 ELEMENT_U16
+#define ST_I16 ELEMENT_I16
+#define ST_F16 ELEMENT_F16
+#define ST_BF16 ELEMENT_BF16
+#define ST_U32 ELEMENT_U32
+#define ST_I32 ELEMENT_I32
+#define ST_F32 ELEMENT_F32
+#define ST_U64 ELEMENT_U64
+#define ST_I64 ELEMENT_I64
+#define ST_F64 ELEMENT_F64
 
 typedef struct safetensors_entry {
     const char *name;
-    safetensors_dtype dtype;
+    const char *unread; /* NULL, or its type where that is not read ("F4"), or what else hinders ("9 dimensions") */
+    safetensors_dtype dtype; /* ELEMENT_OPAQUE where it is not read */
     int dims;
     uint64_t shape[SAFETENSORS_MAX_DIMS];
-    uint64_t count; /* elements */
+    uint64_t count; /* elements; 0 where it is not read */
     uint64_t bytes;
     const void *data; /* inside the mapped file; not aligned in general: memcpy from it */
 } safetensors_entry;
 
 typedef struct safetensors safetensors;
 
-/* Maps `path` and checks it whole. ERROR_RUN with the file's name and what is wrong with it. */
+/* Maps `path` and checks it whole; a tensor of a type that is not read is no fault of its neighbours. ERROR_RUN with the file's name and what is wrong with it. */
 safetensors *safetensors_open(const char *path, error *err);
 /* The same on bytes in memory that outlive the result; `name` is for messages. */
 safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, error *err);
@@ -54,7 +56,7 @@ const char *safetensors_metadata(const safetensors *st, const char *key);
 /* Whether the file's bytes are those that its seal speaks of; reads all of them. SEAL_NONE: it carries no seal. */
 seal_state safetensors_seal(const safetensors *st);
 
-/* Elements [first, first + count) of an entry, which must exist, converted from any dtype. */
+/* Elements [first, first + count) of an entry that is read, which must exist, converted from any dtype. */
 void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out);
 
 /* Reads entry `name` of `count` elements into floats or doubles, converting from any dtype; an error if absent. */

@@ -18,7 +18,7 @@ bool strided_count(const strided *a, uint64_t *count) {
 }
 
 void strided_pack(strided *a, bool fortran) {
-    if (!element_is_text(a->type)) a->width = element_size(a->type);
+    if (element_size(a->type)) a->width = element_size(a->type);
     uint64_t step = a->width;
     for (int i = 0; i < a->dims; i++) {
         int d = fortran ? i : a->dims - 1 - i;

@@ -23,7 +23,7 @@ typedef struct strided {
 /* Elements; false where that does not fit 63 bits. */
 bool strided_count(const strided *a, uint64_t *count);
 
-/* Width (of all types but text) and strides of an array without gaps, in C order or Fortran's. */
+/* Width (where the type has one) and strides of an array without gaps, in C order or Fortran's. */
 void strided_pack(strided *a, bool fortran);
 
 /* Whether every element lies in the `size` bytes that `begin` points to. */

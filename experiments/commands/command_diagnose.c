@@ -89,11 +89,22 @@ static bool read_positive(const arguments *args, const char *name, double *out, 
            error_set(err, ERROR_USAGE, "%s takes a number above 0, not `%s`", name, text);
 }
 
+static bool parse_tokens(const char *word, array_tokens *tokens, error *err) {
+    *tokens = !word                       ? TOKENS_NONE
+              : strcmp(word, "cls") == 0  ? TOKENS_CLS
+              : strcmp(word, "mean") == 0 ? TOKENS_MEAN
+              : strcmp(word, "all") == 0  ? TOKENS_ALL
+                                          : TOKENS_NONE;
+    return !word || *tokens || error_set(err, ERROR_USAGE, "--tokens takes cls, mean or all, not `%.40s`", word);
+}
+
 static bool read_options(const arguments *args, diagnose_options *o, unsigned *modes, int64_t *unlabelled, error *err) {
     long sample, codes, seed, attainable;
     *o = (diagnose_options){.source = args->words[0],
                             .tensor = arguments_value(args, "--tensor", NULL),
                             .labels = arguments_value(args, "--labels", NULL),
+                            .labels_in = arguments_value(args, "--labels-in", NULL),
+                            .type = arguments_value(args, "--dtype", NULL),
                             .assignments = arguments_value(args, "--assignments", NULL),
                             .second = arguments_value(args, "--second", NULL),
                             .prototypes = arguments_value(args, "--prototypes", NULL),
@@ -117,7 +128,8 @@ static bool read_options(const arguments *args, diagnose_options *o, unsigned *m
         return false;
     o->attainable = (double)attainable;
     o->sample = (size_t)sample, o->codes = (size_t)codes, o->seed = (uint64_t)seed;
-    return parse_modes(arguments_value(args, "--fail-on", NULL), modes, err) && check_several(args, err) &&
+    return parse_tokens(arguments_value(args, "--tokens", NULL), &o->tokens, err) &&
+           parse_modes(arguments_value(args, "--fail-on", NULL), modes, err) && check_several(args, err) &&
            check_pipe(args, o, err);
 }
 
@@ -252,12 +264,16 @@ static bool run_diagnose(const command_context *context, const arguments *args, 
 }
 
 static const option options[] = {
-    {"--labels", "-l", "FILE", "a class for each row: any integers"},
+    {"--labels", "-l", "FILE", "a class for each row: whole numbers, strings or one-hot; -1, NaN or nothing: none"},
+    {"--labels-in", NULL, "NAME", "which array holds the labels, in --labels' file or else in the embeddings' own"},
     {"--assignments", "-a", "FILE", "a code for each row, or logits or probabilities with a column a code"},
     {"--second", NULL, "FILE", "embeddings of the other view of each row's input"},
     {"--prototypes", NULL, "FILE",
      "the codes' vectors, a row each: how many point the same way (a run's own, where it learns them)"},
     {"--tensor", "-t", "NAME", "which array, where a file holds several"},
+    {"--tokens", NULL, "WHICH", "of n x t x d: `cls` (the first of each row's), `mean`, or `all` (every token a row)"},
+    {"--dtype", NULL, "TYPE",
+     "how to take elements whose file names no type, or a wrong one: bfloat16, float8_e4m3fn, ..."},
     {"--codes", NULL, "N", "how many codes there are (default: the largest assignment + 1)"},
     {"--sample", NULL, "N", "look at N rows only, drawn by the seed"},
     {"--seed", NULL, "N", "of the sample, of k-means and of permuted labels (default: 0)"},
@@ -279,12 +295,15 @@ const command command_diagnose = {
     .name = "diagnose",
     .rules = {.words = "FILE|RUN...", .min_words = 1, .max_words = EXHIBIT_MOST, .options = options},
     .summary = "has it collapsed? verdicts for embeddings from anywhere",
-    .details = "FILE holds a matrix, a row an embedding: .npy, .npz or .safetensors, `-` for any of them from a pipe.\n"
-               "RUN is a run's folder. Modes: representation (all to one point), dimensional (a subspace), cluster\n"
-               "(codes unused), intracluster (nothing left inside clusters). Several files are compared; --labels are\n"
-               "then of the same inputs in all of them.\n"
-               "A file beyond 256 MiB of float32 is read in passes: ranks and spread are of all its rows; clusters,\n"
-               "pairs and mixtures of up to 65,536 rows that --seed draws.\n",
+    .details =
+        "FILE holds a matrix, a row an embedding: .npy, .npz, .safetensors, .pt, .pth, .pkl, .h5, .mat, .csv, .tsv,\n"
+        ".fvecs, .bvecs, .ivecs, a flat faiss index, a checkpoint in shards (a folder or its index), `-` for a pipe,\n"
+        "or a quoted pattern ('part-*.npy') of files that continue each other in natural order.\n"
+        "RUN is a run's folder. Modes: representation (all to one point), dimensional (a subspace), cluster\n"
+        "(codes unused), intracluster (nothing left inside clusters). Several files are compared; --labels are\n"
+        "then of the same inputs in all of them.\n"
+        "A file beyond 256 MiB of float32 is read in passes: ranks and spread are of all its rows; clusters,\n"
+        "pairs and mixtures of up to 65,536 rows that --seed draws.\n",
     .go_on = "run the same command to begin again",
     .run = run_diagnose,
 };

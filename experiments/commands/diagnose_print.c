@@ -121,6 +121,10 @@ void diagnose_print(const diagnosis *d, const subject *s) {
     if (s->sampled) printf("; clusters and pairs of a sample of %zu", s->embeddings.rows);
     if (s->dropped) printf(" (%zu dropped: NaN or infinity)", s->dropped);
     putchar('\n');
+    if (s->note) {
+        printf("note: ");
+        terminal_wrap(stdout, s->note, 6, 6, width);
+    }
     print_rows(&c->evidence, s);
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
         print_verdict(collapse_mode_name((collapse_mode)mode), &c->verdicts[mode], width < 120 ? width : 120);

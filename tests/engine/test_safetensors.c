@@ -151,9 +151,10 @@ END_TEST
 START_TEST(test_bad_json_is_refused) {
     refused("[]", 0, "not an object");
     refused("nonsense", 0, "bad safetensors header");
-    refused("{" TENSOR("a", "U8", "2", 0, 2) "," TENSOR("a", "U8", "2", 2, 4) "}", 4, "uplicate");
+    refused("{" TENSOR("a", "U8", "2", 0, 2) "," TENSOR("a", "U8", "2", 2, 4) "}", 4,
+            "leaves a hole before it"); /* of equal names the last counts */
     refused("{\"a\":3}", 0, "`a` has no dtype");
-    refused("{\"a\":{\"dtype\":\"F33\"}}", 0, "dtype that is not known");
+    refused("{\"a\":{\"dtype\":\"F33\"}}", 0, "no shape");
     refused("{\"a\":{\"dtype\":\"F32\",\"data_offsets\":[0,0]}}", 0, "no shape");
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[0]}}", 0, "no data_offsets");
     refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0]}}", 0, "no data_offsets");
@@ -166,9 +167,27 @@ START_TEST(test_shapes_that_overflow_or_do_not_fit_are_refused) {
     refused("{" TENSOR("a", "F64", "2305843009213693952", 0, 0) "}", 0, "beyond all memory");
     refused("{" TENSOR("a", "U8", "-1", 0, 4) "}", 4, "not a size");
     refused("{" TENSOR("a", "U8", "2.0", 0, 2) "}", 2, "not a size");
-    refused("{" TENSOR("a", "U8", "1,1,1,1,1,1,1,1,1", 0, 1) "}", 1, "too many dimensions");
     refused("{" TENSOR("a", "F32", "2", 0, 4) "}", 4, "does not fit its bytes");
     refused("{" TENSOR("a", "U8", "2", 0, 4) "}", 4, "does not fit its bytes");
+}
+END_TEST
+
+START_TEST(test_a_tensor_that_is_not_read_is_no_fault_of_its_neighbours) {
+    safetensors *st;
+    error err = {0};
+    float value;
+    static const char header[] = "{" TENSOR("a", "F33", "3", 0, 5) "," TENSOR("b", "C64", "1", 5, 13) "," TENSOR(
+        "c", "U8", "1,1,1,1,1,1,1,1,1", 13, 14) "," TENSOR("d", "U8", "1", 14, 15) "}";
+    st = open_made(header, strlen(header), 15, &err);
+    ck_assert_msg(st != NULL, "%s", err.text);
+    ck_assert_str_eq(safetensors_find(st, "a")->unread, "F33");
+    ck_assert_uint_eq(safetensors_find(st, "a")->bytes, 5);
+    ck_assert_str_eq(safetensors_find(st, "b")->unread, "C64");
+    ck_assert_str_eq(safetensors_find(st, "c")->unread, "more than 8 dimensions");
+    ck_assert(safetensors_read_float(st, "d", &value, 1, &err) && value == 14);
+    ck_assert(!safetensors_read_float(st, "b", &value, 1, &err));
+    ck_assert_ptr_nonnull(strstr(err.text, "tensor `b` is of C64, which is not read"));
+    safetensors_close(st);
 }
 END_TEST
 
@@ -205,6 +224,7 @@ Suite *suite_safetensors(void) {
     tcase_add_test(tests, test_headers_over_100_megabytes_are_refused);
     tcase_add_test(tests, test_bad_json_is_refused);
     tcase_add_test(tests, test_shapes_that_overflow_or_do_not_fit_are_refused);
+    tcase_add_test(tests, test_a_tensor_that_is_not_read_is_no_fault_of_its_neighbours);
     tcase_add_test(tests, test_offsets_outside_overlapping_or_with_holes_are_refused);
     tcase_add_test(tests, test_two_tensors_of_one_name_are_not_written);
     suite_add_tcase(suite, tests);

@@ -204,7 +204,7 @@ START_TEST(test_a_file_of_several_arrays_wants_a_name) {
                                       "--tensor NAME says which is meant");
     refused("diagnose a.safetensors -t embedings", "a.safetensors: no tensor `embedings`; did you mean `embeddings`?");
     refused("diagnose a.safetensors -t bias",
-            "a.safetensors: tensor `bias` has 1 dimensions; a matrix (n × d) is expected");
+            "a.safetensors: bias: is a vector of 24; embeddings are a matrix (n × d)");
     char words[1200], here[1000];
     ck_assert_ptr_nonnull(getcwd(here, sizeof here));
     snprintf(words, sizeof words, "diagnose '%s/tests/fuzz/corpus/npz/stored.npz'", here);
@@ -369,7 +369,7 @@ START_TEST(test_a_sample_keeps_labels_with_their_rows) {
 END_TEST
 
 START_TEST(test_a_run_is_diagnosed_by_its_folder) {
-    shell("mkdir run");
+    shell("mkdir run; : >run/spec.yaml");
     refused_with(1, "diagnose run", "run: holds no embeddings.npy; a run's folder does once it is evaluated");
     write_noise("run/embeddings.npy", N, D, D);
     write_labels();
@@ -385,21 +385,27 @@ END_TEST
 
 START_TEST(test_broken_files_get_one_line_and_exit_code_1) {
     write_noise("a.npy", N, D, D);
-    shell("head -c 1000 a.npy >cut.npy; echo hello >text.npy; echo hello >text; : >none");
-    refused_with(1, "diagnose cut.npy", "cut.npy: is cut short: 400 × 24 f4 need 38400 bytes, the file holds 872");
+    shell("head -c 1000 a.npy >cut.npy; echo hello >text.npy; echo hello >text; printf '\\1\\2\\3\\0' >bytes; : >none");
+    refused_with(1, "diagnose cut.npy",
+                 "cut.npy: is cut short: 400 × 24 of float32 need 38400 bytes, the file holds 872");
     refused_with(1, "diagnose text.npy", "text.npy: is not an .npy file (its first bytes are not \\x93NUMPY)");
-    refused_with(1, "diagnose text", "text: is neither .npy, .npz nor .safetensors");
+    refused_with(1, "diagnose text", "text: holds strings (1); embeddings are numbers, and strings would do as labels");
+    refused_with(
+        1, "diagnose bytes",
+        "bytes: is of no kind that is read: .npy, .npz, .safetensors, .pt, .pkl, .h5, .mat, .csv, .tsv, .fvecs, "
+        "faiss");
     refused_with(1, "diagnose none", "none: is empty");
     refused_with(1, "diagnose nothing.npy", "cannot read nothing.npy: No such file or directory");
     refused_with(1, "diagnose -", "standard input: is empty");
-    refused_with(1, "diagnose - <text", "standard input: is neither .npy, .npz nor .safetensors");
+    refused_with(1, "diagnose - <text",
+                 "standard input: holds strings (1); embeddings are numbers, and strings would do as labels");
     refused_with(1, "diagnose - <cut.npy",
-                 "standard input: is cut short: 400 × 24 f4 need 38400 bytes, the file holds 872");
+                 "standard input: is cut short: 400 × 24 of float32 need 38400 bytes, the file holds 872");
 }
 END_TEST
 
 START_TEST(test_shapes_that_do_not_belong_together_are_refused) {
-    float vector[N] = {0};
+    float vector[N] = {0, 0.5f};
     int32_t labels[N] = {0};
     write_noise("a.npy", N, D, D);
     write_noise("b.npy", N, D + 1, D);
@@ -408,8 +414,10 @@ START_TEST(test_shapes_that_do_not_belong_together_are_refused) {
     refused_with(1, "diagnose vector.npy", "vector.npy: is a vector of 400; embeddings are a matrix (n × d)");
     refused_with(1, "diagnose a.npy -l short.npy", "short.npy: 399 labels, but a.npy has 400 rows");
     refused_with(1, "diagnose a.npy -a short.npy", "short.npy: 399 assignments, but a.npy has 400 rows");
-    refused_with(1, "diagnose a.npy -l b.npy", "b.npy: is 400 × 25; labels are one integer a row");
-    refused_with(1, "diagnose a.npy -l vector.npy", "vector.npy: holds floats; integers are expected");
+    refused_with(1, "diagnose a.npy -l b.npy",
+                 "b.npy: is 400 × 25 and row 0 is not one-hot; labels are one a row, or a column a class "
+                 "with a single 1 a row");
+    refused_with(1, "diagnose a.npy -l vector.npy", "vector.npy: row 1 holds 0.5; labels are whole numbers or strings");
     refused_with(1, "diagnose a.npy --second b.npy",
                  "b.npy: is 400 × 25, but a.npy is 400 × 24; two views have one shape");
     labels[17] = -3;

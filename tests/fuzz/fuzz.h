@@ -30,6 +30,13 @@ int fuzz_bmp(const uint8_t *data, size_t size);
 int fuzz_pnm(const uint8_t *data, size_t size);
 int fuzz_cifar_python(const uint8_t *data, size_t size);
 int fuzz_layout(const uint8_t *data, size_t size);
+int fuzz_torch_legacy(const uint8_t *data, size_t size);
+int fuzz_faiss(const uint8_t *data, size_t size);
+int fuzz_vecs(const uint8_t *data, size_t size);
+int fuzz_text(const uint8_t *data, size_t size);
+int fuzz_mat_arrays(const uint8_t *data, size_t size);
+int fuzz_h5(const uint8_t *data, size_t size);
+int fuzz_torch(const uint8_t *data, size_t size);
 
 /* Reads the bytes through a value, so that no compiler leaves the reading out. */
 static inline void fuzz_use(const void *bytes, size_t size) {

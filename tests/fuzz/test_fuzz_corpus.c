@@ -32,6 +32,13 @@ static const struct {
     {"pnm", fuzz_pnm},
     {"cifar_python", fuzz_cifar_python},
     {"layout", fuzz_layout},
+    {"torch", fuzz_torch},
+    {"torch_legacy", fuzz_torch_legacy},
+    {"h5", fuzz_h5},
+    {"mat_arrays", fuzz_mat_arrays},
+    {"text", fuzz_text},
+    {"vecs", fuzz_vecs},
+    {"faiss", fuzz_faiss},
 };
 enum { READERS = sizeof readers / sizeof *readers, CUTS = 50 };
 

@@ -1,0 +1,142 @@
+/*
+ * The formats, told apart by their first bytes, since each has its own, and by a name's ending where bytes say nothing
+ * (.fvecs, text) or are broken: the reader of that kind knows best what is wrong. Kinds that are common and not read
+ * are named, with what would do instead.
+ */
+#include "analysis/files/array_box.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static bool starts(const uint8_t *bytes, size_t size, const char *with, size_t length) {
+    return size >= length && memcmp(bytes, with, length) == 0;
+}
+
+static bool is_hdf5(const uint8_t *bytes, size_t size) { return starts(bytes, size, "\x89HDF\r\n\x1a\n", 8); }
+
+/* An 8-byte length, then JSON: perhaps behind blanks. */
+static bool is_safetensors(const uint8_t *bytes, size_t size) {
+    uint64_t length = 0;
+    size_t i = 8;
+    if (size < 10) return false;
+    for (int k = 7; k >= 0; k--) length = length << 8 | bytes[k];
+    while (i < size && strchr(" \t\r\n", bytes[i]) && bytes[i]) i++;
+    return i < size && bytes[i] == '{' && (length < 1 << 28 || i == 8);
+}
+
+static bool is_faiss(const uint8_t *bytes, size_t size) {
+    return starts(bytes, size, "Ix", 2) || starts(bytes, size, "Iw", 2) || starts(bytes, size, "IHN", 3);
+}
+
+/* Printable first bytes, no zeros. */
+static bool is_text(const uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i < size && i < 512; i++)
+        if (bytes[i] < ' ' && !strchr("\t\r\n", bytes[i])) return false;
+    return size > 0 && !memchr(bytes, 0, size < 512 ? size : 512);
+}
+
+static const array_format *by_bytes(const uint8_t *bytes, size_t size) {
+    if (starts(bytes, size, "\x93NUMPY", 6)) return &array_format_npy;
+    if (starts(bytes, size, "PK\3\4", 4) || starts(bytes, size, "PK\5\6", 4)) return &array_format_zip;
+    if (starts(bytes, size, "MATLAB 5.0", 10) || starts(bytes, size, "MATLAB 7.3", 10)) return &array_format_mat;
+    if (is_hdf5(bytes, size) || (size > 520 && is_hdf5(bytes + 512, size - 512))) return &array_format_hdf5;
+    if (is_safetensors(bytes, size)) return &array_format_safetensors;
+    if (size > 2 && bytes[0] == 0x80 && bytes[1] >= 2 && bytes[1] <= 5) return &array_format_pickle;
+    return is_faiss(bytes, size) ? &array_format_faiss : NULL;
+}
+
+static bool ends(const char *name, const char *ending) {
+    size_t length = strlen(name), tail = strlen(ending);
+    return length > tail && strcasecmp(name + length - tail, ending) == 0;
+}
+
+static const struct {
+    const char *ending;
+    const array_format *format;
+} endings[] = {
+    {".npy", &array_format_npy},
+    {".npz", &array_format_zip},
+    {".safetensors", &array_format_safetensors},
+    {".safetensors.index.json", &array_format_safetensors_index},
+    {".pt", &array_format_zip},
+    {".pth", &array_format_zip},
+    {".pkl", &array_format_pickle},
+    {".pickle", &array_format_pickle},
+    {".h5", &array_format_hdf5},
+    {".hdf5", &array_format_hdf5},
+    {".mat", &array_format_mat},
+    {".csv", &array_format_text},
+    {".tsv", &array_format_text},
+    {".txt", &array_format_text},
+    {".fvecs", &array_format_vecs},
+    {".bvecs", &array_format_vecs},
+    {".ivecs", &array_format_vecs},
+};
+
+static const array_format *by_name(const char *name) {
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        if (ends(name, endings[i].ending)) return endings[i].format;
+    return NULL;
+}
+
+/* What is known not to be read. */
+static bool name_stranger(const char *name, const uint8_t *bytes, size_t size, error *err) {
+    static const struct {
+        const char *magic;
+        size_t length;
+        const char *what, *instead;
+    } strangers[] = {
+        {"\x1f\x8b", 2, "packed by gzip", "gunzip -c FILE | mews diagnose -"},
+        {"BZh", 3, "packed by bzip2", "bunzip2 -c FILE | mews diagnose -"},
+        {"\xfd"
+         "7zXZ",
+         5, "packed by xz", "xz -dc FILE | mews diagnose -"},
+        {"\x28\xb5\x2f\xfd", 4, "packed by zstd", "zstd -dc FILE | mews diagnose -"},
+        {"PAR1", 4, "a Parquet table", "save its columns as a matrix, by np.save"},
+        {"ARROW1", 6, "an Arrow table", "save its columns as a matrix, by np.save"},
+        {"\x89PNG", 4, "a picture", "embeddings are a matrix of numbers, a row an input"},
+        {"\xff\xd8\xff", 3, "a picture", "embeddings are a matrix of numbers, a row an input"},
+    };
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++)
+        if (starts(bytes, size, strangers[i].magic, strangers[i].length))
+            return error_set(err, ERROR_RUN, "%s: is %s, which is not read; %s", name, strangers[i].what,
+                             strangers[i].instead);
+    return true;
+}
+
+const array_format *array_format_of(const char *name, const uint8_t *bytes, size_t size, error *err) {
+    const array_format *format = by_bytes(bytes, size), *named = by_name(name);
+    if (named == &array_format_vecs || named == &array_format_safetensors_index) return named;
+    if (format) return format;
+    if (!name_stranger(name, bytes, size, err)) return NULL;
+    if (named == &array_format_zip && (ends(name, ".pt") || ends(name, ".pth"))) named = &array_format_pickle;
+    if (named) return named;
+    if (is_text(bytes, size)) return &array_format_text;
+    error_set(
+        err, ERROR_RUN,
+        "%s: is of no kind that is read: .npy, .npz, .safetensors, .pt, .pkl, .h5, .mat, .csv, .tsv, .fvecs, faiss",
+        name);
+    return NULL;
+}
+
+void array_format_note(array_box *b) {
+    const array_format *named = by_name(b->name);
+    if (ends(b->name, ".npy") && b->format == &array_format_zip)
+        array_box_note(b, "%s is an .npz archive, in spite of its name", b->name);
+    else if (ends(b->name, ".npz") && named != b->format)
+        array_box_note(b, "%s is %s, in spite of its name", b->name, b->format->kind);
+}
+
+const array_format *array_format_of_folder(const char *path, error *err) {
+    char file[4096];
+    snprintf(file, sizeof file, "%.4000s/.metadata", path);
+    if (access(file, F_OK) == 0) return &array_format_dcp;
+    error_set(
+        err, ERROR_RUN,
+        "%s: is a folder, and neither a run's (embeddings.npy) nor a checkpoint in shards (.metadata); name a file "
+        "in it, or several as '%s/part-*.npy'",
+        path, path);
+    return NULL;
+}

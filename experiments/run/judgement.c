@@ -1,4 +1,5 @@
 #include "experiments/run/judgement.h"
+#include "experiments/run/landing.h"
 #include "analysis/diagnose/diagnose.h"
 #include "engine/files/file.h"
 
@@ -127,7 +128,8 @@ bool judgement_again(const char *folder, bool *kept, bool *changed, error *err) 
         *changed = !json_equal(words, json_object_get(r.record, "verdicts"));
         json_object_set_new(r.record, "verdicts", words);
         json_decref(whole);
-        ok = write_json(path, diagnosis, err) && run_save(&r, err);
+        ok = landing_begin(folder, err) &&
+             write_json(landing_path(folder, "diagnosis.json", path, sizeof path), diagnosis, err) && run_land(&r, err);
     }
     if (judged) collapse_free(&c);
     if (opened) run_close(&r);

@@ -393,17 +393,12 @@ bool run_save(run *r, error *err) {
     return run_is_ours(r, err) && record_write(run_path(r, "run.json", path, sizeof path), r->record, err);
 }
 
-bool run_finish(run *r, const spec *s, error *err) {
+bool run_land(run *r, error *err) {
     static const char *const measured[] = {"spec.yaml", "embeddings.npy", "labels.npy", "assignments.npy",
                                            "diagnosis.json"};
     char path[1200], folder[1100];
     landing_path(r->folder, "", folder, sizeof folder);
     folder[strlen(folder) - 1] = '\0';
-    if (access(folder, F_OK) != 0 && !landing_begin(r->folder, err)) return false;
-    json_object_set_new(r->record, "status", json_string("finished"));
-    json_object_del(r->record, "reason");
-    json_object_set_new(r->record, "spec", run_spec_json(s));
-    if (!spec_write_resolved(s, landing_path(r->folder, "spec.yaml", path, sizeof path), err)) return false;
     for (size_t i = 0; i < sizeof measured / sizeof *measured; i++) {
         /* what was not measured anew is still what it was, and noted so, unless it is to go */
         char without[1200], name[64];
@@ -412,11 +407,21 @@ bool run_finish(run *r, const spec *s, error *err) {
         bool gone = access(landing_path(r->folder, name, without, sizeof without), F_OK) == 0;
         if ((there || gone) && !record_note_file(r->record, folder, measured[i], err)) return false;
     }
-    bool noted = json_object_get(json_object_get(r->record, "files"), "metrics.jsonl") != NULL;
-    if (!noted && !record_note_file(r->record, r->folder, "metrics.jsonl", err)) return false;
     return run_is_ours(r, err) &&
            record_write(landing_path(r->folder, "run.json", path, sizeof path), r->record, err) &&
            landing_commit(r->folder, err);
+}
+
+bool run_finish(run *r, const spec *s, error *err) {
+    char path[1200];
+    landing_path(r->folder, "", path, sizeof path);
+    if (access(path, F_OK) != 0 && !landing_begin(r->folder, err)) return false;
+    json_object_set_new(r->record, "status", json_string("finished"));
+    json_object_del(r->record, "reason");
+    json_object_set_new(r->record, "spec", run_spec_json(s));
+    if (!spec_write_resolved(s, landing_path(r->folder, "spec.yaml", path, sizeof path), err)) return false;
+    bool noted = json_object_get(json_object_get(r->record, "files"), "metrics.jsonl") != NULL;
+    return (noted || record_note_file(r->record, r->folder, "metrics.jsonl", err)) && run_land(r, err);
 }
 
 bool run_fail(run *r, const char *reason, error *err) {

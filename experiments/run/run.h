@@ -91,6 +91,9 @@ bool run_save(run *r, error *err);
 /* Lands the evaluation (landing.h) with the spec's `eval:` as what the figures were measured by, and status finished.
  */
 bool run_finish(run *r, const spec *s, error *err);
+
+/* Lands what was gathered since landing_begin, with the record as it is now and its digests of what is new. */
+bool run_land(run *r, error *err);
 bool run_fail(run *r, const char *reason, error *err);
 
 /* ---- metrics.jsonl, log.txt ---- */

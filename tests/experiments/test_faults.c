@@ -1,7 +1,7 @@
 /*
- * A call fails, the k-th of its kind: an allocation, a write, an fsync, a rename, a read, an open, a thread. The program
- * neither crashes nor hangs, leaves nothing half-written, says in a line what failed, and when it is run again, ends like
- * an undisturbed life. MEWS_FAULTS=N tries N places of each kind in each command, MEWS_FAULTS=0 every one.
+ * A call fails, the k-th of its kind: an allocation, a write, an fsync, a rename, a read, an open, a thread. The
+ * program neither crashes nor hangs, leaves nothing half-written, says in a line what failed, and when it is run again,
+ * ends like an undisturbed life. MEWS_FAULTS=N tries N places of each kind in each command, MEWS_FAULTS=0 every one.
  */
 #include "tests/experiments/harness.h"
 
@@ -103,7 +103,8 @@ START_TEST(test_a_call_that_fails_is_told_of_and_does_no_harm) {
             tried++;
             refused += fail_once(s, calls[c], k) != 0;
         }
-    printf("faults: %s, %ld tried, %ld of them ended it with a line, the others did not matter (", s->name, tried, refused);
+    printf("faults: %s, %ld tried, %ld of them ended it with a line, the others did not matter (", s->name, tried,
+           refused);
     for (int c = 0; c < CALLS; c++) printf("%s%s %ld", c ? ", " : "", calls[c], counts[c]);
     printf(" in all)\n");
 }

@@ -2,6 +2,7 @@
  * The verdicts of a run where people look: at the end of `mews train`, in run.json, in the index; and judged again from
  * what a run kept, also one that an earlier version trained.
  */
+#include "engine/files/record.h"
 #include "engine/files/file.h"
 #include "tests/experiments/program.h"
 
@@ -61,7 +62,9 @@ START_TEST(test_a_run_of_an_earlier_version_is_unknown_until_it_is_looked_at) {
     snprintf(path, sizeof path, "%s/diagnosis.json", folder);
     ck_assert_int_eq(json_dump_file(diagnosis, path, 0), 0);
     snprintf(path, sizeof path, "%s/run.json", folder);
-    ck_assert_int_eq(json_dump_file(record, path, 0), 0);
+    json_object_del(record, "files"); /* what follows is changed by hand */
+    error err = {0};
+    ck_assert_msg(record_write(path, record, &err), "%s", err.text);
     json_decref(diagnosis);
     json_decref(record);
     shell("cp diagnosis.json run.json results/run/*/; sed -i '/\"collapse\":{/d' results/run/*/metrics.jsonl");

@@ -25,7 +25,8 @@ static bool onwards;
 __attribute__((constructor)) static void begin(void) {
     const char *text = getenv("MEWS_FAULT"), *colon = text ? strchr(text, ':') : NULL;
     for (int c = 0; colon && c < CALLS; c++)
-        if (strncmp(names[c], text, strlen(names[c])) == 0 && strlen(names[c]) == (size_t)(colon - text)) wanted_call = c;
+        if (strncmp(names[c], text, strlen(names[c])) == 0 && strlen(names[c]) == (size_t)(colon - text))
+            wanted_call = c;
     if (colon) wanted = atol(colon + 1), onwards = strchr(colon, '+') != NULL;
 }
 
@@ -68,8 +69,8 @@ WRAP(size_t, fread, READ, EIO, 0, (void *p, size_t n, size_t c, FILE *f), (p, n,
 WRAP(void *, mmap, READ, ENOMEM, MAP_FAILED, (void *a, size_t n, int p, int f, int d, off_t o), (a, n, p, f, d, o))
 WRAP(FILE *, fopen, OPEN, EMFILE, NULL, (const char *p, const char *m), (p, m))
 WRAP(FILE *, fdopen, OPEN, EMFILE, NULL, (int f, const char *m), (f, m))
-WRAP(int, pthread_create, THREAD, 0, EAGAIN,
-     (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *c), (t, a, f, c))
+WRAP(int, pthread_create, THREAD, 0, EAGAIN, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *c),
+     (t, a, f, c))
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);

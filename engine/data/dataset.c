@@ -77,6 +77,11 @@ static const field rows[] = {
      .help = "of stl10: pretrain on the images without labels, too (2.7 GB to read)"},
     {ROW(seed), .type = FIELD_INT, .fallback = "0", .min = 0, .max = 0x1p53, .identity = true,
      .help = "seed of the shuffle behind limit, validation and imbalance"},
+    {ROW(mean), .type = FIELD_LIST, .fallback = "", .identity = IDENTITY_IF_SET,
+     .help = "what images are normalised by: [red, green, blue] of 0 to 1, for weights that know others than these "
+             "images' own"},
+    {ROW(std), .type = FIELD_LIST, .fallback = "", .identity = IDENTITY_IF_SET,
+     .help = "standard deviations likewise; ImageNet's are [0.229, 0.224, 0.225], its means [0.485, 0.456, 0.406]"},
     {ROW(cache), .type = FIELD_TEXT, .fallback = "",
      .help = "folder of packed data sets; empty = $XDG_CACHE_HOME/mews or ~/.cache/mews"},
 };
@@ -94,6 +99,7 @@ struct dataset {
     pack pack;
     int name, size;
     bool scaled;
+    float mean[3], std[3]; /* that images are normalised by */
     selection chosen;
     char *file;
 };
@@ -291,6 +297,32 @@ done:
 
 /* ---- Opening ---- */
 
+/* ---- Normalisation ---- */
+
+/* "[a, b, c]" into three numbers from `least` to 1; an empty list leaves the images' own. */
+static bool take_channels(const char *key, const char *list, double least, const float own[3], float out[3],
+                          error *err) {
+    const char *at = list + strspn(list, " [");
+    memcpy(out, own, 3 * sizeof *out);
+    if (!*at || *at == ']') return true;
+    for (int i = 0; i < 3; i++) {
+        char *end;
+        double x = strtod(at, &end);
+        at = end + strspn(end, i < 2 ? " ," : " ]");
+        if (end == list || !(x >= least && x <= 1) || (i == 2 && *at))
+            return error_set(err, ERROR_USAGE,
+                             "data.%s takes three numbers from %g to 1, [red, green, blue], not %.80s", key, least,
+                             list);
+        out[i] = (float)x;
+    }
+    return true;
+}
+
+static bool take_normalisation(dataset *set, const data_options *options, error *err) {
+    return take_channels("mean", options->mean, 0, set->pack.mean, set->mean, err) &&
+           take_channels("std", options->std, 1e-3, set->pack.std, set->std, err);
+}
+
 dataset *dataset_open(const data_options *options, dataset_progress progress, void (*warn)(void *, const char *),
                       void *context, error *err) {
     importer im = {.options = options,
@@ -310,7 +342,7 @@ dataset *dataset_open(const data_options *options, dataset_progress progress, vo
     if (dataset_cache(options, folder, err) && find_source(options, folder, path, err) &&
         identify(options, path, folder, &set->file, source, err) &&
         open_or_import(&set->pack, options, folder, set->file, source, &im, err) &&
-        selection_make(&set->chosen, &set->pack, options, err))
+        selection_make(&set->chosen, &set->pack, options, err) && take_normalisation(set, options, err))
         return set;
     dataset_close(set);
     return NULL;
@@ -336,8 +368,8 @@ const char *dataset_account(const dataset *set) { return set->pack.account; }
 const char *dataset_class_name(const dataset *set, int label) { return set->pack.class_names[set->chosen.kept[label]]; }
 
 const char *dataset_checksum(const dataset *set) { return set->pack.checksum; }
-const float *dataset_mean(const dataset *set) { return set->pack.mean; }
-const float *dataset_std(const dataset *set) { return set->pack.std; }
+const float *dataset_mean(const dataset *set) { return set->mean; }
+const float *dataset_std(const dataset *set) { return set->std; }
 uint32_t dataset_count(const dataset *set, dataset_split split) { return set->chosen.counts[split]; }
 bool dataset_verify(const dataset *set, error *err) { return pack_verify(&set->pack, set->file, err); }
 

@@ -40,7 +40,8 @@ typedef struct data_options {
     int labels;                       /* LABELS_: of CIFAR-100 */
     bool unlabelled;                  /* pretrain on STL-10's unlabelled images, too */
     int64_t seed;                     /* of the shuffle behind limit, validation and imbalance */
-    char cache[FIELD_TEXT_SIZE];      /* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
+    char mean[FIELD_TEXT_SIZE], std[FIELD_TEXT_SIZE]; /* of each channel, for the normalisation; "": the images' own */
+    char cache[FIELD_TEXT_SIZE]; /* folder of packed files; "" = $XDG_CACHE_HOME/mews or ~/.cache/mews */
 } data_options;
 
 extern const field_table data_fields;

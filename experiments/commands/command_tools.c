@@ -1,6 +1,6 @@
 /*
- * The commands that work on what is there: eval (a finished run again), report (a results folder), bench (the
- * yardsticks). Each is a thin door to the part that does the work.
+ * The commands that work on what is there: report (a results folder), bench (the yardsticks). Each is a thin door to
+ * the part that does the work.
  */
 #include "analysis/report/report.h"
 #include "experiments/bench/bench.h"
@@ -9,44 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- eval ---- */
-
-static bool run_eval(const command_context *context, const arguments *args, error *err) {
-    terminal t = terminal_open(stderr);
-    experiment_hooks hooks = watch_on(&t, context->interrupted);
-    spec_file overrides = {0};
-    run_outcome out = {0};
-    const char *set;
-    bool done = true;
-    for (size_t i = 0; done && (set = arguments_nth(args, "--set", i)); i++) done = spec_file_set(&overrides, set, err);
-    done = done && experiment_evaluate(args->words[0], &overrides.overrides, &hooks, &out, err);
-    terminal_clear(&t);
-    if (done && out.end == RUN_END_INTERRUPTED)
-        done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to begin again");
-    else if (done && arguments_has(args, "--json"))
-        watch_print_json(watch_outcome_json(&out, err));
-    else if (done)
-        watch_print_outcome(&out);
-    json_decref(out.final);
-    json_decref(out.verdicts);
-    spec_file_free(&overrides);
-    return done;
-}
-
-static const option eval_options_table[] = {
-    {"--set", "-s", "KEY=VALUE", "measure otherwise than the run's spec says: keys of eval, as in eval.knn_k=5"},
-    {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
-    {0},
-};
-const command command_eval = {
-    .name = "eval",
-    .rules = {.words = "RUN", .min_words = 1, .max_words = 1, .options = eval_options_table},
-    .summary = "probes and clusters on a finished run",
-    .details = "RUN is a run's folder, as in results/ablation-dims/ablation-dims_codes-64_1f3a92bc.\n",
-    .go_on = "run the same command to begin again",
-    .run = run_eval,
-};
 
 /* ---- report ---- */
 

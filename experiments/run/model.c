@@ -42,6 +42,11 @@ static bool check_labels(const spec *s, int classes, error *err) {
                      s->method->name, classes, classes == 1 ? "" : "es");
 }
 
+static bool check_trains(const spec *s, error *err) {
+    return s->method->loss || !s->train.epochs ||
+           error_set(err, ERROR_USAGE, "method %s trains nothing: set train.epochs to 0", s->method->name);
+}
+
 static bool check(const spec *s, int classes, error *err) {
     if (s->train.accumulate > 1 && s->method->batch_statistics)
         return error_set(
@@ -49,7 +54,7 @@ static bool check(const spec *s, int classes, error *err) {
             "train.accumulate %lld would change what %s computes, since its loss depends on the batch as a "
             "whole; raise train.batch instead",
             (long long)s->train.accumulate, s->method->name);
-    return check_views(s, err) && check_labels(s, classes, err);
+    return check_trains(s, err) && check_views(s, err) && check_labels(s, classes, err);
 }
 
 /* A method need not say how wide its embeddings are: one row is embedded to see. */

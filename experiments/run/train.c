@@ -9,6 +9,7 @@
 #include "engine/files/checkpoint.h"
 #include "engine/data/loader.h"
 #include "experiments/run/onset.h"
+#include "experiments/run/weights.h"
 
 #include <math.h>
 
@@ -164,6 +165,22 @@ static bool work(training *t, const dataset *data, bool *interrupted, error *err
     return ok;
 }
 
+/* Weights from elsewhere, before the first step and the first look. */
+static bool start_from(training *t, error *err) {
+    const train_options *o = &t->spec->train;
+    weights_found found;
+    char line[1400];
+    if (!weights_load(t->model->parameters, o->init, o->init_prefix, &found, err)) return false;
+    snprintf(line, sizeof line, "started from %zu tensors of %.900s%s%s", found.taken, o->init,
+             found.heads || !*found.prefix ? "" : ", under ", found.heads ? ", head and all" : found.prefix);
+    run_log(t->run, "%s", line);
+    if (!found.unused || !t->hooks->warn) return true;
+    snprintf(line, sizeof line, "%.900s: %zu tensors are no part of this backbone and were left out, from %s on",
+             o->init, found.unused, found.first_unused);
+    t->hooks->warn(t->hooks->context, line);
+    return true;
+}
+
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
     training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
@@ -173,7 +190,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     bool found, ok;
     *interrupted = false;
     t.started = clock_seconds();
-    if (images < per_step)
+    if (images < per_step && s->train.epochs)
         return error_set(err, ERROR_USAGE,
                          "train.batch %lld x train.accumulate %lld is more than the %u training images; take a smaller "
                          "batch or more images (data.limit)",
@@ -182,6 +199,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
+    if (!found && s->train.init[0] && !start_from(&t, err)) return false;
     if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
         return onset_close(&t.onset), false;
     t.saved = found;

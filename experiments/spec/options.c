@@ -38,6 +38,12 @@ static const field train_rows[] = {
         "collapses that end the training early, seen on held-out images after each epoch"),
     ROW(stop_patience, FIELD_INT, "5", 1, 1000000, NULL, true,
         "epochs in a row that such a collapse has to last; early epochs often look collapsed"),
+    ROW(init, FIELD_TEXT, "", 0, 0, NULL, IDENTITY_IF_SET,
+        "file of weights to start from: a checkpoint of mews, or a network of torchvision's names from anywhere (.pt, "
+        ".pth, "
+        ".safetensors); empty = drawn by the seed"),
+    ROW(init_prefix, FIELD_TEXT, "", 0, 0, NULL, IDENTITY_IF_SET,
+        "of train.init, where the file holds several networks: the names' beginning, as in momentum_encoder"),
 };
 #undef OPTIONS
 const field_table train_fields = {"train", train_rows, sizeof train_rows / sizeof *train_rows, sizeof(train_options)};

@@ -16,9 +16,10 @@ typedef struct train_options {
     int batchnorm;          /* choice: view, joint, all; in the order of method_batchnorm */
     bool winograd;          /* convolutions by Winograd's algorithm where it applies */
     int64_t accumulate;     /* batches whose gradients make one step */
-    int64_t checkpoint_every, log_every; /* epochs; steps */
-    unsigned stop_on_collapse;           /* set of 1 << collapse_mode */
-    int64_t stop_patience;               /* epochs in a row */
+    int64_t checkpoint_every, log_every;                      /* epochs; steps */
+    unsigned stop_on_collapse;                                /* set of 1 << collapse_mode */
+    int64_t stop_patience;                                    /* epochs in a row */
+    char init[FIELD_TEXT_SIZE], init_prefix[FIELD_TEXT_SIZE]; /* weights to start from; "": drawn by the seed */
 } train_options;
 
 extern const field_table train_fields;

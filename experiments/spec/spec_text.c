@@ -59,16 +59,30 @@ bool spec_write_resolved(const spec *s, const char *path, error *err) {
     return done;
 }
 
+/* Weights that a run starts from are part of its identity by what they hold, not by where they lie. */
+static bool file_identity(const char *path, char out[65], error *err) {
+    file_map map;
+    if (!file_map_open(&map, path, err)) return error_prefix(err, "train.init");
+    checksum_sha256(map.data, map.size, out);
+    file_map_close(&map);
+    return true;
+}
+
 bool spec_identity_hash(const spec *s, const char *data_checksum, char out[65], error *err) {
     char *text = NULL;
     size_t size = 0;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return error_memory(err, 1 << 12, "a spec's identity");
     spec_item item;
-    for (size_t i = 0; spec_item_at(s, i, &item); i++)
-        if (item.identity) fprintf(stream, "%s.%s=%s\n", item.section, item.key, item.text);
+    bool known = true;
+    for (size_t i = 0; known && spec_item_at(s, i, &item); i++) {
+        if (!item.identity) continue;
+        if (strcmp(item.section, "train") == 0 && strcmp(item.key, "init") == 0)
+            known = file_identity(s->train.init, item.text, err);
+        fprintf(stream, "%s.%s=%s\n", item.section, item.key, item.text);
+    }
     fprintf(stream, "data.checksum=%s\n", data_checksum);
-    bool done = fclose(stream) == 0 || error_memory(err, size, "a spec's identity");
+    bool done = (fclose(stream) == 0 || error_memory(err, size, "a spec's identity")) && known;
     if (done) checksum_sha256(text, size, out);
     free(text);
     return done;

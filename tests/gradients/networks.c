@@ -135,6 +135,7 @@ END_TEST
    cannot judge it; PyTorch does. */
 START_TEST(test_no_method_went_unchecked) {
     for (int i = 0; method_names[i]; i++) {
+        if (!method_at(i)->loss) continue;
         int checked = strcmp(method_names[i], "swav") == 0;
         for (int k = 0; k < METHODS; k++) checked += strcmp(methods[k].method, method_names[i]) == 0;
         ck_assert_msg(checked > 0, "no gradient of %s was checked", method_names[i]);

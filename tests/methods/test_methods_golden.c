@@ -142,6 +142,7 @@ END_TEST
 START_TEST(test_every_method_has_a_golden_case) {
     for (int i = 0; method_names[i]; i++) {
         int covered = 0;
+        if (!method_at(i)->loss) continue;
         for (int k = 0; k < case_count; k++) covered += strcmp(cases[k].method, method_names[i]) == 0;
         ck_assert_msg(covered > 0, "no golden case of %s", method_names[i]);
     }

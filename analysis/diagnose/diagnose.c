@@ -3,6 +3,7 @@
  * a run's records hold already (prototype_nmi, …) keep their names here.
  */
 #include "analysis/diagnose/diagnose.h"
+#include "engine/rng.h"
 #include "analysis/verdicts/collapse_history.h"
 #include "analysis/verdicts/jackknife.h"
 
@@ -10,12 +11,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* LiDAR of the same classes dealt to other rows: what it scores where labels say nothing. */
+static bool lidar_by_chance(diagnosis *d, const subject *s, uint64_t seed, error *err) {
+    size_t n = s->labelled.rows;
+    uint32_t *order = malloc(n * sizeof *order);
+    int32_t *labels = malloc(n * sizeof *labels);
+    bool ok = (order && labels) || error_memory(err, 8 * n, "permuted labels");
+    for (size_t i = 0; ok && i < n; i++) order[i] = (uint32_t)i;
+    rng r = rng_stream(seed, RNG_PERMUTATION, 0, 0, 2);
+    if (ok) rng_shuffle(&r, order, n);
+    for (size_t i = 0; ok && i < n; i++) labels[i] = s->labels[order[i]];
+    ok = ok && lidar_of_classes(s->labelled, labels, s->classes, &d->lidar_chance, err);
+    free(order);
+    free(labels);
+    return ok;
+}
+
 /* What clusters, views and prototypes show beyond the verdicts. */
 static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
     const int32_t *clusters = d->collapse.assignment;
     if (s->second.data && !lidar_of_views(s->embeddings, s->second, &d->lidar, err)) return false;
     if (!s->second.data && s->labels && !lidar_of_classes(s->labelled, s->labels, s->classes, &d->lidar, err))
         return false;
+    d->lidar_chance.value = NAN;
+    if (!s->second.data && s->labels && !lidar_by_chance(d, s, seed, err)) return false;
     if (s->prototypes.data && !duplicates_compute(s->prototypes, &d->duplicates, err)) return false;
     return blocks_compute(s->embeddings, clusters, seed, &d->blocks, err) &&
            silhouette_compute(s->embeddings, clusters, seed, &d->silhouette, err) &&
@@ -131,6 +150,7 @@ static void put_structure(json_t *to, const diagnosis *d, const subject *s) {
     if (s->second.data || s->labels) {
         put(to, "lidar", d->lidar.value);
         put(to, "lidar_share", d->lidar.share);
+        put(to, "lidar_chance", d->lidar_chance.value);
         put_count(to, "lidar_groups", d->lidar.groups);
         json_object_set_new(to, "lidar_by", json_string(s->second.data ? "views" : "labels"));
     }

@@ -11,6 +11,8 @@
 
 enum { BLOCK = 1024 };
 static const double DELTA = 1e-4, EPSILON = 1e-8; /* the paper's */
+/* Of the mean variance inside groups: less would leave Σ_w singular to double precision, as at a scale of 1e6. */
+static const double ROUNDING = 1e-10;
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -33,7 +35,10 @@ static void add_rows(const double *rows, size_t count, size_t d, double scale, d
 }
 
 static bool finish(covariances *c, size_t d, lidar *out, error *err) {
-    for (size_t j = 0; j < d; j++) c->within[j * d + j] += DELTA;
+    double trace = 0;
+    for (size_t j = 0; j < d; j++) trace += c->within[j * d + j];
+    double delta = fmax(DELTA, ROUNDING * trace / (double)d);
+    for (size_t j = 0; j < d; j++) c->within[j * d + j] += delta;
     if (LAPACKE_dsygvd(LAPACK_COL_MAJOR, 1, 'N', 'U', (lapack_int)d, c->between, (lapack_int)d, c->within,
                        (lapack_int)d, c->values))
         return error_set(err, ERROR_RUN, "LiDAR's eigenvalues of two %zu×%zu covariances did not converge", d, d);
@@ -114,7 +119,7 @@ bool lidar_of_classes(matrix m, const int32_t *labels, int classes, lidar *out, 
     ok = ok && covariances_make(&c, d, err);
     if (!ok) goto done;
     out->groups = class_means(m, labels, all, counts, centres, &c);
-    if (out->groups < 2) goto done;
+    if (out->groups < 2 || out->groups == n) goto done; /* each row its own class: there are no views */
     for (size_t start = 0; start < n; start += BLOCK) {
         size_t rows = smaller(BLOCK, n - start);
         matrix_block(m, start, rows, NULL, c.tile);

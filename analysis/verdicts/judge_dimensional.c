@@ -195,6 +195,13 @@ bool judge_dimensional(const judging *j, error *err) {
     if (v->verdict == VERDICT_COLLAPSED) v->verdict = VERDICT_WARNING; /* by the rules below only */
     if (!judge_alone(j, v, err)) return false;
     if (v->verdict == VERDICT_COLLAPSED) v->borderline = false;
+    if (v->verdict == VERDICT_HEALTHY && point->verdict == VERDICT_WARNING && strcmp(point->rule, "contrast") == 0) {
+        v->verdict = VERDICT_UNKNOWN, v->rule = "contrast", v->borderline = false;
+        judge_say(v,
+                  "Rows differ by %.2g of their size only: whether their %.1f directions are the embeddings' own or "
+                  "noise around one point, a file alone does not tell.",
+                  e->contrast, e->trimmed_effective_rank);
+    }
     if (!j->in->reference) return true;
     bool undisputed = collapse_undisputed(c);
     collapse_verdict against;

@@ -15,7 +15,7 @@
  * hold what such a network computed). An offset of a thousand standard deviations leaves 1e-3.
  */
 static const double ROUNDINGS_COLLAPSED = 4, ROUNDINGS_WARNING = 8;
-static const double CONTRAST_COLLAPSED = 1e-5, CONTRAST_WARNING = 3e-4;
+static const double CONTRAST_COLLAPSED = 3e-5, CONTRAST_WARNING = 3e-4;
 /* One value on four rows in five is one point, whatever the rest does. */
 static const double COPIES_COLLAPSED = 0.8, COPIES_WARNING = 0.6;
 

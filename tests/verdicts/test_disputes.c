@@ -1,0 +1,327 @@
+/*
+ * What verdicts once got wrong, one statement each: a rule that brings one of these back fails here by name.
+ */
+#include "analysis/verdicts/collapse.h"
+#include "analysis/spectrum/lidar.h"
+#include "analysis/verdicts/judge.h"
+#include "analysis/verdicts/relative.h"
+#include "engine/rng.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static rng source;
+static void restart(void) { source = rng_stream(31, RNG_TEST, 0, 0, 0); }
+
+static float *values(matrix m) { return (float *)m.data; }
+
+static matrix noise(size_t n, size_t d, double scale, double offset) {
+    float *x = malloc(n * d * sizeof *x);
+    for (size_t i = 0; i < n * d; i++) x[i] = (float)(offset + scale * rng_normal(&source));
+    return (matrix){x, n, d};
+}
+
+static matrix low_rank(size_t n, size_t d, size_t r, double floor) {
+    matrix a = noise(n, r, 1, 0), b = noise(r, d, 1 / sqrt((double)r), 0), x = noise(n, d, floor, 0);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < r; k++)
+            for (size_t j = 0; j < d; j++) values(x)[i * d + j] += a.data[i * r + k] * b.data[k * d + j];
+    free(values(a));
+    free(values(b));
+    return x;
+}
+
+/* Row i about centre i % k, with that cluster's spread. */
+static matrix clustered(size_t n, size_t d, size_t k, double apart, const double *spread) {
+    matrix centres = noise(k, d, apart, 0), x = noise(n, d, 1, 0);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < d; j++)
+            values(x)[i * d + j] =
+                (float)(spread[i % k] * (double)x.data[i * d + j] + (double)centres.data[i % k * d + j]);
+    free(values(centres));
+    return x;
+}
+
+static collapse judged(collapse_input in) {
+    collapse c;
+    error err = {0};
+    ck_assert_msg(collapse_compute(&in, &c, &err), "%s", err.text);
+    return c;
+}
+
+/* Frees c. */
+static void says(collapse *c, collapse_mode mode, verdict expected) {
+    const collapse_verdict *v = &c->verdicts[mode];
+    ck_assert_msg(v->verdict == expected, "%s: %s, expected %s: %s", collapse_mode_name(mode), verdict_name(v->verdict),
+                  verdict_name(expected), v->sentence);
+    collapse_free(c);
+}
+
+static void is(matrix m, collapse_mode mode, verdict expected) {
+    collapse c = judged((collapse_input){.embeddings = m});
+    says(&c, mode, expected);
+    free(values(m));
+}
+
+/* Effective ranks as measured on short CIFAR runs: step 0, then Barlow Twins, FALCON, SimSiam without stop-gradient. */
+static void assert_run(double embed, double backbone, verdict expected) {
+    collapse_evidence then = {.independent = 2000, .attainable = 512, .possible = 512, .trimmed_effective_rank = 8.5};
+    collapse_evidence below = then, now = then, now_below = then;
+    below.trimmed_effective_rank = 7.7, now.trimmed_effective_rank = embed, now_below.trimmed_effective_rank = backbone;
+    collapse_verdict v;
+    relative_dimensional(&(relative_input){&now, &then, &now_below, &below, "step 0"}, &v);
+    ck_assert_msg(v.verdict == expected, "%s: %s", verdict_name(v.verdict), v.sentence);
+}
+
+START_TEST(test_short_healthy_runs_are_healthy_and_the_one_that_lost_its_rank_is_not) {
+    assert_run(75.7, 16.8, VERDICT_HEALTHY);
+    assert_run(11.3, 13.9, VERDICT_HEALTHY);
+    assert_run(43.5, 16.4, VERDICT_HEALTHY); /* VICReg without its variance term has lost nothing yet */
+    assert_run(1.4, 6.7, VERDICT_COLLAPSED);
+    assert_run(1.4, 16.7, VERDICT_WARNING); /* the projector alone */
+}
+END_TEST
+
+START_TEST(test_a_cliff_is_one_at_any_number_of_rows) {
+    static const size_t rows[] = {50, 200, 1000};
+    for (int i = 0; i < 3; i++) is(low_rank(rows[i], 1024, 32, 1e-3), COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
+}
+END_TEST
+
+START_TEST(test_a_sentence_of_full_space_wants_nine_tenths_of_it) {
+    collapse full = judged((collapse_input){.embeddings = noise(2000, 32, 1, 0)});
+    ck_assert_ptr_nonnull(strstr(full.verdicts[COLLAPSE_DIMENSIONAL].sentence, "fill their space"));
+    matrix m = noise(2000, 64, 1, 0);
+    for (size_t i = 0; i < 2000 * 64; i++) values(m)[i] *= (float)pow((double)(i % 64 + 1), -0.75);
+    collapse part = judged((collapse_input){.embeddings = m});
+    ck_assert_ptr_null(strstr(part.verdicts[COLLAPSE_DIMENSIONAL].sentence, "fill their space"));
+    says(&part, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    collapse_free(&full);
+}
+END_TEST
+
+START_TEST(test_an_offset_of_every_column_is_no_point) {
+    static const double ones[10] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    is(noise(800, 64, 1, 8), COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
+    matrix m = clustered(800, 64, 10, 3, ones);
+    for (size_t i = 0; i < 800 * 64; i++) values(m)[i] += 30;
+    is(m, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
+}
+END_TEST
+
+/* Codes by i^-1, n rows of c. */
+static collapse zipf(size_t n, size_t c) {
+    static int32_t code[20000];
+    double sum = 0;
+    for (size_t j = 1; j <= c; j++) sum += 1 / (double)j;
+    for (size_t i = 0; i < n; i++) {
+        double at = sum * rng_uniform(&source);
+        size_t j = 0;
+        while (j + 1 < c && (at -= 1 / (double)(j + 1)) > 0) j++;
+        code[i] = (int32_t)j;
+    }
+    return judged((collapse_input){.embeddings = noise(n, 4, 1, 0), .assignment = code, .codes = c, .quick = true});
+}
+
+START_TEST(test_uneven_use_is_no_collapse_of_codes) {
+    collapse c = zipf(20000, 1000);
+    ck_assert_double_lt(c.usage.hard_perplexity, 250); /* 0.18 of an even use's, and a few */
+    says(&c, COLLAPSE_CLUSTER, VERDICT_HEALTHY);
+}
+END_TEST
+
+START_TEST(test_dead_codes_show_though_rows_are_fewer_than_codes) {
+    static int32_t code[500];
+    for (int i = 0; i < 500; i++) code[i] = (int32_t)rng_below(&source, 60);
+    collapse c = judged((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
+    says(&c, COLLAPSE_CLUSTER, VERDICT_COLLAPSED);
+    for (int i = 0; i < 500; i++) code[i] = (int32_t)rng_below(&source, 1000);
+    c = judged((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
+    says(&c, COLLAPSE_CLUSTER, VERDICT_UNKNOWN);
+}
+END_TEST
+
+START_TEST(test_all_rows_on_one_code_are_a_collapse_though_nobody_said_how_many_there_are) {
+    static int32_t code[300] = {0};
+    usage *u;
+    error err = {0};
+    ck_assert_ptr_nonnull(u = usage_new(1, &err));
+    ck_assert(usage_add_hard(u, code, 300, &err));
+    collapse c = judged((collapse_input){.embeddings = noise(300, 4, 1, 0),
+                                         .assignment = code,
+                                         .codes = 1,
+                                         .usage = u,
+                                         .assignments_are = ASSIGNMENTS_HARD,
+                                         .codes_guessed = true});
+    says(&c, COLLAPSE_CLUSTER, VERDICT_COLLAPSED);
+    usage_free(u);
+}
+END_TEST
+
+START_TEST(test_points_are_found_whatever_their_number_and_beside_a_diffuse_one) {
+    double spread[100], most[10];
+    for (int k = 0; k < 100; k++) spread[k] = 0.01;
+    for (int k = 0; k < 10; k++) most[k] = k ? 0.01 : 1;
+    is(clustered(2000, 32, 100, 1, spread), COLLAPSE_INTRACLUSTER, VERDICT_COLLAPSED);
+    is(clustered(2000, 32, 10, 1, most), COLLAPSE_INTRACLUSTER, VERDICT_COLLAPSED);
+    matrix m = clustered(2000, 32, 10, 1, spread);
+    for (size_t i = 0; i < 2000; i++) values(m)[i * 32 + 7] = (float)(20 * rng_normal(&source));
+    is(m, COLLAPSE_INTRACLUSTER, VERDICT_COLLAPSED); /* a nuisance column */
+    is(noise(2000, 32, 1, 0), COLLAPSE_INTRACLUSTER, VERDICT_HEALTHY);
+}
+END_TEST
+
+START_TEST(test_copies_and_zero_rows_are_counted_and_named) {
+    for (int zeros = 0; zeros < 2; zeros++) {
+        matrix m = noise(2000, 32, 1, 0);
+        for (size_t i = 0; i < 1811; i++)
+            for (size_t j = 0; j < 32; j++) values(m)[i * 32 + j] = zeros ? 0 : m.data[1999 * 32 + j];
+        collapse c = judged((collapse_input){.embeddings = m});
+        ck_assert_double_eq(c.evidence.distinct, zeros ? 190 : 189);
+        ck_assert_double_eq(c.evidence.zero_rows, zeros ? 1811 : 0);
+        ck_assert_ptr_nonnull(strstr(c.verdicts[COLLAPSE_REPRESENTATION].sentence, "exact copies"));
+        says(&c, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+        free(values(m));
+    }
+}
+END_TEST
+
+START_TEST(test_one_column_of_huge_activations_is_no_collapse) {
+    matrix m = noise(1000, 64, 1, 0);
+    for (size_t i = 0; i < 1000; i++) values(m)[i * 64 + 9] *= 40;
+    collapse c = judged((collapse_input){.embeddings = m});
+    ck_assert_double_eq(c.evidence.outlier_columns, 1);
+    ck_assert_double_gt(c.evidence.trimmed_effective_rank, 1.5 * c.evidence.effective_rank);
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    free(values(m));
+}
+END_TEST
+
+/* Ten views of an image stored beside each other, and the interval of their effective rank. */
+START_TEST(test_views_in_groups_widen_an_interval_to_what_it_should_be) {
+    enum { IMAGES = 60, VIEWS = 10, D = 8, DRAWS = 40 };
+    static int64_t groups[IMAGES * VIEWS];
+    double mean = 0, low[2][DRAWS], high[2][DRAWS];
+    for (int i = 0; i < IMAGES * VIEWS; i++) groups[i] = i / VIEWS;
+    for (int k = 0; k < DRAWS; k++) {
+        matrix images = noise(IMAGES, D, 1, 0), m = noise(IMAGES * VIEWS, D, 0.05, 0);
+        for (size_t i = 0; i < IMAGES * VIEWS * D; i++)
+            values(m)[i] += (float)pow(0.6, (double)(i % D)) * images.data[i / D / VIEWS * D + i % D];
+        for (int by = 0; by < 2; by++) {
+            row_source rows = rows_of(m);
+            uint8_t blocks[IMAGES * VIEWS];
+            collapse_evidence e;
+            error err = {0};
+            ck_assert(jackknife_draw(IMAGES * VIEWS, by ? groups : NULL, (uint64_t)k, blocks, &err));
+            ck_assert(evidence_take(&rows, &(evidence_options){.intervals = true, .blocks = blocks}, &e, &err));
+            low[by][k] = e.effective_rank_low, high[by][k] = e.effective_rank_high;
+            mean += e.effective_rank / (2 * DRAWS);
+        }
+        free(values(images));
+        free(values(m));
+    }
+    int covered[2] = {0};
+    for (int by = 0; by < 2; by++)
+        for (int k = 0; k < DRAWS; k++) covered[by] += low[by][k] <= mean && mean <= high[by][k];
+    ck_assert_int_ge(covered[1], DRAWS * 80 / 100);
+    ck_assert_int_lt(covered[0], DRAWS * 70 / 100); /* what ten times the rows that there are would give */
+}
+END_TEST
+
+START_TEST(test_a_verdict_whose_interval_crosses_its_threshold_is_borderline) {
+    jackknife wide = {.value = 0.02}, narrow = {.value = 0.02};
+    for (int b = 0; b < JACKKNIFE_BLOCKS; b++) wide.without[b] = 0.02 + 0.01 * b, narrow.without[b] = 0.02;
+    collapse_verdict v = judge_figure("share", &wide, 1, 0.1, 0.03);
+    ck_assert_int_eq(v.verdict, VERDICT_COLLAPSED);
+    ck_assert(v.borderline);
+    v = judge_figure("share", &narrow, 1, 0.1, 0.03);
+    ck_assert_int_eq(v.verdict, VERDICT_COLLAPSED);
+    ck_assert(!v.borderline);
+}
+END_TEST
+
+START_TEST(test_narrow_inputs_are_held_against_a_narrow_reference) {
+    matrix now = low_rank(800, 64, 5, 0.01), then = low_rank(800, 64, 5, 0.01), wide = noise(800, 64, 1, 0);
+    row_source rows = rows_of(then), others = rows_of(wide);
+    collapse_evidence narrow, full;
+    error err = {0};
+    ck_assert(evidence_take(&rows, NULL, &narrow, &err) && evidence_take(&others, NULL, &full, &err));
+    collapse c = judged((collapse_input){.embeddings = now, .reference = &narrow, .reference_name = "pixels"});
+    ck_assert_ptr_nonnull(strstr(c.verdicts[COLLAPSE_DIMENSIONAL].sentence, "pixels"));
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    c = judged((collapse_input){.embeddings = now, .reference = &full, .reference_name = "pixels"});
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
+    c = judged((collapse_input){.embeddings = low_rank(800, 64, 8, 0), .attainable = 8});
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    free(values(now));
+    free(values(then));
+    free(values(wide));
+}
+END_TEST
+
+START_TEST(test_columns_dead_to_the_precision_of_their_type_are_no_collapse) {
+    matrix m = noise(1000, 64, 1, 0);
+    for (size_t i = 0; i < 1000; i++)
+        for (size_t j = 0; j < 3; j++) values(m)[i * 64 + j] *= 1e-33f;
+    collapse c = judged((collapse_input){.embeddings = m});
+    ck_assert_double_eq(c.evidence.rank, 61);
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    for (size_t i = 0; i < 1000; i++) { /* LayerNorm's hyperplane */
+        double mean = 0;
+        for (size_t j = 0; j < 64; j++) mean += m.data[i * 64 + j] / 64.0;
+        for (size_t j = 0; j < 64; j++) values(m)[i * 64 + j] -= (float)mean;
+    }
+    is(m, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+}
+END_TEST
+
+START_TEST(test_lidar_stands_at_any_scale_and_is_none_where_every_row_is_its_own_class) {
+    static int32_t labels[400], own[400];
+    matrix m = noise(400, 24, 1e6, 0);
+    for (int i = 0; i < 400; i++) labels[i] = i % 8, own[i] = i;
+    lidar l;
+    error err = {0};
+    ck_assert_msg(lidar_of_classes(m, labels, 8, &l, &err), "%s", err.text);
+    ck_assert(isfinite(l.value));
+    ck_assert(lidar_of_classes(m, own, 400, &l, &err));
+    ck_assert(isnan(l.value));
+    free(values(m));
+}
+END_TEST
+
+START_TEST(test_outlying_rows_are_neither_a_dimension_nor_a_cluster) {
+    matrix m = noise(1500, 48, 1, 0);
+    for (size_t i = 0; i < 15 * 48; i++) values(m)[i * 100 / 48 * 48 + i % 48] *= 100;
+    collapse c = judged((collapse_input){.embeddings = m});
+    ck_assert_int_eq(c.verdicts[COLLAPSE_INTRACLUSTER].verdict, VERDICT_HEALTHY);
+    says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+    free(values(m));
+}
+END_TEST
+
+Suite *suite_disputes(void) {
+    Suite *s = suite_create("disputes");
+    TCase *t = tcase_create("disputes");
+    tcase_add_checked_fixture(t, restart, NULL);
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, test_short_healthy_runs_are_healthy_and_the_one_that_lost_its_rank_is_not);
+    tcase_add_test(t, test_a_cliff_is_one_at_any_number_of_rows);
+    tcase_add_test(t, test_a_sentence_of_full_space_wants_nine_tenths_of_it);
+    tcase_add_test(t, test_an_offset_of_every_column_is_no_point);
+    tcase_add_test(t, test_uneven_use_is_no_collapse_of_codes);
+    tcase_add_test(t, test_dead_codes_show_though_rows_are_fewer_than_codes);
+    tcase_add_test(t, test_all_rows_on_one_code_are_a_collapse_though_nobody_said_how_many_there_are);
+    tcase_add_test(t, test_points_are_found_whatever_their_number_and_beside_a_diffuse_one);
+    tcase_add_test(t, test_copies_and_zero_rows_are_counted_and_named);
+    tcase_add_test(t, test_one_column_of_huge_activations_is_no_collapse);
+    tcase_add_test(t, test_views_in_groups_widen_an_interval_to_what_it_should_be);
+    tcase_add_test(t, test_a_verdict_whose_interval_crosses_its_threshold_is_borderline);
+    tcase_add_test(t, test_narrow_inputs_are_held_against_a_narrow_reference);
+    tcase_add_test(t, test_columns_dead_to_the_precision_of_their_type_are_no_collapse);
+    tcase_add_test(t, test_lidar_stands_at_any_scale_and_is_none_where_every_row_is_its_own_class);
+    tcase_add_test(t, test_outlying_rows_are_neither_a_dimension_nor_a_cluster);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,5 +1,10 @@
 # mews: see `make help`. Objects go to build/<kind>/; a kind is a set of flags (release, sanitize, double, …).
 
+# All cores, unless the line says another -j. What this make starts shares them.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
+
 CC       ?= cc
 KIND     ?= release
 OBJCOPY  ?= objcopy
@@ -244,14 +249,20 @@ define experiment
 	        ls "$$path"/train-images-idx3-ubyte* >/dev/null 2>&1; then kind=mnist; fi; \
 	    $(kind_of_$@) \
 	    set -- "$$@" --set data.name=$$kind --set "data.path=$$path"; fi; \
+	if test -n "$$QUICK"; then test "$$QUICK" = 1 || { echo "make $@: QUICK takes 1, not \`$$QUICK\`" >&2; exit 2; }; \
+	    test -z "$$EPOCHS$$SEEDS$$SCALE" || { echo "make $@: QUICK=1 has its own epochs, seeds and scale" >&2; exit 2; }; \
+	    suffix=$$suffix-quick; set -- "$$@" --base train.epochs=1 $(quick_of_$@); SEEDS=1; fi; \
 	if test -n "$$EPOCHS"; then suffix=$$suffix-$$EPOCHS-epochs; set -- "$$@" --base train.epochs=$$EPOCHS; fi; \
 	if test -n "$$SEEDS"; then \
 	    set -- "$$@" --set "sweep.train.seed=[$$(seq -s, 0 $$((SEEDS - 1)))]"; fi; \
-	./mews sweep $$spec --set name=$@$$suffix "$$@" -j "$${JOBS:-1}"; \
+	./mews sweep $$spec --set name=$@$$suffix "$$@" -j "$${JOBS:-1}" --plan; \
 	./mews report results/$@$$suffix; \
 	$(after_$@)
 endef
-export DATA EPOCHS SEEDS JOBS SCALE
+export DATA EPOCHS SEEDS JOBS SCALE QUICK
+
+# QUICK=1: one epoch, one seed, and where there are many blocks two of them.
+quick_of_ablation-dims = --block falcon-codes --block vicreg-outputs
 
 # The table finds its published row by the data's name: images in folders whose name says CIFAR or SVHN are those. At the
 # paper's scale each data set has blocks of its own.
@@ -282,16 +293,51 @@ bench: deps
 deps:
 	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" ./deps.sh
 
-PREFIX ?= /usr/local
-install: all
+# ---- Installing -----------------------------------------------------------------------------------------------------
+# Program, man page, completions, library, header, pkg-config file and Python package, under DESTDIR where packages are built.
+PREFIX   ?= /usr/local
+VERSION  := $(shell sed -n 's/.*MEWS_VERSION "\(.*\)"/\1/p' experiments/commands/version.h)
+LIBDIR   ?= $(PREFIX)/lib
+BASHDIR  ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR   ?= $(PREFIX)/share/zsh/vendor-completions
+FISHDIR  ?= $(PREFIX)/share/fish/vendor_completions.d
+PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
+
+# The parts that there are: a shared library and a Python package install themselves where their rules stand.
+-include analysis/library.mk
+
+install: all $(INSTALL_MORE)
 	install -D $(BUILD)/mews $(DESTDIR)$(PREFIX)/bin/mews
+	@mkdir -p $(BUILD)/install
+	$(BUILD)/mews help --man > $(BUILD)/install/mews.1
+	for s in bash zsh fish; do $(BUILD)/mews help --completion $$s > $(BUILD)/install/mews.$$s || exit 1; done
+	install -D -m 644 $(BUILD)/install/mews.1 $(DESTDIR)$(PREFIX)/share/man/man1/mews.1
+	install -D -m 644 $(BUILD)/install/mews.bash $(DESTDIR)$(BASHDIR)/mews
+	install -D -m 644 $(BUILD)/install/mews.zsh $(DESTDIR)$(ZSHDIR)/_mews
+	install -D -m 644 $(BUILD)/install/mews.fish $(DESTDIR)$(FISHDIR)/mews.fish
+
+uninstall: $(UNINSTALL_MORE)
+	rm -f $(DESTDIR)$(PREFIX)/bin/mews $(DESTDIR)$(PREFIX)/share/man/man1/mews.1 $(DESTDIR)$(BASHDIR)/mews \
+	    $(DESTDIR)$(ZSHDIR)/_mews $(DESTDIR)$(FISHDIR)/mews.fish
+
+# A Debian package in build/: the sources as they are committed, with .packaging/debian laid into them.
+deb:
+	@command -v dpkg-buildpackage >/dev/null && command -v dh >/dev/null || { \
+	    echo "make deb needs dpkg-dev and debhelper: apt-get install dpkg-dev debhelper lintian"; exit 1; }
+	rm -rf build/deb && mkdir -p build/deb/mews-$(VERSION)
+	git ls-files -z | tar --null -T - -cf - | tar -xf - -C build/deb/mews-$(VERSION)
+	cp -r .packaging/debian build/deb/mews-$(VERSION)/debian
+	cd build/deb/mews-$(VERSION) && dpkg-buildpackage -b -us -uc
+	@if command -v lintian >/dev/null; then lintian --fail-on error,warning build/deb/*.changes; \
+	else echo "lintian is not installed, so the package was not checked"; fi
+	@ls build/deb/*.deb
 
 clean:
 	rm -rf build mews
 
 help:
 	@echo "make ablation-dims   how dictionary and embedding sizes decide collapse: trains, diagnoses, draws a page"
-	@echo "                     DATA=PATH (image folder, archive or published files)  EPOCHS=N  SEEDS=N  JOBS=N"
+	@echo "                     DATA=PATH (image folder, archive or published files)  EPOCHS=N  SEEDS=N  JOBS=N  QUICK=1"
 	@echo "                     SCALE=small (under an hour on two cores) or paper (its settings; months): these take it:"
 	@echo "make table1          the paper's Table 1: five methods beside random and supervised; prints it beside ours"
 	@echo "make figure-collapse spectra, entropy, covariance and adjacency by number of codes and by method"
@@ -310,7 +356,8 @@ help:
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
 	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
 	@echo "make deps            installs what the build needs (Debian packages)"
-	@echo "make install         PREFIX=/usr/local    make clean    removes build/"
+	@echo "make install         PREFIX=/usr/local DESTDIR=: program, man page, completions    make uninstall"
+	@echo "make deb             a Debian package in build/deb (needs debhelper)    make clean    removes build/"
 
-.PHONY: FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install clean help
+.PHONY: FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall deb clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -181,6 +181,6 @@ const command command_compare = {
     .name = "compare",
     .rules = {.words = "A B", .min_words = 2, .max_words = 2, .options = options},
     .summary = "two runs beside each other: what differs, figures, histories",
-    .details = "A and B are runs' folders, their ids, or beginnings of the ids that no other run shares.\n",
+    .details = "A and B are runs' folders, their ids, or a part of the id (its hash, say) that no other run has.\n",
     .run = run_compare,
 };

@@ -108,9 +108,39 @@ static bool sort_rows(view *v, const char *key, error *err) {
     return true;
 }
 
+static const char *text_of(const view *v, size_t column, size_t row) {
+    const char *text = v->all.columns[column].cells[row].text;
+    return text ? text : "";
+}
+
+/* Of each block of each sweep the first finished run that has the figure: rows are sorted by it. */
+static bool keep_best(view *v, const char *key, error *err) {
+    size_t name, block, status, figure, kept = 0;
+    if (!store_runs_column(v->store, &v->all, "name", &name, err) ||
+        !store_runs_column(v->store, &v->all, "block", &block, err) ||
+        !store_runs_column(v->store, &v->all, "status", &status, err) ||
+        !store_runs_column(v->store, &v->all, key, &figure, err))
+        return false;
+    if (!v->all.columns[figure].figure)
+        return error_set(err, ERROR_USAGE, "--best takes a final figure, as in linear, not `%s`", key);
+    for (size_t i = 0; i < v->count; i++) {
+        size_t row = v->rows[i];
+        bool has =
+            v->all.columns[figure].cells[row].type == CELL_NUMBER && strcmp(text_of(v, status, row), "finished") == 0;
+        for (size_t k = 0; k < kept && has; k++)
+            has = strcmp(text_of(v, name, row), text_of(v, name, v->rows[k])) != 0 ||
+                  strcmp(text_of(v, block, row), text_of(v, block, v->rows[k])) != 0;
+        if (has) v->rows[kept++] = row;
+    }
+    v->count = kept;
+    return true;
+}
+
 static bool list_runs(view *v, const arguments *args, const char *name, error *err) {
     const char *where = arguments_value(args, "--where", NULL), *sort = arguments_value(args, "--sort", NULL);
-    const char *shown = arguments_value(args, "--show", "");
+    const char *shown = arguments_value(args, "--show", ""), *best = arguments_value(args, "--best", NULL);
+    if (best && sort) return error_set(err, ERROR_USAGE, "--best sorts by its figure; --sort has no place beside it");
+    if (best) sort = best;
     bool csv = arguments_has(args, "--csv"), json = arguments_has(args, "--json");
     if (where && !(v->filter = filter_parse(where, err))) return false;
     if (!store_runs_read(v->store, &v->all, err) || (v->filter && !filter_bind(v->filter, v->store, &v->all, err)))
@@ -121,6 +151,7 @@ static bool list_runs(view *v, const arguments *args, const char *name, error *e
         if (!show(v, key, err)) return false;
     if (!choose_rows(v, name, err) || (sort && (!sort_rows(v, sort, err) || !show(v, sort + (*sort == '-'), err))))
         return false;
+    if (best && !keep_best(v, best + (*best == '-'), err)) return error_prefix(err, "--best");
     if (v->count == 0 && !csv && !json) {
         printf("no runs%s\n", where ? " fulfil this" : "");
         return true;
@@ -149,6 +180,7 @@ static bool run_runs(const command_context *context, const arguments *args, erro
 static const option runs_options[] = {
     {"--where", "-w", "CONDITION", "only runs that fulfil it, as in \"method.codes > 1000 and status = finished\""},
     {"--sort", NULL, "KEY", "by a key: figures from the largest, else from the smallest; -KEY the other way"},
+    {"--best", "-b", "FIGURE", "of each block the run with the largest figure, the best first; -FIGURE: the smallest"},
     {"--show", NULL, "KEY,...", "more columns"},
     {"--json", NULL, NULL, "print an array of objects, with every swept key and every figure"},
     {"--csv", NULL, NULL, "the same as CSV"},
@@ -267,6 +299,6 @@ const command command_rm = {
     .name = "rm",
     .rules = {.words = "RUN...", .min_words = 1, .max_words = MAX_GIVEN, .options = rm_options},
     .summary = "remove runs: their directories and their lines in the index",
-    .details = "RUN is a run's folder, its id, or a beginning of the id that no other run shares.\n",
+    .details = "RUN is a run's folder, its id, or a part of the id (its hash, say) that no other run has.\n",
     .run = run_rm,
 };

@@ -98,6 +98,20 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
     json_decref(all);
 }
 
+/* "19 runs, about 9 min": before hours go by. What cannot be reckoned is not said; the runs tell why. */
+static bool say_plan(const command_context *context, const queue *q, terminal *t, int jobs, error *err) {
+    estimates e;
+    char took[32];
+    terminal_status(t, true, "estimating");
+    if (!estimates_make(&e, q, jobs, t, context->interrupted, err)) return false;
+    size_t runs = e.to_do - e.refused;
+    if (runs && e.seconds > 0)
+        terminal_line(t, "%zu %s, about %s, %d at a time, up to %.1f GiB", runs, runs == 1 ? "run" : "runs",
+                      terminal_duration(e.seconds, took), jobs, e.mib / 1024);
+    estimates_free(&e);
+    return true;
+}
+
 static void say_beginning(terminal *t, const queue *q, int jobs) {
     size_t finished = 0, kept = 0, n = q->sweep.count;
     char label[RUN_ID_SIZE];
@@ -124,6 +138,7 @@ static bool run_queue(const command_context *context, const arguments *args, con
     if (to_do && !results_folder_open(results, q->file.name, err)) return false;
     if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
+    if (to_do && arguments_has(args, "--plan") && !say_plan(context, q, t, jobs, err)) return false;
     stopping_wait_for_step(true); /* the runs have to save theirs */
     bool scheduled = schedule_run(q, &plan, t, &out, err);
     stopping_wait_for_step(false);
@@ -185,6 +200,7 @@ static const option options[] = {
     {"--reuse", NULL, NULL, "take what other code made"},
     {"--dry-run", "-n", NULL,
      "only list the runs, how they stand, and what they will take: time and memory, from a measured step"},
+    {"--plan", NULL, NULL, "say first how many runs and how long, from a measured step of each shape"},
     {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},
     {0},
 };

@@ -5,10 +5,12 @@
 #include "analysis/report/report.h"
 #include "experiments/bench/bench.h"
 #include "experiments/commands/command.h"
+#include "experiments/run/run_name.h"
 #include "experiments/sweep/watch.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* ---- report ---- */
 
@@ -30,12 +32,26 @@ static bool parse_width(const char *text, double *inches, error *err) {
            error_set(err, ERROR_USAGE, "--width takes 1.5in to 40in, as in 3.4in, 86mm or 8.6cm, not `%s`", text);
 }
 
+/* A folder; the name of one in results/; or a run's id, hash or any part that no other run has. */
+static bool find_results(const char *word, char folder[1024], error *err) {
+    struct stat about;
+    snprintf(folder, 1024, "%.1023s", word);
+    if (stat(folder, &about) == 0 || strchr(word, '/')) return true;
+    snprintf(folder, 1024, "results/%.1000s", word);
+    if (stat(folder, &about) == 0) return true;
+    snprintf(folder, 1024, "%.1023s", word);
+    return stat("results", &about) != 0 || run_name_find(word, "results", folder, err);
+}
+
 static bool run_report(const command_context *context, const arguments *args, error *err) {
     (void)context;
     terminal t = terminal_open(stderr);
     double inches;
-    const char *dir = args->words[0], *html = arguments_value(args, "--html", NULL);
-    if (!parse_width(arguments_value(args, "--width", NULL), &inches, err)) return false;
+    char folder[1024];
+    const char *dir = folder, *html = arguments_value(args, "--html", NULL);
+    if (!parse_width(arguments_value(args, "--width", NULL), &inches, err) ||
+        !find_results(args->words[0], folder, err))
+        return false;
     if (!report_write(dir, html, inches, on_report_line, &t, err) || !report_print_table(dir, stdout, err))
         return false;
     size_t length = strlen(dir);
@@ -53,10 +69,10 @@ const command command_report = {
     .name = "report",
     .rules = {.words = "DIR", .min_words = 1, .max_words = 1, .options = report_options},
     .summary = "tables, plots and one HTML page for a sweep or a run",
-    .details =
-        "DIR is a sweep's folder (results/NAME) or one run's. The page says what each swept key did, with intervals,\n"
-        "what collapsed and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
-        "PNG, and all numbers as CSV.\n",
+    .details = "DIR is a sweep's folder (results/NAME, or NAME alone) or one run's (also its id, or a part of that). "
+               "The page says what each swept key did, with intervals,\n"
+               "what collapsed and what to run next; DIR/figures holds every figure as SVG, PDF and\n"
+               "PNG, and all numbers as CSV.\n",
     .go_on = "run the same command to begin again",
     .run = run_report,
 };

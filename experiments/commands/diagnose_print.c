@@ -15,7 +15,9 @@ static void print_name(const char *name) {
 
 static void print_verdict(const char *mode, const collapse_verdict *v, int width) {
     enum { INDENT = 18 };
-    printf("\n%-*s%s%s", INDENT, mode, verdict_name(v->verdict), v->borderline ? ", borderline" : "");
+    const char *word = verdict_name(v->verdict), *colour = terminal_colour(stdout, word);
+    printf("\n%-*s%s%s%s%s", INDENT, mode, colour, word, *colour ? TERMINAL_PLAIN : "",
+           v->borderline ? ", borderline" : "");
     if (isfinite(v->statistic)) {
         printf("   ");
         print_name(v->statistic_name);

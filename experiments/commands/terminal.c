@@ -58,11 +58,36 @@ void terminal_line(terminal *t, const char *format, ...) {
     fflush(t->stream);
 }
 
-int terminal_width(FILE *stream) {
+/* COLUMNS, as a user or a script sets it, or what the terminal says; 0 where neither does. */
+static int asked_width(FILE *stream) {
+    enum { NARROWEST = 40 };
     struct winsize window;
+    const char *columns = getenv("COLUMNS");
+    long asked = columns ? strtol(columns, NULL, 10) : 0;
+    if (asked >= NARROWEST && asked <= 10000) return (int)asked;
     int file = fileno(stream);
-    bool known = isatty(file) && ioctl(file, TIOCGWINSZ, &window) == 0 && window.ws_col >= 60;
-    return known ? window.ws_col : 120;
+    bool known = isatty(file) && ioctl(file, TIOCGWINSZ, &window) == 0 && window.ws_col >= NARROWEST;
+    return known ? window.ws_col : 0;
+}
+
+int terminal_width(FILE *stream) {
+    int width = asked_width(stream);
+    return width ? width : 120;
+}
+
+bool terminal_has_width(FILE *stream) { return asked_width(stream) > 0; }
+
+const char *terminal_colour(FILE *stream, const char *word) {
+    static const struct {
+        const char *word, *colour;
+    } known[] = {{"collapsed", "\033[31m"},   {"failed", "\033[31m"},  {"warning", "\033[33m"},
+                 {"interrupted", "\033[33m"}, {"healthy", "\033[32m"}, {"finished", "\033[32m"},
+                 {"running", "\033[36m"},     {"queued", "\033[36m"}};
+    const char *kind = getenv("TERM"), *none = getenv("NO_COLOR");
+    if ((none && *none) || !isatty(fileno(stream)) || !kind || strcmp(kind, "dumb") == 0) return "";
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(known[i].word, word) == 0) return known[i].colour;
+    return "";
 }
 
 int terminal_letters(const char *text) {

@@ -26,8 +26,14 @@ void terminal_line(terminal *t, const char *format, ...) __attribute__((format(p
 /* Takes the status line away. */
 void terminal_clear(terminal *t);
 
-/* Columns of the terminal behind `stream`; a fixed width elsewhere, so that files look the same everywhere. */
+/* Columns of the terminal behind `stream`, or COLUMNS where that is set; a fixed width elsewhere, so that files look
+ * the same everywhere. */
 int terminal_width(FILE *stream);
+bool terminal_has_width(FILE *stream); /* a terminal or COLUMNS says how wide tables may be */
+
+/* What colours a verdict or a status, "" for no colour: elsewhere than on a terminal, and where NO_COLOR is set. */
+const char *terminal_colour(FILE *stream, const char *word);
+#define TERMINAL_PLAIN "\033[0m"
 
 /* Letters of a UTF-8 text. */
 int terminal_letters(const char *text);

@@ -26,8 +26,9 @@ static const char *id_of(const char *folder) { return strrchr(folder, '/') + 1; 
 
 static bool refuse(const store_runs *all, const char *word, const char *results, size_t matches, error *err) {
     if (matches)
-        return error_set(err, ERROR_USAGE, "%zu runs begin with `%.200s`; give more of the id (`mews runs` lists them)",
-                         matches, word);
+        return error_set(err, ERROR_USAGE,
+                         "%zu runs have `%.200s` in their ids; give more of it (`mews runs` lists them)", matches,
+                         word);
     const char **ids = calloc(all->count + 1, sizeof *ids), *near = NULL;
     for (size_t i = 0; ids && i < all->count; i++) ids[i] = id_of(all->folders[i]);
     if (ids) near = error_nearest(word, ids);
@@ -45,14 +46,16 @@ bool run_name_find(const char *word, const char *results, char folder[1024], err
     store *s = store_open_current(results, err);
     store_runs all = {0};
     bool done = s && store_runs_read(s, &all, err);
-    size_t matches = 0, exact = 0;
-    const char *found = NULL, *same = NULL;
+    size_t matches = 0, exact = 0, parts = 0;
+    const char *found = NULL, *same = NULL, *inside = NULL;
     for (size_t i = 0; done && i < all.count; i++) {
         const char *id = id_of(all.folders[i]);
         if (strcmp(id, word) == 0 || strcmp(all.folders[i], word) == 0) exact++, same = all.folders[i];
         if (strncmp(id, word, strlen(word)) == 0) matches++, found = all.folders[i];
+        if (strstr(id, word)) parts++, inside = all.folders[i];
     }
     if (exact == 1) found = same, matches = 1;
+    if (!matches) found = inside, matches = parts; /* "9a45b83c", "codes-1024" */
     if (done) done = *word && matches == 1 ? true : refuse(&all, word, results, matches, err);
     if (done) snprintf(folder, 1024, "%s/%s", results, found);
     store_runs_free(&all);

@@ -1,4 +1,4 @@
-/* How a run is called on a command's line: by its folder, its id, or a beginning of the id that no other run shares. */
+/* How a run is called on a command's line: by its folder, its id, or a part of the id that no other run has. */
 #ifndef MEWS_RUN_NAME_H
 #define MEWS_RUN_NAME_H
 

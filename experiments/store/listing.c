@@ -58,17 +58,45 @@ static bool is_words(const store_column *column, const listing *l) {
 static void print_padded(FILE *out, const char *text, int width, bool left, bool last) {
     int pad = width - terminal_letters(text);
     if (pad < 0) pad = 0;
+    const char *colour = terminal_colour(out, text), *plain = *colour ? TERMINAL_PLAIN : "";
     if (left)
-        fprintf(out, "%s%*s", text, last ? 0 : pad, "");
+        fprintf(out, "%s%s%s%*s", colour, text, plain, last ? 0 : pad, "");
     else
-        fprintf(out, "%*s%s", pad, "", text);
+        fprintf(out, "%*s%s%s%s", pad, "", colour, text, plain);
     fputs(last ? "\n" : "  ", out);
+}
+
+/* The middle of an id gives way: its beginning names the sweep, its end is the hash. */
+static void shorten(const char *text, int width, char out[256]) {
+    int letters = terminal_letters(text), head = (width - 1) / 2, tail = width - 1 - head;
+    if (letters <= width || width < 5) {
+        snprintf(out, 256, "%s", text);
+        return;
+    }
+    int bytes = 0, end = 0;
+    for (int n = 0; text[bytes] && (n += (text[bytes] & 0xC0) != 0x80) <= head;) bytes++;
+    for (int n = 0; text[end] && (n += (text[end] & 0xC0) != 0x80) <= letters - tail;) end++;
+    snprintf(out, 256, "%.*s…%s", bytes, text, text + end);
+}
+
+/* Where a table is wider than the terminal, its widest column of words is narrowed. */
+static void fit(int *widths, const bool *left, size_t count, int most) {
+    enum { NARROWEST = 16 };
+    int sum = -2;
+    size_t widest = count;
+    for (size_t c = 0; c < count; c++) {
+        sum += widths[c] + 2;
+        if (left[c] && (widest == count || widths[c] > widths[widest])) widest = c;
+    }
+    if (sum <= most || widest == count) return;
+    int narrowed = widths[widest] - (sum - most), least = widths[widest] < NARROWEST ? widths[widest] : NARROWEST;
+    widths[widest] = narrowed > least ? narrowed : least;
 }
 
 static void print_text(FILE *out, const store_runs *all, const listing *l) {
     int *widths = calloc(l->column_count + 1, sizeof *widths);
     bool *left = calloc(l->column_count + 1, sizeof *left);
-    char number[64];
+    char number[64], text[256];
     for (size_t c = 0; widths && left && c < l->column_count; c++) {
         const store_column *column = &all->columns[l->columns[c]];
         left[c] = is_words(column, l);
@@ -78,12 +106,14 @@ static void print_text(FILE *out, const store_runs *all, const listing *l) {
             if (letters > widths[c]) widths[c] = letters;
         }
     }
+    if (widths && left && terminal_has_width(out)) fit(widths, left, l->column_count, terminal_width(out));
     for (size_t c = 0; widths && left && c < l->column_count; c++)
         print_padded(out, all->columns[l->columns[c]].key, widths[c], left[c], c + 1 == l->column_count);
     for (size_t i = 0; widths && left && i < l->count; i++)
-        for (size_t c = 0; c < l->column_count; c++)
-            print_padded(out, text_of(&all->columns[l->columns[c]], l->rows[i], number), widths[c], left[c],
-                         c + 1 == l->column_count);
+        for (size_t c = 0; c < l->column_count; c++) {
+            shorten(text_of(&all->columns[l->columns[c]], l->rows[i], number), widths[c], text);
+            print_padded(out, text, widths[c], left[c], c + 1 == l->column_count);
+        }
     free(widths);
     free(left);
 }

@@ -282,7 +282,9 @@ static void finish(scheduler *s, job *j) {
 
 /* ---- Showing ---- */
 
-/* "[14/16] codes-256 seed-0   epoch 3/20   loss 7.91   12 min left in all" */
+/* "[14/16] 12 min left in all   codes-256 seed-0   epoch 3/20   loss 7.91": a narrow terminal cuts off what matters
+ * least.
+ */
 static void show(scheduler *s) {
     double now = clock_seconds();
     if (!s->terminal->live && now - s->said < 60) return;
@@ -293,18 +295,23 @@ static void show(scheduler *s) {
     if (!first) return;
     char label[RUN_ID_SIZE], doing[128], left[32], more[32] = "", line[512];
     queue_label(&s->queue->items[first->run], label);
-    terminal_duration(time_left(s, now), left);
+    double seconds = time_left(s, now);
+    bool known = isfinite(seconds) && seconds >= 0;
+    if (known) terminal_duration(seconds, left);
     snprintf(doing, sizeof doing, "%s", first->doing);
     if (!*first->doing)
         snprintf(doing, sizeof doing, "epoch %u/%u   loss %.4f",
                  first->epoch < first->epochs ? first->epoch + 1 : first->epochs, first->epochs, first->loss);
     if (running > 1) snprintf(more, sizeof more, "   (and %d more)", running - 1);
-    snprintf(line, sizeof line, "[%zu/%zu] %s   %s%s   %s", first->run + 1, s->queue->sweep.count, label, doing, more,
-             s->stopping ? "stopping at the next step" : left);
+    snprintf(line, sizeof line, "[%zu/%zu] %s%s   %s   %s%s", first->run + 1, s->queue->sweep.count,
+             s->stopping ? "stopping at the next step"
+             : known     ? left
+                         : "estimating",
+             s->stopping || !known ? "" : " left in all", label, doing, more);
     if (s->terminal->live)
-        terminal_status(s->terminal, false, "%s%s", line, s->stopping ? "" : " left in all");
+        terminal_status(s->terminal, false, "%s", line);
     else
-        terminal_line(s->terminal, "%s%s", line, s->stopping ? "" : " left in all");
+        terminal_line(s->terminal, "%s", line);
     s->said = now;
 }
 

@@ -24,6 +24,36 @@ START_TEST(test_help_is_no_error_and_goes_to_stdout) {
 }
 END_TEST
 
+/* The page and the completions name every command, since they are made of the same table. */
+START_TEST(test_the_man_page_and_completions_hold_every_command) {
+    char commands[64][24], pattern[64];
+    size_t count = 0;
+    const char *at = mews("help")->out;
+    for (at = strstr(at, "\n  "); at && count < 64; at = strstr(at + 1, "\n  "))
+        if (sscanf(at + 3, "%23[a-z]", commands[count]) == 1) count++;
+    ck_assert_uint_ge(count, 15);
+    for (size_t i = 0; i < count; i++) {
+        ck_assert_int_eq(mews("help --man")->code, 0);
+        snprintf(pattern, sizeof pattern, "grep -q '^.SS \"mews %.20s' out", commands[i]);
+        shell(pattern);
+    }
+    static const char *const shells[] = {"bash", "zsh", "fish"};
+    for (size_t k = 0; k < sizeof shells / sizeof *shells; k++) {
+        snprintf(pattern, sizeof pattern, "help --completion %s", shells[k]);
+        ck_assert_int_eq(mews(pattern)->code, 0);
+        for (size_t i = 0; i < count; i++) {
+            snprintf(pattern, sizeof pattern, "grep -qw '%.20s' out", commands[i]);
+            shell(pattern);
+        }
+    }
+    mews("help --completion bash");
+    shell("bash -n out");
+    refused("help --completion tcsh", "--completion takes bash, zsh or fish, not `tcsh`");
+    refused("help diagnos", "unknown command `diagnos`; did you mean `diagnose`?");
+    ck_assert_ptr_nonnull(strstr(mews("help runs")->out, "usage: mews runs [DIR]"));
+}
+END_TEST
+
 START_TEST(test_no_command_is_a_bad_command) {
     const said *s = mews("");
     ck_assert_int_eq(s->code, 2);
@@ -185,6 +215,7 @@ Suite *suite_cli(void) {
     tcase_set_timeout(tests, 120);
     tcase_add_checked_fixture(tests, program_setup, program_teardown);
     tcase_add_test(tests, test_help_is_no_error_and_goes_to_stdout);
+    tcase_add_test(tests, test_the_man_page_and_completions_hold_every_command);
     tcase_add_test(tests, test_no_command_is_a_bad_command);
     tcase_add_test(tests, test_slips_get_one_line_with_the_nearest_name);
     tcase_add_test(tests, test_a_key_that_is_set_wrong_is_named);

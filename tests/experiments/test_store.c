@@ -263,11 +263,35 @@ START_TEST(test_runs_are_listed_sorted_as_text_csv_and_json) {
 }
 END_TEST
 
+START_TEST(test_the_best_run_of_each_block_and_any_part_of_an_id_are_found) {
+    some_runs();
+    ck_assert_str_eq(mews("runs --best linear")->out,
+                     "id            status    linear\nsweep_seed-0  finished     0.5\n");
+    ck_assert_str_eq(mews("runs --best -linear")->out,
+                     "id            status    linear\nsweep_seed-1  finished    0.25\n");
+    refused("runs --best linear --sort knn", "--best sorts by its figure; --sort has no place beside it");
+    refused("runs --best status", "--best: --best takes a final figure, as in linear, not `status`");
+    ck_assert_ptr_nonnull(strstr(mews("compare eed-0 d-1")->out, "A  sweep_seed-0  (finished)\nB  sweep_seed-1"));
+    refused("compare seed- seed-1", "3 runs have `seed-` in their ids; give more of it (`mews runs` lists them)");
+}
+END_TEST
+
+/* COLUMNS stands for a terminal of that width: the id gives way in its middle, the figures stay. */
+START_TEST(test_a_table_fits_its_columns) {
+    some_runs();
+    char command[1400];
+    snprintf(command, sizeof command, "cd %s && COLUMNS=48 %s runs --show folder --sort linear >narrow", folder,
+             program);
+    ck_assert_int_eq(system(command), 0);
+    shell("test $(LC_ALL=C.UTF-8 wc -L <narrow) -le 48 && grep -q '…' narrow && grep -q 0.25 narrow");
+}
+END_TEST
+
 START_TEST(test_removing_needs_a_yes_and_takes_the_run_out_of_the_index) {
     some_runs();
     note(0);
     refused("rm sweep_seed-9", "there is no run `sweep_seed-9` in results; did you mean `sweep_seed-0`?");
-    refused("rm sweep", "3 runs begin with `sweep`; give more of the id (`mews runs` lists them)");
+    refused("rm sweep", "3 runs have `sweep` in their ids; give more of it (`mews runs` lists them)");
     const said *s = mews("rm sweep_seed-0");
     ck_assert_int_eq(s->code, 2);
     ck_assert_ptr_nonnull(strstr(s->err, "without a terminal it needs --yes"));
@@ -354,6 +378,8 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_conditions_compare_numbers_and_words);
     tcase_add_test(tests, test_conditions_with_slips_get_one_line);
     tcase_add_test(tests, test_runs_are_listed_sorted_as_text_csv_and_json);
+    tcase_add_test(tests, test_the_best_run_of_each_block_and_any_part_of_an_id_are_found);
+    tcase_add_test(tests, test_a_table_fits_its_columns);
     tcase_add_test(tests, test_removing_needs_a_yes_and_takes_the_run_out_of_the_index);
     tcase_add_test(tests, test_on_a_terminal_only_a_yes_removes);
     tcase_add_test(tests, test_two_runs_stand_beside_each_other);

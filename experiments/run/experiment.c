@@ -146,6 +146,9 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
         return false;
     }
     run_end end = RUN_END_FOUND;
+    char line[600];
+    snprintf(line, sizeof line, "%s; made anew from what else there is", r.damaged);
+    if (*r.damaged && hooks->warn) hooks->warn(hooks->context, line);
     note_data(&r, data);
     note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);

@@ -89,7 +89,28 @@ static double typical_distance(const float *rows, size_t n, size_t width, uint64
     return apart[(size_t)(DECILE * PAIRS)];
 }
 
-bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *err) {
+/* Takes the first principal direction out of the centred rows, by a few rounds of power iteration; squares anew. */
+static bool deflate(float *rows, double *square, size_t n, size_t width, error *err) {
+    enum { ROUNDS = 12 };
+    float *v = malloc((width + n) * sizeof *v), *along = v + width;
+    if (!v) return error_memory(err, (width + n) * sizeof *v, "a principal direction");
+    for (size_t k = 0; k < width; k++) v[k] = rows[k] + rows[(n - 1) * width + k] + 1e-3f * (float)(k % 7);
+    for (int round = 0; round < ROUNDS; round++) {
+        float norm = cblas_snrm2((int)width, v, 1);
+        if (norm > 0) cblas_sscal((int)width, 1 / norm, v, 1);
+        cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)n, (int)width, 1, rows, (int)width, v, 1, 0, along, 1);
+        if (round + 1 < ROUNDS)
+            cblas_sgemv(CblasRowMajor, CblasTrans, (int)n, (int)width, 1, rows, (int)width, along, 1, 0, v, 1);
+    }
+    for (size_t i = 0; i < n; i++) {
+        cblas_saxpy((int)width, -along[i], v, 1, rows + i * width, 1);
+        square[i] = cblas_dsdot((int)width, rows + i * width, 1, rows + i * width, 1);
+    }
+    free(v);
+    return true;
+}
+
+bool points_find(matrix m, const bool *skip, bool without_first, uint64_t seed, points *out, error *err) {
     enum { HEIGHT = 32 };
     size_t n = m.rows, wanted = smaller(n, POINTS_QUERIES), width, sizes[POINTS_QUERIES] = {0};
     uint32_t queries[POINTS_QUERIES];
@@ -99,6 +120,7 @@ bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *
     for (int b = 0; b < POINTS_BLOCKS; b++) out->without[b] = NAN;
     if (n < POINTS_LEAST) return true;
     bool ok = centred_rows(m, skip, &rows, &square, &width, err);
+    ok = ok && (!without_first || deflate(rows, square, n, width, err));
     matrix_choose(n, wanted, seed, 5, queries);
     double mean = ok ? typical_distance(rows, n, width, seed) : 0;
     bool done = ok && mean > 0 && width > 0;

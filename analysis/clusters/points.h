@@ -21,7 +21,8 @@ typedef struct points {
 
 enum { POINTS_LEAST = 20 };
 
-/* skip (m.cols) or NULL: columns left out, such as one of huge variance in which every cluster is spread. */
-bool points_find(matrix m, const bool *skip, uint64_t seed, points *out, error *err);
+/* skip (m.cols) or NULL: columns left out, such as one of huge variance in which every cluster is spread;
+ * `without_first` leaves out the first principal direction, the same once the axes are turned. */
+bool points_find(matrix m, const bool *skip, bool without_first, uint64_t seed, points *out, error *err);
 
 #endif

@@ -22,6 +22,8 @@ static const double VIEWS_ROWS = 12, VIEWS_CLUSTERS = 50;
  * along a curve, doubling their number leaves a quarter. */
 static const double COMES_APART = 0.12;
 /* SSW/(n − K) wants at least this many degrees of freedom, and one for every twenty rows. */
+/* A first singular value this far above the second is a direction to be looked at the rest without. */
+static const double STANDS_OUT = 2;
 enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 1600, QUICK = 10 };
 static const size_t numbers[] = {2, 3, 5, 10, 20, 50, 100};
 
@@ -121,20 +123,25 @@ static bool one_of_each(const judging *j, matrix *out, float **own, error *err) 
     return ok;
 }
 
-/* With and without the outlier columns: whichever shows more. */
+/* With and without the outlier columns, or the one direction that stands out: whichever shows more. */
 static bool take_points(const judging *j, points *out, error *err) {
     const spectrum *s = &j->c->spectrum;
     matrix m;
     float *own;
-    bool ok = one_of_each(j, &m, &own, err) && points_find(m, NULL, j->in->seed, out, err);
+    bool ok = one_of_each(j, &m, &own, err) && points_find(m, NULL, false, j->in->seed, out, err);
     if (ok && s->outliers) {
         points trimmed;
         bool *skip = malloc(s->d * sizeof *skip);
         ok = skip || error_memory(err, s->d, "columns");
         for (size_t k = 0; ok && k < s->d; k++) skip[k] = s->column_variances[k] >= s->outlier_variance;
-        ok = ok && points_find(m, skip, j->in->seed, &trimmed, err);
+        ok = ok && points_find(m, skip, false, j->in->seed, &trimmed, err);
         if (ok && trimmed.share > out->share) *out = trimmed;
         free(skip);
+    }
+    if (ok && s->count > 1 && s->singular_values_centred[0] > STANDS_OUT * s->singular_values_centred[1]) {
+        points rest;
+        ok = points_find(m, NULL, true, j->in->seed, &rest, err);
+        if (ok && rest.share > out->share) *out = rest;
     }
     free(own);
     return ok;

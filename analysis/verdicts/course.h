@@ -49,7 +49,8 @@ void course_dimensional(const course *c, collapse_verdict *v);
 /* cluster. Collapsed: no more codes in even use than the untrained network had, where those are few, or all but one. */
 void course_cluster(const course *c, collapse_verdict *v);
 
-/* representation: the share of variance that survives a translation, see relative.h. */
+/* representation. Collapsed: the embeddings' variance over their mean squared norm is below a tenth of what the
+ * untrained network has, whose images already lie close together. */
 void course_representation(const course *c, collapse_verdict *v);
 
 #endif

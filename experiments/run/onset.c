@@ -4,7 +4,6 @@
 #include "experiments/run/onset.h"
 #include "engine/clock.h"
 
-#include <math.h>
 #include <stdio.h>
 
 /* Why the run is to end, if it is: the mode that has been collapsed longest of those the spec names. */
@@ -78,11 +77,8 @@ bool onset_begin(onset *o, uint64_t step, error *err) {
 
 /* Whether a verdict that may end the run wants its interval. */
 static bool wants_interval(const onset *o, const collapse *c) {
-    for (int mode = 0; mode < COLLAPSE_MODES; mode++)
-        if (o->model->spec->train.stop_on_collapse >> mode & 1 && c->verdicts[mode].verdict == VERDICT_COLLAPSED &&
-            isnan(c->verdicts[mode].low))
-            return true;
-    return false;
+    const collapse_verdict *v = &c->verdicts[COLLAPSE_DIMENSIONAL];
+    return o->model->spec->train.stop_on_collapse >> COLLAPSE_DIMENSIONAL & 1 && v->verdict == VERDICT_COLLAPSED;
 }
 
 static bool judge(onset *o, int64_t epoch, bool intervals, course_point *now, collapse *c, error *err) {

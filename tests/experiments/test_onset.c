@@ -27,7 +27,7 @@ static void setup(void) {
 
 #define COLLAPSES                                                                                                      \
     "train run.yaml --set method=simsiam --set method.stop_gradient=false --set optimizer.name=sgd "                   \
-    "--set optimizer.lr=0.3 --set train.stop_on_collapse=[dimensional,representation] "
+    "--set optimizer.lr=3 --set train.stop_on_collapse=[dimensional] "
 #define STOP_ON_ALL "--set train.stop_on_collapse=[representation,dimensional,cluster,intracluster] "
 
 static json_t *read_json(const char *pattern) {

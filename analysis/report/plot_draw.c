@@ -93,10 +93,17 @@ static bool canvas_lay(canvas *c, const plot *p, double inches, error *err) {
         return error_memory(err, p->count * sizeof *c->frames, "a figure");
     }
     c->heading_top = c->heading_left + groups, c->heading_width = c->heading_top + groups;
-    c->columns = (double)columns_of(p, inches);
-    c->width = inches > 0 ? inches * 96 : c->columns * p->width;
-    c->panel = c->width / c->columns;
-    for (size_t g = 0; g < groups;) g = lay_line(p, c, g, groups);
+    size_t columns = columns_of(p, inches), used = 0;
+    for (int pass = 0; pass < 2; pass++, columns = used) { /* again where no line fills its columns */
+        c->columns = (double)columns;
+        c->width = inches > 0 ? inches * 96 : c->columns * p->width;
+        c->panel = c->width / c->columns, c->height = 0;
+        for (size_t g = 0; g < groups;) g = lay_line(p, c, g, groups);
+        for (size_t i = 0; i < p->count; i++) {
+            size_t place = (size_t)(c->frames[i].left / c->panel + 0.5) + 1;
+            used = place > used ? place : used;
+        }
+    }
     for (size_t i = 0; i < p->count; i++) c->frames[i].canvas_width = c->width, c->frames[i].canvas_height = c->height;
     return true;
 }

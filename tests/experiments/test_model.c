@@ -273,8 +273,10 @@ static void load_start(const model *m, const safetensors *file, const char *name
     ck_assert_msg(copied, "%s", err.text);
 }
 
-/* Biases before a BatchNorm have no gradient but rounding: held against the largest one there is. The images are such
-   that no ReLU stands within rounding of zero: one that fell on the other side there would turn gradients by per cents. */
+/* The gradients of BatchNorm's scales and shifts are sums over all pixels in which most cancels, and a bias before a
+   BatchNorm has none but rounding: what such sums round to goes by their terms, of which the largest gradient is the
+   measure (it rounds to some 5e-6 of it after three steps on the kernels of any processor). The images are such that no
+   ReLU stands within rounding of zero: one that fell on the other side there would turn gradients by per cents. */
 static void compare_gradients(const model *m, const safetensors *file, const char *name, int step) {
     char key[160];
     float host[LARGEST];
@@ -294,10 +296,10 @@ static void compare_gradients(const model *m, const safetensors *file, const cha
                 norm += e * e, difference += d * d;
             }
             largest = fmax(largest, sqrt(norm));
-            double scale = sqrt(norm) > 1e-9 * largest ? sqrt(norm) : 0.1 * largest;
+            double most = 1e-4 * sqrt(norm) + 1e-5 * largest;
             if (round)
-                ck_assert_msg(sqrt(difference) <= 1e-4 * scale, "%s %s: off by %.3g", name, key,
-                              sqrt(difference) / scale);
+                ck_assert_msg(sqrt(difference) <= most, "%s %s: off by %.3g, allowed %.3g", name, key, sqrt(difference),
+                              most);
         }
 }
 

@@ -177,6 +177,13 @@ $(BUILD)/mews-faults: $(BUILD)/experiments/commands/main.o $(BUILD)/tests/faults
 
 $(BUILD)/run-tests: | $(BUILD)/mews-faults
 
+# Files of embeddings by the libraries that write them, in the versions that are pinned; needs Python 3.11 or later, the
+# network and some gigabytes. CI has the same files, made before (tests/golden/embeddings).
+check-python: all
+	@test -x build/python/bin/python || python3 -m venv build/python
+	build/python/bin/pip install -q -r tests/reference/requirements.txt
+	MEWS=$(CURDIR)/$(BUILD)/mews PYTHONWARNINGS=ignore build/python/bin/python tests/reference/formats.py
+
 # The engine's half of a comparison with PyTorch that needs Python and real images; see tests/reference.
 $(BUILD)/falcon-replay: $(BUILD)/tests/reference/falcon_replay.o $(BUILD)/libmews.a
 	@echo '  ld $@'
@@ -352,6 +359,7 @@ help:
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make portability     the suites that compute, with the kernels of other processors, other threads, and clang"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
+	@echo "make check-python    files of embeddings as today's PyTorch, h5py, pandas, … write them (downloads these)"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
 	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
@@ -359,5 +367,5 @@ help:
 	@echo "make install         PREFIX=/usr/local DESTDIR=: program, man page, completions    make uninstall"
 	@echo "make deb             a Debian package in build/deb (needs debhelper)    make clean    removes build/"
 
-.PHONY: FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall deb clean help
+.PHONY: check-python FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall deb clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

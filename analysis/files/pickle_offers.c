@@ -115,8 +115,10 @@ static bool look_at_object(walk *w, const pickle_value *v, const char *name) {
     char problem[PICKLE_PROBLEM] = "";
     strided a = {0};
     const pickle_value *callable = v->object.callable;
+    if (callable->kind == PICKLE_OUTSIDE)
+        callable = pickle_item(callable->outside, 1); /* torch's ("module", class, …) */
     if (w->tensor && w->tensor(w->context, v, &a, problem)) return offer(w, name, &a, *problem ? problem : NULL);
-    if (callable->kind == PICKLE_GLOBAL)
+    if (callable && callable->kind == PICKLE_GLOBAL)
         snprintf(problem, sizeof problem, "is an object of `%.120s`, which is not built; save its arrays alone",
                  (const char *)callable->bytes);
     else

@@ -171,6 +171,7 @@ static const struct {
     {"torch/zip.pt", "complex", "is of `torch.ComplexFloatStorage`, which is not read"},
     {"torch/zip.pt", "sparse", "is rebuilt by `torch._utils._rebuild_sparse_tensor`, which is not read"},
     {"torch/zip.pt", NULL, "--tensor NAME says which is meant"},
+    {"torch/module-legacy.pt", NULL, "is an object of `torch.nn.modules.linear.Linear`, which is not built"},
     {"torch/module.pt", NULL, "is an object of `torch.nn.modules.linear.Linear`, which is not built"},
     {"torch/legacy.pt", "complex", "is of `torch.ComplexFloatStorage`, which is not read"},
     {"numpy/disguised.npy", NULL, "its 16-bit integers look like bfloat16 under another name; `--dtype bfloat16`"},
@@ -222,6 +223,29 @@ START_TEST(test_tokens_may_all_be_rows) {
         for (uint64_t j = 0; j < D; j++) ck_assert_double_eq(row[j], value(i / 3, j) + more[i % 3]);
     }
     array_close(&a);
+}
+END_TEST
+
+START_TEST(test_views_with_a_stride_of_0_and_chunks_that_shrink_are_read) {
+    static const struct {
+        const char *file, *tensor;
+        uint64_t rows, turn;
+    } more[] = {{"torch/zip.pt", "repeated", N, 1},
+                {"torch/legacy.pt", "repeated", N, 1},
+                {"hdf5/kinds.h5", "lzf_shrinks", 20 * N, N}};
+    for (size_t f = 0; f < sizeof more / sizeof *more; f++) {
+        array_request request = {.tensor = more[f].tensor, .dims = 2};
+        array_file a;
+        error err = {0};
+        double row[D];
+        ck_assert_msg(array_open(&a, at(more[f].file), &request, &err), "%s", err.text);
+        ck_assert_uint_eq(a.rows, more[f].rows);
+        for (uint64_t i = 0; i < a.rows; i++) {
+            array_read_double(&a, i, 1, row);
+            for (uint64_t j = 0; j < D; j++) ck_assert_double_eq(row[j], value(i % more[f].turn, j));
+        }
+        array_close(&a);
+    }
 }
 END_TEST
 
@@ -385,6 +409,7 @@ Suite *suite_embedding_files(void) {
     TCase *t = tcase_create("embedding_files");
     tcase_add_loop_test(t, test_every_file_holds_the_same_matrix, 0, sizeof cases / sizeof *cases);
     tcase_add_loop_test(t, test_what_is_not_read_is_told_by_name, 0, sizeof refusals / sizeof *refusals);
+    tcase_add_test(t, test_views_with_a_stride_of_0_and_chunks_that_shrink_are_read);
     tcase_add_test(t, test_tokens_may_all_be_rows);
     tcase_add_loop_test(t, test_labels_are_taken_as_they_come, 0, sizeof labels / sizeof *labels);
     tcase_add_test(t, test_minus_one_and_nothing_are_no_labels);

@@ -75,6 +75,7 @@ torch.save(t, at('torch/plain.pt'))
 torch.save(t.bfloat16(), at('torch/plain-legacy.pth'), _use_new_zipfile_serialization=False)
 torch.save({'state_dict': torch.nn.Linear(3, 2).state_dict(), 'epoch': 3}, at('torch/state.pth'))
 torch.save(torch.nn.Linear(3, 2), at('torch/module.pt'))
+torch.save(torch.nn.Linear(3, 2), at('torch/module-legacy.pt'), _use_new_zipfile_serialization=False)
 
 import torch.distributed.checkpoint as dcp  # noqa: E402
 

@@ -60,8 +60,8 @@ static const char *const sql[STORE_STATEMENTS] = {
     [STORE_FORGET_SETTINGS] = FORGET("settings", "key"),
     [STORE_FORGET_FIGURES] = FORGET("figures", "metric"),
     [STORE_ADD_RUN] =
-        "INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
-        "?19, ?20)",
+        ("INSERT INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
+         "?19, ?20)"), /* clang wants to know that no comma is missing */
     [STORE_ADD_SETTING] = "INSERT OR REPLACE INTO settings VALUES (?1, ?2, ?3, ?4)",
     [STORE_ADD_FIGURE] = "INSERT INTO figures VALUES (?1, ?2, ?3)",
 };

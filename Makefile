@@ -78,6 +78,18 @@ $(BUILD)/mews: $(BUILD)/experiments/commands/main.o $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+# The analysis as a shared library, for C (analysis/library/mews.h) and Python (analysis/python): what is not its interface
+# is hidden, and it is linked with what it calls alone.
+LIBRARY := $(filter-out engine/files/checkpoint.c analysis/diagnose/compare.c analysis/report/%, \
+                        $(filter analysis/%,$(SOURCES)) $(wildcard engine/files/*.c)) \
+           $(addprefix engine/,error.c fields.c rng.c)
+$(LIBRARY:%.c=$(BUILD)/%.o): override CFLAGS += -fPIC -fvisibility=hidden
+$(BUILD)/libmews.so: $(LIBRARY:%.c=$(BUILD)/%.o)
+	@echo '  ld $@'
+	@$(CC) $(CFLAGS) -shared -Wl,-soname,libmews.so -Wl,-z,defs -Wl,--as-needed $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+libmews: $(BUILD)/libmews.so
+
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	@echo '  cc $<'
@@ -177,12 +189,14 @@ $(BUILD)/mews-faults: $(BUILD)/experiments/commands/main.o $(BUILD)/tests/faults
 
 $(BUILD)/run-tests: | $(BUILD)/mews-faults
 
-# Files of embeddings by the libraries that write them, in the versions that are pinned; needs Python 3.11 or later, the
+# Files of embeddings by the libraries that write them, in the versions that are pinned, and the Python package beside them; needs Python 3.11 or later, the
 # network and some gigabytes. CI has the same files, made before (tests/golden/embeddings).
 check-python: all
 	@test -x build/python/bin/python || python3 -m venv build/python
 	build/python/bin/pip install -q -r tests/reference/requirements.txt
 	MEWS=$(CURDIR)/$(BUILD)/mews PYTHONWARNINGS=ignore build/python/bin/python tests/reference/formats.py
+	build/python/bin/pip install -q --force-reinstall --no-deps ./analysis/python
+	PYTHONWARNINGS=ignore build/python/bin/python tests/reference/python_package.py $(BUILD)/mews
 
 # The engine's half of a comparison with PyTorch that needs Python and real images; see tests/reference.
 $(BUILD)/falcon-replay: $(BUILD)/tests/reference/falcon_replay.o $(BUILD)/libmews.a
@@ -303,7 +317,7 @@ deps:
 # ---- Installing -----------------------------------------------------------------------------------------------------
 # Program, man page, completions, library, header, pkg-config file and Python package, under DESTDIR where packages are built.
 PREFIX   ?= /usr/local
-VERSION  := $(shell sed -n 's/.*MEWS_VERSION "\(.*\)"/\1/p' experiments/commands/version.h)
+VERSION  := $(shell sed -n 's/.*MEWS_VERSION "\(.*\)"/\1/p' engine/version.h)
 LIBDIR   ?= $(PREFIX)/lib
 BASHDIR  ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR   ?= $(PREFIX)/share/zsh/vendor-completions
@@ -312,6 +326,20 @@ PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
 
 # The parts that there are: a shared library and a Python package install themselves where their rules stand.
 -include analysis/library.mk
+
+# The library goes with the program, unless a package has its own place for it (INSTALL_MORE=).
+INSTALL_MORE   ?= install-library
+UNINSTALL_MORE ?= uninstall-library
+install-library: libmews
+	install -D -m 644 $(BUILD)/libmews.so $(DESTDIR)$(PREFIX)/lib/libmews.so
+	install -D -m 644 analysis/library/mews.h $(DESTDIR)$(PREFIX)/include/mews.h
+	@mkdir -p $(BUILD)/install
+	printf 'prefix=%s\n\nName: libmews\nDescription: which of the four collapses happened to embeddings\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lmews\n' \
+	    '$(PREFIX)' '$(VERSION)' > $(BUILD)/install/mews.pc
+	install -D -m 644 $(BUILD)/install/mews.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/mews.pc
+
+uninstall-library:
+	rm -f $(DESTDIR)$(PREFIX)/lib/libmews.so $(DESTDIR)$(PREFIX)/include/mews.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/mews.pc
 
 install: all $(INSTALL_MORE)
 	install -D $(BUILD)/mews $(DESTDIR)$(PREFIX)/bin/mews
@@ -364,8 +392,9 @@ help:
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
 	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
 	@echo "make deps            installs what the build needs (Debian packages)"
+	@echo "make libmews         the analysis as a shared library, for C and for Python (pip install ./analysis/python)"
 	@echo "make install         PREFIX=/usr/local DESTDIR=: program, man page, completions    make uninstall"
 	@echo "make deb             a Debian package in build/deb (needs debhelper)    make clean    removes build/"
 
-.PHONY: check-python FORCE all program test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall deb clean help
+.PHONY: check-python FORCE all program libmews test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall install-library uninstall-library deb clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

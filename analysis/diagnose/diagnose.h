@@ -7,6 +7,7 @@
 
 #include "analysis/clusters/agreement.h"
 #include "analysis/files/array_file.h"
+#include "engine/files/strided.h"
 #include "analysis/diagnose/blocks.h"
 #include "analysis/verdicts/collapse.h"
 #include "analysis/diagnose/duplicates.h"
@@ -16,6 +17,12 @@
 #include "analysis/clusters/silhouette.h"
 #include "analysis/diagnose/views.h"
 #include "analysis/diagnose/label_probes.h"
+
+/* An array in the caller's memory, called as options name it. */
+typedef struct memory_array {
+    const char *name;
+    strided array;
+} memory_array;
 
 typedef struct diagnose_options {
     const char *source;                                 /* a file, a run's folder, or "-" */
@@ -35,7 +42,9 @@ typedef struct diagnose_options {
     double temperature;             /* of assignments that are scores; 0: not said */
     double attainable;              /* the narrowest layer's width; 0: the columns' number */
     const int64_t *unlabelled;      /* the label that is none, besides −1; NULL: no other */
-    bool fast;                      /* ranks, spread, use of codes and verdicts without intervals */
+    const memory_array *memory; /* arrays that are in memory: an option that points at a name of theirs means them */
+    size_t memory_count;
+    bool fast; /* ranks, spread, use of codes and verdicts without intervals */
 } diagnose_options;
 
 /* Codes that can be counted: half a gigabyte of counters. */

@@ -21,6 +21,14 @@ enum { BLOCK_VALUES = 1 << 20, COLUMNS_MOST = 1 << 24 };
 /* What rows of half-precision probabilities may miss 1 by; how many rows may be no probabilities in a file of them. */
 static const double SUM_SLACK = 0.02, ODD_ROWS = 0.01;
 
+/* What an option names: a file, or an array of the caller's. */
+static bool open_named(const diagnose_options *o, array_file *a, const char *name, const array_request *request,
+                       error *err) {
+    for (size_t i = 0; i < o->memory_count; i++)
+        if (o->memory[i].name == name) return array_open_memory(a, name, &o->memory[i].array, request, err);
+    return array_open(a, name, request, err);
+}
+
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 /* The matrix, its copies sorted by cluster and converted, and a dozen squares of the shorter side (Gram matrices, QR).
@@ -267,7 +275,8 @@ static bool looks_like_run(const char *folder) {
 
 static bool use_run(diagnose_options *o, run_files *f, error *err) {
     struct stat status;
-    if (strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode)) return true;
+    if (o->memory_count || strcmp(o->source, "-") == 0 || stat(o->source, &status) != 0 || !S_ISDIR(status.st_mode))
+        return true;
     snprintf(f->embeddings, sizeof f->embeddings, "%.1000s/embeddings.npy", o->source);
     snprintf(f->labels, sizeof f->labels, "%.1000s/labels.npy", o->source);
     snprintf(f->assignments, sizeof f->assignments, "%.1000s/assignments.npy", o->source);
@@ -303,7 +312,7 @@ static bool has_labels(const diagnose_options *o) { return o->labels || o->label
 static bool open_labels(array_file *labels, const subject *s, const diagnose_options *o, error *err) {
     array_request request = {
         .tensor = o->labels_in, .usual = "labels,label,y,targets,target", .dims = 1, .option = "--labels-in"};
-    return o->labels ? array_open(labels, o->labels, &request, err)
+    return o->labels ? open_named(o, labels, o->labels, &request, err)
                      : array_open_beside(labels, &s->file, &request, err);
 }
 
@@ -321,7 +330,7 @@ static bool open_second(subject *s, const diagnose_options *o, error *err) {
     size_t length = strlen(o->second);
     if (length > 4 && strcmp(o->second + length - 4, ".npy") == 0)
         request.tensor = NULL; /* it was for the first file */
-    if (!array_open(&s->other, o->second, &request, err)) return false;
+    if (!open_named(o, &s->other, o->second, &request, err)) return false;
     if (s->other.rows != s->file.rows || s->other.cols != s->file.cols)
         return error_set(err, ERROR_RUN,
                          "%s: is %" PRIu64 " × %" PRIu64 ", but %s is %" PRIu64 " × %" PRIu64
@@ -334,7 +343,7 @@ static bool open_second(subject *s, const diagnose_options *o, error *err) {
 static bool load_prototypes(subject *s, const diagnose_options *o, error *err) {
     static const array_request request = {.usual = "prototypes", .dims = 2};
     array_file a;
-    if (!array_open(&a, o->prototypes, &request, err)) return false;
+    if (!open_named(o, &a, o->prototypes, &request, err)) return false;
     size_t rows = a.rows, d = s->file.cols;
     bool ok = a.cols == d || error_set(err, ERROR_RUN,
                                        "%s: is %" PRIu64 " × %" PRIu64 ", but %s has %zu columns; a prototype is a row",
@@ -419,7 +428,7 @@ static bool draw_blocks(subject *s, uint64_t seed, error *err) {
 static bool take_reference(subject *s, const diagnose_options *o, error *err) {
     array_request request = {.usual = "embeddings", .dims = 2};
     array_file a;
-    if (!array_open(&a, o->reference, &request, err)) return false;
+    if (!open_named(o, &a, o->reference, &request, err)) return false;
     row_reader reader = {&a, s->rows, s->count, 0, NULL, NULL};
     row_source rows;
     double *own = NULL;
@@ -444,15 +453,15 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     bool ok = use_run(&o, &files, err);
     if (ok && o.source != options->source && !(s->run = strdup(options->source)))
         ok = error_memory(err, strlen(options->source), "a name");
-    ok = ok && array_open(&s->file, o.source, &request, err);
+    ok = ok && open_named(&o, &s->file, o.source, &request, err);
     if (ok && !(s->name = strdup(s->file.name))) ok = error_memory(err, strlen(s->file.name), "a name");
     ok = ok && check_size(&s->file, o.sample, err) && choose_rows(s, &o, err);
     /* Everything is opened and compared before anything is read: a slip should not cost minutes. */
     ok = ok && (!has_labels(&o) || (open_labels(&labels, s, &o, err) && check_length(s, &labels, "labels", err)));
-    ok = ok && (!o.assignments || (array_open(&assignments, o.assignments, &for_assignments, err) &&
+    ok = ok && (!o.assignments || (open_named(&o, &assignments, o.assignments, &for_assignments, err) &&
                                    check_length(s, &assignments, "assignments", err)));
-    ok = ok &&
-         (!o.groups || (array_open(&groups, o.groups, &for_groups, err) && check_length(s, &groups, "groups", err)));
+    ok = ok && (!o.groups ||
+                (open_named(&o, &groups, o.groups, &for_groups, err) && check_length(s, &groups, "groups", err)));
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
     if (ok && s->run && !o.prototypes) take_run_prototypes(s);
     ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&

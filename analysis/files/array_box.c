@@ -154,6 +154,16 @@ array_box *array_box_open(const char *path, const char *apart, error *err) {
     return NULL;
 }
 
+array_box *array_box_of_memory(const char *name, const strided *array, error *err) {
+    static const array_format memory = {.kind = "memory"};
+    array_box *b = calloc(1, sizeof *b);
+    if (b) *b = (array_box){.name = strdup(name), .format = &memory, .file = -1, .users = 1};
+    if (b && b->name && array_box_offer(b, NULL, array, NULL, err)) return b;
+    if (!b || !b->name) error_memory(err, sizeof *b, "a name");
+    array_box_leave(b);
+    return NULL;
+}
+
 void array_box_leave(array_box *b) {
     if (!b || --b->users > 0) return;
     if (b->format && b->format->close) b->format->close(b);

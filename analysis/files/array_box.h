@@ -53,6 +53,9 @@ struct array_format {
 array_box *array_box_open(const char *path, const char *apart, error *err);
 void array_box_leave(array_box *b);
 
+/* A box of one array in somebody's memory, which outlives it. NULL with a message. */
+array_box *array_box_of_memory(const char *name, const strided *array, error *err);
+
 /* Brings offer `which` into `out`; *memory is to be freed. */
 bool array_box_load(array_box *b, size_t which, strided *out, void **memory, error *err);
 

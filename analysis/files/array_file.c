@@ -236,6 +236,14 @@ bool array_open(array_file *a, const char *path, const array_request *request, e
     return finish(a, strcmp(path, "-") == 0 ? "standard input" : path, request, ok, err);
 }
 
+bool array_open_memory(array_file *a, const char *name, const strided *array, const array_request *request,
+                       error *err) {
+    *a = (array_file){.parts = calloc(1, sizeof *a->parts)};
+    if (!a->parts) return error_memory(err, sizeof *a->parts, "a list of files");
+    if ((a->parts[0].box = array_box_of_memory(name, array, err))) a->count = 1;
+    return finish(a, name, request, a->count == 1, err);
+}
+
 bool array_open_beside(array_file *a, const array_file *first, const array_request *request, error *err) {
     *a = (array_file){.parts = calloc(first->count, sizeof *a->parts)};
     if (!a->parts) return error_memory(err, first->count * sizeof *a->parts, "a list of files");

@@ -9,6 +9,7 @@
 
 #include "analysis/files/npy.h"
 #include "engine/files/safetensors.h"
+#include "engine/files/strided.h"
 
 typedef enum array_tokens {
     TOKENS_NONE, /* three dimensions are an error that names the choices */
@@ -53,6 +54,8 @@ typedef struct array_file {
  * an error.
  */
 bool array_open(array_file *a, const char *path, const array_request *request, error *err);
+/* An array in the caller's memory, which has to outlive `a`; `name` is for messages. */
+bool array_open_memory(array_file *a, const char *name, const strided *array, const array_request *request, error *err);
 /* Another array of the same files, which stay open for both. */
 bool array_open_beside(array_file *a, const array_file *first, const array_request *request, error *err);
 void array_close(array_file *a);

@@ -8,7 +8,7 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/start.h"
 #include "experiments/commands/terminal.h"
-#include "experiments/commands/version.h"
+#include "engine/version.h"
 #include "experiments/sweep/watch.h"
 
 #include <stdarg.h>

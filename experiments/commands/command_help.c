@@ -3,7 +3,7 @@
  * is made from the commands' own tables, so that nothing has to be written twice or can be forgotten.
  */
 #include "experiments/commands/command_help.h"
-#include "experiments/commands/version.h"
+#include "engine/version.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "experiments/commands/command_help.h"
 #include "experiments/commands/start.h"
 #include "experiments/commands/stopping.h"
-#include "experiments/commands/version.h"
+#include "engine/version.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include "engine/files/record.h"
 #include "engine/libraries.h"
 #include "engine/threads.h"
-#include "experiments/commands/version.h"
+#include "engine/version.h"
 #include "experiments/run/code.h"
 #include "experiments/run/landing.h"
 #include "experiments/run/sitting.h"

@@ -345,7 +345,9 @@ bool run_open_folder(run *r, const char *folder, error *err) {
     snprintf(r->folder, sizeof r->folder, "%.*s", (int)length, folder);
     if (access(run_path(r, "run.json", path, sizeof path), F_OK) != 0)
         return error_set(err, ERROR_USAGE, "%s is no run: it holds no run.json", folder);
-    if (!take_lease(r, err) || !landing_recover(r->folder, err) || !read_record(r, err) ||
+    bool ours = take_lease(r, err);
+    if (ours) file_remove_leftovers(r->folder); /* of a killed process */
+    if (!ours || !landing_recover(r->folder, err) || !read_record(r, err) ||
         (*r->damaged &&
          !error_set(err, ERROR_RUN, "%s; `mews train` with the run's spec makes it again", r->damaged))) {
         run_close(r);

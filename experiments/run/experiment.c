@@ -8,6 +8,7 @@
 #include "engine/files/checkpoint.h"
 #include "engine/files/record.h"
 #include "experiments/run/evaluate.h"
+#include "experiments/run/landing.h"
 #include "experiments/run/sitting.h"
 #include "experiments/store/store.h"
 #include "experiments/run/train.h"
@@ -175,6 +176,15 @@ static bool only_eval(const settings *overrides, error *err) {
     return true;
 }
 
+/* What an evaluation that was killed had decided takes its place before anything is read. */
+static bool finish_landing(const char *folder, error *err) {
+    run r;
+    if (!landing_is_pending(folder)) return true;
+    if (!run_open_folder(&r, folder, err)) return false;
+    run_close(&r);
+    return true;
+}
+
 /* Whether a file is the one that the run's record, if it has one, speaks of. */
 static bool is_the_runs_own(const char *folder, const char *name, error *err) {
     char path[1200];
@@ -192,7 +202,7 @@ static bool read_plan(const char *folder, const settings *overrides, spec_file *
     snprintf(path, sizeof path, "%s/spec.yaml", folder);
     if (access(path, F_OK) != 0)
         return error_set(err, ERROR_USAGE, "%s is no run's folder: it holds no spec.yaml", folder);
-    if (!is_the_runs_own(folder, "spec.yaml", err)) return false;
+    if (!finish_landing(folder, err) || !is_the_runs_own(folder, "spec.yaml", err)) return false;
     if (!only_eval(overrides, err) || !spec_file_read(file, path, err)) return false;
     for (size_t i = 0; i < overrides->count; i++) {
         const setting *o = &overrides->items[i];

@@ -71,6 +71,12 @@ bool landing_commit(const char *folder, error *err) {
     return (rename(from, to) == 0 || refuse(folder, decided, err)) && move_all(folder, err);
 }
 
+bool landing_is_pending(const char *folder) {
+    char path[1200];
+    snprintf(path, sizeof path, "%.1100s/%s", folder, decided);
+    return access(path, F_OK) == 0;
+}
+
 bool landing_recover(const char *folder, error *err) {
     char path[1200];
     snprintf(path, sizeof path, "%s/%s", folder, gathering);

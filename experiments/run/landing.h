@@ -19,6 +19,9 @@ bool landing_without(const char *folder, const char *name, error *err);
 
 bool landing_commit(const char *folder, error *err);
 
+/* Whether one was decided and is not in its place yet. */
+bool landing_is_pending(const char *folder);
+
 /* Finishes what a killed process had decided, and drops what it had not. */
 bool landing_recover(const char *folder, error *err);
 

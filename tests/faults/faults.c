@@ -54,7 +54,6 @@ WRAP(void *, calloc, ALLOC, ENOMEM, NULL, (size_t n, size_t each), (n, each))
 WRAP(void *, realloc, ALLOC, ENOMEM, NULL, (void *p, size_t n), (p, n))
 WRAP(void *, aligned_alloc, ALLOC, ENOMEM, NULL, (size_t a, size_t n), (a, n))
 WRAP(char *, strdup, ALLOC, ENOMEM, NULL, (const char *s), (s))
-WRAP(size_t, fwrite, WRITE, ENOSPC, 0, (const void *p, size_t n, size_t c, FILE *f), (p, n, c, f))
 WRAP(ssize_t, write, WRITE, ENOSPC, -1, (int f, const void *p, size_t n), (f, p, n))
 WRAP(ssize_t, pwrite, WRITE, ENOSPC, -1, (int f, const void *p, size_t n, off_t o), (f, p, n, o))
 WRAP(int, fflush, WRITE, ENOSPC, EOF, (FILE * f), (f))
@@ -71,6 +70,16 @@ WRAP(FILE *, fopen, OPEN, EMFILE, NULL, (const char *p, const char *m), (p, m))
 WRAP(FILE *, fdopen, OPEN, EMFILE, NULL, (int f, const char *m), (f, m))
 WRAP(int, pthread_create, THREAD, 0, EAGAIN, (pthread_t * t, const pthread_attr_t *a, void *(*f)(void *), void *c),
      (t, a, f, c))
+
+/* As the library does, the stream remembers it; who writes looks at that when the file is whole. */
+size_t __real_fwrite(const void *p, size_t n, size_t c, FILE *f);
+size_t __wrap_fwrite(const void *p, size_t n, size_t c, FILE *f);
+size_t __wrap_fwrite(const void *p, size_t n, size_t c, FILE *f) {
+    enum { ERROR_SEEN = 0x20 }; /* glibc's _IO_ERR_SEEN */
+    if (!fails(WRITE, ENOSPC)) return __real_fwrite(p, n, c, f);
+    f->_flags |= ERROR_SEEN;
+    return 0;
+}
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);

@@ -312,7 +312,7 @@ bench: deps
 	./mews bench knn
 
 deps:
-	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" ./deps.sh
+	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" .packaging/deps.sh
 
 # ---- Installing -----------------------------------------------------------------------------------------------------
 # Program, man page, completions, library, header, pkg-config file and Python package, under DESTDIR where packages are built.

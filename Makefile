@@ -315,17 +315,12 @@ deps:
 	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" .packaging/deps.sh
 
 # ---- Installing -----------------------------------------------------------------------------------------------------
-# Program, man page, completions, library, header, pkg-config file and Python package, under DESTDIR where packages are built.
+# Program, man page, completions, library, header and pkg-config file, under DESTDIR where packages are built.
 PREFIX   ?= /usr/local
 VERSION  := $(shell sed -n 's/.*MEWS_VERSION "\(.*\)"/\1/p' engine/version.h)
-LIBDIR   ?= $(PREFIX)/lib
 BASHDIR  ?= $(PREFIX)/share/bash-completion/completions
 ZSHDIR   ?= $(PREFIX)/share/zsh/vendor-completions
 FISHDIR  ?= $(PREFIX)/share/fish/vendor_completions.d
-PYTHONDIR ?= $(PREFIX)/lib/python3/dist-packages
-
-# The parts that there are: a shared library and a Python package install themselves where their rules stand.
--include analysis/library.mk
 
 # The library goes with the program, unless a package has its own place for it (INSTALL_MORE=).
 INSTALL_MORE   ?= install-library

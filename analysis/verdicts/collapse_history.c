@@ -132,7 +132,7 @@ void collapse_history_judge(const collapse_history *h, const course_point *now, 
     if (changed.verdict != VERDICT_UNKNOWN || !collapse_undisputed(c)) v[COLLAPSE_DIMENSIONAL] = changed;
     course_cluster(&at, &v[COLLAPSE_CLUSTER]);
     course_representation(&at, &changed);
-    if (changed.verdict > v[COLLAPSE_REPRESENTATION].verdict) v[COLLAPSE_REPRESENTATION] = changed;
+    if (changed.verdict >= v[COLLAPSE_REPRESENTATION].verdict) v[COLLAPSE_REPRESENTATION] = changed;
 }
 
 bool collapse_history_add(collapse_history *h, const course_point *now, const collapse *c, error *err) {

@@ -39,7 +39,7 @@ void collapse_history_free(collapse_history *h);
 course collapse_history_course(const collapse_history *h, const course_point *now);
 
 /* Puts the verdicts that rest on the run's course in place of those that a matrix allows by itself: dimensional and
- * cluster, and representation where its course is worse. */
+ * cluster, and representation unless the matrix by itself is worse. */
 void collapse_history_judge(const collapse_history *h, const course_point *now, collapse *c);
 
 /* Appends an epoch, and makes its line's object: {rows, rankme, embed: {…}, backbone: {…}, codes: {…},

@@ -134,7 +134,7 @@ START_TEST(test_ids_are_safe_as_names_of_files) {
     sweep sw;
     error err;
     char id[RUN_ID_SIZE];
-    ck_assert_msg(expand("name: n\nmethod: falcon\nsweep:\n  data.path: [../up//and away, "
+    ck_assert_msg(expand("name: n\ndata: {name: folder}\nmethod: falcon\nsweep:\n  data.path: [../up//and away, "
                          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
                          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
                          "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"

@@ -5,6 +5,7 @@
  * of what a file says of itself: its parsing of headers and of chunks is trusted here, so a file from a stranger is
  * better had in a safer form.
  */
+#include "analysis/files/array_file.h"
 #include "analysis/files/hdf5_file.h"
 
 #include <stdio.h>
@@ -176,13 +177,24 @@ static bool offer_set(array_box *b, const char *name, error *err) {
     return ok;
 }
 
+/* libhdf5 wants the real path of what it opens; a spooled pipe has none, so its bytes are handed over. */
+static hid_t open_file(const array_box *b) {
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = -1;
+    bool ok =
+        access >= 0 && (b->file < 0 || (b->size <= array_memory() / 2 && H5Pset_fapl_core(access, 1 << 16, 0) >= 0 &&
+                                        H5Pset_file_image(access, (void *)b->bytes, b->size) >= 0));
+    if (ok) file = H5Fopen(b->file < 0 ? b->path : "pipe", H5F_ACC_RDONLY, access);
+    if (access >= 0) H5Pclose(access);
+    return file;
+}
+
 static bool open_hdf5(array_box *b, error *err) {
     hdf5 *h = calloc(1, sizeof *h);
     if (!h) return error_memory(err, sizeof *h, b->name);
     b->state = h;
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* it would print its stack */
     hdf5_register_lzf();
-    h->file = H5Fopen(b->path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    h->file = open_file(b);
     if (h->file < 0)
         return error_set(
             err, ERROR_RUN,

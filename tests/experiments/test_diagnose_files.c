@@ -133,6 +133,20 @@ START_TEST(test_a_pipe_with_a_name_is_read_like_a_file) {
 }
 END_TEST
 
+START_TEST(test_every_library_reads_from_a_pipe_too) {
+    static const char *const files[] = {"hdf5/v110.h5", "matlab/packed.mat", "torch/zip.pt -t float32",
+                                        "numpy/packed.npz"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char words[256];
+        const char *options = strchr(files[i], ' ');
+        int length = options ? (int)(options - files[i]) : (int)strlen(files[i]);
+        snprintf(words, sizeof words, "diagnose - %s <golden/%.*s", options ? options : "-t x", length, files[i]);
+        const said *s = mews(words);
+        ck_assert_msg(s->code == 0 && strstr(s->out, "6 rows, 4 columns"), "%s: %s", files[i], s->err);
+    }
+}
+END_TEST
+
 START_TEST(test_folders_and_strangers_get_one_clear_line) {
     shell("mkdir empty; gzip -c /dev/null >x.npy.gz; printf PAR1 >x.parquet");
     refused_with(
@@ -184,6 +198,7 @@ Suite *suite_diagnose_files(void) {
     tcase_add_test(tests, test_labels_inside_a_file_are_found_also_from_a_pipe);
     tcase_add_test(tests, test_rows_without_a_label_are_left_out_of_what_needs_labels);
     tcase_add_test(tests, test_a_pipe_with_a_name_is_read_like_a_file);
+    tcase_add_test(tests, test_every_library_reads_from_a_pipe_too);
     tcase_add_test(tests, test_folders_and_strangers_get_one_clear_line);
     tcase_add_test(tests, test_a_zero_point_is_told_beside_the_verdicts);
     tcase_add_test(tests, test_tokens_and_types_are_chosen_by_options);

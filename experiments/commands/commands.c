@@ -5,8 +5,11 @@
 #include "experiments/commands/command_help.h"
 
 const command *const commands[] = {
-    &command_train,   &command_sweep,   &command_eval,      &command_diagnose, &command_report,
-    &command_keys,    &command_methods, &command_backbones, &command_datasets, &command_data,
-    &command_bench,   &command_runs,    &command_index,     &command_rm,       &command_table,
-    &command_compare, &command_export,  &command_embed,     &command_help,     NULL,
+    &command_train,    &command_sweep,     &command_eval,
+    &command_diagnose, &command_report,    &command_keys,
+    &command_methods,  &command_backbones, &command_datasets,
+    &command_data,     &command_bench,     &command_runs,
+    &command_index,    &command_rm,        &command_table,
+    &command_compare,  &command_doctor,    &command_export,
+    &command_embed,    &command_help,      NULL,
 };

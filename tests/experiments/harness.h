@@ -30,7 +30,7 @@ static inline unsigned roll(dice *d, unsigned below) {
 
 static inline dice dice_of(const char *variable) {
     const char *given = getenv(variable);
-    return (dice){given ? strtoull(given, NULL, 10) : (unsigned long long)time(NULL)};
+    return (dice){given ? strtoull(given, NULL, 10) : 1}; /* a check finds today what it found yesterday */
 }
 
 static inline double seconds(void) {

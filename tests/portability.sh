@@ -2,9 +2,9 @@
 # The suites as other machines would run them: kernels of OpenBLAS, oneDNN and mews for other processors, other numbers of
 # threads, another compiler. A cell that this processor cannot run is named and passed over.
 #
-#   tests/portability.sh short       all suites as on AVX2, those that compute on three threads (what CI runs)
+#   tests/portability.sh short       all suites as on AVX2, those that compute on three threads
 #   tests/portability.sh long        every cell, of the suites that compute; `make portability`
-#   tests/portability.sh NAME...     some cells, by the names in the first column
+#   tests/portability.sh NAME...     some cells, by the names in the first column (CI runs avx2)
 #
 # One line a cell: name, suites, checks, failures, seconds. Ends with 1 when a check failed; what failed stands in
 # build/portability/CELL.log.

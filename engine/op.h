@@ -12,7 +12,8 @@
     X(conv2d) X(batchnorm) X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) \
     X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) \
     X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub) X(mul) X(div) X(affine) X(exp) \
-    X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits) X(code_match)
+    X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits) X(code_match) \
+    X(layernorm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
 /* clang-format on */
 
 typedef enum op_id {
@@ -65,6 +66,11 @@ typedef union op_attributes {
         double alpha;
         int64_t memory; /* bytes that logits may take */
     } codes;
+    struct {
+        int64_t tokens, heads, first, count; /* of a sample; OP_tokens: tokens = samples */
+        double eps;
+        bool keep;
+    } tokens;
 } op_attributes;
 
 typedef struct node {

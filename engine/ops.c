@@ -360,8 +360,10 @@ tensor *(op_batch_gather)(tape *t, tensor *x) {
     return x;
 }
 
-/* ops_factor.c, codes.c */
-extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_code_logits, rule_code_match;
+/* ops_factor.c, codes.c, ops_tokens.c */
+extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_code_logits, rule_code_match,
+    rule_layernorm, rule_attention, rule_feed_forward, rule_residual, rule_scaled_residual, rule_patch_embed,
+    rule_tokens, rule_pool_tokens;
 
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,

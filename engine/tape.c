@@ -373,8 +373,10 @@ static bool node_backward(tape *t, node *n) {
         if (n->in[i] && n->in[i]->requires_grad && !reserve_grad(t, n->in[i])) return false;
     if (!remember_kept(t, n)) return false;
     if (!k->backward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
-    for (int i = 0; i < 2 && op_rules[n->op]->flops; i++)
-        if (n->in[i]->requires_grad) t->flops += op_rules[n->op]->flops(n);
+    for (int i = 0; i < 2 && op_rules[n->op]->flops; i++) { /* attention multiplies parts of its one input */
+        const tensor *factor = n->inputs > 1 ? n->in[i] : n->in[0];
+        if (factor->requires_grad) t->flops += op_rules[n->op]->flops(n);
+    }
     return true;
 }
 

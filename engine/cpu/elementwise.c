@@ -68,9 +68,16 @@ UNARY_KERNEL(log, 0, 0, R(log)(x), g / INPUT)
 UNARY_KERNEL(sqrt, 0, 0, R(sqrt)(x), g / (2 * OUTPUT))
 
 /* x·Φ(x), Φ the normal distribution function; its slope is Φ(x) + x·φ(x). */
-static inline real normal_cdf(real x) { return (real)0.5 * (1 + R(erf)(x * (real)0.70710678118654752)); }
-static inline real normal_pdf(real x) { return (real)0.39894228040143268 * R(exp)(-x * x / 2); }
-UNARY_KERNEL(gelu, 0, 0, x *normal_cdf(x), g *(normal_cdf(INPUT) + INPUT * normal_pdf(INPUT)))
+static inline real gelu_value(real x) {
+    real slope;
+    return fast_gelu(x, &slope);
+}
+static inline real gelu_slope(real x) {
+    real slope;
+    fast_gelu(x, &slope);
+    return slope;
+}
+UNARY_KERNEL(gelu, 0, 0, gelu_value(x), g *gelu_slope(INPUT))
 
 /* Arithmetic with broadcasting ------------------------------------------------------------------------------------ */
 

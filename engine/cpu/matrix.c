@@ -2,21 +2,11 @@
  * Matrix kernels: products by OpenBLAS, reductions and row surgery. Sums run over chunks of a fixed size, added in
  * order, in double precision: the same bits for any number of threads.
  */
-#include "engine/cpu/cpu.h"
+#include "engine/cpu/gemm.h"
 #include "engine/cpu/vector_math.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
-
-static CBLAS_TRANSPOSE flip(bool transpose) { return transpose ? CblasTrans : CblasNoTrans; }
-
-/* c (m×n) = α·op(a)·op(b) + keep·c; leading dimensions are those of the row-major operands as stored. */
-static void product(bool ta, bool tb, int64_t m, int64_t n, int64_t k, double alpha, const real *a, int64_t lda,
-                    const real *b, int64_t ldb, bool add, real *c) {
-    cblas_rgemm(CblasRowMajor, flip(ta), flip(tb), (blasint)m, (blasint)n, (blasint)k, (real)alpha, a, (blasint)lda, b,
-                (blasint)ldb, add ? 1 : 0, c, (blasint)n);
-}
 
 /* Products -------------------------------------------------------------------------------------------------------- */
 
@@ -24,8 +14,8 @@ static bool matmul_forward(backend *back, node *n) {
     (void)back;
     const tensor *a = n->in[0], *b = n->in[1];
     bool ta = n->with.matmul.transpose_a, tb = n->with.matmul.transpose_b;
-    product(ta, tb, n->out->shape[0], n->out->shape[1], a->shape[!ta], n->with.matmul.alpha, a->data, a->shape[1],
-            b->data, b->shape[1], false, n->out->data);
+    gemm(ta, tb, n->out->shape[0], n->out->shape[1], a->shape[!ta], n->with.matmul.alpha, a->data, a->shape[1], b->data,
+         b->shape[1], false, n->out->data);
     return true;
 }
 
@@ -39,81 +29,28 @@ static bool matmul_backward(backend *back, node *n) {
     int64_t m = n->out->shape[0], cols = n->out->shape[1], k = a->shape[!ta];
     if (wants_grad(a)) {
         if (ta)
-            product(tb, true, k, m, cols, alpha, b->data, b->shape[1], g, cols, a->grad_ready, a->grad);
+            gemm(tb, true, k, m, cols, alpha, b->data, b->shape[1], g, cols, a->grad_ready, a->grad);
         else
-            product(false, !tb, m, k, cols, alpha, g, cols, b->data, b->shape[1], a->grad_ready, a->grad);
+            gemm(false, !tb, m, k, cols, alpha, g, cols, b->data, b->shape[1], a->grad_ready, a->grad);
         grad_done(a);
     }
     if (wants_grad(b)) {
         if (tb)
-            product(true, ta, cols, k, m, alpha, g, cols, a->data, a->shape[1], b->grad_ready, b->grad);
+            gemm(true, ta, cols, k, m, alpha, g, cols, a->data, a->shape[1], b->grad_ready, b->grad);
         else
-            product(!ta, false, k, cols, m, alpha, a->data, a->shape[1], g, cols, b->grad_ready, b->grad);
+            gemm(!ta, false, k, cols, m, alpha, a->data, a->shape[1], g, cols, b->grad_ready, b->grad);
         grad_done(b);
     }
     return true;
 }
 const kernel cpu_kernel_matmul = {matmul_forward, matmul_backward};
 
-enum { ROW_CHUNK = 64 };
-
-/* to[c] (+)= Σ_rows x[r][c]: partial sums of ROW_CHUNK rows in double, then the chunks in order. */
-static bool sum_rows(backend *b, const real *x, int64_t rows, int64_t cols, bool add, real *to) {
-    int64_t chunks = (rows + ROW_CHUNK - 1) / ROW_CHUNK;
-    double *partial = b->allocate(b, (size_t)(chunks * cols) * sizeof *partial);
-    if (!partial) return cpu_fail(b, "out of memory");
-#pragma omp parallel for schedule(static) if (rows * cols > 32768)
-    for (int64_t k = 0; k < chunks; k++) {
-        double *sum = partial + k * cols;
-        memset(sum, 0, (size_t)cols * sizeof *sum);
-        int64_t end = (k + 1) * ROW_CHUNK < rows ? (k + 1) * ROW_CHUNK : rows;
-        for (int64_t r = k * ROW_CHUNK; r < end; r++)
-#pragma omp simd
-            for (int64_t c = 0; c < cols; c++) sum[c] += (double)x[r * cols + c];
-    }
-    for (int64_t k = 1; k < chunks; k++)
-        for (int64_t c = 0; c < cols; c++) partial[c] += partial[k * cols + c];
-    for (int64_t c = 0; c < cols; c++) to[c] = (add ? to[c] : 0) + (real)partial[c];
-    b->release(b, partial);
-    return true;
-}
-
-static bool linear_forward(backend *b, node *n) {
-    (void)b;
-    const tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
-    int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
-    if (bias)
-        for (int64_t r = 0; r < rows; r++) memcpy(n->out->data + r * out, bias->data, (size_t)out * sizeof(real));
-    product(false, true, rows, out, in, 1, x->data, in, w->data, in, bias != NULL, n->out->data);
-    return true;
-}
-
-static bool linear_backward(backend *b, node *n) {
-    tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
-    int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
-    const real *g = n->out->grad;
-    if (wants_grad(x)) {
-        product(false, false, rows, in, out, 1, g, out, w->data, in, x->grad_ready, x->grad);
-        grad_done(x);
-    }
-    if (wants_grad(w)) {
-        product(true, false, out, in, rows, 1, g, out, x->data, in, w->grad_ready, w->grad);
-        grad_done(w);
-    }
-    if (wants_grad(bias)) {
-        if (!sum_rows(b, g, rows, out, bias->grad_ready, bias->grad)) return false;
-        grad_done(bias);
-    }
-    return true;
-}
-const kernel cpu_kernel_linear = {linear_forward, linear_backward};
-
 /* Reductions ------------------------------------------------------------------------------------------------------ */
 
 static bool sum_forward(backend *b, node *n) {
     const tensor *x = n->in[0];
     int64_t rows = x->shape[0], cols = x->shape[1];
-    if (n->with.reduce.axis == AXIS_ROWS) return sum_rows(b, x->data, rows, cols, false, n->out->data);
+    if (n->with.reduce.axis == AXIS_ROWS) return cpu_sum_rows(b, x->data, rows, cols, false, n->out->data);
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
         double sum = 0;

@@ -2,7 +2,7 @@
  * Every op, forward and backward in single precision, beside PyTorch's figures (tests/golden/make_ops.py). The loss is
  * made as there: Σ out·r for matrices, Σ mean_pixels(tanh(out))·r for images.
  */
-#include "engine/ops.h"
+#include "engine/tokens.h"
 #include "tests/golden/golden.h"
 
 #include <string.h>
@@ -139,6 +139,14 @@ MAKE(concat_rows, op_concat_rows(t, b->in[0], b->in[1]))
 MAKE(soft_cross_entropy, op_soft_cross_entropy(t, b->in[0], b->in[1]))
 MAKE(batch_logmeanexp, op_batch_logmeanexp(t, b->in[0]))
 
+MAKE(layernorm, op_layernorm(t, b->in[0], b->w[0], b->w[1], 1e-6))
+MAKE(attention, op_attention(t, b->in[0], with[0], with[1]))
+MAKE(feed_forward, op_feed_forward(t, b->in[0], b->w[0], b->w[1], b->w[2], b->w[3], with[0]))
+MAKE(patch_embed, op_patch_embed(t, b->in[0], b->w[0], b->w[1]))
+MAKE(tokens, op_tokens(t, b->in[0], with[0], b->w[0], b->w[1], b->w[2]))
+MAKE(pool_tokens, op_pool_tokens(t, b->in[0], with[0], with[1], with[2]))
+MAKE(residual, op_residual(t, b->in[0], b->in[1], b->w[0], &b->frozen[0]))
+
 /* with: groups, relu, training. A second input is the residual. */
 static tensor *make_batchnorm(tape *t, bench *b, const int *with) {
     batchnorm bn = {b->w[0], b->w[1], &b->frozen[0], &b->frozen[1], 0.1, 1e-5};
@@ -214,6 +222,18 @@ static const struct {
     {"concat_rows", make_concat_rows, {0}},
     {"soft_cross_entropy", make_soft_cross_entropy, {0}},
     {"batch_logmeanexp", make_batch_logmeanexp, {0}},
+    {"layernorm", make_layernorm, {0}},
+    {"layernorm.steep", make_layernorm, {0}},
+    {"attention.heads", make_attention, {17, 2}},
+    {"attention.wide", make_attention, {65, 1}},
+    {"attention.steep", make_attention, {5, 1}},
+    {"attention.blocks", make_attention, {300, 1}},
+    {"feed_forward", make_feed_forward, {1}},
+    {"feed_forward", make_feed_forward, {0}},
+    {"patch_embed", make_patch_embed, {0}},
+    {"tokens", make_tokens, {2}},
+    {"pool_tokens", make_pool_tokens, {5, 1, 4}},
+    {"residual", make_residual, {0}},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

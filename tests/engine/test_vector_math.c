@@ -1,5 +1,5 @@
 /*
- * The vectorised exp and tanh beside the C library's in double precision, value by value.
+ * The vectorised exp, tanh and normal distribution beside the C library's in double precision, value by value.
  */
 #include "engine/cpu/vector_math.h"
 
@@ -45,12 +45,36 @@ START_TEST(test_tanh_is_within_a_few_units_in_the_last_place) {
 }
 END_TEST
 
+static double tail(double x) { return erfc(x * 0.70710678118654752440) / 2; }
+static float my_tail(float x) {
+    float density;
+    return normal_tail(x, &density);
+}
+static double gelu(double x) { return x * tail(-x); }
+static float my_gelu(float x) {
+    float slope;
+    return fast_gelu(x, &slope);
+}
+
+/* Far out exp(−x²/2) carries the rounding of x²/2. */
+START_TEST(test_normal_tail_and_gelu_are_close) {
+    ck_assert_double_lt(worst(my_tail, tail, 0, 2), 6e-7);
+    ck_assert_double_lt(worst(my_tail, tail, 0, 10), 6e-6);
+    ck_assert_double_lt(worst(my_gelu, gelu, -10, 10), 6e-6);
+    float slope;
+    ck_assert_float_eq(fast_gelu(0, &slope), 0);
+    ck_assert_float_eq_tol(slope, 0.5F, 1e-7F);
+    ck_assert(isnan(fast_gelu(NAN, &slope)));
+}
+END_TEST
+
 Suite *suite_vector_math(void) {
     Suite *s = suite_create("vector_math");
     TCase *t = tcase_create("C library");
     tcase_add_test(t, test_exp_is_within_two_units_in_the_last_place);
     tcase_add_test(t, test_exp_has_its_limits);
     tcase_add_test(t, test_tanh_is_within_a_few_units_in_the_last_place);
+    tcase_add_test(t, test_normal_tail_and_gelu_are_close);
     suite_add_tcase(s, t);
     return s;
 }

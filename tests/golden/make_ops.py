@@ -149,4 +149,27 @@ case('add_diagonal', lambda x: x - 3 * torch.eye(4), [n(4, 4)])
 case('cholesky', lambda x: torch.linalg.cholesky(x), [(lambda x: x @ x.T / 8 + torch.eye(5))(n(5, 8))])
 case('triangular_solve', lambda x, l: torch.linalg.solve_triangular(l.tril(), x.T, upper=False).T,
      [n(7, 5), n(5, 5) * 0.3 + 2 * torch.eye(5)])
+
+
+def attention(x, tokens, heads):
+    q, k, v = x.reshape(x.shape[0] // tokens, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape[0], -1)
+
+
+case('layernorm', lambda x, g, b: F.layer_norm(x, x.shape[1:], g, b, 1e-6), [n(9, 40) * 2 + 3], [n(40) + 1, n(40)])
+case('layernorm.steep', lambda x, g, b: F.layer_norm(x, x.shape[1:], g, b, 1e-6), [n(5, 7) * 0.1 + 10],
+     [n(7) + 1, n(7)])
+case('attention.heads', lambda x: attention(x, 17, 2), [n(34, 96) * 1.5])
+case('attention.wide', lambda x: attention(x, 65, 1), [n(65, 192)])
+case('attention.steep', lambda x: attention(x, 5, 1), [n(10, 48) * 8])
+case('attention.blocks', lambda x: attention(x, 300, 1), [n(300, 48) * 2])
+case('feed_forward', lambda x, w1, b1, w2, b2: F.linear(F.gelu(F.linear(x, w1, b1)), w2, b2), [n(37, 12)],
+     [n(20, 12) / 3, n(20), n(12, 20) / 4, n(12)])
+case('patch_embed', lambda x, w, b: F.conv2d(x, w, b, stride=4).flatten(2).transpose(1, 2).reshape(-1, 10),
+     [n(2, 3, 8, 12)], [n(10, 3, 4, 4) / 7, n(10)])
+case('tokens', lambda x, c, r, p: torch.cat([c + p[:1], r, x[:4] + p[1:], c + p[:1], r, x[4:] + p[1:]]), [n(8, 6)],
+     [n(1, 6), n(3, 6), n(5, 6)])
+case('pool_tokens', lambda x: x.reshape(3, 5, 4)[:, 1:].mean(1), [n(15, 4)])
+case('residual', lambda x, y, g, s: x + s.repeat_interleave(2, 0) * g * y, [n(6, 7), n(6, 7)], [n(7)],
+     [torch.tensor([[0.], [1.25], [1.25]])])
 save('ops', out)

@@ -4,13 +4,14 @@
  * with probability zero.
  */
 #include "engine/codes.h"
+#include "engine/tokens.h"
 #include "tests/gradients/gradients.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_INPUTS = 4 };
+enum { MAX_INPUTS = 5 };
 
 typedef struct attributes {
     int a, b, c, d;
@@ -108,7 +109,50 @@ MAKE(triangular_solve, op_triangular_solve(t, in[0], op_add_diagonal(t, in[1], 4
 MAKE(triangular_solve_self, op_triangular_solve(t, in[0], in[0]))
 MAKE(whiten, op_triangular_solve(t, in[0], op_cholesky(t, covariance(t, in[1]))))
 
+/* Logits of some spread, so that the softmax is not flat. with: tokens, heads. */
+MAKE(attention, op_attention(t, op_scale(t, in[0], 1.5), with.a, with.b))
+MAKE(layernorm, op_layernorm(t, in[0], in[1], in[2], 1e-6))
+MAKE(feed_forward, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], with.a))
+MAKE(patch_embed, op_patch_embed(t, in[0], in[1], in[2]))
+MAKE(pool_tokens, op_pool_tokens(t, in[0], with.a, with.b, with.c))
+/* with: samples; b: no class token; c: no registers; d: no positions. */
+MAKE(tokens, op_tokens(t, in[0], with.a, with.b ? NULL : in[1], with.c ? NULL : in[2 - with.b],
+                       with.d ? NULL : in[3 - with.b - with.c]))
+MAKE(residual_self, op_residual(t, in[0], in[0], NULL, NULL))
+MAKE(residual_stream, op_residual(t, op_scale(t, in[0], 2), op_tanh(t, in[0]), NULL, NULL))
+
+/* with: samples whose branches are scaled by 0, 1, 2 in turn, or none; b: with a scale. */
+static tensor *make_residual(tape *t, tensor *const *in, attributes with) {
+    static const float factors[] = {0, 1, 2};
+    tensor *samples = with.a ? tape_matrix(t, factors, with.a, 1) : NULL;
+    return op_residual(t, in[0], in[1], with.b ? in[2] : NULL, samples);
+}
+
 static const op_case cases[] = {
+    {"attention, one head", make_attention, {{10, 48}}, {5, 1, 0, 0}},
+    {"attention, heads", make_attention, {{34, 96}}, {17, 2, 0, 0}},
+    {"attention, blocks of queries and keys", make_attention, {{300, 48}}, {300, 1, 0, 0}},
+    {"layernorm", make_layernorm, {{5, 19}, {1, 19}, {1, 19}}, {0}},
+    {"layernorm, many rows", make_layernorm, {{131, 3}, {1, 3}, {1, 3}}, {0}},
+    {"feed_forward, kept", make_feed_forward, {{6, 5}, {9, 5}, {1, 9}, {5, 9}, {1, 5}}, {1, 0, 0, 0}},
+    {"feed_forward, computed again", make_feed_forward, {{6, 5}, {9, 5}, {1, 9}, {5, 9}, {1, 5}}, {0}},
+    {"feed_forward, in runs", make_feed_forward, {{515, 2}, {3, 2}, {1, 3}, {2, 3}, {1, 2}}, {1, 0, 0, 0}},
+    {"linear, in runs", make_linear, {{2050, 2}, {3, 2}, {1, 3}}, {0}},
+    {"patch_embed", make_patch_embed, {{2, 4, 6, 3}, {7, 3, -2}, {1, 7}}, {0}},
+    {"patch_embed, blocked", make_patch_embed, {{2, 4, 4, 16}, {5, 16, -4}, {1, 5}}, {0}},
+    {"patch_embed, odd channels", make_patch_embed, {{1, 3, 6, 5}, {4, 5, -3}, {1, 4}}, {0}},
+    {"tokens", make_tokens, {{8, 5}, {1, 5}, {2, 5}, {5, 5}}, {2, 0, 0, 0}},
+    {"tokens, the class without a position", make_tokens, {{8, 5}, {1, 5}, {2, 5}, {4, 5}}, {2, 0, 0, 0}},
+    {"tokens, patches alone", make_tokens, {{8, 5}, {4, 5}}, {2, 1, 1, 0}},
+    {"tokens, no positions", make_tokens, {{8, 5}, {1, 5}}, {2, 0, 1, 1}},
+    {"pool_tokens, the first", make_pool_tokens, {{12, 5}}, {4, 0, 1, 0}},
+    {"pool_tokens, a mean", make_pool_tokens, {{12, 5}}, {4, 1, 3, 0}},
+    {"residual", make_residual, {{6, 5}, {6, 5}}, {0}},
+    {"residual, samples", make_residual, {{6, 5}, {6, 5}}, {3, 0, 0, 0}},
+    {"residual, scaled", make_residual, {{6, 5}, {6, 5}, {1, 5}}, {3, 1, 0, 0}},
+    {"residual, many rows", make_residual, {{130, 3}, {130, 3}, {1, 3}}, {0, 1, 0, 0}},
+    {"residual of itself", make_residual_self, {{6, 5}}, {0}},
+    {"residual along a stream", make_residual_stream, {{6, 5}}, {0}},
     {"conv2d pixels", make_conv2d, {{2, 5, 5, 3}, {16, 3, -3}}, {1, 1, 0, 0}},
     {"conv2d wide padding", make_conv2d, {{2, 4, 4, 3}, {5, 3, -3}}, {1, 2, 0, 0}},
     {"conv2d blocked, stride 2", make_conv2d, {{2, 5, 5, 16}, {32, 16, -3}}, {2, 1, 0, 0}},

@@ -87,6 +87,11 @@ double optimizer_decay(const optimizer_options *o, uint64_t step, uint64_t steps
                                      : schedule_cosine(o->weight_decay, o->final_weight_decay, step, steps);
 }
 
+const char *optimizer_by_length(const optimizer_options *o) {
+    if (o->schedule == SCHEDULE_COSINE && o->lr != o->final_lr) return "schedule";
+    return o->final_weight_decay < 0 || o->final_weight_decay == o->weight_decay ? NULL : "final_weight_decay";
+}
+
 double optimizer_gradient_norm(const parameters *p) {
     double sum = 0;
     for (size_t i = 0; i < p->count; i++) {

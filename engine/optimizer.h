@@ -50,6 +50,9 @@ double optimizer_rate(const optimizer_options *o, uint64_t step, uint64_t steps,
 /* The weight decay of that step: a cosine from weight_decay to final_weight_decay over all of training. */
 double optimizer_decay(const optimizer_options *o, uint64_t step, uint64_t steps);
 
+/* The option by which a step depends on how many there are to be: "schedule", "final_weight_decay", or NULL. */
+const char *optimizer_by_length(const optimizer_options *o);
+
 /* ‖gradient‖ over all trained parameters; NaN or infinite when any of it is. */
 double optimizer_gradient_norm(const parameters *p);
 

@@ -10,7 +10,6 @@
  * Two switches make the controls that collapse: `predictor: false` compares z itself with the teacher, `stop_gradient:
  * false` puts the student's own projection, gradients and all, in the teacher's place.
  */
-#include "engine/schedule.h"
 #include "methods/method.h"
 #include "methods/mlp.h"
 
@@ -71,7 +70,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 static void after_step(method_model *m, method_context *context, tape *t) {
     (void)t;
     const byol_options *o = m->options;
-    teacher_update(m->parameters, schedule_cosine(o->momentum, o->final_momentum, context->step, context->steps));
+    teacher_update(m->parameters, method_cosine(context, "momentum", o->momentum, o->final_momentum));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {

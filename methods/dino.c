@@ -122,7 +122,7 @@ static void after_backward(method_model *m, method_context *context, tape *t) {
 static void after_step(method_model *m, method_context *context, tape *t) {
     (void)t;
     const dino_options *o = m->options;
-    teacher_update(m->parameters, schedule_cosine(o->momentum, o->final_momentum, context->step, context->steps));
+    teacher_update(m->parameters, method_cosine(context, "momentum", o->momentum, o->final_momentum));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {

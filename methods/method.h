@@ -37,12 +37,13 @@ enum { METHOD_PARTS = 6 };
 /* Where training stands, what a step sees beside the student's global views, and room for the parts of the loss that
    the history shows. */
 typedef struct method_context {
-    uint64_t step, steps; /* step counts from 0 and has not changed in after_step */
+    uint64_t step, steps; /* step counts from 0 and has not changed in after_step; `steps` is for method_cosine alone */
     uint32_t epoch, epochs;
     uint64_t seed;   /* a method's own draws: rng_stream(seed, RNG_METHOD, epoch, step, …) */
     tensor *local;   /* the student's representations of the local views (locals·n, d), view by view; or NULL */
     tensor *teacher; /* the teacher's of the global views (views·n, d), no gradient; NULL unless method.teacher */
     tensor *labels;  /* (n, classes), one 1 in each row; NULL unless method.labels */
+    const char *by_length; /* the option by which training depends on its length, as method_cosine notes; or NULL */
     int parts;
     struct {
         const char *name;
@@ -52,6 +53,10 @@ typedef struct method_context {
 
 /* Shows a part of the loss in the run's history. */
 void method_report(method_context *context, const char *name, const tensor *value);
+
+/* Half a cosine from `from` at the first step to `to` at the last, as `option` asks. It notes that this run depends on
+   how long it is to be: otherwise a longer run could go on from a shorter one. */
+double method_cosine(method_context *context, const char *option, double from, double to);
 
 /* Groups of BatchNorm statistics in a training batch. */
 static inline int method_groups(const method_model *m) { return m->batchnorm ? 1 : m->views; }

@@ -1,6 +1,7 @@
 /*
  * The list of methods. A new one is a file in this folder and a line here.
  */
+#include "engine/schedule.h"
 #include "methods/method.h"
 
 #include <string.h>
@@ -40,6 +41,11 @@ void method_call(method_hook hook, method_model *m, method_context *context, tap
     bool was = tape_set_recording(t, false);
     hook(m, context, t);
     tape_set_recording(t, was);
+}
+
+double method_cosine(method_context *context, const char *option, double from, double to) {
+    if (from != to) context->by_length = option;
+    return schedule_cosine(from, to, context->step, context->steps);
 }
 
 void method_report(method_context *context, const char *name, const tensor *value) {

@@ -147,13 +147,13 @@ void checkpoint_remove_all(const char *folder) {
     if (d) closedir(d);
 }
 
-bool checkpoint_save(const checkpoint_place *place, const parameters *p, const optimizer *o,
-                     const checkpoint_position *at, error *err) {
-    bundle b = {0};
+/* Writes tensors as the checkpoint of a step, bound to run, code and history, and keeps the one before it. */
+static bool write_bound(const checkpoint_place *place, const safetensors_item *items, size_t count,
+                        uint64_t optimizer_steps, const checkpoint_position *at, error *err) {
     bool enough = true;
     char path[1200], step[32], taken[32], offset[32], seconds[32], threads[16], history[65] = "";
     snprintf(step, sizeof step, "%" PRIu64, at->step);
-    snprintf(taken, sizeof taken, "%" PRIu64, o->steps);
+    snprintf(taken, sizeof taken, "%" PRIu64, optimizer_steps);
     snprintf(offset, sizeof offset, "%" PRIu64, at->metrics_offset);
     snprintf(seconds, sizeof seconds, "%.3f", at->seconds);
     snprintf(threads, sizeof threads, "%d", at->threads);
@@ -164,9 +164,16 @@ bool checkpoint_save(const checkpoint_place *place, const parameters *p, const o
                               "run",    place->run,       "threads",   threads,   "history",
                               history,  "code",           place->code, NULL};
     step_path(place->folder, at->step, path, sizeof path);
-    bool ok = bundle_fill(&b, p, o, err) && safetensors_write(path, b.items, b.count, metadata, err);
+    if (!safetensors_write(path, items, count, metadata, err)) return false;
+    remove_old(place->folder);
+    return true;
+}
+
+bool checkpoint_save(const checkpoint_place *place, const parameters *p, const optimizer *o,
+                     const checkpoint_position *at, error *err) {
+    bundle b = {0};
+    bool ok = bundle_fill(&b, p, o, err) && write_bound(place, b.items, b.count, o->steps, at, err);
     bundle_free(&b);
-    if (ok) remove_old(place->folder);
     return ok;
 }
 
@@ -198,6 +205,14 @@ static bool load_steps(const safetensors *st, parameter *one, uint64_t all, erro
 static uint64_t number(const safetensors *st, const char *key) {
     const char *text = safetensors_metadata(st, key);
     return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static checkpoint_position position_of(const safetensors *st, uint64_t step) {
+    const char *seconds = safetensors_metadata(st, "seconds");
+    return (checkpoint_position){.step = step,
+                                 .metrics_offset = number(st, "metrics_offset"),
+                                 .seconds = seconds ? strtod(seconds, NULL) : 0,
+                                 .threads = (int)number(st, "threads")};
 }
 
 /* Every tensor that the parameters need, of the size they need. */
@@ -281,10 +296,7 @@ static bool try_one(const checkpoint_place *place, const char *path, uint64_t st
         ok = error_set(err, ERROR_RUN, "%s does not fit this run: %s", path, why->text);
     if (ok && !why->code) {
         ok = load_all(st, p, o, err) || error_prefix(err, "%s", path);
-        *at = (checkpoint_position){
-            .step = step, .metrics_offset = number(st, "metrics_offset"), .threads = (int)number(st, "threads")};
-        const char *seconds = safetensors_metadata(st, "seconds");
-        at->seconds = seconds ? strtod(seconds, NULL) : 0;
+        *at = position_of(st, step);
     }
     safetensors_close(st);
     file_map_close(&map);
@@ -308,4 +320,53 @@ bool checkpoint_load(const checkpoint_place *place, parameters *p, optimizer *o,
         if (why.code) pass_over(place, path, i + 1 == count, &why);
     }
     return true;
+}
+
+/* From one run to another ------------------------------------------------------------------------------------------ */
+
+/* Opens the checkpoint of a step if it verifies; the map outlives the result. */
+static safetensors *open_sound(const checkpoint_place *place, uint64_t step, file_map *map, error *err) {
+    char path[1200];
+    error why = {0};
+    step_path(place->folder, step, path, sizeof path);
+    if (!file_map_open(map, path, err)) return NULL;
+    safetensors *st = safetensors_parse(map->data, map->size, path, err);
+    bool ok = st && examine(st, place, step, &why, err) &&
+              (!why.code || error_set(err, ERROR_RUN, "%s cannot be taken: %s", path, why.text));
+    if (ok) return st;
+    safetensors_close(st);
+    file_map_close(map);
+    return NULL;
+}
+
+bool checkpoint_newest(const checkpoint_place *place, checkpoint_position *at, error *err) {
+    uint64_t step;
+    file_map map = {0};
+    if (!list_steps(place->folder, &step, 1)) return error_set(err, ERROR_RUN, "%s holds no checkpoint", place->folder);
+    safetensors *st = open_sound(place, step, &map, err);
+    if (!st) return false;
+    *at = position_of(st, step);
+    safetensors_close(st);
+    file_map_close(&map);
+    return true;
+}
+
+bool checkpoint_copy(const checkpoint_place *from, const checkpoint_place *to, const checkpoint_position *at,
+                     error *err) {
+    file_map map = {0};
+    safetensors *st = open_sound(from, at->step, &map, err);
+    if (!st) return false;
+    size_t count = safetensors_count(st);
+    safetensors_item *items = calloc(count + 1, sizeof *items);
+    bool ok = items || error_memory(err, count * sizeof *items, "a checkpoint");
+    for (size_t i = 0; ok && i < count; i++) {
+        const safetensors_entry *e = safetensors_at(st, i);
+        items[i] = (safetensors_item){.name = e->name, .dtype = e->dtype, .dims = e->dims, .data = e->data};
+        memcpy(items[i].shape, e->shape, sizeof e->shape);
+    }
+    ok = ok && write_bound(to, items, count, number(st, "optimizer_steps"), at, err);
+    free(items);
+    safetensors_close(st);
+    file_map_close(&map);
+    return ok;
 }

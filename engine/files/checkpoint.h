@@ -48,4 +48,11 @@ bool checkpoint_stands(const char *folder);
 bool checkpoint_load(const checkpoint_place *place, parameters *p, optimizer *o, checkpoint_position *at, bool *found,
                      error *err);
 
+/* Where the newest checkpoint stands, which has to verify; ERROR_RUN otherwise, and nothing is moved aside. */
+bool checkpoint_newest(const checkpoint_place *place, checkpoint_position *at, error *err);
+
+/* Writes the checkpoint of step at->step of `from` as one of `to`, whose history is at->metrics_offset bytes long. */
+bool checkpoint_copy(const checkpoint_place *from, const checkpoint_place *to, const checkpoint_position *at,
+                     error *err);
+
 #endif

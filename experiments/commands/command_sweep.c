@@ -54,6 +54,7 @@ static void print_plan(const queue *q, const estimates *e, int jobs) {
         else if (!isnan(run->step))
             printf("  %s%s, %.0f MiB", run->measured ? "" : "about ", terminal_duration(run->train + run->eval, took),
                    run->mib);
+        if (q->items[i].trained) printf(", from epoch %lld of a shorter run on", (long long)q->items[i].trained);
         putchar('\n');
     }
     print_totals(e, jobs);

@@ -33,16 +33,17 @@ static void tell_event(watcher *w, const experiment_progress *now, bool new_phas
 }
 
 static void tell_training(watcher *w, const experiment_progress *now) {
-    char left[32];
+    char took[32], left[48] = "estimating";
     double done = (double)(now->done - w->first), rate = (clock_seconds() - w->started) / done;
-    terminal_duration(done > 0 ? rate * (double)(now->total - now->done) : -1, left);
+    if (done > 0)
+        snprintf(left, sizeof left, "%s left", terminal_duration(rate * (double)(now->total - now->done), took));
     unsigned epoch = now->epoch < now->epochs ? now->epoch + 1 : now->epochs; /* people count from 1 */
     if (w->terminal.live) {
-        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s left", epoch, now->epochs,
+        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s", epoch, now->epochs,
                         (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
     } else if (epoch != w->epoch) {
         w->epoch = epoch;
-        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s left", epoch, now->epochs,
+        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s", epoch, now->epochs,
                       (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
     }
 }
@@ -76,6 +77,14 @@ static void on_warning(void *context, const char *line) {
         terminal_line(&w->terminal, "mews: warning: %s", line);
 }
 
+static void on_note(void *context, const char *line) {
+    watcher *w = context;
+    if (w->events)
+        watch_print_json(json_pack("{s:s, s:s}", "event", "note", "text", line));
+    else
+        terminal_line(&w->terminal, "%s", line);
+}
+
 /* The run that is meant: the only one, or the one --only names. */
 static const queue_item *pick(const queue *q, const char *only, error *err) {
     if (!only && q->sweep.count == 1) return &q->items[0];
@@ -92,8 +101,11 @@ static const queue_item *pick(const queue *q, const char *only, error *err) {
 
 static bool run_train(const command_context *context, const arguments *args, error *err) {
     watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
-    experiment_hooks hooks = {
-        .context = &w, .progress = on_progress, .warn = on_warning, .interrupted = context->interrupted};
+    experiment_hooks hooks = {.context = &w,
+                              .progress = on_progress,
+                              .warn = on_warning,
+                              .note = on_note,
+                              .interrupted = context->interrupted};
     const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
     run_again again;
@@ -137,8 +149,11 @@ const command command_train = {
     .name = "train",
     .rules = {.words = "SPEC", .min_words = 1, .max_words = 1, .options = options},
     .summary = "train and evaluate one run; goes on where it stopped",
-    .details = "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
-               "finished, it only prints the figures; interrupted, it goes on from the last checkpoint.\n",
+    .details =
+        "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
+        "finished, it only prints the figures; interrupted, it goes on from the last checkpoint. With more\n"
+        "train.epochs it goes on from the finished run that has fewer, where nothing in the training depends on\n"
+        "its length (`optimizer.schedule: constant`), with the bits of one that began anew; else it says why not.\n",
     .go_on = "run the same command to go on",
     .run = run_train,
 };

@@ -120,8 +120,13 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
                                error *err) {
     model m;
     bool interrupted = false;
+    char line[RUN_ID_SIZE + sizeof r->extends];
+    if (*r->extends) {
+        snprintf(line, sizeof line, "%s %s", r->id, r->extends);
+        run_log(r, "%s", r->extends);
+        if (hooks->note) hooks->note(hooks->context, line);
+    }
     if (*r->told) {
-        char line[RUN_ID_SIZE + sizeof r->told];
         snprintf(line, sizeof line, "%s %s", r->id, r->told);
         run_log(r, "%s", r->told);
         if (hooks->warn) hooks->warn(hooks->context, line);

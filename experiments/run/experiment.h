@@ -22,7 +22,8 @@ typedef struct experiment_hooks {
     void *context;
     void (*progress)(void *context, const experiment_progress *now); /* at least at every step; must be quick */
     void (*warn)(void *context, const char *line);
-    const volatile sig_atomic_t *interrupted; /* non-zero: write a checkpoint and stop at the next step boundary */
+    void (*note)(void *context, const char *line); /* what is good to know; may be NULL */
+    const volatile sig_atomic_t *interrupted;      /* non-zero: write a checkpoint and stop at the next step boundary */
 } experiment_hooks;
 
 typedef enum run_end {

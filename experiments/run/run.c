@@ -11,6 +11,7 @@
 #include "engine/threads.h"
 #include "engine/version.h"
 #include "experiments/run/code.h"
+#include "experiments/run/extend.h"
 #include "experiments/run/landing.h"
 #include "experiments/run/sitting.h"
 
@@ -248,8 +249,27 @@ static bool refuse_other(const run *r, error *err) {
                      done ? "takes it as it is" : "goes on with it");
 }
 
-/* The record that a run begins with, or goes on with. */
-static bool begin_record(run *r, const run_plan *plan, const char *data_name, const char *data_checksum, error *err) {
+static bool extends(const extension *e) { return e->record && !*e->hinders; }
+
+/* A run of which nothing stands yet looks for a shorter one to go on from. */
+static bool look_for_shorter(run *r, const run_plan *plan, const char *data_checksum, run_again again, extension *e,
+                             error *err) {
+    bool done = r->status == RUN_FINISHED || r->status == RUN_TRAINED;
+    *e = (extension){0};
+    if (done || again == RUN_REDO || checkpoint_stands(r->folder)) return true;
+    if (!extension_find(e, plan, r->id, r->folder, data_checksum, again == RUN_REUSE, err)) return false;
+    if (extends(e))
+        snprintf(r->extends, sizeof r->extends, "goes on from %s, which has trained %lld of its %lld epochs", e->id,
+                 (long long)e->epochs, (long long)plan->spec.train.epochs);
+    else if (e->record && !e->expected)
+        snprintf(r->extends, sizeof r->extends, "begins anew rather than going on from the %lld epochs of %s: %s",
+                 (long long)e->epochs, e->id, e->hinders);
+    return true;
+}
+
+/* The record that a run begins with, or goes on with; from a shorter run, if there is one. */
+static bool begin_record(run *r, const run_plan *plan, const char *data_name, const char *data_checksum,
+                         const extension *e, error *err) {
     char path[1200];
     json_t *fresh = run_plan_record(plan, r->id, data_name, data_checksum, "running");
     if (!fresh) return error_set(err, ERROR_RUN, "%s: a name in the spec is not UTF-8", r->folder);
@@ -268,9 +288,17 @@ static bool begin_record(run *r, const run_plan *plan, const char *data_name, co
     } else if (r->status != RUN_NEW && json_object_get(r->record, "code_before")) {
         json_object_set(fresh, "code_before", json_object_get(r->record, "code_before"));
     }
+    static const char *const lasting[] = {"extends", "follows_length"};
+    for (int i = 0; i < 2 && r->status != RUN_NEW && checkpoint_stands(r->folder); i++)
+        if (json_object_get(r->record, lasting[i]))
+            json_object_set(fresh, lasting[i], json_object_get(r->record, lasting[i]));
     r->threads = run_threads(&plan->spec);
-    if (r->status != RUN_NEW && checkpoint_stands(r->folder))
+    if (extends(e)) {
+        json_object_set_new(fresh, "extends", json_pack("{s:s, s:I}", "run", e->id, "epochs", (json_int_t)e->epochs));
+        r->threads = sitting_goes_on(e->record, fresh, r->told, sizeof r->told);
+    } else if (r->status != RUN_NEW && checkpoint_stands(r->folder)) {
         r->threads = sitting_goes_on(r->record, fresh, r->told, sizeof r->told);
+    }
     json_decref(r->record);
     r->record = fresh;
     return spec_write_resolved(&plan->spec, run_path(r, "spec.yaml", path, sizeof path), err) && run_save(r, err);
@@ -299,16 +327,16 @@ static bool check_files(run *r) {
 
 /* The refusal, the acceptance or the fresh start of what is there. */
 static bool settle_code(run *r, const run_plan *plan, const char *data_name, const char *data_checksum, run_again again,
-                        error *err) {
+                        const extension *e, error *err) {
     const char *method = plan->spec.method->name;
     bool done = r->status == RUN_FINISHED || r->status == RUN_TRAINED;
     if (r->record && (again == RUN_REDO || (r->other && again == RUN_ASK && r->status == RUN_FAILED))) {
         run_log(r, "run anew%s%s", r->other ? "; what was there had been made by other code: " : "",
                 r->other ? r->other : "");
         r->status = RUN_NEW, r->other = NULL;
-        if (!begin_record(r, plan, data_name, data_checksum, err)) return false;
+        if (!begin_record(r, plan, data_name, data_checksum, e, err)) return false;
         forget_results(r);
-        return true;
+        return !extends(e) || extension_take(e, r, err);
     }
     if (r->other && again == RUN_ASK) return refuse_other(r, err);
     if (r->status == RUN_FINISHED && !check_files(r)) { /* measured anew, and trained anew as far as need be */
@@ -318,7 +346,8 @@ static bool settle_code(run *r, const run_plan *plan, const char *data_name, con
     if (r->other && done) json_object_set_new(r->record, "accepted_code", code_of(method));
     if (r->other) run_log(r, "taken, though made by other code: %s", r->other);
     r->reuse = r->other || json_object_get(r->record, "accepted_code") || json_object_get(r->record, "code_before");
-    return done ? !r->other || run_save(r, err) : begin_record(r, plan, data_name, data_checksum, err);
+    if (done) return !r->other || run_save(r, err);
+    return begin_record(r, plan, data_name, data_checksum, e, err) && (!extends(e) || extension_take(e, r, err));
 }
 
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
@@ -330,7 +359,11 @@ bool run_open(run *r, const char *results, const run_plan *plan, const char *dat
     open_log(r);
     if (*r->damaged) put_record_aside(r);
     look(r, plan);
-    if (settle_code(r, plan, data_name, data_checksum, again, err)) return true;
+    extension e;
+    if (!look_for_shorter(r, plan, data_checksum, again, &e, err)) goto failed;
+    bool settled = settle_code(r, plan, data_name, data_checksum, again, &e, err);
+    extension_free(&e);
+    if (settled) return true;
 
 failed:
     run_close(r);

@@ -30,13 +30,14 @@ typedef enum run_again {
 typedef struct run {
     char id[RUN_ID_SIZE];
     char folder[1024];
-    run_status status; /* as found when opened */
-    char damaged[512]; /* what is wrong with its run.json, or with a file that it speaks of */
-    const char *other; /* how the code that made it differs from this program's, or NULL; as found */
-    bool reuse;        /* what other code made is taken */
-    int threads;       /* to compute with */
-    char told[512];    /* what is to be said of how it goes on, in one line; "" for nothing */
-    json_t *record;    /* run.json */
+    run_status status;  /* as found when opened */
+    char damaged[512];  /* what is wrong with its run.json, or with a file that it speaks of */
+    const char *other;  /* how the code that made it differs from this program's, or NULL; as found */
+    bool reuse;         /* what other code made is taken */
+    int threads;        /* to compute with */
+    char told[512];     /* what is to be said of how it goes on, in one line; "" for nothing */
+    char extends[1024]; /* likewise of the shorter run that it goes on from, or does not */
+    json_t *record;     /* run.json */
     FILE *metrics, *log;
     lease *lease; /* ours while the run is open for work */
 } run;

@@ -25,11 +25,25 @@ typedef struct training {
     checkpoint_position at;
     double started, waited; /* clock at the start of this process's part; seconds waiting for data */
     double epoch_loss;
-    bool saved; /* a checkpoint stands */
+    bool saved;            /* a checkpoint stands */
+    bool stepped, noted;   /* this process took a step; its record says what follows the length */
+    const char *by_length; /* of the method, as method_context has it */
     checkpoint_place place;
 } training;
 
+/* Which keys make a training depend on how long it is to be, for runs that would go on from this one. It is in the
+ * record before a checkpoint stands. */
+static bool note_length(training *t, error *err) {
+    const char *by = optimizer_by_length(&t->spec->optimizer);
+    json_t *keys = json_array();
+    if (by) json_array_append_new(keys, json_sprintf("optimizer.%s", by));
+    if (t->by_length) json_array_append_new(keys, json_sprintf("method.%s", t->by_length));
+    t->noted = json_object_set_new(t->run->record, "follows_length", keys) == 0 && run_save(t->run, err);
+    return t->noted || error_memory(err, 64, "a run's record");
+}
+
 static bool save(training *t, error *err) {
+    if (t->stepped && !t->noted && !note_length(t, err)) return false;
     checkpoint_position at = t->at;
     at.seconds += clock_seconds() - t->started;
     at.threads = t->model->backend->threads;
@@ -110,6 +124,8 @@ static bool step(training *t, error *err) {
     model_after_step(m, &context);
     if (!tape_check(m->tape, err)) return false;
     t->at.step++;
+    t->stepped = true;
+    if (context.by_length) t->by_length = context.by_length;
     t->epoch_loss = loss;
     t->waited += waited;
     if (t->at.step % (uint64_t)t->spec->train.log_every == 0 || t->at.step == 1 || t->at.step == t->steps)

@@ -189,7 +189,7 @@ static void fill(estimate *e, const queue_item *item, const shape *s) {
         return;
     }
     bool trained = item->status == RUN_TRAINED && !item->other;
-    e->train = trained ? 0 : (double)(item->images / per_step * t->epochs) * s->step;
+    e->train = trained ? 0 : (double)(item->images / per_step * (t->epochs - item->trained)) * s->step;
     e->eval = evaluation_seconds(item, s);
     e->mib = s->mib + evaluation_mib(item, s);
 }

@@ -3,6 +3,7 @@
  * wanted of it here.
  */
 #include "experiments/sweep/queue.h"
+#include "experiments/run/extend.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -71,6 +72,13 @@ static bool fill(queue_item *item, const run_plan *plan, const measured_data *da
                          .size = data->size};
     memcpy(item->checksum, data->checksum, sizeof item->checksum);
     memcpy(item->data, data->name, sizeof item->data);
+    if (item->to_do && !checkpoint_stands(r.folder) && again != RUN_REDO) {
+        extension e;
+        if (!extension_find(&e, plan, r.id, r.folder, data->checksum, again == RUN_REUSE, err))
+            return run_close(&r), false;
+        if (e.record && !*e.hinders) item->trained = e.epochs;
+        extension_free(&e);
+    }
     item->work = (double)train->epochs * data->images;
     item->seconds = run_seconds(&r, "train") + run_seconds(&r, "eval");
     snprintf(item->id, sizeof item->id, "%s", r.id);

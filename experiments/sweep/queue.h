@@ -19,6 +19,7 @@ typedef struct queue_item {
     char checksum[65], data[64];  /* of the data; its name */
     uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
     int classes, size;            /* size: side of the images */
+    int64_t trained;              /* epochs that a shorter run has done for it (experiments/run/extend.h) */
     double work;                  /* images to be seen: the yardstick of the time a run takes */
     double seconds;               /* what the run has taken so far, all sittings, as recorded */
 } queue_item;

@@ -1,11 +1,13 @@
 /*
  * A run belongs to a spec when it differs from the planned runs of its block and method in swept keys alone. So a sweep
- * that grows, shrinks or is run in part finds its runs its own, and one whose epochs were changed half-way does not. A
+ * that grows, shrinks or is run in part finds its runs its own, and one whose epochs were changed half-way does not,
+ * unless the runs there can be gone on from (experiments/run/extend.h). A
  * block or a swept method that the spec no longer has is taken for a part that was left out; and where one run is of
  * this very spec, the others beside it have been put there knowingly.
  */
 #include "experiments/sweep/results_folder.h"
 #include "engine/files/file.h"
+#include "experiments/run/extend.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -72,6 +74,7 @@ static size_t differences(const queue *q, const queue_item *item, const json_t *
         snprintf(key, sizeof key, "%s.%s", value.section, value.key);
         const json_t *was = json_object_get(spec_was, key), *is = json_object_get(spec_is, key);
         if (!value.identity || !was || json_equal(was, is) || may_differ(q, item->plan, swept, key)) continue;
+        if (strcmp(key, "train.epochs") == 0 && extension_is_shorter(record, &item->plan->spec)) continue;
         note_difference(key, was, is, count++, out, size);
     }
     json_decref(spec_is);

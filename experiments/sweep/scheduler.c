@@ -54,6 +54,12 @@ typedef struct scheduler {
 
 /* ---- Time ---- */
 
+/* Of a run that waits: all of it, but for the epochs of a shorter one that it goes on from. */
+static double to_be_done(const queue_item *item) {
+    double epochs = (double)item->plan->spec.train.epochs;
+    return epochs > 0 ? item->work * (1 - (double)item->trained / epochs) : item->work;
+}
+
 static double cost_of(const scheduler *s, double work) {
     return s->work_done > 0 ? s->seconds_done / s->work_done * work : NAN;
 }
@@ -79,7 +85,7 @@ static double time_left(const scheduler *s, double now) {
         known_work += s->queue->items[j->run].work * (1 - j->first);
     }
     for (size_t i = 0; i < s->queue->sweep.count; i++)
-        if (s->fates[i] == WAITING) work += s->queue->items[i].work;
+        if (s->fates[i] == WAITING) work += to_be_done(&s->queue->items[i]);
     double cost = cost_of(s, work);
     if (work > 0) total += isfinite(cost) ? cost : known_cost / known_work * work;
     return fmax(total / s->plan->jobs, longest);
@@ -123,9 +129,9 @@ static void on_line(void *context, const char *text) {
         snprintf(c->job->last_words, sizeof c->job->last_words, "%s", text);
     } else if (strcmp(kind, "progress") == 0) {
         note_progress(c->job, event);
-    } else if (strcmp(kind, "warning") == 0) {
-        const char *warning = json_string_value(json_object_get(event, "text"));
-        terminal_line(c->scheduler->terminal, "mews: warning: %s", warning ? warning : "");
+    } else if (strcmp(kind, "warning") == 0 || strcmp(kind, "note") == 0) {
+        const char *text_of = json_string_value(json_object_get(event, "text"));
+        terminal_line(c->scheduler->terminal, "%s%s", *kind == 'w' ? "mews: warning: " : "", text_of ? text_of : "");
     } else if (strcmp(kind, "end") == 0) {
         const char *reason = json_string_value(json_object_get(event, "reason"));
         snprintf(c->job->reason, sizeof c->job->reason, "%s", reason ? reason : "");

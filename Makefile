@@ -37,7 +37,7 @@ CPPFLAGS += -I. -I/usr/include/$(MULTIARCH)/openblas-openmp $(shell pkg-config -
 LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
-SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
+SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c engine/*/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
 # What runs hot, its entries, and what of it the rest calls too, which gets a copy of its own.
 HOT      := $(filter engine/cpu/%,$(SOURCES)) $(addprefix engine/data/,augment_pixels.c resize.c blur.c colour.c)
@@ -122,7 +122,7 @@ $(BUILD)/engine/isa.o $(BUILD)/experiments/commands/main.o: override CFLAGS += -
 endif
 
 # What each part of the code is, as the program knows it of itself (experiments/run/code.h).
-CODE := $(wildcard engine/*.[ch] engine/*/*.[ch] methods/*.[ch] experiments/run/*.[ch]) $(wildcard experiments/run/code.*)
+CODE := $(wildcard engine/*.[ch] engine/*/*.[ch] engine/*/*/*.[ch] methods/*.[ch] experiments/run/*.[ch]) $(wildcard experiments/run/code.*)
 $(BUILD)/code.c: $(CODE) $(BUILD)/flags
 	@sh experiments/run/code.sh '$(sort $(filter -D%,$(CFLAGS) $(CPPFLAGS)))' > $@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
@@ -156,26 +156,51 @@ $(BUILD)/run-tests: $(TEST_OBJECTS) $(TRIAL) $(BUILD)/libmews.a
 # Gradients are held against finite differences by a program of its own, with the engine in double precision.
 GRADIENTS := $(wildcard engine/ops*.c) \
              $(addprefix engine/,tape.c codes.c parameters.c teacher.c schedule.c backbone.c rng.c error.c fields.c threads.c) \
-             $(wildcard engine/cpu/*.c methods/*.c tests/gradients/*.c)
+             $(wildcard engine/cpu/*.c engine/backbones/*.c methods/*.c tests/gradients/*.c)
 
 $(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $$(pkg-config --libs check) $(LDLIBS) -o $@
 
-# The method that methods/README.md walks through: its code as it stands there, its line in the registry, the program.
-$(BUILD)/page/method.c: methods/README.md
+# The parts that the READMEs walk through (a method, a backbone, a step of augmentation, a metric, a reader): their code
+# as it stands there, each list with the line that is said there (behind four blanks), and a program with all of them.
+PAGE := $(BUILD)/page
+$(PAGE)/own_method.c:   methods/README.md
+$(PAGE)/own_backbone.c: engine/backbones/README.md
+$(PAGE)/own_step.c:     engine/data/steps/README.md
+$(PAGE)/own_metric.c:   analysis/metrics/README.md
+$(PAGE)/own_reader.c:   analysis/files/README.md
+OWN := $(addprefix $(PAGE)/own_,method.c backbone.c step.c metric.c reader.c)
+$(OWN):
 	@mkdir -p $(@D)
 	@sed -n '/^```c$$/,/^```$$/p' $< | sed '/^```/d' > $@
 
-$(BUILD)/page/registry.c: methods/registry.c $(BUILD)/page/method.c
-	@name=$$(sed -n 's/^const method method_\([a-z_]*\) = {.*/\1/p' $(BUILD)/page/method.c) && \
-	    sed "s/X(falcon)/& X($$name)/" $< > $@
+$(PAGE)/methods.c:   methods/registry.c methods/README.md
+$(PAGE)/backbones.c: engine/backbone.c engine/backbones/README.md
+$(PAGE)/augment.c:   engine/data/augment.c engine/data/steps/README.md
+$(PAGE)/formats.c:   analysis/files/array_formats.c analysis/files/README.md
+$(PAGE)/lists/analysis/metrics/list.h: analysis/metrics/list.h analysis/metrics/README.md
+LISTS := $(addprefix $(PAGE)/,methods.c backbones.c augment.c formats.c lists/analysis/metrics/list.h)
+$(LISTS):
+	@mkdir -p $(@D)
+	@awk 'NR == FNR { if (/^    X\(.*\)$$/) line = $$0; next } \
+	    !done && /^#define [A-Z]+\(X\)/ { match($$0, /\(X\)/); done = line != ""; \
+	        $$0 = substr($$0, 1, RSTART + 2) line " " substr($$0, RSTART + 3) } { print } END { exit !done }' \
+	    $(word 2,$^) $< > $@ || { echo 'no line for $< in $(word 2,$^)'; rm $@; exit 1; }
 
-$(BUILD)/page/%.o: $(BUILD)/page/%.c
+# Who reads the metrics' list reads the one with one more.
+$(PAGE)/metrics.c: analysis/metrics/registry.c
+$(PAGE)/options.c: experiments/spec/options.c
+$(PAGE)/metrics.c $(PAGE)/options.c: $(PAGE)/lists/analysis/metrics/list.h
+	@cp $(filter %.c,$^) $@
+$(PAGE)/metrics.o $(PAGE)/options.o: override CPPFLAGS := -I$(PAGE)/lists $(CPPFLAGS)
+
+$(PAGE)/%.o: $(PAGE)/%.c $(BUILD)/flags
 	@echo '  cc $<'
 	@$(CC) $(CFLAGS) $(CPPFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/mews-page: $(BUILD)/experiments/commands/main.o $(BUILD)/page/method.o $(BUILD)/page/registry.o $(BUILD)/libmews.a
+$(BUILD)/mews-page: $(BUILD)/experiments/commands/main.o \
+    $(patsubst %.c,%.o,$(OWN) $(filter %.c,$(LISTS)) $(PAGE)/metrics.c $(PAGE)/options.c) $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -22,6 +22,7 @@ typedef enum rng_purpose {
     RNG_TEST,
     RNG_METHOD, /* a method's own draws; sample = step */
     RNG_SWEEP,  /* values of a sweep's `random:`; sample = number of the draw */
+    RNG_STEP,   /* a view's further steps of augmentation; seed = the view's own, sample = hash of its name */
 } rng_purpose;
 
 typedef struct rng {

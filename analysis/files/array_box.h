@@ -41,6 +41,7 @@ typedef struct array_box {
 
 struct array_format {
     const char *kind;
+    bool by_name; /* the name decides, whatever the first bytes look like */
     /* Fills in the offers. ERROR_RUN says what is wrong with the file as a whole. */
     bool (*open)(array_box *b, error *err);
     /* Brings an offer whose data is NULL into memory: *memory is to be freed. NULL: there are none such. */

@@ -52,27 +52,37 @@ static bool ends(const char *name, const char *ending) {
     return length > tail && strcasecmp(name + length - tail, ending) == 0;
 }
 
+/* One more reader is a file beside this one and its ending here. */
+#define ENDINGS(X)                                                                                                     \
+    X(".npy", npy)                                                                                                     \
+    X(".npz", zip)                                                                                                     \
+    X(".safetensors", safetensors)                                                                                     \
+    X(".safetensors.index.json", safetensors_index)                                                                    \
+    X(".pt", zip)                                                                                                      \
+    X(".pth", zip)                                                                                                     \
+    X(".pkl", pickle)                                                                                                  \
+    X(".pickle", pickle)                                                                                               \
+    X(".h5", hdf5)                                                                                                     \
+    X(".hdf5", hdf5)                                                                                                   \
+    X(".mat", mat)                                                                                                     \
+    X(".csv", text)                                                                                                    \
+    X(".tsv", text)                                                                                                    \
+    X(".txt", text)                                                                                                    \
+    X(".fvecs", vecs)                                                                                                  \
+    X(".bvecs", vecs)                                                                                                  \
+    X(".ivecs", vecs)
+
+#define X(ending, format) extern const array_format array_format_##format;
+ENDINGS(X)
+#undef X
+
 static const struct {
     const char *ending;
     const array_format *format;
 } endings[] = {
-    {".npy", &array_format_npy},
-    {".npz", &array_format_zip},
-    {".safetensors", &array_format_safetensors},
-    {".safetensors.index.json", &array_format_safetensors_index},
-    {".pt", &array_format_zip},
-    {".pth", &array_format_zip},
-    {".pkl", &array_format_pickle},
-    {".pickle", &array_format_pickle},
-    {".h5", &array_format_hdf5},
-    {".hdf5", &array_format_hdf5},
-    {".mat", &array_format_mat},
-    {".csv", &array_format_text},
-    {".tsv", &array_format_text},
-    {".txt", &array_format_text},
-    {".fvecs", &array_format_vecs},
-    {".bvecs", &array_format_vecs},
-    {".ivecs", &array_format_vecs},
+#define X(ending, format) {ending, &array_format_##format},
+    ENDINGS(X)
+#undef X
 };
 
 static const array_format *by_name(const char *name) {
@@ -108,7 +118,7 @@ static bool name_stranger(const char *name, const uint8_t *bytes, size_t size, e
 
 const array_format *array_format_of(const char *name, const uint8_t *bytes, size_t size, error *err) {
     const array_format *format = by_bytes(bytes, size), *named = by_name(name);
-    if (named == &array_format_vecs || named == &array_format_safetensors_index) return named;
+    if (named && named->by_name) return named;
     if (format) return format;
     if (!name_stranger(name, bytes, size, err)) return NULL;
     if (named == &array_format_zip && (ends(name, ".pt") || ends(name, ".pth"))) named = &array_format_pickle;

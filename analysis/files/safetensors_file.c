@@ -123,4 +123,4 @@ static void close_index(array_box *b) {
 }
 
 const array_format array_format_safetensors_index = {
-    .kind = "an index of shards", .open = open_index, .close = close_index};
+    .by_name = true, .kind = "an index of shards", .open = open_index, .close = close_index};

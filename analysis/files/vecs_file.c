@@ -33,4 +33,4 @@ static bool open_vecs(array_box *b, error *err) {
     return array_box_offer(b, NULL, &a, NULL, err) != NULL;
 }
 
-const array_format array_format_vecs = {.kind = "a .vecs file", .open = open_vecs};
+const array_format array_format_vecs = {.kind = "a .vecs file", .by_name = true, .open = open_vecs};

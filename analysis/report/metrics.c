@@ -2,6 +2,7 @@
  * The names of final figures: their order in a table, what a reader calls them, and how many digits they deserve.
  * Metrics this table does not know are listed after those it does, under their own names.
  */
+#include "analysis/metrics/metric.h"
 #include "analysis/report/study.h"
 
 #include <math.h>
@@ -39,7 +40,8 @@ enum { KNOWN = sizeof known / sizeof *known };
 const char *study_metric_title(const char *metric) {
     for (size_t i = 0; i < KNOWN; i++)
         if (strcmp(known[i].name, metric) == 0) return known[i].title;
-    return metric;
+    const struct metric *other = metric_find(metric);
+    return other ? other->title : metric;
 }
 
 static int rank_of(const char *name) {

@@ -1,5 +1,6 @@
 /*
- * The options of augmentation with their presets, what is drawn for a view, and who makes its pixels.
+ * The options of augmentation with their presets, what is drawn for a view, and who makes its pixels. One more step is
+ * a file in steps/ and a line in this list.
  */
 #include "engine/data/augment_pixels.h"
 #include "engine/data/blur.h"
@@ -7,6 +8,29 @@
 
 #include <math.h>
 #include <stdlib.h>
+
+#define STEPS(X) X(posterize, "probability of keeping but the upper four of each value's eight bits")
+
+#define X(name, help) augment_step augment_step_##name;
+STEPS(X)
+#undef X
+
+static const struct {
+    const char *name;
+    augment_step *apply;
+} steps[] = {
+#define X(name, help) {#name, augment_step_##name},
+    STEPS(X)
+#undef X
+};
+
+enum {
+#define X(name, help) STEP_##name,
+    STEPS(X)
+#undef X
+        STEPS_THERE
+};
+_Static_assert((int)STEPS_THERE <= (int)AUGMENT_MAX_STEPS, "more steps than augment_options has room for");
 
 /* ---- options ---------------------------------------------------------------------------------------------------- */
 
@@ -66,6 +90,11 @@ static const field rows[] = {
      "side of the small views in pixels; 0 = not defined, so that there are none"},
     REAL(local_min, "0.05", 1e-4, 1, "smallest area of a small view's crop, share of the image"),
     REAL(local_max, "0.4", 1e-4, 1, "largest area of a small view's crop, share of the image"),
+#define X(name, help)                                                                                                  \
+    {#name,           FIELD_REAL, offsetof(augment_options, steps) + STEP_##name * sizeof(double), "0", 0, 1, NULL,    \
+     IDENTITY_IF_SET, help},
+    STEPS(X)
+#undef X
 };
 
 const field_table augment_fields = {
@@ -194,6 +223,8 @@ augment_draw augment_sample(const augment_options *o, int width, int height, int
         centre_crop(width, height, &draw);
     else
         sample_crop(o, width, height, local, random, &draw);
+    draw.steps = (uint64_t)rng_bits(random) << 32;
+    draw.steps |= rng_bits(random);
     return draw;
 }
 
@@ -235,9 +266,22 @@ void augmenter_destroy(augmenter *a) {
     free(a);
 }
 
+/* FNV-1a, so that a step draws the same wherever it stands in the list. */
+static uint64_t hash_of(const char *name) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 0x100000001b3u;
+    return hash;
+}
+
 bool augment_image(augmenter *a, const augment_options *options, const augment_draw *draw, const uint8_t *source,
                    size_t stride, uint8_t *target, error *err) {
-    return a->run(a, options, draw, source, stride, target, err);
+    if (!a->run(a, options, draw, source, stride, target, err)) return false;
+    for (uint32_t i = 0; i < STEPS_THERE; i++) {
+        if (options->steps[i] <= 0) continue;
+        rng random = rng_stream(draw->steps, RNG_STEP, 0, hash_of(steps[i].name), 0);
+        if (rng_uniform(&random) < options->steps[i]) steps[i].apply(target, a->target_size, &random);
+    }
+    return true;
 }
 
 /* A block of 16 pixels: 48 values, a whole number of vectors, in which the three channels' constants repeat. */

@@ -17,7 +17,7 @@
 
 /* Views 0 and 1 are global (the second may differ: solarise), those from AUGMENT_VIEWS on are local: small crops of a
    size of their own. */
-enum { AUGMENT_VIEWS = 2, AUGMENT_MAX_LOCAL = 64 };
+enum { AUGMENT_VIEWS = 2, AUGMENT_MAX_LOCAL = 64, AUGMENT_MAX_STEPS = 16 };
 
 typedef struct augment_options {
     int preset;                /* choice: asymmetric, symmetric, …, custom; sets every row the spec does not */
@@ -34,7 +34,12 @@ typedef struct augment_options {
     int64_t global_crops, local_crops; /* views of each kind */
     int64_t local_size;                /* side of a local view, pixels */
     double local_min, local_max;       /* area of its crop as a share of the image */
+    double steps[AUGMENT_MAX_STEPS];   /* probabilities of the further steps, in the order of their list */
 } augment_options;
+
+/* A further step: changes a view's pixels (size, size, 3) where they stand, the last thing that happens to them. What
+ * it draws, it draws from `random`, which is this view's and step's own. */
+typedef void augment_step(uint8_t *rgb, int size, rng *random);
 
 extern const field_table augment_fields;
 
@@ -50,6 +55,7 @@ typedef struct augment_draw {
     bool flip, jitter, greyscale, solarize, blur;
     int order[4]; /* of brightness 0, contrast 1, saturation 2, hue 3 */
     double brightness, contrast, saturation, hue, sigma;
+    uint64_t steps; /* the seed of what the further steps draw */
 } augment_draw;
 
 /* For an image of width×height; where no crop is asked for, the box is the square in its middle. */

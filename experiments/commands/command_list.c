@@ -120,7 +120,7 @@ static bool run_methods(const command_context *context, const arguments *args, e
 
 static bool run_backbones(const command_context *context, const arguments *args, error *err) {
     (void)context, (void)args, (void)err;
-    for (int i = 0; backbone_names[i]; i++) print_entry(backbone_names[i], 10, backbone_summaries[i]);
+    for (int i = 0; backbone_names[i]; i++) print_entry(backbone_names[i], 10, backbone_summary(i));
     return true;
 }
 

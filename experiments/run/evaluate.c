@@ -7,6 +7,7 @@
 #include "experiments/run/evaluate.h"
 #include "analysis/clusters/agreement.h"
 #include "analysis/clusters/kmeans.h"
+#include "analysis/metrics/metric.h"
 #include "analysis/probes/knn.h"
 #include "analysis/files/npy.h"
 #include "analysis/probes/probe.h"
@@ -232,6 +233,25 @@ static const struct {
 };
 enum { FIGURES = sizeof figures / sizeof *figures };
 
+/* The metrics of analysis/metrics/, as far as `eval:` asks for them. */
+static bool measure_metrics(evaluation *e, error *err) {
+    const metric *m;
+    bool labelled = dataset_is_labelled(e->data);
+    metric_input in = {.embeddings = {e->embeddings, e->test.n, (size_t)e->model->width},
+                       .representations = matrix_of(e, &e->test),
+                       .labels = labelled ? e->test.labels : NULL,
+                       .classes = dataset_classes(e->data),
+                       .seed = (uint64_t)e->model->spec->train.seed};
+    for (int i = 0; (m = metric_at(i)) && !stopped(e); i++) {
+        double value;
+        if (!(e->options->metrics & (unsigned)EVAL_METRICS << i) || (m->labels && !labelled)) continue;
+        tell(e, m->name);
+        if (!m->measure(&in, &value, err)) return error_prefix(err, "%s", m->name);
+        if (!set(e, m->name, value, err)) return false;
+    }
+    return true;
+}
+
 char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
     size_t used = 0;
     out[0] = '\0';
@@ -239,6 +259,10 @@ char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
         if (metrics & figures[i].metric && figures[i].by_labels)
             used +=
                 (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "eval is without ", figures[i].what);
+    const metric *m;
+    for (int i = 0; (m = metric_at(i)) && used < size; i++)
+        if (metrics & (unsigned)EVAL_METRICS << i && m->labels)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "eval is without ", m->name);
     if (metrics & EVAL_PROTOTYPES && used < size)
         snprintf(out + used, size - used, "%sprototypes are counted but not compared with labels", used ? "; " : "");
     return out;
@@ -269,6 +293,7 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
         tell(&e, figures[i].what);
         ok = figures[i].measure(&e, err);
     }
+    ok = ok && measure_metrics(&e, err);
     *interrupted = stopped(&e);
     tape_reset(m->tape);
     if (ok && !*interrupted) json_object_set(r->record, "final", e.final);

@@ -3,6 +3,7 @@
  * and evaluation are not, so that changing them finds the same run again.
  */
 #include "experiments/spec/options.h"
+#include "analysis/metrics/list.h"
 
 #include <math.h>
 #include <stddef.h>
@@ -48,7 +49,16 @@ static const field train_rows[] = {
 #undef OPTIONS
 const field_table train_fields = {"train", train_rows, sizeof train_rows / sizeof *train_rows, sizeof(train_options)};
 
-static const char *const metric_names[] = {"linear", "knn", "kmeans", "prototypes", "collapse", NULL};
+/* In the order of the EVAL_ bits. */
+static const char *const metric_names[] = {"linear",
+                                           "knn",
+                                           "kmeans",
+                                           "prototypes",
+                                           "collapse",
+#define X(name) #name,
+                                           METRICS(X)
+#undef X
+                                               NULL};
 static const char *const batchnorm_modes[] = {"running", "batch", NULL};
 
 #define OPTIONS eval_options

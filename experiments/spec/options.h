@@ -31,6 +31,7 @@ enum {
     EVAL_KMEANS = 1 << 2,
     EVAL_PROTOTYPES = 1 << 3,
     EVAL_COLLAPSE = 1 << 4,
+    EVAL_METRICS = 1 << 5, /* the first of analysis/metrics/list.h; each further one's is twice as large */
 };
 enum { EVAL_BATCHNORM_RUNNING, EVAL_BATCHNORM_BATCH };
 

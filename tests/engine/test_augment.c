@@ -347,6 +347,34 @@ START_TEST(test_normalizing_subtracts_the_mean_and_divides_by_the_deviation) {
 }
 END_TEST
 
+START_TEST(test_a_further_step_changes_its_share_of_the_views_and_nothing_else) {
+    static uint8_t plain[BYTES], stepped[BYTES];
+    error err = {0};
+    augment_options options = {.preset = 0}, with;
+    augment_apply_preset(&options);
+    with = options;
+    with.steps[0] = 0.25; /* posterize */
+    augmenter *a = augmenter_create(SIZE, SIZE, RESIZE_BICUBIC, &err);
+    ck_assert_ptr_nonnull(a);
+    int changed = 0;
+    enum { DRAWS = 2000 };
+    static uint8_t source[BYTES];
+    for (size_t i = 0; i < BYTES; i++) source[i] = (uint8_t)(i * 37 + i / 96);
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        rng random = rng_stream(7, RNG_TEST, 0, i, 0), again = random;
+        augment_draw d = augment_sample(&options, SIZE, SIZE, 0, &random),
+                     e = augment_sample(&with, SIZE, SIZE, 0, &again);
+        ck_assert(augment_image(a, &options, &d, source, 3 * SIZE, plain, &err));
+        ck_assert(augment_image(a, &with, &e, source, 3 * SIZE, stepped, &err));
+        bool differs = memcmp(plain, stepped, BYTES) != 0;
+        changed += differs;
+        for (size_t k = 0; differs && k < BYTES; k++) ck_assert_uint_eq(stepped[k], plain[k] & 0xf0); /* as Pillow's */
+    }
+    ck_assert_msg(abs(changed - DRAWS / 4) < 80, "%d of %d", changed, DRAWS); /* four standard deviations: 77 */
+    augmenter_destroy(a);
+}
+END_TEST
+
 Suite *suite_augment(void) {
     Suite *s = suite_create("augment");
     TCase *t = tcase_create("pixels");
@@ -359,6 +387,7 @@ Suite *suite_augment(void) {
     tcase_add_test(t, test_none_leaves_images_as_they_are);
     tcase_add_test(t, test_images_of_other_sizes_come_out_at_the_target_size);
     tcase_add_test(t, test_normalizing_subtracts_the_mean_and_divides_by_the_deviation);
+    tcase_add_test(t, test_a_further_step_changes_its_share_of_the_views_and_nothing_else);
     suite_add_tcase(s, t);
     t = tcase_create("draws");
     tcase_add_test(t, test_crops_are_distributed_as_torchvisions);

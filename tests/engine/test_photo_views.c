@@ -62,7 +62,8 @@ START_TEST(test_views_of_a_photo_are_those_of_torchvision_byte_for_byte) {
         augment_draw draw = {
             0,        0,        box.height, box.width, c[5] > 0,
             c[6] > 0, c[7] > 0, c[9] > 0,   c[8] > 0,  {(int)c[10], (int)c[11], (int)c[12], (int)c[13]},
-            c[14],    c[15],    c[16],      c[17],     c[18]};
+            c[14],    c[15],    c[16],      c[17],     c[18],
+            0};
         ck_assert(photo_decode(&p, 1, box, &part, &err));
         ck_assert(augment_image(side == 224 ? large : small, &options, &draw, part.corner, part.stride, view, &err));
         int worst = 0;

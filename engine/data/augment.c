@@ -91,7 +91,7 @@ static const field rows[] = {
     REAL(local_min, "0.05", 1e-4, 1, "smallest area of a small view's crop, share of the image"),
     REAL(local_max, "0.4", 1e-4, 1, "largest area of a small view's crop, share of the image"),
 #define X(name, help)                                                                                                  \
-    {#name,           FIELD_REAL, offsetof(augment_options, steps) + STEP_##name * sizeof(double), "0", 0, 1, NULL,    \
+    {#name,           FIELD_REAL, offsetof(augment_options, steps) + STEP_##name * sizeof(double), "0.0", 0, 1, NULL,  \
      IDENTITY_IF_SET, help},
     STEPS(X)
 #undef X

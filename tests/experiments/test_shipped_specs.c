@@ -36,9 +36,9 @@ static void check_spec(const char *path) {
 }
 
 START_TEST(test_every_shipped_spec_resolves_and_builds) {
-    static const char *const patterns[] = {"experiments/*.yaml", "experiments/small/*.yaml", "experiments/cifar/*.yaml",
-                                           "experiments/paper/*.yaml", "experiments/imagenet/*.yaml",
-                                           "tests/reference/*.yaml"};
+    static const char *const patterns[] = {"experiments/*.yaml",          "experiments/small/*.yaml",
+                                           "experiments/cifar/*.yaml",    "experiments/paper/*.yaml",
+                                           "experiments/imagenet/*.yaml", "tests/reference/*.yaml"};
     glob_t found;
     ck_assert_int_eq(glob(patterns[_i], 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++) check_spec(found.gl_pathv[i]);
@@ -153,6 +153,30 @@ START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
 }
 END_TEST
 
+/* Who has results of an earlier version finds them again: a key that came later must not be part of an id unless a spec
+ * sets it. */
+START_TEST(test_ids_of_shipped_specs_are_what_they_were) {
+    static const struct {
+        const char *path, *hash;
+    } were[] = {
+        {"experiments/ablation-dims.yaml", "5b3cb5b6"}, {"experiments/table1.yaml", "e7bbbee4"},
+        {"experiments/small/simsiam.yaml", "33669495"}, {"experiments/cifar/dino.yaml", "1e84714a"},
+        {"experiments/imagenet/swav.yaml", "4c7a0803"},
+    };
+    for (size_t i = 0; i < sizeof were / sizeof *were; i++) {
+        error err = {0};
+        spec_file file;
+        sweep sw;
+        char id[RUN_ID_SIZE];
+        ck_assert(spec_file_read(&file, were[i].path, &err) && sweep_expand(&sw, &file, &err));
+        ck_assert(run_plan_id(&sw.runs[0], "data", id, &err));
+        ck_assert_msg(strcmp(id + strlen(id) - 8, were[i].hash) == 0, "%s: %s was %s", were[i].path, id, were[i].hash);
+        sweep_free(&sw);
+        spec_file_free(&file);
+    }
+}
+END_TEST
+
 Suite *suite_shipped_specs(void) {
     Suite *s = suite_create("shipped_specs");
     TCase *t = tcase_create("specs");
@@ -162,6 +186,7 @@ Suite *suite_shipped_specs(void) {
     tcase_add_test(t, test_the_papers_scale_has_the_published_settings);
     tcase_add_test(t, test_the_readmes_spec_is_one);
     tcase_add_test(t, test_settings_that_cannot_work_are_refused_by_their_keys);
+    tcase_add_test(t, test_ids_of_shipped_specs_are_what_they_were);
     suite_add_tcase(s, t);
     return s;
 }

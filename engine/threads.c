@@ -127,3 +127,5 @@ int threads_use(int count, error *err) {
               getenv("OMP_THREAD_LIMIT") ? getenv("OMP_THREAD_LIMIT") : "");
     return 0;
 }
+
+int threads_in_use(void) { return omp_get_max_threads(); }

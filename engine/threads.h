@@ -31,6 +31,9 @@ int threads_default(void);
  */
 int threads_use(int count, error *err);
 
+/* How many it computes with now. */
+int threads_in_use(void);
+
 /* The least CPU quota of this process's cgroups, version 1 or 2, in processors; 0: none. `root` is "" but for tests. */
 double threads_quota(const char *root);
 

@@ -6,7 +6,7 @@
 #include "experiments/run/look.h"
 #include "engine/data/loader.h"
 #include "engine/rng.h"
-#include "experiments/run/run.h"
+#include "engine/threads.h"
 
 #include <stdlib.h>
 
@@ -120,7 +120,8 @@ bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals,
 
 bool look_take_untrained(const spec *s, const look_at *at, course_point *point, collapse *c, error *err) {
     model m;
-    if (!model_create(&m, s, dataset_classes(at->data), run_threads(s), err)) return false;
+    /* the threads stay those that the run has, which need not be the spec's */
+    if (!model_create(&m, s, dataset_classes(at->data), threads_in_use(), err)) return false;
     bool ok = look_take(&m, at, 0, false, point, c, err);
     model_destroy(&m);
     return ok;

@@ -346,6 +346,7 @@ static bool settle_code(run *r, const run_plan *plan, const char *data_name, con
     if (r->other && done) json_object_set_new(r->record, "accepted_code", code_of(method));
     if (r->other) run_log(r, "taken, though made by other code: %s", r->other);
     r->reuse = r->other || json_object_get(r->record, "accepted_code") || json_object_get(r->record, "code_before");
+    if (done) r->threads = sitting_threads(r->record, run_threads(&plan->spec)); /* what is measured again, as before */
     if (done) return !r->other || run_save(r, err);
     return begin_record(r, plan, data_name, data_checksum, e, err) && (!extends(e) || extension_take(e, r, err));
 }

@@ -10,6 +10,7 @@
 #include "engine/files/lease.h"
 #include "engine/files/record.h"
 #include "experiments/store/store_file.h"
+#include "experiments/store/store_pages.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static const char schema[] =
     FIGURE("prototype_nmi") FIGURE("prototype_nmi_chance") FIGURE("prototype_ami")
     FIGURE("rankme") FIGURE("rankme_backbone")
     " FROM runs;"
-    "PRAGMA application_id = 1835366259; PRAGMA user_version = 2;";
+    "PRAGMA application_id = 1835366259; PRAGMA user_version = 3;";
 
 /* An index of an earlier schema holds nothing that the directories do not: it is made anew. */
 static const char forget_all[] = "DROP VIEW overview; DROP TABLE runs; DROP TABLE settings; DROP TABLE figures";
@@ -68,11 +69,16 @@ static const char *const sql[STORE_STATEMENTS] = {
 
 /* ---- SQLite ---- */
 
+static bool refuse_damaged(const store *s, const char *why, error *err) {
+    return error_set(err, ERROR_RUN, "%s is damaged (%s); `mews index` makes it anew from the run directories", s->path,
+                     why);
+}
+
 bool store_refuse(store *s, error *err) {
     int code = sqlite3_errcode(s->db) & 0xFF;
-    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT)
-        return error_set(err, ERROR_RUN, "%s is damaged (%s); `mews index` makes it anew from the run directories",
-                         s->path, sqlite3_errmsg(s->db));
+    bool changed = sqlite3_extended_errcode(s->db) == SQLITE_IOERR_DATA;
+    if (code == SQLITE_NOTADB || code == SQLITE_CORRUPT || changed)
+        return refuse_damaged(s, changed ? "the checksum of a page does not hold" : sqlite3_errmsg(s->db), err);
     if (code == SQLITE_BUSY)
         return error_set(err, ERROR_RUN, "%s: another process has kept it locked for %d s", s->path,
                          PATIENCE_MS / 1000);
@@ -103,14 +109,17 @@ static bool run_statement(store *s, sqlite3_stmt *statement, error *err) {
 
 /* ---- Opening ---- */
 
-/* Makes the tables in a file that has none; refuses a newer or a foreign one. Inside a transaction. */
-static bool check_schema(store *s, error *err) {
+/* Makes the tables in a file that has none; refuses a newer or a foreign one. Inside a transaction. *anew: the file is
+ * empty now, and its pages have to be made anew before there can be tables. */
+static bool check_schema(store *s, bool *anew, error *err) {
     int64_t version, application, tables;
+    bool carries = store_pages_carry(s->db);
+    *anew = false;
     if (!number_of(s, "PRAGMA user_version", &version, err) ||
         !number_of(s, "PRAGMA application_id", &application, err) ||
         !number_of(s, "SELECT count(*) FROM sqlite_master", &tables, err))
         return false;
-    if (tables == 0) return store_execute(s, schema, err);
+    if (tables == 0) return (*anew = !carries) || store_execute(s, schema, err);
     if (application != APPLICATION)
         return error_set(err, ERROR_RUN, "%s is a database of something else; move it away", s->path);
     if (version > STORE_SCHEMA)
@@ -118,8 +127,21 @@ static bool check_schema(store *s, error *err) {
                          "%s was made by a newer mews (schema %lld, this one knows %d); use that one, or remove the "
                          "file: `mews index` makes it anew",
                          s->path, (long long)version, STORE_SCHEMA);
-    if (version < STORE_SCHEMA) return store_execute(s, forget_all, err) && store_execute(s, schema, err);
-    return true;
+    if (version < STORE_SCHEMA && carries) return store_execute(s, forget_all, err) && store_execute(s, schema, err);
+    if (version < STORE_SCHEMA) return (*anew = true) && store_execute(s, forget_all, err);
+    return carries || refuse_damaged(s, "its pages carry no checksums", err);
+}
+
+/* An index of a schema before checksums is emptied, and by VACUUM its pages become such that carry them. Whoever comes
+ * between the two finds it empty and does the same. */
+static bool make_ready(store *s, error *err) {
+    bool anew = true;
+    for (int i = 0; anew && i < 3; i++) {
+        if (!store_execute(s, "BEGIN IMMEDIATE", err) || !check_schema(s, &anew, err) ||
+            !store_execute(s, "COMMIT", err) || (anew && !store_execute(s, "VACUUM", err)))
+            return false;
+    }
+    return !anew || refuse_damaged(s, "its pages carry no checksums", err);
 }
 
 static bool prepare(store *s, error *err) {
@@ -139,10 +161,11 @@ static store *open_at(const char *results, const char *path, bool *unwritable, e
         return NULL;
     }
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    bool done = sqlite3_open_v2(path, &s->db, flags, NULL) == SQLITE_OK || store_refuse(s, err);
+    const char *pages = store_pages_vfs();
+    bool done = pages ? sqlite3_open_v2(path, &s->db, flags, pages) == SQLITE_OK || store_refuse(s, err)
+                      : error_memory(err, sizeof(sqlite3_vfs), "the index of runs");
     if (done) sqlite3_busy_timeout(s->db, PATIENCE_MS);
-    done = done && store_execute(s, "BEGIN IMMEDIATE", err);
-    if (done && check_schema(s, err) && store_execute(s, "COMMIT", err) && prepare(s, err)) return s;
+    if (done && (store_pages_ask(s->db) || store_refuse(s, err)) && make_ready(s, err) && prepare(s, err)) return s;
     int code = s->db ? sqlite3_errcode(s->db) & 0xFF : SQLITE_NOMEM;
     *unwritable = code == SQLITE_CANTOPEN || code == SQLITE_READONLY || code == SQLITE_PERM || code == SQLITE_FULL;
     store_close(s);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { STORE_SCHEMA = 2 }; /* PRAGMA user_version; a higher one is refused, a lower one made anew */
+enum { STORE_SCHEMA = 3 }; /* PRAGMA user_version; a higher one is refused, a lower one made anew */
 
 typedef struct store store;
 

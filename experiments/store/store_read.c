@@ -76,8 +76,10 @@ static const char *const next_key[] = {
 bool store_keys(store *s, store_kind kind, char (**keys)[96], size_t *count, error *err) {
     sqlite3_stmt *query = query_for(s, next_key[kind], "", err);
     const char *text;
+    int step = SQLITE_DONE;
     *keys = NULL, *count = 0;
-    while (query && sqlite3_step(query) == SQLITE_ROW && (text = (const char *)sqlite3_column_text(query, 0))) {
+    while (query && (step = sqlite3_step(query)) == SQLITE_ROW &&
+           (text = (const char *)sqlite3_column_text(query, 0))) {
         char(*grown)[96] = realloc(*keys, (*count + 1) * sizeof *grown);
         if (!grown) {
             error_memory(err, (*count + 1) * sizeof *grown, "the keys of the index");
@@ -88,6 +90,7 @@ bool store_keys(store *s, store_kind kind, char (**keys)[96], size_t *count, err
         sqlite3_reset(query);
         sqlite3_bind_text(query, 1, grown[(*count)++], -1, SQLITE_TRANSIENT);
     }
+    if (step != SQLITE_ROW && step != SQLITE_DONE) store_refuse(s, err);
     sqlite3_finalize(query);
     return err->code == ERROR_NONE;
 }
@@ -125,17 +128,19 @@ done:
 
 typedef enum source { NOWHERE, OF_RUNS, OF_SETTINGS, OF_FIGURES } source;
 
-static source source_of(store *s, const char *key) {
+/* NOWHERE also when the index cannot be read, with the error. */
+static source source_of(store *s, const char *key, error *err) {
     static const char *const texts[] = {"SELECT 1 FROM settings WHERE key = ?1 LIMIT 1",
                                         "SELECT 1 FROM figures WHERE metric = ?1 LIMIT 1"};
     for (int i = 0; run_columns[i]; i++)
         if (strcmp(run_columns[i], key) == 0) return OF_RUNS;
     for (int i = 0; i < 2; i++) {
-        error ignored = {0};
-        sqlite3_stmt *query = query_for(s, texts[i], key, &ignored);
-        bool there = query && sqlite3_step(query) == SQLITE_ROW;
+        sqlite3_stmt *query = query_for(s, texts[i], key, err);
+        int step = query ? sqlite3_step(query) : SQLITE_ERROR;
+        if (query && step != SQLITE_ROW && step != SQLITE_DONE) store_refuse(s, err);
         sqlite3_finalize(query);
-        if (there) return i == 0 ? OF_SETTINGS : OF_FIGURES;
+        if (step == SQLITE_ROW) return i == 0 ? OF_SETTINGS : OF_FIGURES;
+        if (step != SQLITE_DONE) return NOWHERE;
     }
     return NOWHERE;
 }
@@ -191,7 +196,8 @@ static sqlite3_stmt *column_query(store *s, const char *key, source from, error 
 bool store_runs_column(store *s, store_runs *all, const char *key, size_t *column, error *err) {
     for (*column = 0; *column < all->column_count; ++*column)
         if (strcmp(all->columns[*column].key, key) == 0) return true;
-    source from = strlen(key) < 96 ? source_of(s, key) : NOWHERE;
+    source from = strlen(key) < 96 ? source_of(s, key, err) : NOWHERE;
+    if (from == NOWHERE && err->code) return false;
     if (from == NOWHERE) return refuse_key(s, key, err);
     store_column *grown = realloc(all->columns, (all->column_count + 1) * sizeof *grown);
     cell *cells = calloc(all->count + 1, sizeof *cells);

@@ -21,6 +21,7 @@ static const char *const kinds[] = {
     "results/toy/*/diagnosis.json",
     "results/toy/*/spec.yaml",
     "cache/shapes*",
+    "results/runs.db",
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 

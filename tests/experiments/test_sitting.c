@@ -45,6 +45,20 @@ START_TEST(test_a_run_that_goes_on_keeps_its_threads_and_its_bits) {
 }
 END_TEST
 
+START_TEST(test_what_is_measured_again_is_measured_with_the_threads_of_the_run) {
+    shell("rm -r r; printf 'name: t\\ndata: {name: shapes, size: 8, limit: 64}\\nbackbone: {name: resnet8, width: 4}\\n"
+          "method: {name: falcon, features: 48, codes: 8}\\ntrain: {epochs: 1, batch: 32, threads: 1}\\n"
+          "eval: [collapse]\\n' > t.yaml");
+    const said *s = mews("train t.yaml --out r");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell("cp r/t/*/run.json whole.json; for f in r/t/*/embeddings.npy; do echo changed >>$f; done");
+    s = mews("train t.yaml --out r");
+    ck_assert_msg(s->code == 0 && strstr(s->err, "made anew"), "%s", s->err);
+    shell("final() { sed -n '/\"final\"/,/}/p' $1; }; final whole.json >a; final r/t/*/run.json >b; test -s a && cmp a "
+          "b");
+}
+END_TEST
+
 START_TEST(test_a_run_that_cannot_have_its_threads_says_so_and_names_both) {
     setenv("OMP_THREAD_LIMIT", "1", 1);
     const said *s = mews("train t.yaml --out r --set train.threads=1");
@@ -124,6 +138,7 @@ Suite *suite_sitting(void) {
     tcase_set_timeout(t, 300);
     tcase_add_checked_fixture(t, stopped_run, program_teardown);
     tcase_add_test(t, test_a_run_that_goes_on_keeps_its_threads_and_its_bits);
+    tcase_add_test(t, test_what_is_measured_again_is_measured_with_the_threads_of_the_run);
     tcase_add_test(t, test_a_run_that_cannot_have_its_threads_says_so_and_names_both);
     tcase_add_test(t, test_other_kernels_are_told_of_and_recorded);
     tcase_add_test(t, test_a_run_that_goes_on_as_it_began_says_nothing_of_it);

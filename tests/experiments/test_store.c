@@ -2,6 +2,7 @@
 #include "engine/files/file.h"
 #include "experiments/store/filter.h"
 #include "experiments/store/store.h"
+#include "experiments/store/store_pages.h"
 #include "tests/experiments/index_dump.h"
 #include "tests/experiments/program.h"
 
@@ -146,7 +147,7 @@ START_TEST(test_an_index_of_a_newer_program_is_left_alone) {
     sqlite3 *db;
     char path[128], line[400];
     snprintf(path, sizeof path, "%s/runs.db", results());
-    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, store_pages_vfs()), SQLITE_OK);
     ck_assert_int_eq(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     snprintf(line, sizeof line,
@@ -179,6 +180,76 @@ START_TEST(test_an_index_that_is_damaged_in_the_middle_is_made_anew) {
           "done");
     ck_assert_str_eq(mews("index")->out, "results/runs.db: 40 runs\n");
     index_equals_a_rebuilt_one(40);
+}
+END_TEST
+
+/* What a reader of the index sees: status, a setting and a figure of each run; "" when it is refused as damaged. */
+static char *seen_in_index(void) {
+    static const char *const keys[] = {"status", "method.codes", "linear"};
+    char *text = NULL;
+    size_t size, column;
+    error err = {0};
+    store_runs all = {0};
+    FILE *out = open_memstream(&text, &size);
+    store *s = store_open_current(results(), &err);
+    bool done = s && store_runs_read(s, &all, &err);
+    for (int k = 0; done && k < 3; k++) {
+        done = store_runs_column(s, &all, keys[k], &column, &err);
+        for (size_t i = 0; done && i < all.count; i++)
+            fprintf(out, "%s %s\n", all.folders[i], all.columns[column].cells[i].text);
+    }
+    store_runs_free(&all);
+    store_close(s);
+    fclose(out);
+    if (done) return text;
+    ck_assert_msg(strstr(err.text, "is damaged ("), "%s", err.text);
+    *text = '\0';
+    return text;
+}
+
+START_TEST(test_a_bit_that_turns_anywhere_in_the_index_is_told_or_changes_nothing) {
+    char path[128];
+    size_t size, told = 0, flips = 0;
+    error err = {0};
+    for (int i = 0; i < 3; i++) write_run(i, "finished", 64 + i, 0.25 * i);
+    refresh();
+    snprintf(path, sizeof path, "%s/runs.db", results());
+    char *whole = file_read(path, &size, &err), *before = seen_in_index();
+    ck_assert(*before && size > 4 * 4096);
+    for (size_t at = 0; at < size; at += at < 100 ? 1 : 13) {
+        whole[at] ^= (char)(1 << at % 8);
+        ck_assert(file_write(path, whole, size, &err));
+        char *after = seen_in_index();
+        ck_assert_msg(!*after || strcmp(after, before) == 0, "byte %zu: without a word, %s", at, after);
+        told += !*after, flips++;
+        free(after);
+        whole[at] ^= (char)(1 << at % 8);
+    }
+    ck_assert_msg(told > flips / 2, "%zu of %zu told of", told, flips); /* the rest lies in pages that nobody reads */
+    free(before);
+    free(whole);
+}
+END_TEST
+
+START_TEST(test_an_index_from_before_checksums_is_made_one_with_them) {
+    char path[128];
+    sqlite3 *db;
+    write_run(0, "finished", 64, 0.5);
+    snprintf(path, sizeof path, "%s/runs.db", results());
+    ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db,
+                                  "CREATE TABLE runs (x); CREATE TABLE settings (x); CREATE TABLE figures (x); "
+                                  "CREATE VIEW overview AS SELECT x FROM runs; INSERT INTO runs VALUES ('old'); "
+                                  "PRAGMA application_id = 1835366259; PRAGMA user_version = 2",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(db);
+    refresh();
+    index_equals_a_rebuilt_one(1);
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, store_pages_vfs()), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(db, "SELECT * FROM runs", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert(store_pages_carry(db));
+    sqlite3_close(db);
 }
 END_TEST
 
@@ -259,7 +330,8 @@ START_TEST(test_runs_are_listed_sorted_as_text_csv_and_json) {
                      "sweep_seed-0  finished     0.5            64\nsweep_seed-2  failed      0.75         16384\n");
     ck_assert_ptr_nonnull(
         strstr(mews("runs --csv")->out, "sweep_seed-0,finished,sweep/sweep_seed-0,sweep,,falcon,,,0,0.5,"));
-    ck_assert_ptr_nonnull(strstr(mews("runs --json")->out, "\"train.seed\":0,\"linear\":0.5,\"prototype_ari\":null,\"representation\":null"));
+    ck_assert_ptr_nonnull(strstr(mews("runs --json")->out,
+                                 "\"train.seed\":0,\"linear\":0.5,\"prototype_ari\":null,\"representation\":null"));
 }
 END_TEST
 
@@ -372,6 +444,8 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_writers_that_are_killed_leave_an_index_that_mends);
     tcase_add_test(tests, test_an_index_of_a_newer_program_is_left_alone);
     tcase_add_test(tests, test_a_damaged_index_is_made_anew);
+    tcase_add_test(tests, test_a_bit_that_turns_anywhere_in_the_index_is_told_or_changes_nothing);
+    tcase_add_test(tests, test_an_index_from_before_checksums_is_made_one_with_them);
     tcase_add_test(tests, test_where_nothing_can_be_written_runs_are_listed_all_the_same);
     tcase_add_test(tests, test_an_index_that_is_damaged_in_the_middle_is_made_anew);
     tcase_add_test(tests, test_a_record_that_is_damaged_is_still_in_the_index);

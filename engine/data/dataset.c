@@ -14,15 +14,13 @@
 #include "engine/data/shapes.h"
 #include "engine/data/source.h"
 #include "engine/files/file.h"
+#include "engine/files/lease.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { NAME_SHAPES };
@@ -217,31 +215,6 @@ static bool read_class_list(importer *im, char **text, const char ***listed, err
 
 /* ---- Importing, one process at a time ---- */
 
-/*
- * Takes the lock file, which whoever held it last has removed: so a lock that was waited for counts only if the name
- * still leads to it.
- */
-static int lock_take(const char *path, error *err) {
-    for (;;) {
-        int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-        struct stat held, named;
-        if (lock < 0) {
-            error_set(err, ERROR_RUN, "cannot write %s: %s", path, strerror(errno));
-            return -1;
-        }
-        while (flock(lock, LOCK_EX) != 0) {
-            if (errno == EINTR) continue;
-            error_set(err, ERROR_RUN, "cannot lock %s: %s", path, strerror(errno));
-            close(lock);
-            return -1;
-        }
-        if (fstat(lock, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
-            held.st_dev == named.st_dev)
-            return lock;
-        close(lock);
-    }
-}
-
 /* Nothing is passed over without a word. */
 static void tell_skipped(importer *im) {
     char why[1024];
@@ -272,17 +245,18 @@ static bool open_or_import(pack *p, const data_options *options, const char *fol
                            const char source[65], importer *im, error *err) {
     error damage = {0};
     if (pack_open(p, file, source, &damage) == PACK_READY) return true;
-    char *lock_path = NULL;
-    int lock = -1;
+    char *lease_path = NULL;
+    lease *own = NULL;
     bool done = false;
     if (!file_make_folders(folder, err)) goto done;
-    if (asprintf(&lock_path, "%s.lock", file) < 0) {
-        lock_path = NULL;
+    if (asprintf(&lease_path, "%s.lease", file) < 0) {
+        lease_path = NULL;
         error_memory(err, PATH_MAX, "a file's name");
         goto done;
     }
-    if ((lock = lock_take(lock_path, err)) < 0) goto done;
-    file_remove_leftovers_of(file, false); /* of an import that was killed: whoever holds the lock is the only writer */
+    if (!(own = lease_await(lease_path, err))) goto done;
+    file_remove_leftovers_of(file, false); /* of an import that was killed: whoever has the lease is the only writer */
+    file_remove_leftovers_of(lease_path, false);
     damage = (error){0};
     pack_state state = pack_open(p, file, source, &damage); /* again: another process may have been at work */
     if (state == PACK_DAMAGED) import_warn(im, "%s; importing again", damage.text);
@@ -290,12 +264,10 @@ static bool open_or_import(pack *p, const data_options *options, const char *fol
            (import(options, file, source, im, err) && pack_open(p, file, source, err) == PACK_READY) ||
            error_set(err, ERROR_RUN, "%s changed while it was opened", file);
 done:
-    if (lock >= 0) unlink(lock_path), close(lock);
-    free(lock_path);
+    lease_release(own);
+    free(lease_path);
     return done;
 }
-
-/* ---- Opening ---- */
 
 /* ---- Normalisation ---- */
 

@@ -7,14 +7,13 @@
 
 #include "engine/files/checksum.h"
 #include "engine/files/file.h"
+#include "engine/files/lease.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -115,10 +114,11 @@ static bool give_up(const transfer *t, CURLcode code, long status, const char *u
         return error_set(err, INTERRUPTED, "interrupted; the same command goes on where it stopped");
     if (t->write_error) return error_set(err, ERROR_RUN, "cannot write %s.part: %s", path, strerror(t->write_error));
     if (t->too_large)
-        return error_set(err, ERROR_RUN,
-                         "%.400s sends more than %llu bytes, twice what the file has; nothing of it is kept. --mirror URL "
-                         "takes another address, or bring the file yourself as %.400s",
-                         url, (unsigned long long)t->most, path);
+        return error_set(
+            err, ERROR_RUN,
+            "%.400s sends more than %llu bytes, twice what the file has; nothing of it is kept. --mirror URL "
+            "takes another address, or bring the file yourself as %.400s",
+            url, (unsigned long long)t->most, path);
     char why[64];
     snprintf(why, sizeof why, "the server says %ld", status);
     return error_set(err, ERROR_RUN,
@@ -198,8 +198,8 @@ static bool is_there(const fetch_options *o, const catalog_file *file, const cha
     return true;
 }
 
-/* A part may have everything: whoever fetched it was killed before it took its name. Servers answer a wish for more than
-   that in several ways, so none is asked. */
+/* A part may have everything: whoever fetched it was killed before it took its name. Servers answer a wish for more
+   than that in several ways, so none is asked. */
 static bool is_whole_part(const char *part, const catalog_file *file, const char *path, bool *whole, error *err) {
     char sum[33];
     struct stat status;
@@ -232,15 +232,16 @@ static bool fetch_one(const fetch_options *o, const catalog_file *file, const ch
 }
 
 bool fetch_files(const fetch_options *options, const catalog_entry *entry, const char *folder, error *err) {
+    char path[PATH_MAX];
     if (!file_make_folders(folder, err)) return false;
-    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CURL *curl = curl_easy_init();
-    bool done = lock >= 0 || error_set(err, ERROR_RUN, "cannot read %s: %s", folder, strerror(errno));
+    snprintf(path, sizeof path, "%.*s/.lease", PATH_MAX - 16, folder);
+    lease *own = lease_await(path, err); /* one process at a time */
+    if (own) file_remove_leftovers_of(path, false);
+    CURL *curl = own ? curl_easy_init() : NULL;
+    bool done = own != NULL;
     if (done && !curl) done = error_memory(err, 1 << 16, "a connection");
-    while (done && flock(lock, LOCK_EX) != 0)
-        if (errno != EINTR) done = error_set(err, ERROR_RUN, "cannot lock %s: %s", folder, strerror(errno));
     for (const catalog_file *f = entry->files; done && f->name; f++) done = fetch_one(options, f, folder, curl, err);
     if (curl) curl_easy_cleanup(curl);
-    if (lock >= 0) close(lock);
+    lease_release(own);
     return done;
 }

@@ -344,6 +344,17 @@ lease *lease_take(const char *path, json_t *note, bool *held, error *err) {
     return NULL;
 }
 
+lease *lease_await(const char *path, error *err) {
+    for (;;) {
+        bool held;
+        error why = {0};
+        lease *l = lease_take(path, NULL, &held, &why);
+        if (l) return l;
+        if (!held) return error_set(err, why.code, "%s", why.text), NULL;
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+}
+
 bool lease_is_ours(const lease *l) {
     struct stat ours, there;
     return fstat(l->file, &ours) == 0 && stat(l->path, &there) == 0 && ours.st_dev == there.st_dev &&

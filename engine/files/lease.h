@@ -31,6 +31,9 @@ enum { LEASE_BEAT_SECONDS = 10, LEASE_STALE_SECONDS = 180 };
  */
 lease *lease_take(const char *path, json_t *note, bool *held, error *err);
 
+/* The same without a note, but waits until a living holder has done with it. NULL only when it cannot be written. */
+lease *lease_await(const char *path, error *err);
+
 /* Whether it is still ours: it is not, when this process was stopped for so long that another one took it for dead. */
 bool lease_is_ours(const lease *l);
 void lease_release(lease *l); /* harmless on NULL */

@@ -74,6 +74,26 @@ START_TEST(test_a_living_holder_is_named_and_a_dead_one_makes_room) {
 }
 END_TEST
 
+START_TEST(test_who_waits_for_a_lease_has_it_when_its_holder_ends) {
+    error err = {0};
+    pid_t first = holder(), waiting = fork();
+    if (waiting == 0) {
+        lease *l = lease_await(path, &err);
+        _exit(l && lease_is_ours(l) ? 0 : 1);
+    }
+    int status;
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    ck_assert_int_eq(waitpid(waiting, &status, WNOHANG), 0); /* it still waits */
+    kill(first, SIGKILL);
+    waitpid(first, NULL, 0);
+    ck_assert_int_eq(waitpid(waiting, &status, 0), waiting);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    snprintf(path, sizeof path, "%s/no/lease", folder);
+    ck_assert_ptr_null(lease_await(path, &err));
+    ck_assert_msg(strstr(err.text, "cannot write "), "%s", err.text);
+}
+END_TEST
+
 /* Writes what a process elsewhere would have, its last heartbeat `age` seconds ago. */
 static void write_foreign(const char *text, long age) {
     error err = {0};
@@ -184,6 +204,7 @@ Suite *suite_lease(void) {
     TCase *t = tcase_create("leases");
     tcase_set_timeout(t, 300);
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_who_waits_for_a_lease_has_it_when_its_holder_ends);
     tcase_add_test(t, test_a_living_holder_is_named_and_a_dead_one_makes_room);
     tcase_add_test(t, test_a_process_on_another_machine_lives_while_its_heart_beats);
     tcase_add_test(t, test_a_process_id_that_was_given_to_another_process_is_not_the_holder);

@@ -3,6 +3,7 @@
  * read; inside a container the upper ones cannot be seen, and those that do not exist there are passed over.
  */
 #include "engine/threads.h"
+#include "engine/room.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -120,7 +121,10 @@ int threads_use(int count, error *err) {
 #pragma omp single
     given = omp_get_num_threads();
     omp_set_num_threads(given);
+    int more = given - openblas_get_num_threads();
+    if (!room_for_blas(more, err)) return 0;
     openblas_set_num_threads(given);
+    if (more > 0 && !room_take_blas(given, err)) return 0;
     if (given == wanted) return given;
     error_set(err, ERROR_USAGE, "%d threads were asked for, and OpenMP gives %d%s%s", wanted, given,
               getenv("OMP_THREAD_LIMIT") ? ": OMP_THREAD_LIMIT is " : "",

@@ -27,7 +27,7 @@ int threads_default(void);
 
 /*
  * From now on this process computes with `count` threads, 0: the default. Returns how many, or 0 and ERROR_USAGE where
- * OpenMP does not give so many.
+ * OpenMP does not give so many, ERROR_RUN where there is no room for their buffers (engine/room.h).
  */
 int threads_use(int count, error *err);
 

@@ -4,6 +4,7 @@
  * no fast kernels for: so oneDNN chooses, and images and weights are reordered for each pass.
  */
 #include "engine/cpu/convolution.h"
+#include "engine/room.h"
 
 #ifndef MEWS_DOUBLE
 
@@ -28,7 +29,16 @@ struct conv_plans {
     conv_plan *first;
 };
 
+/* More than oneDNN allocates in a call: descriptions, and the kernels that it writes. Images come from our pool. */
+static bool has_room(void) { return room_for(1, (size_t)32 << 20); }
+
+static bool fail_room(backend *b) { return cpu_fail(b, "out of memory: oneDNN needs 32 MiB beside its images"); }
+
 struct conv_plans *conv_plans_create(error *err) {
+    if (!has_room()) {
+        error_memory(err, (size_t)32 << 20, "oneDNN");
+        return NULL;
+    }
     struct conv_plans *plans = calloc(1, sizeof *plans);
     if (plans && dnnl_engine_create(&plans->engine, dnnl_cpu, 0) == dnnl_success &&
         dnnl_stream_create(&plans->stream, plans->engine, dnnl_stream_default_flags) == dnnl_success)
@@ -231,7 +241,7 @@ static dnnl_memory_desc_t bias_md(const conv_shape *s) {
 
 bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, real *bias, real *y) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, CONV_FORWARD)) return false;
+    if (!p || (!has_room() && !fail_room(b)) || !ready(b, p, CONV_FORWARD)) return false;
     const primitive *f = &p->passes[CONV_FORWARD];
     argument arguments[] = {
         {.index = DNNL_ARG_SRC, .ours = source_md(s), .wanted = wanted(f, dnnl_query_src_md, 0), .memory = x},
@@ -251,7 +261,7 @@ bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, rea
 
 bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real *dx) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, CONV_DATA)) return false;
+    if (!p || (!has_room() && !fail_room(b)) || !ready(b, p, CONV_DATA)) return false;
     const primitive *f = &p->passes[CONV_DATA];
     argument arguments[] = {
         {.index = DNNL_ARG_DIFF_DST,
@@ -273,7 +283,7 @@ bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real 
 
 bool onednn_weights(backend *b, const conv_shape *s, real *x, real *dy, real *dw, real *dbias) {
     conv_plan *p = plan_for(b, s);
-    if (!p || !ready(b, p, CONV_WEIGHTS)) return false;
+    if (!p || (!has_room() && !fail_room(b)) || !ready(b, p, CONV_WEIGHTS)) return false;
     const primitive *f = &p->passes[CONV_WEIGHTS];
     argument arguments[] = {
         {.index = DNNL_ARG_SRC, .ours = source_md(s), .wanted = wanted(f, dnnl_query_src_md, 0), .memory = x},

@@ -36,9 +36,16 @@ struct pool *pool_create(void) {
     if (!p) return NULL;
     p->reserved = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGE_SIZE);
     const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    /* A limit on addresses (ulimit -v) or a kernel that promises no more than it has may allow less. */
+    /* A limit on addresses (ulimit -v) or a kernel that promises no more than it has may allow less. What others
+     * allocate has to fit beside the pool: a third of what is left is theirs. */
+    const size_t wanted = p->reserved;
     while ((p->base = mmap(NULL, p->reserved, PROT_READ | PROT_WRITE, how, -1, 0)) == MAP_FAILED && p->reserved > PAGE)
-        p->reserved /= 2;
+        p->reserved = p->reserved / PAGE * 3 / 4 * PAGE;
+    if (p->base != MAP_FAILED && p->reserved < wanted) {
+        size_t kept = p->reserved / PAGE * 2 / 3 * PAGE;
+        munmap(p->base + kept, p->reserved - kept);
+        p->reserved = kept;
+    }
     if (p->base == MAP_FAILED) {
         free(p);
         return NULL;

@@ -4,6 +4,7 @@
  * 130 interrupted. What signals do stands in stopping.h.
  */
 #include "engine/isa.h"
+#include "engine/room.h"
 #include "engine/threads.h"
 #include "experiments/commands/command_help.h"
 #include "experiments/commands/start.h"
@@ -56,7 +57,8 @@ int main(int argc, char **argv) {
         help_print_usage(stdout);
         return EXIT_SUCCESS;
     }
-    int code = isa_choose(&err) && threads_use(0, &err) ? run_command(argc, argv, &err) : err.code;
+    bool ready = isa_choose(&err) && threads_use(0, &err) && room_take_blas(threads_in_use(), &err);
+    int code = ready ? run_command(argc, argv, &err) : err.code;
     if (code != ERROR_NONE) fprintf(stderr, "mews: %s\n", err.text);
     return code;
 }

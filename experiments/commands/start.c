@@ -1,5 +1,7 @@
 /*
- * Two things must stand before the OpenMP runtime is loaded.
+ * Three things must stand before the libraries are loaded.
+ *
+ * There must be room. OpenBLAS takes its buffers as it is loaded, and where it cannot have them it asks again for ever.
  *
  * A thread that waits has to sleep. OpenMP's threads spin by default, and where loader threads or other runs share the
  * cores, spinning takes the time from those who work: on two busy cores a step took 2.6 s instead of 1.1 s.
@@ -9,6 +11,7 @@
  * name together stay the process's mask.
  */
 #include "experiments/commands/start.h"
+#include "engine/room.h"
 
 #include <omp.h>
 #include <sched.h>
@@ -17,7 +20,39 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* Before any library's own beginnings, so that nothing is called but the kernel: is there room for one buffer for each
+ * thread that OpenBLAS will start with? */
+static void look_for_room(int argc, char **argv, char **environment) {
+    (void)argc, (void)argv;
+    static const char line[] =
+        "mews: out of memory: there is no room for its libraries: OpenBLAS needs 128 MiB of address "
+        "space for each thread; allow more (ulimit -v) or take fewer threads (OMP_NUM_THREADS)\n";
+    unsigned long mask[128] = {0};
+    long size = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask), threads = 0, wanted = 0;
+    for (long i = 0; i < size / (long)sizeof *mask; i++) threads += __builtin_popcountl(mask[i]);
+    for (char **e = environment; *e; e++) {
+        const char *digits = *e + sizeof "OMP_NUM_THREADS";
+        if (strncmp(*e, "OMP_NUM_THREADS=", sizeof "OMP_NUM_THREADS") != 0) continue;
+        for (wanted = 0; *digits >= '0' && *digits <= '9' && wanted < 1 << 16; digits++)
+            wanted = 10 * wanted + *digits - '0';
+    }
+    if (wanted > 0 && wanted < threads) threads = wanted;
+    size_t bytes = ROOM_BLAS_BUFFER * (size_t)(threads > 0 ? threads : 1);
+    long at = syscall(SYS_mmap, NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at > 0) {
+        syscall(SYS_munmap, at, bytes);
+        return;
+    }
+    syscall(SYS_write, STDERR_FILENO, line, sizeof line - 1);
+    syscall(SYS_exit_group, EXIT_FAILURE);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(int, char **,
+                                                                                       char **) = look_for_room;
 
 static void allow_all_places(void) {
     enum { PROCESSORS = 1 << 16 };

@@ -8,6 +8,7 @@
 #include "experiments/sweep/estimate.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/scheduler.h"
+#include "experiments/sweep/slurm.h"
 #include "experiments/sweep/watch.h"
 
 #include <math.h>
@@ -156,6 +157,23 @@ static bool run_queue(const command_context *context, const arguments *args, con
            error_set(err, ERROR_RUN, "%zu of %zu runs failed; their run.json says why", out.failed, q->sweep.count);
 }
 
+/* The arrays' scripts, or their handing over. */
+static bool to_slurm(const arguments *args, const queue *q, const char *results, error *err) {
+    slurm_outcome out;
+    if (arguments_has(args, "--dry-run")) return slurm_print(q, args, results, err);
+    if (!results_folder_open(results, q->file.name, err)) return false;
+    if (!arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
+    if (!slurm_submit(q, args, results, &out, err)) return false;
+    if (out.waiting) printf("%zu %s with Slurm already\n", out.waiting, out.waiting == 1 ? "run is" : "runs are");
+    if (!out.submitted) return printf("nothing to hand over\n") > 0;
+    printf("%zu %s handed to Slurm as job %s, a task each\n", out.submitted, out.submitted == 1 ? "run" : "runs",
+           out.jobs);
+    printf("`mews watch %s/%s` shows how they do, `mews cancel %s/%s` ends them; the same command hands over what was "
+           "lost\n",
+           results, q->file.name, results, q->file.name);
+    return true;
+}
+
 static bool plan_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
                        terminal *t, int jobs, error *err) {
     estimates e;
@@ -178,12 +196,14 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     const char *results = arguments_value(args, "--out", "results");
     long jobs;
     queue q;
+    if (!slurm_check(args, err)) return false;
     if (!arguments_number(args, "--jobs", 1, SCHEDULE_MAX_JOBS, 1, &jobs, err)) return false;
     bool opened = queue_open(&q, args->words[0], args, results, &hooks, err), done = opened;
     terminal_clear(&t);
     if (!opened) return false;
-    done = arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
-                                            : run_queue(context, args, &q, results, &t, (int)jobs, err);
+    done = arguments_has(args, "--slurm")     ? to_slurm(args, &q, results, err)
+           : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
+                                              : run_queue(context, args, &q, results, &t, (int)jobs, err);
     queue_close(&q);
     return done;
 }
@@ -203,6 +223,7 @@ static const option options[] = {
      "only list the runs, how they stand, and what they will take: time and memory, from a measured step"},
     {"--plan", NULL, NULL, "say first how many runs and how long, from a measured step of each shape"},
     {"--json", NULL, NULL, "print all outcomes as one JSON object on stdout"},
+    SLURM_OPTIONS,
     {0},
 };
 

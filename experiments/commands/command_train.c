@@ -4,12 +4,14 @@
  */
 #include "experiments/commands/command.h"
 #include "engine/clock.h"
+#include "engine/files/lease.h"
 #include "experiments/commands/stopping.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/watch.h"
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 /* Who watches the run, and what they have been shown. */
 typedef struct watcher {
@@ -99,13 +101,38 @@ static const queue_item *pick(const queue *q, const char *only, error *err) {
     return NULL;
 }
 
+/* Sleeps until nobody works on the run, looking once a second. False when interrupted meanwhile. */
+static bool wait_for_others(watcher *w, const queue_item *item, const volatile sig_atomic_t *interrupted) {
+    const struct timespec second = {.tv_sec = 1};
+    if (!run_is_held(item->folder)) return true;
+    if (!w->events) terminal_line(&w->terminal, "another process works on it; it is waited for");
+    while (!*interrupted && run_is_held(item->folder)) nanosleep(&second, NULL);
+    return !*interrupted;
+}
+
+/* Trains and evaluates; with --wait after whoever else is at it, however often another one is faster. */
+static bool work_on(watcher *w, const queue_item *item, const arguments *args, const char *results, run_again again,
+                    const experiment_hooks *hooks, run_outcome *out, error *err) {
+    bool waits = arguments_has(args, "--wait");
+    for (;;) {
+        if (waits && !wait_for_others(w, item, hooks->interrupted))
+            return error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+        if (experiment_run(item->plan, results, again, hooks, out, err)) return true;
+        if (!waits || !strstr(err->text, LEASE_HELD)) return false;
+        *err = (error){0};
+    }
+}
+
 static bool run_train(const command_context *context, const arguments *args, error *err) {
     watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
-    experiment_hooks hooks = {.context = &w,
-                              .progress = on_progress,
-                              .warn = on_warning,
-                              .note = on_note,
-                              .interrupted = context->interrupted};
+    experiment_hooks hooks = {
+        .context = &w,
+        .progress = on_progress,
+        .warn = on_warning,
+        .note = on_note,
+        .interrupted = context->interrupted,
+        .unindexed = arguments_has(args, "--unindexed"),
+    };
     const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
     run_again again;
@@ -114,7 +141,7 @@ static bool run_train(const command_context *context, const arguments *args, err
     if (queue_again(args, &again, err) && queue_open(&q, args->words[0], args, results, &hooks, err)) {
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
         done = item && results_folder_open(results, q.file.name, err) &&
-               experiment_run(item->plan, results, again, &hooks, &out, err);
+               work_on(&w, item, args, results, again, &hooks, &out, err);
         queue_close(&q);
     }
     terminal_clear(&w.terminal);
@@ -140,6 +167,8 @@ static const option options[] = {
     {"--only", NULL, "ID", "one run out of a spec with a sweep"},
     {"--redo", NULL, NULL, "run it anew, whatever is there"},
     {"--reuse", NULL, NULL, "take or go on with what other code made (an engine, method or loop changed since)"},
+    {"--wait", NULL, NULL, "wait while another process works on it, rather than refuse"},
+    {"--unindexed", NULL, NULL, "write the run's folder alone; whoever reads the results brings runs.db up to date"},
     {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
     {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},
     {0},

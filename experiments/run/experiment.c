@@ -34,7 +34,7 @@ static void data_warn(void *context, const char *line) {
 static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
     error why = {0};
     char line[1100];
-    if (store_note_run(r->folder, make, &why)) return;
+    if (hooks->unindexed || store_note_run(r->folder, make, &why)) return;
     snprintf(line, sizeof line, "the index of runs is behind: %s", why.text);
     if (hooks->warn) hooks->warn(hooks->context, line);
 }

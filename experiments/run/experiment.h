@@ -24,6 +24,7 @@ typedef struct experiment_hooks {
     void (*warn)(void *context, const char *line);
     void (*note)(void *context, const char *line); /* what is good to know; may be NULL */
     const volatile sig_atomic_t *interrupted;      /* non-zero: write a checkpoint and stop at the next step boundary */
+    bool unindexed; /* the run's folder alone is written; whoever reads the results brings their index up to date */
 } experiment_hooks;
 
 typedef enum run_end {

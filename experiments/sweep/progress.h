@@ -1,0 +1,35 @@
+/*
+ * How the runs of a sweep do just now, whoever works on them: read from their folders alone, so from any machine that
+ * sees the disk.
+ */
+#ifndef MEWS_PROGRESS_H
+#define MEWS_PROGRESS_H
+
+#include "engine/error.h"
+
+#include <stddef.h>
+
+enum { PROGRESS_LOSSES = 24, PROGRESS_MODES = 4 };
+
+typedef struct run_progress {
+    char id[256];
+    const char *status;             /* "queued", "running", "interrupted", "finished", "failed", "unreadable" */
+    double epoch, epochs;           /* done, to do */
+    double loss;                    /* of the last line that has one; NaN before */
+    double losses[PROGRESS_LOSSES]; /* over what was trained so far, evenly */
+    size_t loss_count;
+    char verdicts[PROGRESS_MODES][16]; /* representation, dimensional, cluster, intracluster; "" before a look */
+} run_progress;
+
+typedef struct sweep_progress {
+    run_progress *runs; /* by id */
+    size_t count;
+} sweep_progress;
+
+extern const char *const progress_modes[PROGRESS_MODES];
+
+/* Of `folder` ("results/name"). Runs that only a queue knows are among them. ERROR_RUN when it cannot be read. */
+bool sweep_progress_read(sweep_progress *p, const char *folder, error *err);
+void sweep_progress_free(sweep_progress *p);
+
+#endif

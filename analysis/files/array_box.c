@@ -132,8 +132,10 @@ static bool get_bytes(array_box *b, const char *path, error *err) {
 
 array_box *array_box_open(const char *path, const char *apart, error *err) {
     struct stat status;
+    char index[4096];
     array_box *b = calloc(1, sizeof *b);
     bool folder = strcmp(path, "-") != 0 && stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    if (folder && array_folder_index(path, index, sizeof index)) path = index, folder = false;
     if (b)
         *b = (array_box){.name = strdup(strcmp(path, "-") == 0 ? "standard input" : path),
                          .path = strdup(path),
@@ -186,6 +188,7 @@ void array_box_leave(array_box *b) {
 bool array_box_load(array_box *b, size_t which, strided *out, void **memory, error *err) {
     *memory = NULL;
     *out = b->offers[which].array;
+    if (b->offers[which].parts) return array_box_put_together(b, which, out, memory, err);
     return out->data || b->format->load(b, which, out, memory, err);
 }
 

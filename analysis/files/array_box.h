@@ -14,8 +14,10 @@ typedef struct array_offer {
     char *name; /* NULL: the file's only array, which has none */
     strided
         array; /* type, dims and shape; data and strides where they lie in the file's own bytes, data NULL: not yet */
-    char *problem; /* why it cannot be read; NULL: it can */
-    size_t place;  /* for its format */
+    char *problem;             /* why it cannot be read; NULL: it can */
+    size_t place;              /* for its format */
+    size_t first, step, parts; /* of a joined offer: its parts are offers first, first + step, …; parts 0: of its own */
+    bool part;                 /* of a joined offer, which is meant unless this one is named */
 } array_offer;
 
 typedef struct array_format array_format;
@@ -60,15 +62,26 @@ array_box *array_box_of_memory(const char *name, const strided *array, error *er
 /* Brings offer `which` into `out`; *memory is to be freed. */
 bool array_box_load(array_box *b, size_t which, strided *out, void **memory, error *err);
 
+/* The same for a joined offer, for array_box_load. */
+bool array_box_put_together(array_box *b, size_t which, strided *out, void **memory, error *err);
+
 /* By first bytes, then by the name's ending. NULL with a message that names what it is, where that is known. */
 const array_format *array_format_of(const char *name, const uint8_t *bytes, size_t size, error *err);
 /* Notes a name that says another kind than the bytes. */
 void array_format_note(array_box *b);
-/* A folder: a checkpoint in shards. NULL with a message. */
+/* A folder's file that says where its shards are, which is to be opened in its place; false: there is none. */
+bool array_folder_index(const char *path, char *file, size_t size);
+/* Another folder: a checkpoint of torch.distributed. NULL with a message. */
 const array_format *array_format_of_folder(const char *path, error *err);
 
 /* One more offer, its name and problem copied; NULL: no memory, with a message. */
 array_offer *array_box_offer(array_box *b, const char *name, const strided *array, const char *problem, error *err);
+/*
+ * Offers first, first + step, … (count of them) one behind another as one more, which is put together when it is
+ * loaded: vectors as rows of a matrix or (flat) as a longer vector, numbers as a vector, the rest along their first
+ * dimension. Nothing is offered, and true returned, where their types or their other dimensions differ.
+ */
+bool array_box_join(array_box *b, const char *name, size_t first, size_t step, size_t count, bool flat, error *err);
 /* Memory that lives as long as the box, to be freed with it; false, and freed at once, when there is no room to note
  * it. */
 bool array_box_keep(array_box *b, void *memory, error *err);
@@ -79,7 +92,7 @@ void array_box_note(array_box *b, const char *format, ...) __attribute__((format
 void *array_box_memory(const array_box *b, const char *what, uint64_t bytes, error *err);
 
 /* The formats. */
-extern const array_format array_format_npy, array_format_zip, array_format_safetensors, array_format_safetensors_index,
+extern const array_format array_format_npy, array_format_zip, array_format_safetensors, array_format_index,
     array_format_pickle, array_format_dcp, array_format_hdf5, array_format_mat, array_format_text, array_format_vecs,
     array_format_faiss;
 

@@ -38,12 +38,26 @@ void array_tell_offer(const array_offer *o, char *out, size_t size) {
 }
 
 /* Could this be what is asked for, by its shape? */
-static bool fits(const array_offer *o, const array_request *r) {
+static bool has_shape(const array_offer *o, const array_request *r) {
     array_layout l = array_layout_of(&o->array, r);
+    if (o->part) return false;
     if (o->problem && !(r->type && o->array.type == ELEMENT_OPAQUE)) return false;
     if (l.rows == 0 || l.cols == 0 || l.tokens == 0) return false;
     if (r->dims == 1) return l.dims == 1 || (l.dims == 2 && !element_is_text(o->array.type));
     return !element_is_text(o->array.type) && (l.dims == 2 || l.dims == 3) && l.cols > 1;
+}
+
+/* MATLAB keeps labels as a row beside the matrix whose rows they are of. */
+static bool is_label_row(const array_box *b, const array_offer *o, const array_request *r) {
+    array_layout row = array_layout_of(&o->array, r);
+    if (row.dims != 2 || row.rows != 1) return false;
+    for (size_t i = 0; i < b->count; i++)
+        if (has_shape(&b->offers[i], r) && array_layout_of(&b->offers[i].array, r).rows == row.cols) return true;
+    return false;
+}
+
+static bool fits(const array_box *b, const array_offer *o, const array_request *r) {
+    return has_shape(o, r) && (r->dims == 1 || !is_label_row(b, o, r));
 }
 
 static bool is_float(const array_offer *o) {
@@ -56,7 +70,7 @@ static void tell_offers(const array_box *b, const array_request *r, bool fitting
     out[0] = 0;
     for (size_t i = 0; i < b->count; i++) {
         const array_offer *o = &b->offers[i];
-        if (fitting && (!fits(o, r) || (floats && !is_float(o)))) continue;
+        if (o->part || (fitting && (!fits(b, o, r) || (floats && !is_float(o))))) continue;
         if (told == NAMES_TOLD || length + 120 > size) {
             left++;
             continue;
@@ -113,7 +127,7 @@ static bool find_usual(const array_box *b, const array_request *r, size_t *chose
         size_t length = strcspn(word, ",");
         for (size_t i = 0; i < b->count; i++) {
             const char *name = b->offers[i].name;
-            if (!name || strlen(name) != length || strncmp(name, word, length) != 0 || !fits(&b->offers[i], r))
+            if (!name || strlen(name) != length || strncmp(name, word, length) != 0 || !fits(b, &b->offers[i], r))
                 continue;
             *chosen = i;
             return true;
@@ -122,15 +136,30 @@ static bool find_usual(const array_box *b, const array_request *r, size_t *chose
     return false;
 }
 
-static bool refuse_all(const array_box *b, const array_request *r, error *err) {
-    const char *wanted = r->dims == 2 ? "matrix (n × d)" : "vector or matrix";
-    char told[600];
+/* The array that was most likely meant among those that cannot be read: the largest that has rows and columns, or the
+ * only one. */
+static const array_offer *find_unreadable(const array_box *b, const array_request *r) {
+    const array_offer *found = NULL;
+    uint64_t largest = 0;
     for (size_t i = 0; i < b->count; i++) {
         const array_offer *o = &b->offers[i];
+        uint64_t count;
+        bool shaped = r->dims == 1 || o->array.dims == 0 || array_layout_of(&o->array, r).dims >= 2;
+        if (!o->problem || !strided_count(&o->array, &count)) continue;
+        if (b->count > 1 && (!shaped || (found && count <= largest))) continue;
+        found = o, largest = count;
+    }
+    return found;
+}
+
+static bool refuse_all(const array_box *b, const array_request *r, error *err) {
+    const char *wanted = r->dims == 2 ? "matrix (n × d)" : "vector or matrix";
+    const array_offer *o = find_unreadable(b, r);
+    char told[600];
+    if (o) {
         char shape[64];
         array_tell_offer(o, shape, sizeof shape);
-        if (o->problem && b->count == 1)
-            return error_set(err, ERROR_RUN, "%s: `%.60s` (%s) %s", b->name, o->name ? o->name : "", shape, o->problem);
+        return error_set(err, ERROR_RUN, "%s: `%.60s` (%s) %s", b->name, o->name ? o->name : "", shape, o->problem);
     }
     tell_offers(b, r, false, false, told, sizeof told);
     return error_set(err, ERROR_RUN, "%s: holds no %s%s%s", b->name, wanted, b->count ? ", only " : "", told);
@@ -146,7 +175,7 @@ bool array_choose(const array_box *b, const array_request *r, size_t *chosen, er
     if (r->tensor) return find_named(b, r->tensor, chosen) || refuse_name(b, r, err);
     size_t found = 0, floats = 0, first_float = 0;
     for (size_t i = 0; i < b->count; i++) {
-        if (!fits(&b->offers[i], r)) continue;
+        if (!fits(b, &b->offers[i], r)) continue;
         if (found++ == 0) *chosen = i;
         if (is_float(&b->offers[i]) && floats++ == 0) first_float = i;
     }

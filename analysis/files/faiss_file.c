@@ -2,7 +2,7 @@
  * faiss' flat indices (faiss/impl/index_write.cpp), which keep vectors as they are: IxF2 and IxFI, perhaps inside an
  * IxMp or IxM2, which adds ids behind. Behind the name stand d (32 bits), the count and two numbers of no use (64 bits
  * each), one byte, the metric (32 bits, behind which others than 0 and 1 have a float), and a count of floats: so the
- * vectors begin at byte 45, unaligned. Other indices keep codes instead of vectors.
+ * vectors begin at byte 45, unaligned. Other indices keep codes, or vectors in an order of their own.
  */
 #include "analysis/files/array_box.h"
 
@@ -37,8 +37,8 @@ static bool open_faiss(array_box *b, error *err) {
     if (!is_kind(b, at, "IxF2") && !is_kind(b, at, "IxFI") && !is_kind(b, at, "IxFl"))
         return error_set(
             err, ERROR_RUN,
-            "%s: is a faiss index of kind `%.4s`, which keeps no plain vectors; flat ones (IndexFlatL2, "
-            "IndexFlatIP, IndexIDMap of them) are read, index.reconstruct_n(0, index.ntotal) gives a matrix",
+            "%s: is a faiss index of kind `%.4s`, which is not read; flat ones (IndexFlatL2, "
+            "IndexFlatIP, IndexIDMap of them) are, and index.reconstruct_n(0, index.ntotal) gives a matrix",
             b->name, b->size - at >= 4 ? (const char *)b->bytes + at : "");
     at = read_header(b, at, &cols, &rows);
     if (!at || b->size - at < 8) return error_set(err, ERROR_RUN, "%s: is cut short inside its header", b->name);

@@ -24,6 +24,7 @@ typedef struct hdf5 {
     size_t count;
     source *sources; /* by an offer's place */
     size_t source_count;
+    bool matlab;
 } hdf5;
 
 /* ---- types ------------------------------------------------------------------------------------------------------- */
@@ -86,12 +87,28 @@ static hid_t memory_type(const strided *a, hid_t file_type) {
 static herr_t note_set(hid_t root, const char *name, const H5O_info_t *info, void *context) {
     (void)root;
     hdf5 *h = context;
-    if (info->type != H5O_TYPE_DATASET) return 0;
+    if (info->type != H5O_TYPE_DATASET || (h->matlab && hdf5_matlab_hides(name))) return 0;
     if (h->count == SETS_MOST) return 1;
     char **sets = realloc(h->sets, (h->count + 1) * sizeof *sets);
     if (!sets) return -1;
     h->sets = sets;
     return (h->sets[h->count] = strdup(name)) ? h->count++, 0 : -1;
+}
+
+/* A link into another file is told, not followed: the file that it names may be anybody's. */
+static herr_t offer_link(hid_t root, const char *name, const H5L_info_t *info, void *context) {
+    array_box *b = context;
+    char value[2048], problem[300];
+    const char *file = NULL, *path = NULL;
+    unsigned flags;
+    error err = {0};
+    if (info->type != H5L_TYPE_EXTERNAL || info->u.val_size > sizeof value) return 0;
+    if (H5Lget_val(root, name, value, sizeof value, H5P_DEFAULT) < 0 ||
+        H5Lunpack_elink_val(value, info->u.val_size, &flags, &file, &path) < 0)
+        return 0;
+    snprintf(problem, sizeof problem, "is a link to `%.80s` of %.120s, which is not followed; name that file", path,
+             file);
+    return array_box_offer(b, name, NULL, problem, &err) ? 0 : -1;
 }
 
 /* The set's shape, then the field's own: of an array-typed field. */
@@ -109,8 +126,8 @@ static bool add_shape(strided *a, hid_t space, hid_t type) {
     return true;
 }
 
-static bool offer_one(array_box *b, const char *set, const char *field, hid_t space, hid_t type, const char *problem,
-                      error *err) {
+static bool offer_one(array_box *b, const char *set, hid_t id, const char *field, hid_t space, hid_t type,
+                      const char *problem, error *err) {
     hdf5 *h = b->state;
     char name[600];
     strided a = {0};
@@ -119,7 +136,8 @@ static bool offer_one(array_box *b, const char *set, const char *field, hid_t sp
     const char *hinders = type_of(base, &a);
     if (!add_shape(&a, space, type) && !hinders) hinders = "has more than 8 dimensions";
     H5Tclose(base);
-    strided_pack(&a, false);
+    if (h->matlab && !field) hinders = hdf5_matlab_describe(id, type, &a, hinders);
+    strided_pack(&a, h->matlab);
     source *sources = realloc(h->sources, (h->source_count + 1) * sizeof *sources);
     if (!sources) return error_memory(err, sizeof *sources, "names");
     h->sources = sources;
@@ -137,7 +155,7 @@ static bool offer_fields(array_box *b, const char *set, hid_t space, hid_t type,
     for (int i = 0; i < count; i++) {
         char *field = H5Tget_member_name(type, (unsigned)i);
         hid_t member = H5Tget_member_type(type, (unsigned)i);
-        bool ok = field && member >= 0 && offer_one(b, set, field, space, member, problem, err);
+        bool ok = field && member >= 0 && offer_one(b, set, -1, field, space, member, problem, err);
         if (member >= 0) H5Tclose(member);
         H5free_memory(field);
         if (!ok) return error_set(err, ERROR_RUN, "%s: `%.60s` has a broken field", b->name, set);
@@ -169,7 +187,7 @@ static bool offer_set(array_box *b, const char *name, error *err) {
         const char *hinders = *problem ? problem : NULL;
         ok = H5Tget_class(type) == H5T_COMPOUND && !is_complex(type)
                  ? offer_fields(b, name, space, type, hinders, err)
-                 : offer_one(b, name, NULL, space, type, hinders, err);
+                 : offer_one(b, name, set, NULL, space, type, hinders, err);
     }
     if (type >= 0) H5Tclose(type);
     if (space >= 0) H5Sclose(space);
@@ -192,6 +210,7 @@ static bool open_hdf5(array_box *b, error *err) {
     hdf5 *h = calloc(1, sizeof *h);
     if (!h) return error_memory(err, sizeof *h, b->name);
     b->state = h;
+    h->matlab = hdf5_is_matlab(b);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* it would print its stack */
     hdf5_register_lzf();
     h->file = open_file(b);
@@ -203,7 +222,8 @@ static bool open_hdf5(array_box *b, error *err) {
         return error_set(err, ERROR_RUN, "%s: is a damaged HDF5 file: its list of data sets cannot be read", b->name);
     for (size_t i = 0; i < h->count; i++)
         if (!offer_set(b, h->sets[i], err)) return false;
-    return true;
+    return H5Lvisit(h->file, H5_INDEX_NAME, H5_ITER_INC, offer_link, b) >= 0 ||
+           error_set(err, ERROR_RUN, "%s: is a damaged HDF5 file: its links cannot be read", b->name);
 }
 
 static void close_hdf5(array_box *b) {
@@ -291,7 +311,7 @@ static bool read_values(array_box *b, hid_t set, hid_t type, const source *s, st
         H5Tclose(wanted);
     }
     H5Tclose(base);
-    if (ok) strided_pack(a, false);
+    if (ok) strided_pack(a, ((hdf5 *)b->state)->matlab);
     return ok || error_set(err, ERROR_RUN, "%s: `%.60s` is damaged or of a kind that is not read", b->name, s->set);
 }
 
@@ -304,8 +324,10 @@ static bool load_hdf5(array_box *b, size_t which, strided *a, void **memory, err
         field = index >= 0 ? H5Tget_member_type(type, (unsigned)index) : -1;
     }
     hid_t used = s->field ? field : type;
-    bool ok = used >= 0 ? read_values(b, set, used, s, a, memory, err)
-                        : error_set(err, ERROR_RUN, "%s: `%.60s` is damaged", b->name, s->set);
+    bool letters = h->matlab && !s->field && element_is_text(a->type);
+    bool ok = letters     ? set >= 0 && hdf5_matlab_text(b, set, s->set, a, memory, err)
+              : used >= 0 ? read_values(b, set, used, s, a, memory, err)
+                          : error_set(err, ERROR_RUN, "%s: `%.60s` is damaged", b->name, s->set);
     if (field >= 0) H5Tclose(field);
     if (type >= 0) H5Tclose(type);
     if (set >= 0) H5Dclose(set);

@@ -10,8 +10,9 @@ static bool open_pickle(array_box *b, error *err) {
         pickle_free(p);
         return torch_open_legacy(b, used, err);
     }
+    torch_reader reader = {.storage = NULL}; /* pickle.dump keeps a tensor's storage in the pickle */
     b->pickle = p;
-    return pickle_offer(b, pickle_root(p), "", NULL, NULL, err);
+    return pickle_offer(b, pickle_root(p), "", torch_tensor, &reader, err);
 }
 
 const array_format array_format_pickle = {.kind = "a pickle", .open = open_pickle};

@@ -72,23 +72,41 @@ static bool read_shape(strided *a, const pickle_value *sizes, const pickle_value
     return true;
 }
 
+/* The storage that a tensor is a view of: by its key, or in the pickle itself. False with what is wrong. */
+static bool find_storage(const torch_reader *r, const pickle_value *v, torch_storage_of *out, char *problem) {
+    const pickle_value *id = v && v->kind == PICKLE_OUTSIDE ? v->outside : NULL;
+    const pickle_value *class = pickle_item(id, 1), *key = pickle_item(id, 2);
+    bool untyped;
+    char name[64];
+    if (v && v->kind == PICKLE_OBJECT && pickle_is_global(v->object.callable, "torch.storage._load_from_bytes")) {
+        const pickle_value *bytes = pickle_item(v->object.args, 0);
+        if (bytes && bytes->kind == PICKLE_BYTES && torch_lone_storage(bytes->bytes, bytes->size, out)) return true;
+        return !refuse(problem, "has a damaged storage");
+    }
+    if (!pickle_is(pickle_item(id, 0), "storage") || !key || (key->kind != PICKLE_TEXT && key->kind != PICKLE_BYTES) ||
+        key->size >= sizeof name)
+        return !refuse(problem, "is a tensor without a storage");
+    snprintf(out->class, sizeof out->class, "%.80s",
+             class && class->kind == PICKLE_GLOBAL ? (const char *)class->bytes : "no type");
+    out->typed = torch_storage_type(class, &out->type, &untyped);
+    memcpy(name, key->bytes, key->size);
+    name[key->size] = 0;
+    if (!r->storage || !r->storage(r->context, name, &out->bytes, &out->size)) out->bytes = NULL;
+    return true;
+}
+
 /* (storage, offset, size, stride, requires_grad, hooks[, dtype][, metadata]) */
 static bool rebuild(const torch_reader *r, const pickle_value *args, bool has_dtype, strided *a, char *problem) {
-    const pickle_value *storage = pickle_item(args, 0),
-                       *id = storage && storage->kind == PICKLE_OUTSIDE ? storage->outside : NULL;
-    const pickle_value *class = pickle_item(id, 1), *key = pickle_item(id, 2),
-                       *meta = pickle_item(args, has_dtype ? 7 : 6);
-    const uint8_t *bytes = NULL;
+    const pickle_value *meta = pickle_item(args, has_dtype ? 7 : 6), *dtype = has_dtype ? pickle_item(args, 6) : NULL;
+    torch_storage_of storage = {.type = ELEMENT_F32};
     uint64_t offset;
-    size_t size = 0;
-    char name[64];
-    bool untyped = false;
-    if (!id || !pickle_is(pickle_item(id, 0), "storage") || !key)
-        return refuse(problem, "is a tensor without a storage");
-    if (has_dtype ? !dtype_type(pickle_item(args, 6), &a->type) : !torch_storage_type(class, &a->type, &untyped)) {
-        const pickle_value *type = has_dtype ? pickle_item(args, 6) : class;
-        snprintf(problem, PICKLE_PROBLEM, "is of `%.80s`, which is not read",
-                 type && type->kind == PICKLE_GLOBAL ? (const char *)type->bytes : "no type");
+    if (!find_storage(r, pickle_item(args, 0), &storage, problem)) return true;
+    a->type = storage.type;
+    if (has_dtype ? !dtype_type(dtype, &a->type) : !storage.typed) {
+        if (dtype)
+            snprintf(storage.class, sizeof storage.class, "%.80s",
+                     dtype->kind == PICKLE_GLOBAL ? (const char *)dtype->bytes : "no type");
+        snprintf(problem, PICKLE_PROBLEM, "is of `%.80s`, which is not read", storage.class);
         a->width = 0;
         a->type = ELEMENT_OPAQUE;
     } else {
@@ -98,15 +116,11 @@ static bool rebuild(const torch_reader *r, const pickle_value *args, bool has_dt
     if (!read_shape(a, pickle_item(args, 2), pickle_item(args, 3)) || !pickle_size(pickle_item(args, 1), &offset))
         return refuse(problem, "is a tensor of more than 8 dimensions or with a size that is none");
     if (*problem) return true;
-    if ((key->kind != PICKLE_TEXT && key->kind != PICKLE_BYTES) || key->size >= sizeof name)
-        return refuse(problem, "is a tensor without a storage");
-    memcpy(name, key->bytes, key->size);
-    name[key->size] = 0;
-    if (!r->storage(r->context, name, &bytes, &size)) return refuse(problem, "has lost its storage");
-    if (__builtin_mul_overflow(offset, a->width, &offset) || offset > size)
+    if (!storage.bytes) return refuse(problem, "has lost its storage");
+    if (__builtin_mul_overflow(offset, a->width, &offset) || offset > storage.size)
         return refuse(problem, "lies outside its storage");
-    a->data = bytes + offset;
-    if (!strided_within(a, bytes, size)) return refuse(problem, "lies outside its storage");
+    a->data = storage.bytes + offset;
+    if (!strided_within(a, storage.bytes, storage.size)) return refuse(problem, "lies outside its storage");
     const pickle_value *negated = pickle_get(meta, "neg");
     a->negated = negated && negated->kind == PICKLE_BOOL && negated->integer;
     return true;

@@ -23,6 +23,16 @@ bool torch_tensor(void *reader, const pickle_value *object, strided *out, char p
 /* A storage's class ("torch.FloatStorage") as a type; false for untyped ones and those not read. */
 bool torch_storage_type(const pickle_value *global, element_type *type, bool *untyped);
 
+/* A storage that stands in the pickle itself, as pickle.dump has it; false: it is damaged. */
+typedef struct torch_storage_of {
+    char class[96]; /* "torch.FloatStorage" */
+    bool typed;     /* by its class */
+    element_type type;
+    const uint8_t *bytes;
+    size_t size;
+} torch_storage_of;
+bool torch_lone_storage(const uint8_t *bytes, size_t size, torch_storage_of *out);
+
 /* A file of torch.save before 1.6, or with _use_new_zipfile_serialization=False: pickles, then storages. False: it is
  * none. */
 bool torch_is_legacy(const pickle *first);

@@ -78,6 +78,12 @@ bool torch_is_legacy(const pickle *first) {
 
 /* Bytes of an element of the storage with this key; 0: the object names none such. */
 static size_t storage_width(const pickle *object, const pickle_value *key) {
+    static const struct {
+        const char *class;
+        size_t width;
+    } unread[] = {{"torch.ComplexFloatStorage", 8}, {"torch.ComplexDoubleStorage", 16}, {"torch.QInt8Storage", 1},
+                  {"torch.QUInt8Storage", 1},       {"torch.QInt32Storage", 4},         {"torch.QUInt4x2Storage", 1},
+                  {"torch.QUInt2x4Storage", 1}};
     size_t count;
     pickle_value *const *ids = pickle_outsides(object, &count);
     for (size_t i = 0; i < count; i++) {
@@ -86,8 +92,8 @@ static size_t storage_width(const pickle *object, const pickle_value *key) {
         bool untyped;
         if (!named || !key || named->size != key->size || memcmp(named->bytes, key->bytes, key->size) != 0) continue;
         if (torch_storage_type(pickle_item(id, 1), &type, &untyped)) return element_size(type);
-        if (pickle_is_global(pickle_item(id, 1), "torch.ComplexFloatStorage")) return 8;
-        if (pickle_is_global(pickle_item(id, 1), "torch.ComplexDoubleStorage")) return 16;
+        for (size_t k = 0; k < sizeof unread / sizeof *unread; k++)
+            if (pickle_is_global(pickle_item(id, 1), unread[k].class)) return unread[k].width;
         return untyped;
     }
     return 0;
@@ -120,6 +126,34 @@ static bool find_storages(legacy *l, const uint8_t *at, const uint8_t *end, erro
         at += size;
     }
     return true;
+}
+
+/* What stands in a tensor's arguments where pickle.dump wrote it: the older form of its storage alone. */
+bool torch_lone_storage(const uint8_t *bytes, size_t size, torch_storage_of *out) {
+    pickle *p[5] = {0};
+    size_t at = 0, used;
+    bool ok = true, untyped = false;
+    error err = {0};
+    for (int i = 0; ok && i < 5; i++, at += used)
+        ok = (p[i] = pickle_parse(bytes + at, size - at, "a storage", &used, &err)) != NULL;
+    const pickle_value *root = ok ? pickle_root(p[3]) : NULL,
+                       *id = root && root->kind == PICKLE_OUTSIDE ? root->outside : NULL;
+    const pickle_value *class = pickle_item(id, 1),
+                       *little = ok ? pickle_get(pickle_root(p[2]), "little_endian") : NULL;
+    if (little && little->kind == PICKLE_BOOL && !little->integer) ok = false;
+    ok = ok && torch_is_legacy(p[0]) && class && class->kind == PICKLE_GLOBAL;
+    uint64_t count = 0, length = 0;
+    if (ok) {
+        snprintf(out->class, sizeof out->class, "%.80s", (const char *)class->bytes);
+        out->typed = torch_storage_type(class, &out->type, &untyped);
+        size_t width = out->typed ? element_size(out->type) : 1;
+        ok = size - at >= 8;
+        for (int k = 7; ok && k >= 0; k--) count = count << 8 | bytes[at + (size_t)k];
+        ok = ok && !__builtin_mul_overflow(count, width, &length) && length <= size - at - 8;
+    }
+    out->bytes = ok ? bytes + at + 8 : NULL, out->size = (size_t)length;
+    for (int i = 0; i < 5; i++) pickle_free(p[i]);
+    return ok;
 }
 
 /* The pickle at *at, and *at behind it. */

@@ -97,8 +97,10 @@ static bool python_call(pickle *p, const pickle_value *callable, const pickle_va
 
 /* ---- NumPy's ----------------------------------------------------------------------------------------------------- */
 
-/* 'f4', '<f4', 'U5', '|S3' … to the type and width of an array; the byte order of a state, where there is one, counts.
- * Returns what is wrong, or NULL; for object arrays *object. */
+static const char unread[] = "holds a NumPy array of a type that is not read";
+
+/* 'f4', '<f4', 'U5', '|S3' …, or ml_dtypes' classes, to the type and width of an array; the byte order of a state,
+ * where there is one, counts. Returns what is wrong, or NULL; for object arrays *object. */
 static const char *read_dtype(const pickle_value *dtype, strided *a, bool *object) {
     static const struct {
         const char *code;
@@ -106,12 +108,18 @@ static const char *read_dtype(const pickle_value *dtype, strided *a, bool *objec
     } codes[] = {{"b1", ELEMENT_BOOL}, {"i1", ELEMENT_I8},  {"u1", ELEMENT_U8},  {"i2", ELEMENT_I16},
                  {"u2", ELEMENT_U16},  {"f2", ELEMENT_F16}, {"i4", ELEMENT_I32}, {"u4", ELEMENT_U32},
                  {"f4", ELEMENT_F32},  {"i8", ELEMENT_I64}, {"u8", ELEMENT_U64}, {"f8", ELEMENT_F64}};
-    static const char unread[] = "holds a NumPy array of a type that is not read";
     char code[16];
     *object = false;
     if (!dtype || dtype->kind != PICKLE_OBJECT || !pickle_is_global(dtype->object.callable, "numpy.dtype"))
         return "holds a NumPy array without a type";
     const pickle_value *text = pickle_item(dtype->object.args, 0), *order = pickle_item(dtype->object.state, 1);
+    if (text && text->kind == PICKLE_GLOBAL) {
+        const char *name = (const char *)text->bytes;
+        if (strncmp(name, "ml_dtypes.", 10) != 0 || !element_named(name + 10, &a->type)) return unread;
+        a->width = element_size(a->type);
+        a->swapped = pickle_is(order, ">") && a->width > 1;
+        return NULL;
+    }
     if (!text || (text->kind != PICKLE_TEXT && text->kind != PICKLE_BYTES) || text->size >= sizeof code) return unread;
     memcpy(code, text->bytes, text->size);
     code[text->size] = 0;
@@ -182,7 +190,14 @@ static const char *make_scalar(pickle *p, pickle_value *v, const pickle_value *a
     if (wrong || v->kind != PICKLE_ARRAY) return wrong;
     a = v->array;
     int64_t integer;
-    if (element_is_text(a->type)) return NULL;
+    if (element_is_text(a->type)) { /* np.str_ and np.bytes_ are Python's */
+        size_t room = a->width + 8;
+        char *text = pickle_alloc(p, room);
+        if (!text) return "needs more memory than a pickle of its size should";
+        strided_text(a, a->data, text, room);
+        v->kind = PICKLE_TEXT, v->bytes = (const uint8_t *)text, v->size = strlen(text);
+        return NULL;
+    }
     if (element_is_integer(a->type) && strided_int(a, a->data, &integer)) {
         v->kind = a->type == ELEMENT_BOOL ? PICKLE_BOOL : PICKLE_INT;
         v->integer = integer;
@@ -193,13 +208,23 @@ static const char *make_scalar(pickle *p, pickle_value *v, const pickle_value *a
     return NULL;
 }
 
+/* What NumPy's arrays set themselves up from: (version, shape, dtype, column-major, bytes). */
+static const char *make_from_state(pickle *p, pickle_value *v, const pickle_value *state) {
+    const pickle_value *fortran = pickle_item(state, 3);
+    return make_array(p, v, pickle_item(state, 1), pickle_item(state, 2),
+                      fortran && fortran->kind <= PICKLE_INT && fortran->kind > PICKLE_NONE && fortran->integer,
+                      pickle_item(state, 4));
+}
+
 bool pickle_known_call(pickle *p, const pickle_value *callable, pickle_value *args, pickle_value **out,
                        const char **wrong) {
     if (python_call(p, callable, args, out, wrong)) return true;
     bool scalar = is_numpy(callable, "multiarray.scalar"), buffer = is_numpy(callable, "numeric._frombuffer");
-    if (!scalar && !buffer) return false;
+    bool jax = pickle_is_global(callable, "jax._src.array._reconstruct_array");
+    if (!scalar && !buffer && !jax) return false;
     if (!(*out = pickle_new(p, PICKLE_NONE))) return true;
     *wrong = scalar ? make_scalar(p, *out, args)
+             : jax  ? make_from_state(p, *out, pickle_item(args, 2))
                     : make_array(p, *out, pickle_item(args, 2), pickle_item(args, 1),
                                  pickle_is(pickle_item(args, 3), "F"), pickle_item(args, 0));
     return true;
@@ -207,9 +232,8 @@ bool pickle_known_call(pickle *p, const pickle_value *callable, pickle_value *ar
 
 bool pickle_known_state(pickle *p, pickle_value *object, pickle_value *state, const char **wrong) {
     if (object->kind != PICKLE_OBJECT || !is_numpy(object->object.callable, "multiarray._reconstruct")) return false;
-    const pickle_value *fortran = pickle_item(state, 3);
-    *wrong = make_array(p, object, pickle_item(state, 1), pickle_item(state, 2),
-                        fortran && fortran->kind <= PICKLE_INT && fortran->kind > PICKLE_NONE && fortran->integer,
-                        pickle_item(state, 4));
-    return true;
+    *wrong = make_from_state(p, object, state);
+    if (*wrong != unread) return true;
+    *wrong = NULL; /* it stays an object, and its neighbours are read */
+    return false;
 }

@@ -92,7 +92,7 @@ static size_t find_prefixes(const search *s, char prefixes[PREFIXES][128]) {
     size_t count = 0;
     for (size_t i = 0; i < s->parameters->count && !first; i++) first = backbone_name(s->parameters->items[i]);
     for (size_t i = 0; first && i < s->box->count && count < PREFIXES; i++) {
-        const char *name = s->box->offers[i].name;
+        const char *name = s->box->offers[i].parts ? NULL : s->box->offers[i].name;
         size_t length = name ? strlen(name) : 0, tail = strlen(first);
         if (length < tail || length - tail >= 128 || strcmp(name + length - tail, first) != 0) continue;
         if (length > tail && name[length - tail - 1] != '.') continue;
@@ -223,7 +223,7 @@ static void note_unused(const array_box *b, const loaded *l, weights_found *foun
     found->taken = l->count;
     for (size_t i = 0; i < b->count; i++) {
         const char *name = b->offers[i].name ? b->offers[i].name : "";
-        bool used = strstr(name, "num_batches_tracked") != NULL || strncmp(name, "optimizer.", 10) == 0;
+        bool used = b->offers[i].parts || strstr(name, "num_batches_tracked") != NULL || strncmp(name, "optimizer.", 10) == 0;
         for (size_t k = 0; k < l->count && !used; k++) {
             const char *plain = backbone_name(l->to[k]);
             size_t length = strlen(found->prefix);

@@ -68,10 +68,27 @@ static const case_of cases[] = {
     {"dcp", "half", NULL, 1, 0, 0},
     {"safetensors/sharded/model.safetensors.index.json", "x", NULL, 1, 0, 0},
     {"safetensors/sharded/model.safetensors.index.json", "other", NULL, 1, 0, 0},
+    {"safetensors/sharded", "other", NULL, 1, 0, 0}, /* the folder of an index */
+    {"torch/sharded", "x", NULL, 1, 0, 0},
+    {"torch/sharded/pytorch_model.bin.index.json", "other", NULL, 1, 0, 0},
     {"numpy/part-*.npy", NULL, NULL, 1, 0, 0},
     /* pickles */
     {"pickle/2.pkl", "x", NULL, 1, 0, 0},
     {"pickle/5.pkl", "columns", NULL, 1, 0, 0},
+    {"pickle/tensors-2.pkl", "float32", NULL, 1, 0, 0}, /* pickle.dump of tensors: their storages stand inside */
+    {"pickle/tensors-5.pkl", "float32", NULL, 1, 0, 0},
+    {"pickle/tensors-5.pkl", "bfloat16", NULL, 1, 0, 0},
+    {"pickle/tensors-5.pkl", "uint16", NULL, 2, 3, 0},
+    {"pickle/tensors-5.pkl", "slice", NULL, 1, 0, 0},
+    {"pickle/tensors-2.pkl", "negated", NULL, 1, 0, 0},
+    {"pickle/ml_dtypes.pkl", "bfloat16", NULL, 1, 0, 0},
+    {"pickle/ml_dtypes.pkl", "float8_e4m3fn", NULL, 1, 0, 0},
+    {"pickle/jax.pkl", "float32", NULL, 1, 0, 0},
+    {"pickle/jax.pkl", "bfloat16", NULL, 1, 0, 0},
+    {"pickle/batches.pkl", "batches.*.z", NULL, 1, 0, 0}, /* what a loop appended, one batch behind another */
+    {"pickle/batches.pkl", "rows.*", NULL, 1, 0, 0},
+    {"torch/batches.pt", NULL, NULL, 1, 0, 0},
+    {"torch/quantized-legacy.pt", "float32", NULL, 1, 0, 0},
     /* NumPy, ml_dtypes */
     {"numpy/bfloat16.npy", NULL, NULL, 1, 0, 0},
     {"numpy/disguised.npy", NULL, "bfloat16", 1, 0, 0},
@@ -111,7 +128,17 @@ static const case_of cases[] = {
     {"matlab/plain.mat", "half", NULL, 1, 0, 0},
     {"matlab/packed.mat", "x", NULL, 1, 0, 0},
     {"matlab/old.mat", "x", NULL, 1, 0, 0},
+    {"matlab/lists.mat", "run.x", NULL, 1, 0, 0}, /* a structure's fields */
+    {"matlab/lists.mat", "deep.x", NULL, 2, 0, 0},
+    {"matlab/v73.mat", "x", NULL, 1, 0, 0}, /* HDF5 with its dimensions turned round */
+    {"matlab/v73.mat", "single", NULL, 1, 0, 0},
+    {"matlab/v73.mat", "run/x", NULL, 2, 0, 0},
+    {"matlab/v73.mat", "tokens", NULL, 1, 0, TOKENS_CLS},
+    {"matlab/v73.mat", "tokens", NULL, 1, 2, TOKENS_MEAN},
     /* text */
+    {"tables/counted.csv", NULL, NULL, 1, 0, 0}, /* names 0, 1, 2, … are no row */
+    {"tables/counted-no-index.csv", NULL, NULL, 1, 0, 0},
+    {"tables/ids.csv", NULL, NULL, 1, 0, 0}, /* ids and labels are no dimensions */
     {"tables/numpy.txt", NULL, NULL, 1, 0, 0},
     {"tables/numpy.csv", NULL, NULL, 1, 0, 0},
     {"tables/vectors.tsv", NULL, NULL, 1, 0, 0},
@@ -191,12 +218,23 @@ static const struct {
     {"hdf5/latest.h5", "x", "h5py.File(…, libver='v110') writes one that it does"},
     {"matlab/plain.mat", "complex", "holds complex numbers"},
     {"tables/missing-polars.csv", NULL, "line 3 is empty: a missing value to some writers and nothing to others"},
-    {"vectors/hnsw.faiss", NULL, "is a faiss index of kind `IHNf`, which keeps no plain vectors"},
+    {"vectors/hnsw.faiss", NULL, "is a faiss index of kind `IHNf`, which is not read; flat ones"},
     {"safetensors/kinds.safetensors", "complex", "is of C64, which is not read"},
     {"safetensors/kinds.safetensors", "nine", "is of more than 8 dimensions, which is not read"},
     {"safetensors/sub-byte.safetensors", "f4", "is of F4, which is not read"},
+    {"torch/quantized-legacy.pt", "q", "is rebuilt by `torch._utils._rebuild_qtensor`, which is not read"},
+    {"pickle/tensors-5.pkl", "complex", "is of `torch.ComplexFloatStorage`, which is not read"},
+    {"pickle/batches.pkl", "complex", "is a NumPy array of a type that is not read"},
+    {"dcp/__0_0.distcp", NULL, "is one file of a checkpoint of torch.distributed; name its folder"},
+    {"dcp/.metadata", NULL, "name its folder, `tests/golden/embeddings/dcp`"},
+    {"hdf5/linked.h5", NULL, "is a link to `/x` of kinds.h5, which is not followed; name that file"},
+    {"matlab/lists.mat", "mixed", "is a cell array that does not hold strings"},
+    {"tables/holes-word.csv", NULL, "has `?` in line 4, where `b` holds numbers"},
+    {"tables/decimal-comma.csv", NULL, "has `-1,5` in line 2; numbers are read with a decimal point"},
+    {"tables/utf-16.csv", NULL, "is text in UTF-16, which is not read; iconv"},
+    {"tables/lists.json", NULL, "is JSON, or lists as Python prints them, which are not read"},
     {"numpy/part-1?.np", NULL, "no file matches tests/golden/embeddings/numpy/part-1?.np"},
-    {"hdf5", NULL, "is a folder, and neither a run's (embeddings.npy) nor a checkpoint in shards (.metadata)"},
+    {"hdf5", NULL, "is a folder, and neither a run's (embeddings.npy) nor a checkpoint in shards (.metadata, "},
 };
 
 START_TEST(test_what_is_not_read_is_told_by_name) {
@@ -288,6 +326,16 @@ static const struct {
     {"pickle/5.pkl", "strings"},
     {"pickle/4.pkl", "y"},
     {"safetensors/kinds.safetensors", "large"},
+    {"pickle/batches.pkl", "batches.*.y"},
+    {"pickle/batches.pkl", "scalars"},
+    {"pickle/tensors-5.pkl", "y"},
+    {"matlab/lists.mat", "run.y"},
+    {"matlab/lists.mat", "cells"},
+    {"matlab/v73.mat", "y"},
+    {"matlab/v73.mat", "row"},
+    {"matlab/v73.mat", "cells"},
+    {"matlab/v73.mat", "letters"},
+    {"tables/ids.csv", "label"},
 };
 
 static void open_labels(array_file *a, const char *file, const char *tensor) {
@@ -330,13 +378,17 @@ START_TEST(test_minus_one_and_nothing_are_no_labels) {
     ck_assert_uint_eq(set.unlabelled, 0);
     free(set.labels);
     array_close(&a);
-    open_labels(&a, "tables/missing-pandas.csv", "label");
-    ck_assert(labels_read(&set, &a, rows, N, 1, NULL, &err));
-    ck_assert_int_eq(set.classes, 2);
-    ck_assert_uint_eq(set.unlabelled, 1);
-    ck_assert_int_eq(set.labels[1], -1);
-    free(set.labels);
-    array_close(&a);
+    static const char *const missing[][2] = {
+        {"tables/missing-pandas.csv", "label"}, {"labels/objects-none.npy", NULL}, {"pickle/batches.pkl", "words"}};
+    for (int f = 0; f < 3; f++) {
+        open_labels(&a, missing[f][0], missing[f][1]);
+        ck_assert(labels_read(&set, &a, rows, N, 1, NULL, &err));
+        ck_assert_int_eq(set.classes, f < 2 ? 2 : 3);
+        ck_assert_uint_eq(set.unlabelled, 1);
+        ck_assert_int_eq(set.labels[1], -1);
+        free(set.labels);
+        array_close(&a);
+    }
 }
 END_TEST
 
@@ -379,7 +431,9 @@ START_TEST(test_a_column_of_labels_is_no_part_of_the_matrix) {
         ck_assert_uint_eq(a.cols, D);
         array_read_double(&a, 4, 1, row);
         for (uint64_t j = 0; j < D; j++) ck_assert_double_eq(row[j], value(4, j));
-        ck_assert_msg((a.note != NULL) == (f == 0), "%s", a.note); /* pandas' index is left out, and it is said */
+        ck_assert_ptr_nonnull(a.note); /* what is left out is said: pandas' index, and words */
+        ck_assert_msg((strstr(a.note, "`column 0` (pandas' index)") != NULL) == (f == 0), "%s", a.note);
+        ck_assert_msg(strstr(a.note, "`species` (words)") != NULL && !strstr(a.note, "number"), "%s", a.note);
         ck_assert_msg(array_open_beside(&words, &a, &beside, &err), "%s", err.text);
         array_close(&a);
         array_read_text(&words, 2, text, sizeof text);
@@ -390,8 +444,9 @@ START_TEST(test_a_column_of_labels_is_no_part_of_the_matrix) {
 END_TEST
 
 START_TEST(test_a_missing_number_is_nan_however_it_is_written) {
-    static const char *const files[] = {"tables/holes-pandas.csv", "tables/holes-polars.csv", "tables/holes-numpy.csv"};
-    for (int f = 0; f < 3; f++) {
+    static const char *const files[] = {"tables/holes-pandas.csv", "tables/holes-polars.csv", "tables/holes-numpy.csv",
+                                        "tables/holes-NA.csv", "tables/holes-null.csv"};
+    for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
         array_request request = {.dims = 2};
         array_file a;
         error err = {0};

@@ -33,6 +33,10 @@ for protocol in range(6):
                      'real': 0.1, 'none': None, 'flags': (True, False), 'set': {1}, 'bytes': b'\x00\xff',
                      'scalar': np.float32(1.5), 'count': np.int64(7), 'strings': names, 'objects': names.astype(object),
                      'ordered': collections.OrderedDict([('a', 1), ('b', [2])])}, f, protocol)
+batches = [{'z': part, 'y': labels} for part, labels in zip(np.array_split(x, 4), np.array_split(y, 4))]
+with open(at('pickle/batches.pkl'), 'wb') as f:  # what a loop appended, the last ones smaller
+    pickle.dump({'batches': batches, 'rows': list(x), 'one': [3.5, None, 2], 'words': [names[0], None, *names[2:]],
+                 'scalars': [np.int64(label) for label in y], 'complex': x.astype('c8')}, f)
 # As Python 2 wrote CIFAR's archives: strings are bytes, and so are the keys.
 cifar = (b"\x80\x02}q\x01(U\x06labelsq\x02]q\x03(K\x03K\x01eU\x04dataq\x04cnumpy.core.multiarray\n_reconstruct\nq\x05"
          b"cnumpy\nndarray\nq\x06K\x00\x85U\x01b\x87Rq\x07(K\x01K\x02K\x03\x86cnumpy\ndtype\nq\x08U\x02u1K\x00K\x01\x87R"
@@ -72,6 +76,17 @@ for name, zipped in (('zip.pt', True), ('legacy.pt', False)):
     kept = {k: v for k, v in kinds.items() if zipped or k != 'numpy'}
     torch.save(kept, at('torch/' + name), _use_new_zipfile_serialization=zipped)
 torch.save(t, at('torch/plain.pt'))
+torch.save(list(t.split(4)), at('torch/batches.pt'))
+for protocol in (2, 5):  # not torch.save: a tensor's storage stands in the pickle itself
+    with open(at(f'pickle/tensors-{protocol}.pkl'), 'wb') as f:
+        pickle.dump({k: kinds[k] for k in ('float32', 'bfloat16', 'uint16', 'slice', 'negated', 'complex', 'y')}, f, protocol)
+torch.save({'float32': t, 'q': torch.quantize_per_tensor(t, 0.5, 3, torch.quint8)}, at('torch/quantized-legacy.pt'),
+           _use_new_zipfile_serialization=False)
+torch.save({'x': t}, at('torch/sharded/pytorch_model-00001-of-00002.bin'))
+torch.save({'other': t.half()}, at('torch/sharded/pytorch_model-00002-of-00002.bin'))
+with open(at('torch/sharded/pytorch_model.bin.index.json'), 'w') as f:
+    f.write('{"metadata": {}, "weight_map": {"x": "pytorch_model-00001-of-00002.bin", '
+            '"other": "pytorch_model-00002-of-00002.bin"}}')
 torch.save(t.bfloat16(), at('torch/plain-legacy.pth'), _use_new_zipfile_serialization=False)
 torch.save({'state_dict': torch.nn.Linear(3, 2).state_dict(), 'epoch': 3}, at('torch/state.pth'))
 torch.save(torch.nn.Linear(3, 2), at('torch/module.pt'))
@@ -84,6 +99,14 @@ dcp.save({'x': t, 'y': torch.tensor(y), 'half': t.half()}, checkpoint_id=at('dcp
 # ---- NumPy ----
 import ml_dtypes  # noqa: E402
 
+with open(at('pickle/ml_dtypes.pkl'), 'wb') as f:
+    pickle.dump({'bfloat16': x.astype(ml_dtypes.bfloat16), 'float8_e4m3fn': x.astype(ml_dtypes.float8_e4m3fn)}, f)
+try:  # where jax is installed
+    import jax.numpy as jnp
+    with open(at('pickle/jax.pkl'), 'wb') as f:
+        pickle.dump({'float32': jnp.asarray(x), 'bfloat16': jnp.asarray(x).astype(jnp.bfloat16)}, f)
+except ImportError:
+    pass
 np.save(at('numpy/bfloat16.npy'), x.astype(ml_dtypes.bfloat16))
 np.save(at('numpy/float8_e4m3fn.npy'), x.astype(ml_dtypes.float8_e4m3fn))
 np.save(at('numpy/float8_e5m2.npy'), x.astype(ml_dtypes.float8_e5m2))
@@ -135,6 +158,7 @@ np.save(at('labels/one-hot.npy'), np.eye(3, dtype='f4')[y])
 np.save(at('labels/column.npy'), y[:, None])
 np.save(at('labels/row.npy'), y[None])
 np.save(at('labels/none.npy'), np.where(np.arange(N) == 5, -1, y))
+np.save(at('labels/objects-none.npy'), np.array(['ant', None, 'bee', 'ant', 'bee', 'ant'], dtype=object), allow_pickle=True)
 np.save(at('labels/large.npy'), 2 ** 53 + y)
 np.save(at('labels/two.npy'), 2 * (np.arange(N) % 2) - 1)
 np.save(at('labels/halves.npy'), y + 0.5)
@@ -177,6 +201,8 @@ with h5py.File(at('hdf5/latest.h5'), 'w', libver='latest') as f:
     f.create_dataset('x', data=x, compression='gzip')
 with h5py.File(at('hdf5/v110.h5'), 'w', libver=('earliest', 'v110')) as f:
     f.create_dataset('x', data=x, compression='gzip')
+with h5py.File(at('hdf5/linked.h5'), 'w') as f:
+    f['x'] = h5py.ExternalLink('kinds.h5', '/x')
 frame = pd.DataFrame(x, columns=list('abcd'))
 for form in ('fixed', 'table'):
     path = at(f'hdf5/pandas-{form}.h5')
@@ -192,9 +218,44 @@ mat = {'x': x, 'single': x.astype('f4'), 'y': y, 'names': names.tolist(), 'half'
 savemat(at('matlab/plain.mat'), mat)
 savemat(at('matlab/packed.mat'), mat, do_compression=True)
 savemat(at('matlab/old.mat'), {'x': x}, format='4')
-for name in ('plain', 'packed'):  # without the time of day
+savemat(at('matlab/lists.mat'), {'run': {'x': x, 'y': y, 'deep': {'x': 2 * x}}, 'cells': names.astype(object),
+                                 'mixed': np.array([1, 'a'], dtype=object)})
+for name in ('plain', 'packed', 'lists'):  # without the time of day
     with open(at(f'matlab/{name}.mat'), 'r+b') as f:
         f.write(b'MATLAB 5.0 MAT-file'.ljust(116))
+
+
+
+def matlab73(name, variables):
+    """As MATLAB's save('-v7.3') lays its variables out: dimensions turned round, classes in attributes."""
+    with h5py.File(at(name), 'w', userblock_size=512) as f:
+        for key, v in variables.items():
+            if isinstance(v, list):  # a cell array of strings, a column of them
+                cells = []
+                for k, word in enumerate(v):
+                    units = np.frombuffer(word.encode('utf-16-le'), 'u2')
+                    cell = f.create_dataset(f'#refs#/{k}', data=units[:, None])
+                    cell.attrs['MATLAB_class'] = np.bytes_('char')
+                    cell.attrs['MATLAB_int_decode'] = np.int32(2)
+                    cells.append(cell.ref)
+                d = f.create_dataset(key, data=np.array([cells], dtype=h5py.ref_dtype))
+            elif v.dtype.kind == 'U':  # a matrix of letters, a string a row
+                letters = np.array([[ord(c) for c in word.ljust(int(v.dtype.itemsize / 4))] for word in v], 'u2')
+                d = f.create_dataset(key, data=letters.T)
+                d.attrs['MATLAB_int_decode'] = np.int32(2)
+            else:
+                d = f.create_dataset(key, data=v.T.astype('u1') if v.dtype == bool else v.T, compression='gzip')
+            classes = {'f8': 'double', 'f4': 'single', 'i8': 'int64', 'b1': 'logical'}
+            kind = 'cell' if isinstance(v, list) else 'char' if v.dtype.kind == 'U' else classes[v.dtype.str[1:]]
+            d.attrs['MATLAB_class'] = np.bytes_(kind)
+        f['run/x'].attrs['MATLAB_class'] = np.bytes_('double')
+        f['run'].attrs['MATLAB_class'] = np.bytes_('struct')
+    with open(at(name), 'r+b') as f:
+        f.write(b'MATLAB 7.3 MAT-file, HDF5 schema 1.00 .'.ljust(116) + bytes(8) + b'\0\2IM')
+
+
+matlab73('matlab/v73.mat', {'x': x, 'single': x.astype('f4'), 'y': y[:, None].astype(float), 'row': y[None], 'cells': names.tolist(),
+                            'letters': names, 'tokens': np.stack([x, x + 1, x + 5], 1), 'run/x': 2 * x, 'flags': x > 0})
 
 # ---- tables ----
 import polars as pl  # noqa: E402
@@ -203,6 +264,18 @@ table = frame.assign(species=names, number=y)
 table.to_csv(at('tables/pandas.csv'))
 table.to_csv(at('tables/pandas-no-index.csv'), index=False)
 pl.DataFrame({c: table[c].tolist() for c in table}).write_csv(at('tables/polars.csv'))
+pd.DataFrame(x).to_csv(at('tables/counted.csv'))  # names and index are 0, 1, 2, …
+pd.DataFrame(x).to_csv(at('tables/counted-no-index.csv'), index=False)
+frame.assign(label=y).rename_axis('id').to_csv(at('tables/ids.csv'))
+frame.to_csv(at('tables/decimal-comma.csv'), index=False, sep=';', decimal=',')
+for word in ('NA', 'null', '?'):
+    some = frame.copy()
+    some.iloc[2, 1] = np.nan
+    some.to_csv(at(f'tables/holes-{ {"?": "word"}.get(word, word) }.csv'), index=False, na_rep=word)
+with open(at('tables/utf-16.csv'), 'wb') as f:
+    f.write(frame.to_csv(index=False).encode('utf-16'))
+with open(at('tables/lists.json'), 'w') as f:
+    f.write(str(x.tolist()))
 np.savetxt(at('tables/numpy.txt'), x)
 np.savetxt(at('tables/numpy.csv'), x, delimiter=',')
 np.savetxt(at('tables/vectors.tsv'), x, delimiter='\t')

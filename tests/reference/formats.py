@@ -202,7 +202,7 @@ check(f'faiss {faiss.__version__}', 'IndexIDMap', 'x.faiss', x)
 index = faiss.IndexHNSWFlat(D, 4)
 index.add(x)
 faiss.write_index(index, 'x.faiss')
-check(f'faiss {faiss.__version__}', 'IndexHNSWFlat', 'x.faiss', 'keeps no plain vectors')
+check(f'faiss {faiss.__version__}', 'IndexHNSWFlat', 'x.faiss', 'which is not read; flat ones')
 with open('x.fvecs', 'wb') as f:
     for row in x:
         f.write(np.int32(D).tobytes() + row.tobytes())

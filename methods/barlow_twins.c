@@ -56,6 +56,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return mlp_hidden(&s->projector, t, representations, 1, training);
 }
 
+/* No column of one view correlated with any of the other's: C = 0. */
+static double chance_loss(const method_model *m) {
+    const barlow_options *o = m->options;
+    return o->scale * (double)o->features;
+}
+
 #define OFFSET(member) offsetof(barlow_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
@@ -74,4 +80,5 @@ const method method_barlow_twins = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
 };

@@ -80,6 +80,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int attainable(const method_model *m) { return mlp_attainable(&((const byol *)m->state)->projector); }
 
+/* Two views at right angles, in both orders; a point scores 0. */
+static double chance_loss(const method_model *m) {
+    (void)m;
+    return 4;
+}
+
 #define OFFSET(member) offsetof(byol_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layer"},
@@ -106,5 +112,6 @@ const method method_byol = {
     .loss = loss,
     .after_step = after_step,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
 };

@@ -16,6 +16,7 @@
 #include "methods/mlp.h"
 #include "methods/multi_crop.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct dino_options {
@@ -139,6 +140,9 @@ static tensor *assign(method_model *m, tape *t, tensor *embeddings) {
 
 static int codes(const method_model *m) { return (int)((const dino_options *)m->options)->prototypes; }
 
+/* Every prototype alike: ln c. */
+static double chance_loss(const method_model *m) { return log((double)((const dino_options *)m->options)->prototypes); }
+
 #define OFFSET(member) offsetof(dino_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the head's two hidden layers"},
@@ -180,6 +184,7 @@ const method method_dino = {
     .after_backward = after_backward,
     .after_step = after_step,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
     .assign = assign,
     .codes = codes,

@@ -129,6 +129,12 @@ static int attainable(const method_model *m) {
 
 static int codes(const method_model *m) { return (int)((const falcon_options *)m->options)->codes; }
 
+/* Every code alike: the invariance is ln c, and so is the forward prior, the entropy of what it is held against. */
+static double chance_loss(const method_model *m) {
+    const falcon_options *o = m->options;
+    return (o->beta + (o->prior == PRIOR_FORWARD)) * log((double)o->codes);
+}
+
 static const char *const projectors[] = {"l2", "tanh", NULL};
 static const char *const priors[] = {"forward", "reverse", NULL};
 
@@ -164,6 +170,7 @@ const method method_falcon = {
     .loss = loss,
     .objective = objective,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
     .assign = assign,
     .codes = codes,

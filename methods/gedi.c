@@ -16,6 +16,7 @@
 #include "methods/method.h"
 #include "methods/mlp.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct gedi_options {
@@ -68,6 +69,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int codes(const method_model *m) { return (int)((const gedi_options *)m->options)->clusters; }
 
+/* Every cluster alike: c·ln c of the prior, ln c of the invariance. */
+static double chance_loss(const method_model *m) {
+    const gedi_options *o = m->options;
+    return 0.5 * ((double)o->clusters + o->beta) * log((double)o->clusters);
+}
+
 #define OFFSET(member) offsetof(gedi_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layer"},
@@ -87,6 +94,7 @@ const method method_gedi = {
     .loss = loss,
     .objective = objective,
     .embed = embed,
+    .chance_loss = chance_loss,
     .assign = assign,
     .codes = codes,
 };

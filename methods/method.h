@@ -95,6 +95,14 @@ typedef struct method {
        NULL: as many as embeddings have columns. */
     int (*attainable)(const method_model *m);
 
+    /* The loss of outputs that tell nothing of the image: every code or partner alike, and the embeddings of two views
+       at right angles, or uncorrelated over an endless batch. NULL: there is no such value. */
+    double (*chance_loss)(const method_model *m);
+
+    /* Settings that work, but hardly as meant, in one line that names the keys, to be told before training; "" for
+       none. NULL: never. */
+    void (*caution)(const method_model *m, char *line, size_t size);
+
     /* embeddings as `embed` gives them → logits over codes, clusters or prototypes (n, c); NULL if it has none. */
     tensor *(*assign)(method_model *m, tape *t, tensor *embeddings);
     int (*codes)(const method_model *m); /* c; NULL where assign is */

@@ -95,6 +95,11 @@ static int attainable(const method_model *m) { return mlp_attainable(&((const se
 
 static int codes(const method_model *m) { return (int)((const self_classifier_options *)m->options)->classes; }
 
+/* Every class alike: ln c. */
+static double chance_loss(const method_model *m) {
+    return log((double)((const self_classifier_options *)m->options)->classes);
+}
+
 #define OFFSET(member) offsetof(self_classifier_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the head's hidden layer"},
@@ -120,6 +125,7 @@ const method method_self_classifier = {
     .loss = loss,
     .objective = objective,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
     .assign = assign,
     .codes = codes,

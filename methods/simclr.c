@@ -10,6 +10,7 @@
 #include "methods/method.h"
 #include "methods/mlp.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct simclr_options {
@@ -58,6 +59,9 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int attainable(const method_model *m) { return mlp_attainable(&((const simclr *)m->state)->projector); }
 
+/* Every other view alike. */
+static double chance_loss(const method_model *m) { return log(2.0 * m->pairs - 1); }
+
 #define OFFSET(member) offsetof(simclr_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's hidden layer"},
@@ -75,5 +79,6 @@ const method method_simclr = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
 };

@@ -73,6 +73,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int attainable(const method_model *m) { return mlp_attainable(&((const simsiam *)m->state)->projector); }
 
+/* Two views at right angles; a point scores −1. */
+static double chance_loss(const method_model *m) {
+    (void)m;
+    return 0;
+}
+
 #define OFFSET(member) offsetof(simsiam_options, member)
 static const field rows[] = {
     {"layers", FIELD_INT, OFFSET(layers), "3", 2, 3, NULL, true,
@@ -97,5 +103,6 @@ const method method_simsiam = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
 };

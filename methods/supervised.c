@@ -6,6 +6,7 @@
  */
 #include "methods/method.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 typedef struct supervised_options {
@@ -45,6 +46,9 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int codes(const method_model *m) { return m->classes; }
 
+/* Every class alike. */
+static double chance_loss(const method_model *m) { return log(m->classes); }
+
 #define OFFSET(member) offsetof(supervised_options, member)
 static const field rows[] = {
     {"smoothing", FIELD_REAL, OFFSET(smoothing), "0", 0, 0.99, NULL, true,
@@ -61,6 +65,7 @@ const method method_supervised = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .assign = assign,
     .codes = codes,
 };

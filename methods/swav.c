@@ -17,6 +17,7 @@
 #include "methods/mlp.h"
 #include "methods/multi_crop.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -150,6 +151,23 @@ static tensor *assign(method_model *m, tape *t, tensor *embeddings) {
 
 static int codes(const method_model *m) { return (int)((const swav_options *)m->options)->prototypes; }
 
+/* Each of c prototypes is to take 1/c of the samples: with fewer samples than prototypes, less than one. */
+static void caution(const method_model *m, char *line, size_t size) {
+    const swav_options *o = m->options;
+    long long samples = (long long)m->pairs + o->queue;
+    *line = '\0';
+    if (!o->sinkhorn || o->prototypes <= samples) return;
+    snprintf(
+        line, size,
+        "method.prototypes %lld are more than the %lld samples (train.batch %d, method.queue %lld) that are shared "
+        "out among them alike: take fewer, or a method.queue of %lld",
+        (long long)o->prototypes, samples, m->pairs, (long long)o->queue,
+        (long long)((o->prototypes + m->pairs - 1) / m->pairs - 1) * m->pairs);
+}
+
+/* Every prototype alike: ln c. */
+static double chance_loss(const method_model *m) { return log((double)((const swav_options *)m->options)->prototypes); }
+
 static const char *const normalizations[] = {"before", "weight", NULL};
 
 #define OFFSET(member) offsetof(swav_options, member)
@@ -187,6 +205,8 @@ const method method_swav = {
     .after_backward = after_backward,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
+    .caution = caution,
     .attainable = attainable,
     .assign = assign,
     .codes = codes,

@@ -91,6 +91,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
 
 static int attainable(const method_model *m) { return mlp_attainable(&((const wmse *)m->state)->projector); }
 
+/* Two views at right angles; each of a whitened part's columns has the squared length size − 1. */
+static double chance_loss(const method_model *m) {
+    const wmse_options *o = m->options;
+    return o->distance == DISTANCE_COSINE ? 2 : 2 - 2.0 / (double)o->whitening_size;
+}
+
 static const char *const distances[] = {"cosine", "euclidean", NULL};
 
 #define OFFSET(member) offsetof(wmse_options, member)
@@ -117,5 +123,6 @@ const method method_wmse = {
     .destroy = destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = attainable,
 };

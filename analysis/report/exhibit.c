@@ -279,6 +279,8 @@ static bool take_history(exhibit *e, const char *folder, error *err) {
     r.run = json_load_file(path, 0, NULL);
     if (r.run) describe_run(e, &r);
     e->final = json_deep_copy(json_object_get(r.run, "final"));
+    const json_t *chance = json_object_get(r.run, "chance_loss");
+    if (json_is_number(chance)) e->chance_loss = json_number_value(chance);
     json_decref(r.run);
     snprintf(path, sizeof path, "%.1100s/metrics.jsonl", folder);
     if (!collapse_history_read(&e->history, path, err) || !history_read(&h, &r, err)) return false;
@@ -299,7 +301,10 @@ static bool take_history(exhibit *e, const char *folder, error *err) {
 bool exhibit_make(exhibit *e, const exhibit_source *from, error *err) {
     sample s = {0};
     size_t points = from->points && from->points < EXHIBIT_POINTS ? from->points : EXHIBIT_POINTS;
-    *e = (exhibit){.name = strdup(from->name), .figures = json_deep_copy(from->figures), .by_kmeans = from->by_kmeans};
+    *e = (exhibit){.name = strdup(from->name),
+                   .figures = json_deep_copy(from->figures),
+                   .by_kmeans = from->by_kmeans,
+                   .chance_loss = NAN};
     bool ok = (e->name && e->figures) || error_memory(err, 1 << 12, "a page");
     ok = ok && sample_take(&s, from, err) && take_map(e, &s, points, err) && take_covariance(e, &s, err) &&
          take_adjacency(e, &s, err) && take_counts(e, from, err) && (!from->run || take_history(e, from->run, err));

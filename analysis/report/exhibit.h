@@ -54,6 +54,7 @@ typedef struct exhibit {
     collapse_history history;
     size_t losses;
     double *loss_epoch, *loss; /* (losses) */
+    double chance_loss;        /* of outputs that tell nothing; NaN where the run knows none */
 } exhibit;
 
 bool exhibit_make(exhibit *e, const exhibit_source *from, error *err);

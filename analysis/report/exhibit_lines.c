@@ -275,6 +275,16 @@ static bool history_panel(const char *title, double last, plot *p, plot_panel **
     return (*panel && epoch_ticks(*panel, last) && zones(*panel, 1, fmax(last, 2), err)) || no_room(err);
 }
 
+static bool chance_line(plot_panel *panel, const exhibit *e, const char *label) {
+    double last = e->losses ? e->loss_epoch[e->losses - 1] : 0, y = e->chance_loss;
+    if (!isfinite(y) || last <= 0) return true;
+    plot_line *line = plot_add_line(panel, PLOT_REFERENCE, label, 2);
+    if (!line) return false;
+    plot_put(line, 0, y, y, y);
+    plot_put(line, last, y, y, y);
+    return true;
+}
+
 /* Means over equal stretches: a thousand logged steps are not told apart on a page. */
 static bool loss_panel(const exhibit *items, size_t count, double last, plot *p, error *err) {
     size_t losses = 0;
@@ -293,6 +303,9 @@ static bool loss_panel(const exhibit *items, size_t count, double last, plot *p,
             for (size_t j = from; j < to; j++) x += share * e->loss_epoch[j], y += share * e->loss[j];
             plot_put(line, x, y, y, y);
         }
+        char label[160] = "chance";
+        if (count > 1) snprintf(label, sizeof label, "chance, %.140s", e->name);
+        if (!chance_line(panel, e, label)) return no_room(err);
     }
     return true;
 }
@@ -312,7 +325,8 @@ bool exhibit_history(const exhibit *items, size_t count, plot *p, figure *f, err
              "top what the null scores. A vertical line marks the onset: the first epoch from which a mode stays "
              "collapsed to the end. Few images make a verdict near a threshold waver, and cannot show "
              "that codes are unused where there are more codes than images. Beside them the loss, "
-             "which can fall while the embeddings collapse%s.",
+             "which can fall while the embeddings collapse%s, and the loss of outputs that tell nothing of the image "
+             "(chance).",
              rows, count > 1 ? " (those of different methods are not on one scale)" : "");
     if (count == 1) {
         if (!history_panel("Each mode after each epoch", last, p, &panel, err)) return false;

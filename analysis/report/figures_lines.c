@@ -216,7 +216,7 @@ bool figure_usage(const figure_scope *at, plot *p, figure *f, error *err) {
 
 /* ---- losses ----------------------------------------------------------------------------------------------------- */
 
-enum { LOSS_BINS = 60, MOST_PARTS = 4 };
+enum { LOSS_BINS = 60, MOST_PARTS = 8 };
 
 /* Means of a column in LOSS_BINS equal stretches of the steps; NaN where a stretch has none. */
 static void bin_column(const double *steps, const double *values, size_t rows, double last, double out[LOSS_BINS]) {
@@ -238,14 +238,43 @@ static double last_step(const history *h) {
     return last;
 }
 
+static double last_of(const history *h, const char *column) {
+    const double *values = history_column(h, column);
+    double last = NAN;
+    for (size_t i = 0; values && i < h->rows; i++) last = isfinite(values[i]) ? values[i] : last;
+    return last;
+}
+
+/* What the loss is of outputs that tell nothing, where it has been the same from one setting to the next in one line.
+ */
+static bool chance_lines(plot_panel *panel, figure_subject subject, const size_t *chosen, const double *chances,
+                         size_t many, double last) {
+    for (size_t k = 0; k < many; k++) {
+        bool alike = true, shown = false;
+        for (size_t i = 0; i < many; i++) alike = alike && (chances[i] == chances[k] || !isfinite(chances[i]));
+        for (size_t i = 0; i < k; i++) shown = shown || chances[i] == chances[k];
+        if (!isfinite(chances[k]) || shown) continue;
+        char label[200];
+        snprintf(label, sizeof label, alike ? "chance" : "chance, %.150s", subject.series->points[chosen[k]].label);
+        plot_line *line = plot_add_line(panel, PLOT_REFERENCE, label, 2);
+        if (!line) return false;
+        plot_put(line, 0, chances[k], chances[k], chances[k]);
+        plot_put(line, last, chances[k], chances[k], chances[k]);
+    }
+    return true;
+}
+
 static bool loss_panel(figure_subject subject, const char *column, plot *p, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
     plot_panel *panel = add_panel(p, subject, "step");
+    double chances[FIGURE_MOST_LINES], longest = 0;
+    bool has_chance = strcmp(column, "loss") == 0;
     if (!panel) return error_memory(err, sizeof *panel, "a figure");
     for (size_t k = 0; k < many; k++) {
         const study_point *point = &subject.series->points[chosen[k]];
         curve c = {0};
         double last = 0, bins[LOSS_BINS];
+        chances[k] = NAN;
         for (size_t r = 0; r < point->count; r++) {
             history h;
             if (!history_read(&h, point->records[r], err)) return curve_free(&c), false;
@@ -254,12 +283,14 @@ static bool loss_panel(figure_subject subject, const char *column, plot *p, erro
             if (steps && values) {
                 if (last == 0) last = last_step(&h);
                 bin_column(steps, values, h.rows, last, bins);
+                chances[k] = has_chance ? last_of(&h, "chance_loss") : NAN;
                 ok = curve_add(&c, bins, LOSS_BINS);
             }
             history_free(&h);
             if (!ok) return error_memory(err, sizeof bins, "a loss curve");
         }
         if (!c.seeds) continue;
+        longest = fmax(longest, last);
         plot_line *line = add_line(panel, subject, chosen[k], k, many, LOSS_BINS);
         for (int i = 0; line && i < LOSS_BINS; i++)
             if (isfinite(c.mean[i]))
@@ -267,12 +298,12 @@ static bool loss_panel(figure_subject subject, const char *column, plot *p, erro
         curve_free(&c);
         if (!line) return error_memory(err, sizeof *line, "a figure");
     }
-    return true;
+    return chance_lines(panel, subject, chosen, chances, many, longest) || error_memory(err, sizeof *panel, "a figure");
 }
 
 /* What the series' runs recorded beside the loss. */
 static bool recorded_parts(figure_subject subject, char parts[MOST_PARTS][96], size_t *count, error *err) {
-    static const char *const axes[] = {"step", "epoch", "loss", "lr", NULL};
+    static const char *const axes[] = {"step", "epoch", "loss", "chance_loss", "lr", NULL};
     history h;
     if (!history_read(&h, subject.series->points[0].records[0], err)) return false;
     for (size_t i = 0; i < h.columns && history_column(&h, "loss") && *count < MOST_PARTS; i++) {
@@ -309,10 +340,12 @@ bool figure_losses(const figure_scope *at, plot *p, figure *f, error *err) {
     f->folded = true;
     snprintf(f->name, sizeof f->name, "loss");
     snprintf(f->title, sizeof f->title, "Training");
-    snprintf(f->caption, sizeof f->caption,
-             "The loss over training, each point the mean of a sixtieth of it, and below it what else was recorded. "
-             "Losses of different settings are not on one scale (their optimum moves with the number of codes or "
-             "features): read the shape, whether it still falls, not the height.%s",
-             thinned_note(at));
+    snprintf(
+        f->caption, sizeof f->caption,
+        "The loss over training, each point the mean of a sixtieth of it, and below it what else was recorded. "
+        "Losses of different settings are not on one scale (their optimum moves with the number of codes or "
+        "features): read the shape, whether it still falls, and where it stands against chance, the loss of outputs "
+        "that tell nothing of the image (every code or partner alike, views uncorrelated).%s",
+        thinned_note(at));
     return true;
 }

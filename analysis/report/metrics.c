@@ -15,6 +15,8 @@ static const struct {
     {"linear", "linear accuracy"},
     {"knn", "kNN accuracy"},
     {"linear_top5", "linear top-5 accuracy"},
+    {"online_linear", "online linear accuracy"},
+    {"online_knn", "online kNN accuracy"},
     {"linear_train", "linear accuracy in training"},
     {"prototype_ami", "AMI of the codes"},
     {"prototype_nmi", "NMI of the codes"},

@@ -28,25 +28,27 @@ static void tell_event(watcher *w, const experiment_progress *now, bool new_phas
     double at = clock_seconds();
     if (!new_phase && at - w->event_at < 0.2) return;
     w->event_at = at;
-    watch_print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o}", "event", "progress", "phase", now->phase,
-                               "what", now->what, "done", (json_int_t)now->done, "total", (json_int_t)now->total,
-                               "epoch", (int)now->epoch, "epochs", (int)now->epochs, "loss",
-                               run_json_number(now->loss)));
+    watch_print_json(json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:i, s:o, s:o}", "event", "progress", "phase",
+                               now->phase, "what", now->what, "done", (json_int_t)now->done, "total",
+                               (json_int_t)now->total, "epoch", (int)now->epoch, "epochs", (int)now->epochs, "loss",
+                               run_json_number(now->loss), "chance_loss", run_json_number(now->chance)));
 }
 
 static void tell_training(watcher *w, const experiment_progress *now) {
-    char took[32], left[48] = "estimating";
+    char took[32], left[48] = "estimating", loss[64];
+    int used = snprintf(loss, sizeof loss, "%.4f", now->loss);
+    if (isfinite(now->chance)) snprintf(loss + used, sizeof loss - (size_t)used, " (chance %.4f)", now->chance);
     double done = (double)(now->done - w->first), rate = (clock_seconds() - w->started) / done;
     if (done > 0)
         snprintf(left, sizeof left, "%s left", terminal_duration(rate * (double)(now->total - now->done), took));
     unsigned epoch = now->epoch < now->epochs ? now->epoch + 1 : now->epochs; /* people count from 1 */
     if (w->terminal.live) {
-        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %.4f   %s", epoch, now->epochs,
-                        (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+        terminal_status(&w->terminal, false, "epoch %u/%u   step %llu/%llu   loss %s   %s", epoch, now->epochs,
+                        (unsigned long long)now->done, (unsigned long long)now->total, loss, left);
     } else if (epoch != w->epoch) {
         w->epoch = epoch;
-        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %.4f, %s", epoch, now->epochs,
-                      (unsigned long long)now->done, (unsigned long long)now->total, now->loss, left);
+        terminal_line(&w->terminal, "epoch %u of %u, step %llu of %llu, loss %s, %s", epoch, now->epochs,
+                      (unsigned long long)now->done, (unsigned long long)now->total, loss, left);
     }
 }
 

@@ -87,7 +87,8 @@ bool elsewhere_of_run(spec_file *file, const char *folder, const char *data, err
     return newest_checkpoint(folder, path, sizeof path, err) && set(file, "train.init", path, err) &&
            set(file, "train.epochs", "0", err) && set(file, "data.limit", "0", err) &&
            set(file, "data.validation", "0", err) && set(file, "data.imbalance", "1", err) &&
-           set(file, "data.classes", "[]", err) && set_data(file, data, err) && set_normalisation(file, folder, err);
+           set(file, "data.classes", "[]", err) && set(file, "eval.online", "[]", err) && set_data(file, data, err) &&
+           set_normalisation(file, folder, err);
 }
 
 /* ---- anybody's --------------------------------------------------------------------------------------------------- */

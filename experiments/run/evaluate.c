@@ -17,6 +17,7 @@
 #include "experiments/run/judgement.h"
 #include "experiments/run/landing.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ typedef struct evaluation {
 
 static void tell(evaluation *e, const char *what) {
     if (!e->hooks->progress) return;
-    experiment_progress p = {.phase = "eval", .what = what, .done = e->done, .total = e->total};
+    experiment_progress p = {
+        .phase = "eval", .what = what, .done = e->done, .total = e->total, .loss = (double)NAN, .chance = (double)NAN};
     e->hooks->progress(e->hooks->context, &p);
 }
 
@@ -219,6 +221,16 @@ static bool write_arrays(evaluation *e, error *err) {
                                    e->test.n, 0, e->codes, err));
 }
 
+/* What was trained beside the method, on all the rows. */
+static bool online_figures_of(evaluation *e, error *err) {
+    online_figures got;
+    if (!e->model->online) return true;
+    tape_reset(e->model->tape);
+    return online_measure(e->model->online, e->model->tape, matrix_of(e, &e->test), e->test.labels, &got, err) &&
+           (!(e->options->online & EVAL_ONLINE_LINEAR) || set(e, "online_linear", got.linear, err)) &&
+           (!(e->options->online & EVAL_ONLINE_KNN) || set(e, "online_knn", got.knn, err));
+}
+
 static const struct {
     unsigned metric;
     const char *what;
@@ -252,7 +264,8 @@ static bool measure_metrics(evaluation *e, error *err) {
     return true;
 }
 
-char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
+char *evaluate_without_labels(const eval_options *options, char *out, size_t size) {
+    unsigned metrics = options->metrics;
     size_t used = 0;
     out[0] = '\0';
     for (size_t i = 0; i < FIGURES && used < size; i++)
@@ -263,6 +276,8 @@ char *evaluate_without_labels(unsigned metrics, char *out, size_t size) {
     for (int i = 0; (m = metric_at(i)) && used < size; i++)
         if (metrics & (unsigned)EVAL_METRICS << i && m->labels)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "eval is without ", m->name);
+    if (options->online && used < size)
+        used += (size_t)snprintf(out + used, size - used, "%sonline figures", used ? ", " : "eval is without ");
     if (metrics & EVAL_PROTOTYPES && used < size)
         snprintf(out + used, size - used, "%sprototypes are counted but not compared with labels", used ? "; " : "");
     return out;
@@ -293,7 +308,7 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
         tell(&e, figures[i].what);
         ok = figures[i].measure(&e, err);
     }
-    ok = ok && measure_metrics(&e, err);
+    ok = ok && measure_metrics(&e, err) && (stopped(&e) || online_figures_of(&e, err));
     *interrupted = stopped(&e);
     tape_reset(m->tape);
     if (ok && !*interrupted) json_object_set(r->record, "final", e.final);

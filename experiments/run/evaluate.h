@@ -16,6 +16,6 @@ bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hook
  * What of `eval:` is left out, or measured in part, where the images have no labels: words for people in `out`, "" when
  * nothing is. Returns `out`.
  */
-char *evaluate_without_labels(unsigned metrics, char *out, size_t size);
+char *evaluate_without_labels(const eval_options *options, char *out, size_t size);
 
 #endif

@@ -21,7 +21,7 @@
 /* The data set's progress, told as the run's. */
 static void data_progress(void *context, const char *what, uint64_t done, uint64_t total) {
     const experiment_hooks *hooks = context;
-    experiment_progress p = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN};
+    experiment_progress p = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN, .chance = NAN};
     if (hooks->progress) hooks->progress(hooks->context, &p);
 }
 
@@ -68,7 +68,7 @@ static bool can_be_measured(const spec *s, const dataset *data, error *err) {
                          "%s %lld: k-means into %u classes needs as many images to measure on; take more, or leave "
                          "`kmeans` out of eval",
                          s->eval.sample ? "eval.sample" : "test images", (long long)rows, classes);
-    if (!s->eval.metrics || held_out) return true;
+    if (!(s->eval.metrics || s->eval.online) || held_out) return true;
     return error_set(err, ERROR_USAGE,
                      "%s holds no test images to measure on: add test/<class>/ beside train/<class>/, or name the "
                      "classes' folders alone and a tenth is set apart",
@@ -84,7 +84,7 @@ static bool can_do_without_labels(const spec *s, const dataset *data, const expe
     if (strcmp(s->method->name, "supervised") == 0)
         return error_set(err, ERROR_USAGE, "%s: %s, and `supervised` learns from labels; it takes two classes or more",
                          dataset_name(data), why);
-    evaluate_without_labels(s->eval.metrics, line, sizeof line);
+    evaluate_without_labels(&s->eval, line, sizeof line);
     if (*line && hooks->warn) {
         char all[1024];
         snprintf(all, sizeof all, "%s: %s: %s", dataset_name(data), why, line);
@@ -171,13 +171,17 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
 
 /* Evaluating again ------------------------------------------------------------------------------------------------- */
 
+/* Keys of eval that decide what is trained beside the method are the training's. */
 static bool only_eval(const settings *overrides, error *err) {
-    for (size_t i = 0; i < overrides->count; i++)
-        if (strncmp(overrides->items[i].key, "eval.", 5) != 0)
+    for (size_t i = 0; i < overrides->count; i++) {
+        bool eval = strncmp(overrides->items[i].key, "eval.", 5) == 0;
+        const field *row = eval ? fields_find(&eval_fields, overrides->items[i].key + 5) : NULL;
+        if (!eval || (row && row->identity != IDENTITY_NO))
             return error_set(err, ERROR_USAGE,
                              "%s: `mews eval` changes only keys of eval; `%s` decides the training, so train another "
                              "run with it",
                              overrides->items[i].where, overrides->items[i].key);
+    }
     return true;
 }
 

@@ -16,6 +16,7 @@ typedef struct experiment_progress {
     uint64_t done, total; /* steps of the training, images of an import, parts of an evaluation; total 0 = not known */
     uint32_t epoch, epochs; /* the epoch under way, from 0 */
     double loss;            /* of the last step, NaN outside training */
+    double chance;          /* the loss of outputs that tell nothing; NaN where the method has none */
 } experiment_progress;
 
 typedef struct experiment_hooks {

@@ -29,7 +29,7 @@ static bool complete(collapse_history *h, const model *m, const dataset *data, e
         if (ok) collapse_free(&c);
     }
     if (ok && !trained && epochs > 0) {
-        ok = look_take(m, &at, epochs, false, &p, &c, err) && (collapse_history_judge(h, &p, &c), true) &&
+        ok = look_take(m, &at, epochs, false, &p, &c, NULL, err) && (collapse_history_judge(h, &p, &c), true) &&
              collapse_history_add(h, &p, &c, err);
         if (ok) collapse_free(&c);
     }

@@ -8,6 +8,7 @@
 #include "engine/rng.h"
 #include "engine/threads.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 look_at look_choose(const dataset *data) {
@@ -98,8 +99,14 @@ static bool measure(const view *v, const model *m, const look_at *at, bool inter
     return false;
 }
 
+static bool ask_online(const view *v, model *m, const look_at *at, online_figures *figures, error *err) {
+    *figures = (online_figures){.linear = (double)NAN, .knn = (double)NAN};
+    matrix representations = {v->representations, at->rows, (size_t)m->head.features};
+    return !m->online || online_measure(m->online, m->tape, representations, v->labels, figures, err);
+}
+
 bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
-               error *err) {
+               online_figures *figures, error *err) {
     /* Statistics of batches, as eval.batchnorm may ask for, would also move the running ones: not while training. */
     spec running = *m->spec;
     model quiet = *m;
@@ -113,6 +120,7 @@ bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals,
     for (uint32_t first = 0; ok && first < at->rows; first += (uint32_t)batch)
         ok = pass(&v, &quiet, at, first, at->rows - first < (uint32_t)batch ? (int)(at->rows - first) : batch, err);
     tape_reset(quiet.tape);
+    ok = ok && (!figures || ask_online(&v, &quiet, at, figures, err));
     ok = ok && measure(&v, &quiet, at, intervals, point, c, err);
     view_free(&v);
     return ok;
@@ -122,7 +130,7 @@ bool look_take_untrained(const spec *s, const look_at *at, course_point *point, 
     model m;
     /* the threads stay those that the run has, which need not be the spec's */
     if (!model_create(&m, s, dataset_classes(at->data), threads_in_use(), err)) return false;
-    bool ok = look_take(&m, at, 0, false, point, c, err);
+    bool ok = look_take(&m, at, 0, false, point, c, NULL, err);
     model_destroy(&m);
     return ok;
 }

@@ -25,9 +25,10 @@ look_at look_choose(const dataset *data);
 uint32_t look_image(uint32_t row, uint32_t rows, uint32_t held_out);
 
 /* The model after `epoch` epochs: what a run's history keeps of it, and its four collapses as these rows alone show
- * them. `intervals`: of the ranks, ten eigenproblems more. */
+ * them. `intervals`: of the ranks, ten eigenproblems more. `figures` (or NULL): what is trained beside the method says
+ * of these rows, NaN where nothing is. */
 bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
-               error *err);
+               online_figures *figures, error *err);
 
 /* The same of the network that the spec begins with: parameters are drawn again from the seed. */
 bool look_take_untrained(const spec *s, const look_at *at, course_point *point, collapse *c, error *err);

@@ -94,6 +94,14 @@ static bool create_parts(model *m, int classes, error *err) {
            measure_width(m, err);
 }
 
+/* Last, so that what the method draws is what it would draw without. */
+static bool create_online(model *m, int classes, error *err) {
+    const spec *s = m->spec;
+    if (!s->eval.online || classes < 2 || !s->train.epochs) return true;
+    m->online = online_create(m->parameters, &s->eval, m->head.features, m->head.views, m->head.pairs, classes, err);
+    return m->online != NULL;
+}
+
 bool model_create(model *m, const spec *s, int classes, int threads, error *err) {
     *m = (model){.spec = s, .method = s->method};
     if (!check(s, classes, err)) return false;
@@ -102,7 +110,7 @@ bool model_create(model *m, const spec *s, int classes, int threads, error *err)
     if (m->backend) m->parameters = parameters_create(m->backend, (uint64_t)s->train.seed, err);
     if (m->parameters) m->backbone = backbone_create(&s->backbone, m->parameters, "backbone", err);
     if (m->backbone) m->tape = tape_create(m->backend, err);
-    if (m->tape && create_parts(m, classes, err)) return true;
+    if (m->tape && create_parts(m, classes, err) && create_online(m, classes, err)) return true;
     model_destroy(m);
     return false;
 }
@@ -113,6 +121,7 @@ void model_destroy(model *m) {
     backbone_destroy(m->teacher);
     backbone_destroy(m->backbone);
     parameters_destroy(m->parameters);
+    online_destroy(m->online);
     if (m->backend) m->backend->destroy(m->backend);
     free(m->one_hot);
     *m = (model){0};
@@ -148,6 +157,7 @@ double model_loss(model *m, const loader_batch *batch, int size, method_context 
     context->teacher = m->teacher ? teach(m, x) : NULL;
     context->labels = method->labels ? one_hot(m, batch->labels) : NULL;
     tensor *z = backbone_forward(m->backbone, t, x, method_groups(&m->head), true);
+    if (m->online) online_step(m->online, t, z, batch->labels, m->pace);
     context->local = NULL;
     if (locals) {
         x = tape_images(t, batch->local, (int64_t)n * locals, side, side, 3);

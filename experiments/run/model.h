@@ -8,6 +8,7 @@
 #include "engine/backbone.h"
 #include "engine/data/loader.h"
 #include "engine/optimizer.h"
+#include "experiments/run/online.h"
 #include "experiments/spec/spec.h"
 #include "methods/method.h"
 
@@ -22,6 +23,8 @@ typedef struct model {
     tape *tape;
     int width;      /* columns of the method's embeddings */
     int attainable; /* directions that they can span */
+    online *online; /* NULL unless eval.online asks for it, and the data have labels */
+    double pace;    /* of the step: its learning rate as a share of the top one */
     float *one_hot; /* (pairs, classes): the batch's labels, for a method that takes them */
 } model;
 

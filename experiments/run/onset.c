@@ -4,6 +4,7 @@
 #include "experiments/run/onset.h"
 #include "engine/clock.h"
 
+#include <math.h>
 #include <stdio.h>
 
 /* Why the run is to end, if it is: the mode that has been collapsed longest of those the spec names. */
@@ -50,15 +51,16 @@ void onset_close(onset *o) { collapse_history_free(&o->history); }
 
 /* ---- looks ---- */
 
-static bool write_line(onset *o, uint64_t step, const course_point *now, const collapse *c, double seconds,
-                       error *err) {
+static bool write_line(onset *o, uint64_t step, const course_point *now, const collapse *c,
+                       const online_figures *figures, double seconds, error *err) {
+    json_t *line = json_pack("{s:I, s:I, s:o, s:{s:o}}", "step", (json_int_t)step, "epoch", (json_int_t)now->epoch,
+                             "collapse", collapse_history_json(now, c), "time", "collapse", run_json_number(seconds));
     o->seconds += seconds;
-    return collapse_history_add(&o->history, now, c, err) &&
-           run_metrics_append(o->run,
-                              json_pack("{s:I, s:I, s:o, s:{s:o}}", "step", (json_int_t)step, "epoch",
-                                        (json_int_t)now->epoch, "collapse", collapse_history_json(now, c), "time",
-                                        "collapse", run_json_number(seconds)),
-                              err);
+    if (isfinite(figures->linear)) json_object_set_new(line, "online_linear", json_real(figures->linear));
+    if (isfinite(figures->knn)) json_object_set_new(line, "online_knn", json_real(figures->knn));
+    if (collapse_history_add(&o->history, now, c, err)) return run_metrics_append(o->run, line, err);
+    json_decref(line);
+    return false;
 }
 
 bool onset_begin(onset *o, uint64_t step, error *err) {
@@ -66,11 +68,12 @@ bool onset_begin(onset *o, uint64_t step, error *err) {
     course_point now;
     double before = clock_seconds();
     if (!o->at.rows || (o->history.count && o->history.items[0].epoch == 0)) return true;
-    bool seen = step == 0 ? look_take(o->model, &o->at, 0, false, &now, &c, err)
+    bool seen = step == 0 ? look_take(o->model, &o->at, 0, false, &now, &c, NULL, err)
                           : look_take_untrained(o->model->spec, &o->at, &now, &c, err);
     if (!seen) return error_prefix(err, "held-out images before the first step");
     collapse_history_judge(&o->history, &now, &c);
-    bool ok = write_line(o, 0, &now, &c, clock_seconds() - before, err);
+    const online_figures none = {.linear = (double)NAN, .knn = (double)NAN};
+    bool ok = write_line(o, 0, &now, &c, &none, clock_seconds() - before, err);
     collapse_free(&c);
     return ok;
 }
@@ -81,8 +84,9 @@ static bool wants_interval(const onset *o, const collapse *c) {
     return o->model->spec->train.stop_on_collapse >> COLLAPSE_DIMENSIONAL & 1 && v->verdict == VERDICT_COLLAPSED;
 }
 
-static bool judge(onset *o, int64_t epoch, bool intervals, course_point *now, collapse *c, error *err) {
-    if (!look_take(o->model, &o->at, epoch, intervals, now, c, err)) return false;
+static bool judge(onset *o, int64_t epoch, bool intervals, course_point *now, collapse *c, online_figures *figures,
+                  error *err) {
+    if (!look_take(o->model, &o->at, epoch, intervals, now, c, figures, err)) return false;
     collapse_history_judge(&o->history, now, c);
     return true;
 }
@@ -90,15 +94,16 @@ static bool judge(onset *o, int64_t epoch, bool intervals, course_point *now, co
 bool onset_epoch(onset *o, uint64_t step, uint64_t epoch, error *err) {
     collapse c;
     course_point now;
+    online_figures figures;
     double before = clock_seconds();
     if (!o->at.rows) return true;
-    bool ok = judge(o, (int64_t)epoch, false, &now, &c, err);
+    bool ok = judge(o, (int64_t)epoch, false, &now, &c, &figures, err);
     if (ok && wants_interval(o, &c)) {
         collapse_free(&c);
-        ok = judge(o, (int64_t)epoch, true, &now, &c, err);
+        ok = judge(o, (int64_t)epoch, true, &now, &c, &figures, err);
     }
     if (!ok) return error_prefix(err, "held-out images after epoch %llu", (unsigned long long)epoch);
-    ok = write_line(o, step, &now, &c, clock_seconds() - before, err);
+    ok = write_line(o, step, &now, &c, &figures, clock_seconds() - before, err);
     if (ok) decide(o);
     collapse_free(&c);
     return ok;

@@ -104,25 +104,31 @@ json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_n
                      "libraries", libraries_json(), "kernels", libraries_kernels_json());
 }
 
+/* Whether a record's settings hold the spec's value of a key of `eval:`; a key that has come since was at its default.
+ */
+static bool had_alike(const json_t *was, const spec_item *item) {
+    char key[FIELD_TEXT_SIZE];
+    snprintf(key, sizeof key, "eval.%s", item->key);
+    json_t *wanted = item_json(item->type, item->text), *had = json_object_get(was, key);
+    had = had ? json_incref(had) : item_json(item->type, item->fallback);
+    bool alike = json_equal(wanted, had);
+    if (!alike && strcmp(item->key, "metrics") == 0 && json_is_array(had)) { /* more than was asked for is as good */
+        size_t w, h, found = 0;
+        json_t *a, *b;
+        json_array_foreach(wanted, w, a) json_array_foreach(had, h, b) found += (size_t)json_equal(a, b);
+        alike = found == json_array_size(wanted);
+    }
+    json_decref(wanted);
+    json_decref(had);
+    return alike;
+}
+
 /* Whether the record's figures are those that the spec asks for: measured the same way, and all of them there. */
 static bool measured_as(const json_t *record, const spec *s) {
     const json_t *was = json_object_get(record, "spec");
     spec_item item;
-    for (size_t i = 0; spec_item_at(s, i, &item); i++) {
-        if (strcmp(item.section, "eval") != 0) continue;
-        char key[FIELD_TEXT_SIZE];
-        snprintf(key, sizeof key, "eval.%s", item.key);
-        json_t *wanted = item_json(item.type, item.text), *had = json_object_get(was, key);
-        bool equal = json_equal(wanted, had);
-        if (!equal && item.type == FIELD_SET && json_is_array(had)) { /* more than was asked for is as good */
-            size_t w, h, found = 0;
-            json_t *a, *b;
-            json_array_foreach(wanted, w, a) json_array_foreach(had, h, b) found += (size_t)json_equal(a, b);
-            equal = found == json_array_size(wanted);
-        }
-        json_decref(wanted);
-        if (!equal) return false;
-    }
+    for (size_t i = 0; spec_item_at(s, i, &item); i++)
+        if (strcmp(item.section, "eval") == 0 && !had_alike(was, &item)) return false;
     return true;
 }
 
@@ -131,14 +137,8 @@ bool run_measured_alike(const run *r, const spec *s) {
     const char *status = json_string_value(json_object_get(r->record, "status"));
     bool alike = status && strcmp(status, "finished") == 0;
     spec_item item;
-    for (size_t i = 0; alike && spec_item_at(s, i, &item); i++) {
-        char key[FIELD_TEXT_SIZE];
-        if (strcmp(item.section, "eval") != 0 || item.type == FIELD_SET) continue;
-        snprintf(key, sizeof key, "eval.%s", item.key);
-        json_t *wanted = item_json(item.type, item.text);
-        alike = json_equal(wanted, json_object_get(was, key));
-        json_decref(wanted);
-    }
+    for (size_t i = 0; alike && spec_item_at(s, i, &item); i++)
+        if (strcmp(item.section, "eval") == 0 && strcmp(item.key, "metrics") != 0) alike = had_alike(was, &item);
     return alike;
 }
 

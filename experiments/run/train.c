@@ -23,11 +23,11 @@ typedef struct training {
     int size;                        /* side of the images */
     uint64_t steps_per_epoch, steps; /* optimiser steps */
     checkpoint_position at;
-    double started, waited; /* clock at the start of this process's part; seconds waiting for data */
-    double epoch_loss;
-    bool saved;            /* a checkpoint stands */
-    bool stepped, noted;   /* this process took a step; its record says what follows the length */
-    const char *by_length; /* of the method, as method_context has it */
+    double started, waited;    /* clock at the start of this process's part; seconds waiting for data */
+    double epoch_loss, chance; /* chance: the method's chance_loss, or NaN */
+    bool saved;                /* a checkpoint stands */
+    bool stepped, noted;       /* this process took a step; its record says what follows the length */
+    const char *by_length;     /* of the method, as method_context has it */
     checkpoint_place place;
 } training;
 
@@ -86,7 +86,12 @@ static bool log_step(training *t, const method_context *context, double loss, do
     json_object_set_new(line, "step", json_integer((json_int_t)t->at.step));
     json_object_set_new(line, "epoch", run_json_number((double)t->at.step / (double)t->steps_per_epoch));
     json_object_set_new(line, "loss", run_json_number(loss));
+    if (isfinite(t->chance)) json_object_set_new(line, "chance_loss", json_real(t->chance));
     json_object_update_new(line, parts);
+    if (t->model->online && t->spec->eval.online & EVAL_ONLINE_LINEAR) {
+        json_object_set_new(line, "online_loss", run_json_number(online_loss(t->model->online)));
+        json_object_set_new(line, "online_train", run_json_number(online_train(t->model->online)));
+    }
     json_object_set_new(line, "lr", run_json_number(lr));
     json_object_set_new(line, "grad_norm", run_json_number(norm));
     json_object_set_new(line, "time", times);
@@ -103,6 +108,9 @@ static bool step(training *t, error *err) {
                               .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
                               .epochs = (uint32_t)t->spec->train.epochs,
                               .seed = (uint64_t)t->spec->train.seed};
+    double lr = optimizer_rate(&t->spec->optimizer, t->at.step, t->steps,
+                               t->spec->optimizer.warmup * (double)t->steps_per_epoch);
+    m->pace = t->spec->optimizer.lr > 0 ? lr / t->spec->optimizer.lr : 1;
     parameters_clear_grad(m->parameters);
     for (int i = 0; i < batches; i++) {
         loader_batch batch;
@@ -117,8 +125,6 @@ static bool step(training *t, error *err) {
     }
     double norm = optimizer_gradient_norm(m->parameters) / batches;
     if (!isfinite(loss) || !isfinite(norm)) return diverged(t, loss, err);
-    double lr = optimizer_rate(&t->spec->optimizer, t->at.step, t->steps,
-                               t->spec->optimizer.warmup * (double)t->steps_per_epoch);
     m->optimizer.weight_decay = optimizer_decay(&t->spec->optimizer, t->at.step, t->steps);
     optimizer_step(&m->optimizer, lr, 1.0 / batches, norm * batches);
     model_after_step(m, &context);
@@ -140,7 +146,8 @@ static void tell(const training *t) {
                              .total = t->steps,
                              .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
                              .epochs = (uint32_t)t->spec->train.epochs,
-                             .loss = t->epoch_loss};
+                             .loss = t->epoch_loss,
+                             .chance = t->chance};
     t->hooks->progress(t->hooks->context, &p);
 }
 
@@ -181,6 +188,16 @@ static bool work(training *t, const dataset *data, bool *interrupted, error *err
     return ok;
 }
 
+/* What the method has to say of its settings, once. */
+static void give_caution(const training *t) {
+    char line[512] = "";
+    const model *m = t->model;
+    if (m->method->caution) m->method->caution(&m->head, line, sizeof line);
+    if (!*line) return;
+    run_log(t->run, "%s", line);
+    if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
+}
+
 /* Weights from elsewhere, before the first step and the first look. */
 static bool start_from(training *t, error *err) {
     const train_options *o = &t->spec->train;
@@ -200,6 +217,8 @@ static bool start_from(training *t, error *err) {
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
     training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    t.chance = m->method->chance_loss ? m->method->chance_loss(&m->head) : (double)NAN;
+    if (isfinite(t.chance)) json_object_set_new(r->record, "chance_loss", json_real(t.chance));
     t.place = run_checkpoints(r, hooks->warn, hooks->context);
     uint32_t images = dataset_count(data, SPLIT_PRETRAIN);
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
@@ -215,6 +234,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
+    if (!found && s->train.epochs) give_caution(&t);
     if (!found && s->train.init[0] && !start_from(&t, err)) return false;
     if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
         return onset_close(&t.onset), false;

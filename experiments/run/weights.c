@@ -208,7 +208,8 @@ static bool read_all(const search *s, array_box *b, weights_found *found, loaded
         const parameter *one = p->items[i];
         const char *name = backbone_name(one);
         const array_offer *o = name ? offer_named(b, found->prefix, name) : NULL;
-        if (!name && found->heads && one->role != ROLE_CONSTANT) o = offer_named(b, "", one->name);
+        if (!name && found->heads && one->role != ROLE_CONSTANT && strncmp(one->name, "online.", 7) != 0)
+            o = offer_named(b, "", one->name);
         if (!o) continue;
         if (o->problem || !same_shape(&one->value, o)) {
             if (name) return none_fits(s, found->prefix, err);

@@ -59,6 +59,7 @@ static const char *const metric_names[] = {"linear",
                                            METRICS(X)
 #undef X
                                                NULL};
+static const char *const online_names[] = {"linear", "knn", NULL};
 static const char *const batchnorm_modes[] = {"running", "batch", NULL};
 
 #define OPTIONS eval_options
@@ -72,6 +73,12 @@ static const field eval_rows[] = {
     ROW(sample, FIELD_INT, "0", 0, 1e9, NULL, false, "test images measured, 0 = all"),
     ROW(batchnorm, FIELD_CHOICE, "running", 0, 0, batchnorm_modes, false,
         "running statistics, or those of batches of 64 (the authors' scripts)"),
+    ROW(online, FIELD_SET, "[]", 0, 0, online_names, IDENTITY_IF_SET,
+        "figures of a linear probe and of kNN that learn beside the method from detached features, as it trains"),
+    ROW(online_lr, FIELD_REAL, "0.1", 1e-6, 1000, NULL, IDENTITY_IF_SET,
+        "top learning rate of the online probe (SGD, momentum 0.9), on the method's own schedule"),
+    ROW(online_bank, FIELD_INT, "8192", 2, 1 << 20, NULL, IDENTITY_IF_SET,
+        "training images whose last features online kNN looks among"),
 };
 #undef OPTIONS
 const field_table eval_fields = {"eval", eval_rows, sizeof eval_rows / sizeof *eval_rows, sizeof(eval_options)};

@@ -33,6 +33,8 @@ enum {
     EVAL_COLLAPSE = 1 << 4,
     EVAL_METRICS = 1 << 5, /* the first of analysis/metrics/list.h; each further one's is twice as large */
 };
+/* Bits of eval_options.online. */
+enum { EVAL_ONLINE_LINEAR = 1 << 0, EVAL_ONLINE_KNN = 1 << 1 };
 enum { EVAL_BATCHNORM_RUNNING, EVAL_BATCHNORM_BATCH };
 
 typedef struct eval_options {
@@ -41,8 +43,11 @@ typedef struct eval_options {
     int64_t knn_k;
     double knn_temperature;
     int64_t kmeans_restarts;
-    int64_t sample; /* rows of the test split; 0 = all */
-    int batchnorm;  /* EVAL_BATCHNORM_ */
+    int64_t sample;  /* rows of the test split; 0 = all */
+    int batchnorm;   /* EVAL_BATCHNORM_ */
+    unsigned online; /* set of EVAL_ONLINE_ bits: measured by what is trained beside the method */
+    double online_lr;
+    int64_t online_bank; /* rows */
 } eval_options;
 
 extern const field_table eval_fields;

@@ -370,13 +370,13 @@ bool spec_item_at(const spec *s, size_t i, spec_item *item) {
         const field_table *table = section_fields(s, section);
         item->section = section->name;
         if (!section->fields && i-- == 0) { /* the method's name is a value without a row */
-            item->key = "name", item->type = FIELD_TEXT, item->identity = true;
+            item->key = "name", item->type = FIELD_TEXT, item->identity = true, item->fallback = NULL;
             snprintf(item->text, sizeof item->text, "%s", s->method->name);
             return true;
         }
         if (i < table->count) {
             const field *row = &table->rows[i];
-            item->key = row->key, item->type = row->type;
+            item->key = row->key, item->type = row->type, item->fallback = row->fallback;
             field_format(row, section_options(s, section), item->text, sizeof item->text);
             item->identity = row->identity == IDENTITY_YES ||
                              (row->identity == IDENTITY_IF_SET && strcmp(item->text, row->fallback) != 0);

@@ -91,6 +91,7 @@ typedef struct spec_item {
     const char *section, *key;
     field_type type;
     bool identity;
+    const char *fallback;       /* its default, likewise; NULL for the method's name */
     char text[FIELD_TEXT_SIZE]; /* as field_format writes it */
 } spec_item;
 bool spec_item_at(const spec *s, size_t i, spec_item *item);

@@ -11,7 +11,7 @@
 
 static void tell_import(void *context, const char *what, uint64_t done, uint64_t total) {
     const experiment_hooks *hooks = context;
-    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN};
+    experiment_progress now = {.phase = "data", .what = what, .done = done, .total = total, .loss = NAN, .chance = NAN};
     if (hooks->progress) hooks->progress(hooks->context, &now);
 }
 

@@ -1,15 +1,17 @@
 #!/usr/bin/python3
-"""Seeds for the fuzzers of the data sets' readers: tests/fuzz/make_corpus.py
+"""Seeds for the fuzzers: tests/fuzz/make_corpus.py
 
 Small files of every kind that a reader tells from others, and the tricks that archives are known for. Needs python3-pil,
-python3-numpy and python3-scipy. What a fuzzer finds is put beside them by hand.
+python3-numpy, python3-scipy and sqlite3. What a fuzzer finds is put beside them by hand.
 """
 import gzip
 import io
 import json
 import os
 import struct
+import subprocess
 import tarfile
+import tempfile
 import zipfile
 
 import numpy as np
@@ -162,3 +164,45 @@ mode = {'verdict': 'collapsed', 'statistic': 0.1, 'expected': 1.0, 'threshold_wa
 line = {'step': 4, 'epoch': 1, 'collapse': {'rows': 64, 'dimensional': mode, 'cluster': {**mode, 'verdict': 'healthy'}}}
 put('metrics', 'epochs.jsonl', (json.dumps({'step': 1, 'loss': 2.5}) + '\n' + json.dumps(line) + '\n').encode())
 put('metrics', 'odd.jsonl', b'{"epoch": 1e300, "collapse": {"rows": -1, "cluster": 3}}\n{"collapse": {}}\n{"coll')
+
+# What runs leave. The fuzzers write the digests and the pages' checksums themselves.
+blank = '0' * 64
+header = {'__metadata__': {'sha256': blank, 'step': '2', 'optimizer_steps': '2', 'metrics_offset': '0', 'seconds': '1.5',
+                           'run': 'ours', 'threads': '2', 'history': '', 'code': ''}}
+at = 0
+for slot in ('', 'optimizer.first.', 'optimizer.second.'):
+    for tensor, shape in (('head.w', [3, 4]), ('head.b', [1, 4])):
+        header[slot + tensor] = {'dtype': 'F32', 'shape': shape, 'data_offsets': [at, at + 4 * shape[0] * shape[1]]}
+        at += 4 * shape[0] * shape[1]
+text = json.dumps(header).encode()
+text += b' ' * (-len(text) % 8)
+put('checkpoint', 'sealed', struct.pack('<Q', len(text)) + text + np.arange(at // 4, dtype='<f4').tobytes())
+del header['__metadata__']
+text = json.dumps(header).encode()
+put('checkpoint', 'of-an-earlier-version', struct.pack('<Q', len(text)) + text + bytes(at))
+
+run = {'id': 's_8d869aae', 'name': 's', 'status': 'finished', 'method': 'falcon', 'version': '1', 'threads': 2,
+       'spec': {'method.codes': 4, 'data.name': 'shapes', 'eval.metrics': ['knn', 'collapse']}, 'swept': {'train.seed': 1},
+       'seconds': {'train': 1.5, 'eval': [0.5, 1]}, 'final': {'linear': 0.5, 'rankme': 3.25, 'knn': None},
+       'verdicts': {'dimensional': 'healthy'}, 'code': {'engine': 'a'}, 'files': {'run.json': blank}, 'sha256': blank}
+put('record', 'finished.json', json.dumps(run, indent=2).encode())
+put('record', 'of-an-earlier-version.json', json.dumps({'id': 'a', 'status': 'running', 'final': {'linear': 1e999}}).encode())
+
+with tempfile.TemporaryDirectory() as folder:
+    subprocess.run(['sqlite3', folder + '/runs.db'], check=True, text=True, input='''.filectrl reserve_bytes 8
+PRAGMA page_size = 512;
+CREATE TABLE runs (run INTEGER PRIMARY KEY, folder TEXT NOT NULL UNIQUE, id TEXT NOT NULL, name TEXT, block TEXT,
+  status TEXT, reason TEXT, stopped TEXT, method TEXT, data TEXT, data_checksum TEXT, version TEXT, threads INTEGER,
+  seconds_train REAL, seconds_eval REAL, stamp TEXT NOT NULL, representation TEXT, dimensional TEXT, cluster TEXT,
+  intracluster TEXT);
+CREATE TABLE settings (key TEXT NOT NULL, run INTEGER NOT NULL, value, swept INTEGER NOT NULL,
+  PRIMARY KEY (key, run)) WITHOUT ROWID;
+CREATE INDEX settings_swept ON settings (key) WHERE swept = 1;
+CREATE TABLE figures (metric TEXT NOT NULL, run INTEGER NOT NULL, value REAL, PRIMARY KEY (metric, run)) WITHOUT ROWID;
+CREATE VIEW overview AS SELECT * FROM runs;
+INSERT INTO runs (run, folder, id, stamp) VALUES (1, 'a/b', 'b', '1');
+INSERT INTO settings VALUES ('method.codes', 1, 64, 1), ('train.seed', 1, 0, 0);
+INSERT INTO figures VALUES ('linear', 1, 0.5);
+PRAGMA application_id = 1835366259; PRAGMA user_version = 3;''')
+    with open(folder + '/runs.db', 'rb') as f:
+        put('index', 'small-pages.db', f.read())

@@ -25,6 +25,8 @@ march = -march=$(if $(filter v2 v3 v4,$1),x86-64-$1,$(or $(MARCH),native))
 
 CFLAGS_release  := -O3
 CFLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+CFLAGS_thread   := -O1 -g -fsanitize=thread
+CFLAGS_coverage := -O1 --coverage -fprofile-update=atomic
 CFLAGS_fuzz     := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CFLAGS_double   := -O2 -DMEWS_DOUBLE
 CFLAGS ?= $(CFLAGS_$(KIND))
@@ -248,6 +250,32 @@ portability: deps
 sanitize: deps
 	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=print_suppressions=0 test
 
+# What finds faults without a test for each, and how much the tests reach: tests/README.md tells what they found.
+race: deps
+	@command -v clang >/dev/null || { echo "make race needs clang and libomp: apt-get install clang libomp-dev"; exit 1; }
+	@$(MAKE) --no-print-directory KIND=thread CC=clang all build/thread/run-tests
+	KIND=thread tests/race.sh
+
+memory: deps
+	@command -v valgrind >/dev/null || { echo "make memory needs valgrind: apt-get install valgrind"; exit 1; }
+	@$(MAKE) --no-print-directory all
+	tests/valgrind.sh build/release/mews
+
+coverage: deps
+	@$(MAKE) --no-print-directory KIND=coverage all build/coverage/run-tests
+	tests/coverage.sh build/coverage
+
+# One file at a time, all cores: what any of the three says beyond what tests/README.md answers ends it.
+ANALYZED := $(filter-out experiments/commands/main.c,$(SOURCES)) experiments/commands/main.c
+analyze: deps
+	@$(MAKE) --no-print-directory build/release/code.o
+	CC='$(CC)' FLAGS='$(filter-out -Werror -O3 -g,$(CFLAGS)) $(CPPFLAGS)' tests/analyze.sh $(ANALYZED)
+
+# A mixed sweep for HOURS in the background: memory, descriptors and throughput from /proc, a plot and a verdict.
+HOURS ?= 2
+soak: all
+	nice -n 19 tests/soak.sh build/release/mews $(HOURS) build/soak
+
 # Each reader of files gets random bytes that grow out of tests/fuzz/corpus, under sanitizers; needs clang.
 FUZZ_SECONDS ?= 60
 fuzz: deps
@@ -407,6 +435,11 @@ help:
 	@echo "make check           installs what is missing, builds, runs the tests"
 	@echo "make portability     the suites that compute, with the kernels of other processors, other threads, and clang"
 	@echo "make sanitize        the tests under address and undefined-behaviour sanitizers"
+	@echo "make analyze         clang's analyzer, gcc -fanalyzer and cppcheck over every source"
+	@echo "make race            what threads share, under clang's thread sanitizer"
+	@echo "make memory          a training, an evaluation, a diagnosis and a report under valgrind"
+	@echo "make coverage        lines and branches that the tests reach, by folder"
+	@echo "make soak            a mixed sweep in the background  HOURS=N: do memory, descriptors, throughput stay flat?"
 	@echo "make check-python    files of embeddings as today's PyTorch, h5py, pandas, … write them (downloads these)"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
 	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
@@ -416,5 +449,5 @@ help:
 	@echo "make install         PREFIX=/usr/local DESTDIR=: program, man page, completions    make uninstall"
 	@echo "make deb             a Debian package in build/deb (needs debhelper)    make clean    removes build/"
 
-.PHONY: check-python FORCE all program libmews test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall install-library uninstall-library deb clean help
+.PHONY: race memory coverage analyze soak check-python FORCE all program libmews test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall install-library uninstall-library deb clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

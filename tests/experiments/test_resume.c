@@ -191,9 +191,9 @@ START_TEST(test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_
     ck_assert_msg(killed > 0, "the run ended before it could be killed");
     char leftover[1100], *record = find("killed", "spec.yaml");
     snprintf(leftover, sizeof leftover, "%.*scheckpoint-00000001.safetensors.tmp-12", (int)strlen(record) - 9, record);
-    FILE *half = fopen(leftover, "w"); /* what a kill in the middle of a write leaves */
-    ck_assert_ptr_nonnull(half);
-    fclose(half);
+    FILE *half = *record ? fopen(leftover, "w") : NULL; /* what a kill in the middle of a write leaves */
+    ck_assert(half || !*record); /* killed early, there is no folder yet */
+    if (half) fclose(half);
     if (code == -SIGKILL)
         code = finish(start("killed", NULL));
     else

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Static analyzers over every source: tests/analyze.sh FILE... (make analyze). CC and FLAGS as the build has them.
+# Each complaint is a line in build/analyze/TOOL; those in tests/analyze.answered (TOOL FILE WORDS) are answered there.
+out=build/analyze
+mkdir -p $out
+jobs=${JOBS:-$(nproc)}
+ANALYZERS=${ANALYZERS:-clang gcc cppcheck}
+
+for tool in $ANALYZERS; do
+    echo "analyzer: $tool"
+    case $tool in
+    clang)
+        command -v clang >/dev/null || { echo "  clang is not installed"; continue; }
+        printf '%s\n' "$@" | xargs -P "$jobs" -I{} sh -c "clang --analyze --analyzer-output text $FLAGS -Wno-pass-failed \
+            -Xclang -analyzer-disable-checker=security.insecureAPI.DeprecatedOrUnsafeBufferHandling,security.insecureAPI.strcpy {} 2>&1 | \
+            grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)'" | sort -u >$out/$tool ;;
+    gcc)
+        printf '%s\n' "$@" | xargs -P "$jobs" -I{} sh -c "gcc $FLAGS -O1 -fanalyzer -c {} -o /dev/null 2>&1 | \
+            grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error)'" | sort -u >$out/$tool ;;
+    cppcheck)
+        command -v cppcheck >/dev/null || { echo "  cppcheck is not installed"; continue; }
+        cppcheck -q -j "$jobs" --std=c11 --enable=warning,performance,portability --inline-suppr -I. \
+            --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches --template='{file}:{line}:{column}: {severity}: {message} [{id}]' \
+            "$@" 2>&1 | sort -u >$out/$tool ;;
+    esac
+    # A line of the answers names the tool, the file and words of the complaint; # begins a remark.
+    awk -v tool="$tool" 'NR == FNR { if ($1 == tool) { n++; file[n] = $2; sub(/^[^ ]+ +[^ ]+ +/, ""); words[n] = $0 } next }
+        { for (i = 1; i <= n; i++) if (index($0, file[i]) == 1 && index($0, words[i])) next; print }' \
+        tests/analyze.answered $out/$tool >$out/$tool.open
+    echo "  $(wc -l <$out/$tool) complaints, $(wc -l <$out/$tool.open) of them not answered"
+    cat $out/$tool.open
+done
+! cat $out/*.open | grep -q .

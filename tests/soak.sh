@@ -1,0 +1,96 @@
+#!/bin/bash
+# Hours in the background: tests/soak.sh MEWS HOURS FOLDER (make soak HOURS=N). Two programs that live all the time: a sweep of
+# four methods under one seed after another, and one training of many epochs. Every ten seconds /proc says how much memory
+# and how many descriptors each has, the results how many runs ended and how many steps were taken.
+# FOLDER gets samples.csv, soak.svg and a verdict: flat, or what grows. Ends with 1 when something grows or fails.
+set -e
+mews=$(realpath "$1")
+seconds=$(awk "BEGIN { printf \"%d\", 3600 * $2 }")
+mkdir -p "$3"
+cd "$3"
+rm -rf samples.csv work
+mkdir work
+cd work
+cat >sweep.yaml <<'YAML'
+name: soak
+data: {name: shapes, size: 16, limit: 256, cache: cache}
+backbone: {name: resnet8, width: 4}
+train: {epochs: 2, batch: 64, threads: 1, loader_threads: 1, checkpoint_every: 1}
+eval: {metrics: [linear, knn, kmeans, prototypes, collapse], sample: 500}
+methods:
+  falcon: {method: {features: 16, codes: 64}}
+  barlow_twins: {method: {hidden: 16, features: 16}}
+  vicreg: {method: {hidden: 16, features: 16}}
+  dino: {method: {hidden: 16, features: 8, prototypes: 32}}
+YAML
+printf 'sweep:\n  method: [falcon, barlow_twins, vicreg, dino]\n  train.seed: [%s]\n' "$(seq -s, 0 499)" >>sweep.yaml
+cat >long.yaml <<'YAML'
+name: long
+data: {name: shapes, size: 16, limit: 8192, cache: cache}
+backbone: {name: resnet8, width: 4}
+method: {name: falcon, features: 16, codes: 64}
+train: {epochs: 100000, batch: 64, threads: 1, loader_threads: 1}
+YAML
+"$mews" data verify sweep.yaml >log 2>&1
+"$mews" sweep sweep.yaml -j 1 >>log 2>&1 &
+sweep=$!
+"$mews" train long.yaml --out alone >>log.long 2>&1 &
+train=$!
+
+kib() { awk '/^VmRSS/ { print $2 }' /proc/$1/status; }
+files() { ls /proc/$1/fd | wc -l; }
+begin=$(date +%s)
+echo seconds,sweep_kib,sweep_files,runs,train_kib,train_files,step >../samples.csv
+while test $(($(date +%s) - begin)) -lt "$seconds"; do
+    sleep 10
+    kill -0 $sweep && kill -0 $train || { echo "soak: one of the two ended by itself; see $3/work/log*"; kill $sweep $train; exit 1; }
+    runs=$(find results/soak -maxdepth 2 -name diagnosis.json 2>/dev/null | wc -l)
+    step=$(tail -n 1 alone/long/*/metrics.jsonl 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
+    echo "$(($(date +%s) - begin)),$(kib $sweep),$(files $sweep),$runs,$(kib $train),$(files $train),${step:-0}" >>../samples.csv
+done
+kill -TERM $sweep $train
+code=0
+wait $sweep || code=$?
+test $code -eq 130 || { echo "soak: told to stop, the sweep ended with $code"; exit 1; }
+code=0
+wait $train || code=$?
+test $code -eq 130 || { echo "soak: told to stop, the training ended with $code"; exit 1; }
+cd ..
+
+# The rise of a column over the whole time as a share of its mean, by least squares, without the first fifth, in which
+# caches fill; and a counter's rate in the last half over that in the first.
+rise() {
+    awk -F, -v c="$1" 'NR > 1 { x[++n] = $1; y[n] = $c } END {
+        for (i = int(n / 5) + 1; i <= n; i++) { k++; sx += x[i]; sy += y[i]; sxx += x[i] * x[i]; sxy += x[i] * y[i] }
+        d = k * sxx - sx * sx
+        if (k < 3 || d == 0 || sy == 0) { print "nan"; exit }
+        printf "%+.4f", (k * sxy - sx * sy) / d * (x[n] - x[n - k + 1]) / (sy / k) }' samples.csv
+}
+rate() {
+    awk -F, -v c="$1" 'NR > 1 { x[++n] = $1; y[n] = $c } END { m = int(n / 2)
+        if (m < 2 || y[m] == y[1]) { print "nan"; exit }
+        printf "%.2f", (y[n] - y[m]) / (x[n] - x[m]) / ((y[m] - y[1]) / (x[m] - x[1])) }' samples.csv
+}
+gnuplot <<PLOT
+set terminal svg size 800,800 font "DejaVu Sans,11"
+set output "soak.svg"
+set datafile separator ","
+set key top left
+set multiplot layout 3,1
+set title "memory, MiB, by minutes"
+set yrange [0:*]
+plot "samples.csv" every ::1 using (\$1/60):(\$2/1024) with lines title "sweep", "" every ::1 using (\$1/60):(\$5/1024) with lines title "training"
+set title "open descriptors"
+plot "samples.csv" every ::1 using (\$1/60):3 with lines title "sweep", "" every ::1 using (\$1/60):6 with lines title "training"
+set title "runs that ended; thousands of steps"
+plot "samples.csv" every ::1 using (\$1/60):4 with lines title "runs", "" every ::1 using (\$1/60):(\$7/1000) with lines title "steps / 1000"
+PLOT
+tail -n 1 samples.csv | awk -F, '{ printf "%d s: %d runs of a sweep, %d steps of a training\n", $1, $4, $7 }'
+grow=0
+for c in 2:"memory of the sweep" 3:"descriptors of the sweep" 5:"memory of the training" 6:"descriptors of the training"; do
+    r=$(rise "${c%%:*}")
+    printf '%-28s %s of its mean\n' "${c#*:}" "$r"
+    awk "BEGIN { exit !($r == $r && $r < 0.05) }" || grow=1
+done
+echo "runs and steps a second, last half over first (as busy as the machine is): $(rate 4), $(rate 7)"
+test $grow -eq 0 && echo flat || { echo "not flat: $3/soak.svg"; exit 1; }

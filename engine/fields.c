@@ -98,26 +98,47 @@ static bool refuse_word(const field_table *table, const field *row, const char *
 
 /* ---- Rows that depend on others ---- */
 
-const field_condition *field_condition_of(const field_condition *conditions, const field *row) {
-    for (; conditions && conditions->key; conditions++)
-        if (strcmp(conditions->key, row->key) == 0) return conditions;
-    return NULL;
+/* One word of a condition against a value: the same, or ('~') among a set's. */
+static bool is_among(const char *value, const char *word, size_t length, char how) {
+    if (how != '~') {
+        char *value_end, *word_end;
+        double x = strtod(value, &value_end), y = strtod(word, &word_end); /* 0 is 0.0 */
+        if (*value && !*value_end && word_end == word + length && length > 0) return x == y;
+        return strlen(value) == length && strncmp(value, word, length) == 0;
+    }
+    for (const char *item = value + strspn(value, "[ "); *item && *item != ']'; item += strspn(item, ", ")) {
+        size_t size = strcspn(item, ",]");
+        if (size == length && strncmp(item, word, length) == 0) return true;
+        item += size;
+    }
+    return false;
 }
 
-bool field_condition_holds(const field_table *table, const field_condition *condition, const void *options) {
+static bool condition_holds(const field_table *table, const field_condition *condition, const void *options) {
     char key[64], value[FIELD_TEXT_SIZE];
     const char *with = condition->only_with;
-    size_t n = strcspn(with, "!=");
+    size_t n = strcspn(with, "!=~");
     bool other = with[n] == '!', among = false;
     snprintf(key, sizeof key, "%.*s", (int)n, with);
     const field *decides = fields_find(table, key);
     if (!decides) abort(); /* a condition that names no row is a bug */
     field_format(decides, options, value, sizeof value);
-    for (const char *word = with + n + (other ? 2 : 1); word; word = strchr(word, '|'), word = word ? word + 1 : NULL) {
-        size_t length = strcspn(word, "|");
-        among |= strlen(value) == length && strncmp(value, word, length) == 0;
-    }
+    for (const char *word = with + n + (other ? 2 : 1); word; word = strchr(word, '|'), word = word ? word + 1 : NULL)
+        among |= is_among(value, word, strcspn(word, "|"), with[n]);
     return among != other;
+}
+
+const field_condition *field_conditions_hold(const field_table *table, const field_condition *conditions,
+                                             const field *row, const void *options, bool *met) {
+    const field_condition *first = NULL;
+    *met = false;
+    for (const field_condition *c = conditions; c && c->key; c++) {
+        if (strcmp(c->key, row->key) != 0) continue;
+        if (!first) first = c;
+        *met = *met || condition_holds(table, c, options);
+    }
+    if (!first) *met = true;
+    return first;
 }
 
 /* ---- Reading ---- */

@@ -76,17 +76,17 @@ bool field_parse(const field_table *table, const field *row, void *options, cons
  */
 char *field_format(const field *row, const void *options, char *out, size_t size);
 
-/* A key that does nothing but beside some values of another key of its section. */
+/* A key that does nothing but beside some values of another key of its section. Of several for one key, one will do. */
 typedef struct field_condition {
     const char *key;
-    const char *only_with; /* "name=folder|svhn", or "name!=shapes": all but these */
+    /* "name=folder|svhn"; "name!=shapes": all but these; "metrics~knn": a set with this in it */
+    const char *only_with;
 } field_condition;
 
-/* The row's condition in a list that ends with {0} (NULL: an empty one); NULL where it has none. */
-const field_condition *field_condition_of(const field_condition *conditions, const field *row);
-
-/* Is it met? */
-bool field_condition_holds(const field_table *table, const field_condition *condition, const void *options);
+/* The row's conditions in a list that ends with {0} (NULL: an empty one): the first, and whether one of them is met;
+ * NULL, and met, where it has none. */
+const field_condition *field_conditions_hold(const field_table *table, const field_condition *conditions,
+                                             const field *row, const void *options, bool *met);
 
 /* Says what a row takes, in words: "integer from 1 to 65536", "one of: l2, tanh". Returns `out`. */
 char *field_domain(const field *row, char *out, size_t size);

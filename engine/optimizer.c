@@ -45,13 +45,11 @@ static const field rows[] = {
      "where a cosine takes the weight decay in the course of training; -1 = it stays"},
 };
 const field_condition optimizer_conditions[] = {
-    {"momentum", "name=sgd|lars"},
-    {"beta1", "name=adam|adamw"},
-    {"beta2", "name=adam|adamw"},
-    {"eps", "name=adam|adamw"},
-    {"trust", "name=lars"},
-    {"trust_clip", "name=lars"},
-    {0},
+    {"momentum", "name=sgd|lars"},   {"beta1", "name=adam|adamw"},
+    {"beta2", "name=adam|adamw"},    {"eps", "name=adam|adamw"},
+    {"trust", "name=lars"},          {"trust_clip", "name=lars"},
+    {"warmup_start", "warmup!=0"},   {"warmup_full", "warmup!=0"},
+    {"final_lr", "schedule=cosine"}, {0},
 };
 const field_table optimizer_fields = {"optimizer", rows, sizeof rows / sizeof *rows, sizeof(optimizer_options)};
 

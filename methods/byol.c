@@ -101,10 +101,18 @@ static const field rows[] = {
      "of the teacher, where its cosine ends"},
 };
 
+static const field_condition conditions[] = {
+    {"predictor_hidden", "predictor=true"},
+    {"momentum", "stop_gradient=true"},
+    {"final_momentum", "stop_gradient=true"},
+    {0},
+};
+
 const method method_byol = {
     .name = "byol",
     .summary = "a predictor of the projection that a slowly moving teacher makes of the other view",
     .reference = "Grill et al., NeurIPS 2020",
+    .conditions = conditions,
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(byol_options)},
     .teacher = true,
     .build = build,

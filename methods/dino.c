@@ -169,11 +169,20 @@ static const field rows[] = {
      "epochs in which the last layer stays as it was drawn"},
 };
 
+static const field_condition conditions[] = {
+    {"teacher_temperature", "sharpening=true"},
+    {"teacher_warmup", "sharpening=true"},
+    {"teacher_temperature_start", "teacher_warmup!=0"},
+    {"center_momentum", "centering=true"},
+    {0},
+};
+
 const method method_dino = {
     .name = "dino",
     .summary =
         "self-distillation: the teacher's centred and sharpened output predicted from the other views; multi-crop",
     .reference = "Caron et al., ICCV 2021",
+    .conditions = conditions,
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(dino_options)},
     .batch_statistics = true,
     .teacher = true,

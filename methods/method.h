@@ -64,7 +64,8 @@ static inline int method_local_groups(const method_model *m) { return m->batchno
 
 typedef struct method {
     const char *name, *summary, *reference;
-    field_table fields;    /* section "method" */
+    field_table fields;                /* section "method" */
+    const field_condition *conditions; /* of those of its keys that do nothing beside some values of others; or NULL */
     bool batch_statistics; /* the loss depends on the batch as a whole: gradient accumulation would change it */
     bool teacher;          /* has one: the model adds its backbone, `build` the rest as "teacher.head.…" */
     bool local_views;      /* takes local views beside the global ones */

@@ -94,10 +94,17 @@ static const field rows[] = {
      "false: gradients flow into the target too, a control that collapses"},
 };
 
+static const field_condition conditions[] = {
+    {"predictor_hidden", "predictor=true"},
+    {"constant_predictor_lr", "predictor=true"},
+    {0},
+};
+
 const method method_simsiam = {
     .name = "simsiam",
     .summary = "each view predicts the other, whose gradient is stopped",
     .reference = "Chen & He, CVPR 2021",
+    .conditions = conditions,
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(simsiam_options)},
     .build = build,
     .destroy = destroy,

@@ -192,10 +192,19 @@ static const field rows[] = {
      "prototypes brought to length 1 before each forward pass (original), or weight-normalised (solo-learn)"},
 };
 
+static const field_condition conditions[] = {
+    {"iterations", "sinkhorn=true"},
+    {"queue", "sinkhorn=true"},
+    {"queue_start", "queue!=0"},
+    {"queue_zeros", "queue!=0"},
+    {0},
+};
+
 const method method_swav = {
     .name = "swav",
     .summary = "a view's balanced prototype assignment predicted from the other views; multi-crop",
     .reference = "Caron et al., NeurIPS 2020",
+    .conditions = conditions,
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(swav_options)},
     .batch_statistics = true,
     .local_views = true,

@@ -97,6 +97,26 @@ static const field rows[] = {
 #undef X
 };
 
+const field_condition augment_conditions[] = {
+    {"brightness", "jitter!=0"},
+    {"contrast", "jitter!=0"},
+    {"saturation", "jitter!=0"},
+    {"hue", "jitter!=0"},
+    {"blur_min", "blur!=0"},
+    {"blur_min", "blur_second!=-1|0"},
+    {"blur_min", "blur_local!=-1|0"},
+    {"blur_max", "blur!=0"},
+    {"blur_max", "blur_second!=-1|0"},
+    {"blur_max", "blur_local!=-1|0"},
+    {"blur_local", "local_crops!=0"},
+    {"solarize_threshold", "solarize!=0"},
+    {"solarize_threshold", "solarize_second!=0"},
+    {"local_size", "local_crops!=0"},
+    {"local_min", "local_crops!=0"},
+    {"local_max", "local_crops!=0"},
+    {0},
+};
+
 const field_table augment_fields = {
     .section = "augment", .rows = rows, .count = sizeof rows / sizeof *rows, .size = sizeof(augment_options)};
 

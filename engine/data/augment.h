@@ -42,6 +42,7 @@ typedef struct augment_options {
 typedef void augment_step(uint8_t *rgb, int size, rng *random);
 
 extern const field_table augment_fields;
+extern const field_condition augment_conditions[]; /* of keys that do nothing beside some values of others */
 
 /* Overwrites every row but `preset` with the preset's values; the spec's own keys are then set on top. */
 void augment_apply_preset(augment_options *options);

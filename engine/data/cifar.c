@@ -4,14 +4,14 @@
  * channel by channel. Read from a directory or from the .tar.gz as it is downloaded; the pickles of the Python form are
  * cifar_python.c's; or, since copies of CIFAR are often kept so, from a folder of images.
  */
-#include "engine/data/format.h"
+#include "engine/data/cifar.h"
 
 #include "engine/data/decode.h"
 #include "engine/data/guess.h"
 
 #include <assert.h>
 
-enum { SIDE = 32, IMAGE = 3 * SIDE * SIDE, COARSE = 20 };
+enum { SIDE = CIFAR_SIDE, IMAGE = CIFAR_IMAGE, COARSE = CIFAR_COARSE };
 
 static bool read_records(format_reading *r, const source_item *item, format_part *part, size_t labels, size_t label,
                          error *err) {
@@ -75,35 +75,8 @@ static const char *const names_20[COARSE] = {"aquatic_mammals",
 
 static_assert(sizeof cifar100_classes / sizeof *cifar100_classes == 100, "CIFAR-100 has 100 classes");
 
-const format format_cifar10 = {
-    .title = "CIFAR-10",
-    .classes = 10,
-    .class_names = cifar10_classes,
-    .parts = 6,
-    .part = {{.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TEST, .official = 10000}},
-    .files = 6,
-    .file = {{"data_batch_1.bin", 0, false, read_10},
-             {"data_batch_2.bin", 1, false, read_10},
-             {"data_batch_3.bin", 2, false, read_10},
-             {"data_batch_4.bin", 3, false, read_10},
-             {"data_batch_5.bin", 4, false, read_10},
-             {"test_batch.bin", 5, false, read_10}},
-};
-
-const format format_cifar100 = {
-    .title = "CIFAR-100",
-    .classes = 100,
-    .class_names = cifar100_classes,
-    .parts = 2,
-    .part = {{.split = PACK_TRAIN, .official = 50000}, {.split = PACK_TEST, .official = 10000}},
-    .files = 2,
-    .file = {{"train.bin", 0, false, read_100}, {"test.bin", 1, false, read_100}},
-};
+const format format_cifar10 = CIFAR10_FORMAT(".bin", read_10);
+const format format_cifar100 = CIFAR100_FORMAT(".bin", read_100);
 
 /* The binary files or the pickles if they are there, else images. */
 static bool import_any(importer *im, const format *binary, const format *python, bool coarse, error *err) {

@@ -4,13 +4,13 @@
  * pickle is read as data and nothing of it is run (files/pickle.h). The samples are those of the binary form, in the
  * same order, so that both make the same data set.
  */
-#include "engine/data/format.h"
+#include "engine/data/cifar.h"
 
 #include "engine/files/pickle.h"
 
 #include <stdlib.h>
 
-enum { SIDE = 32, IMAGE = 3 * SIDE * SIDE, COARSE = 20 };
+enum { SIDE = CIFAR_SIDE, IMAGE = CIFAR_IMAGE, COARSE = CIFAR_COARSE };
 
 static bool read_images(format_reading *r, const source_item *item, format_part *part, const pickle_value *root,
                         error *err) {
@@ -61,32 +61,5 @@ static bool read_100(format_reading *r, const source_item *item, format_part *pa
     return read_batch(r, item, part, r->format->classes == COARSE ? "coarse_labels" : "fine_labels", err);
 }
 
-const format format_cifar10_python = {
-    .title = "CIFAR-10",
-    .classes = 10,
-    .class_names = cifar10_classes,
-    .parts = 6,
-    .part = {{.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TRAIN, .official = 10000},
-             {.split = PACK_TEST, .official = 10000}},
-    .files = 6,
-    .file = {{"data_batch_1", 0, false, read_10},
-             {"data_batch_2", 1, false, read_10},
-             {"data_batch_3", 2, false, read_10},
-             {"data_batch_4", 3, false, read_10},
-             {"data_batch_5", 4, false, read_10},
-             {"test_batch", 5, false, read_10}},
-};
-
-const format format_cifar100_python = {
-    .title = "CIFAR-100",
-    .classes = 100,
-    .class_names = cifar100_classes,
-    .parts = 2,
-    .part = {{.split = PACK_TRAIN, .official = 50000}, {.split = PACK_TEST, .official = 10000}},
-    .files = 2,
-    .file = {{"train", 0, false, read_100}, {"test", 1, false, read_100}},
-};
+const format format_cifar10_python = CIFAR10_FORMAT("", read_10);
+const format format_cifar100_python = CIFAR100_FORMAT("", read_100);

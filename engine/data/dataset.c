@@ -85,10 +85,17 @@ static const field rows[] = {
 };
 
 const field_condition data_conditions[] = {
-    {"path", "name!=shapes"},      {"decode", "packing=files"},
-    {"class_list", "name=folder"}, {"labels", "name=cifar100"},
-    {"unlabelled", "name=stl10"},  {"train", "name=folder"},
-    {"test", "name=folder"},       {0},
+    {"path", "name!=shapes"},
+    {"decode", "packing=files"},
+    {"class_list", "name=folder"},
+    {"labels", "name=cifar100"},
+    {"unlabelled", "name=stl10"},
+    {"train", "name=folder"},
+    {"test", "name=folder"},
+    {"seed", "limit!=0"},
+    {"seed", "validation!=0"},
+    {"seed", "imbalance!=1"},
+    {0},
 };
 
 const field_table data_fields = {"data", rows, sizeof rows / sizeof *rows, sizeof(data_options)};

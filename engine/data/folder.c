@@ -123,7 +123,8 @@ static int by_class_and_name(const void *a, const void *b) {
     const sample *p = a, *q = b;
     if (p->split != q->split) return p->split < q->split ? -1 : 1;
     if (p->label != q->label) return p->label < q->label ? -1 : 1;
-    return strcmp(p->name, q->name);
+    int order = strcmp(p->name, q->name);
+    return order ? order : (p->slot > q->slot) - (p->slot < q->slot);
 }
 
 static int by_turn(const void *a, const void *b) {
@@ -131,6 +132,22 @@ static int by_turn(const void *a, const void *b) {
     if (p->split != q->split) return p->split < q->split ? -1 : 1;
     if (p->rank != q->rank) return p->rank < q->rank ? -1 : 1;
     return p->label < q->label ? -1 : p->label > q->label;
+}
+
+/* Of members of one name an archive means the last, as unpacking it would leave them. */
+static void drop_replaced(importer *im, classes *c, sample *samples, uint32_t *count) {
+    uint32_t kept = 0;
+    qsort(samples, *count, sizeof *samples, by_class_and_name);
+    for (uint32_t i = 0; i < *count; i++) {
+        const sample *s = &samples[i];
+        if (i + 1 < *count && s->split == s[1].split && s->label == s[1].label && strcmp(s->name, s[1].name) == 0) {
+            account_skip(&im->account, s->name, "replaced by a later member of the same name");
+            if (s->label != PACK_NO_LABEL) c->images[s->split][s->label]--;
+        } else {
+            samples[kept++] = *s;
+        }
+    }
+    *count = kept;
 }
 
 static void order_samples(sample *samples, uint32_t count) {
@@ -182,6 +199,7 @@ static bool list_samples(importer *im, const found *f, classes *c, const layout 
     sample *samples = calloc((size_t)f->count + 1, sizeof *samples);
     if (!samples) return error_memory(err, f->count * sizeof *samples, "a list of images");
     if (!place_images(im, f, c, l, samples, &count, err)) goto done;
+    drop_replaced(im, c, samples, &count);
     for (uint32_t i = 0; i < count; i++) tests += samples[i].split == LAYOUT_TEST;
     order_samples(samples, count);
     if (l->hold_out && !hold_out(samples, count, err)) goto done;

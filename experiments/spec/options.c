@@ -47,6 +47,7 @@ static const field train_rows[] = {
         "of train.init, where the file holds several networks: the names' beginning, as in momentum_encoder"),
 };
 #undef OPTIONS
+const field_condition train_conditions[] = {{"stop_patience", "stop_on_collapse!=[]"}, {"init_prefix", "init!="}, {0}};
 const field_table train_fields = {"train", train_rows, sizeof train_rows / sizeof *train_rows, sizeof(train_options)};
 
 /* In the order of the EVAL_ bits. */
@@ -81,4 +82,11 @@ static const field eval_rows[] = {
         "training images whose last features online kNN looks among"),
 };
 #undef OPTIONS
+const field_condition eval_conditions[] = {
+    {"probe_l2", "metrics~linear"},
+    {"knn_k", "metrics~knn"},
+    {"knn_temperature", "metrics~knn"},
+    {"kmeans_restarts", "metrics~kmeans"},
+    {0},
+};
 const field_table eval_fields = {"eval", eval_rows, sizeof eval_rows / sizeof *eval_rows, sizeof(eval_options)};

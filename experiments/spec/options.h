@@ -23,6 +23,7 @@ typedef struct train_options {
 } train_options;
 
 extern const field_table train_fields;
+extern const field_condition train_conditions[]; /* of keys that do nothing beside some values of others */
 
 /* Bits of eval_options.metrics, in the order of the field's choices. */
 enum {
@@ -51,5 +52,6 @@ typedef struct eval_options {
 } eval_options;
 
 extern const field_table eval_fields;
+extern const field_condition eval_conditions[];
 
 #endif

@@ -20,15 +20,15 @@ static const struct section {
     size_t offset;                     /* of the options in struct spec */
     const char *shorthand;             /* what a bare value of the section sets; NULL: it has none */
     void (*preset)(void *);            /* called once `shorthand` is set, before every other key */
-    const field_condition *conditions; /* of keys that not every run uses; NULL: none */
+    const field_condition *conditions; /* of keys that not every run uses (the method's: its own); NULL: none */
 } sections[] = {
     {"data", &data_fields, offsetof(spec, data), "name", NULL, data_conditions},
-    {"augment", &augment_fields, offsetof(spec, augment), "preset", apply_augment_preset, NULL},
+    {"augment", &augment_fields, offsetof(spec, augment), "preset", apply_augment_preset, augment_conditions},
     {"backbone", &backbone_fields, offsetof(spec, backbone), "name", NULL, backbone_conditions},
     {"method", NULL, offsetof(spec, method_options), "name", NULL, NULL},
     {"optimizer", &optimizer_fields, offsetof(spec, optimizer), "name", NULL, optimizer_conditions},
-    {"train", &train_fields, offsetof(spec, train), NULL, NULL, NULL},
-    {"eval", &eval_fields, offsetof(spec, eval), "metrics", NULL, NULL},
+    {"train", &train_fields, offsetof(spec, train), NULL, NULL, train_conditions},
+    {"eval", &eval_fields, offsetof(spec, eval), "metrics", NULL, eval_conditions},
 };
 enum { SECTION_COUNT = sizeof sections / sizeof *sections };
 
@@ -315,28 +315,58 @@ bool spec_name_data(settings *named, const settings *const *layers, size_t count
 /* "it is for data.name folder, and data.name is svhn" */
 static bool refuse_unused(const spec *s, const setting *set, const struct section *section, const char *only_with,
                           error *err) {
-    size_t n = strcspn(only_with, "!=");
+    size_t n = strcspn(only_with, "!=~");
     char key[SPEC_KEY_SIZE], value[FIELD_TEXT_SIZE];
+    const char *words = only_with + n + (only_with[n] == '!' ? 2 : 1);
     snprintf(key, sizeof key, "%s.%.*s", section->name, (int)n, only_with);
+    if (!*words)
+        return error_set(err, ERROR_USAGE, "%s: `%s` does nothing here: it goes with %s, which is not given",
+                         set->where, set->key, key);
     return error_set(err, ERROR_USAGE, "%s: `%s` does nothing here: it is for %s%s %s, and %s is %s", set->where,
-                     set->key, key, only_with[n] == '!' ? " other than" : "", strchr(only_with, '=') + 1, key,
-                     spec_value(s, key, value, sizeof value));
+                     set->key, key,
+                     only_with[n] == '!'   ? " other than"
+                     : only_with[n] == '~' ? " with"
+                                           : "",
+                     words, key, spec_value(s, key, value, sizeof value));
+}
+
+/* Is this the row's value where nobody gives one: its default, or what the section's preset makes of it? */
+static bool is_ungiven(const spec *s, const struct section *section, const field *row, const char *value) {
+    const field_table *table = section_fields(s, section);
+    void *options = malloc(table->size + 1);
+    char text[FIELD_TEXT_SIZE];
+    error err = {0};
+    if (!options) return false;
+    fields_defaults(table, options);
+    bool same = strcmp(field_format(row, options, text, sizeof text), value) == 0;
+    if (!same && section->preset) {
+        const field *chooses = fields_find(table, section->shorthand);
+        field_format(chooses, section_options(s, section), text, sizeof text);
+        if (field_parse(table, chooses, options, text, &err)) section->preset(options);
+        same = strcmp(field_format(row, options, text, sizeof text), value) == 0;
+    }
+    free(options);
+    return same;
 }
 
 bool spec_check_use(const spec *const *runs, size_t count, const setting *set, error *err) {
     const spec *unused = NULL;
-    const field_condition *condition = NULL;
+    const field_condition *why = NULL;
     char text[FIELD_TEXT_SIZE];
     const struct section *section = section_of(set->key);
-    for (size_t i = 0; section && section->conditions && i < count; i++) {
+    for (size_t i = 0; section && i < count; i++) {
         const field *row = row_of(runs[i], section, set->key);
         const void *options = section_options(runs[i], section);
-        if (!row || !(condition = field_condition_of(section->conditions, row))) return true;
-        if (strcmp(field_format(row, options, text, sizeof text), row->fallback) == 0) continue; /* as if not given */
-        if (field_condition_holds(section_fields(runs[i], section), condition, options)) return true;
-        unused = runs[i];
+        const field_condition *all = section->fields ? section->conditions : runs[i]->method->conditions;
+        bool met = false;
+        if (!row) continue; /* a key of another method */
+        const field_condition *first = field_conditions_hold(section_fields(runs[i], section), all, row, options, &met);
+        if (!first) return true;
+        if (is_ungiven(runs[i], section, row, field_format(row, options, text, sizeof text))) continue;
+        if (met) return true;
+        unused = runs[i], why = first;
     }
-    return !unused || refuse_unused(unused, set, section, condition->only_with, err);
+    return !unused || refuse_unused(unused, set, section, why->only_with, err);
 }
 
 bool spec_resolve(spec *s, const char *name, const settings *const *layers, size_t layer_count, const char *origin,

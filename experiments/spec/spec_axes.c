@@ -239,15 +239,35 @@ bool spec_axes_check(const spec_axes *axes, error *err) {
 
 /* ---- --set ---- */
 
-/* Splits "[a, b]" or "a" into an axis' values, replacing those that stand. */
+/* The next value of a list, ended by a zero, and *rest behind it: a word, a text in quotes, a list in brackets. NULL:
+ * there are no more. */
+static char *next_value(char **rest) {
+    char *at = *rest + strspn(*rest, ", "), *start = at, quote = 0;
+    int depth = 0;
+    for (; *at && (depth > 0 || quote || (*at != ',' && *at != ' ')); at++) {
+        if (quote)
+            quote = *at == quote ? 0 : quote;
+        else if (*at == '"' || *at == '\'')
+            quote = *at;
+        else
+            depth += (*at == '[') - (*at == ']');
+    }
+    if (at == start) return NULL;
+    *rest = *at ? at + 1 : at;
+    *at = '\0';
+    if ((*start == '"' || *start == '\'') && at - start >= 2 && at[-1] == *start) at[-1] = '\0', start++;
+    return start;
+}
+
+/* Splits "[a, b]", "[[a, b], [c]]" or "a" into an axis' values, replacing those that stand. */
 static bool set_values(spec_axis *axis, const char *value, const char *where, error *err) {
     char copy[FIELD_TEXT_SIZE], *rest = copy;
     settings_free(&axis->values);
     size_t length = (size_t)snprintf(copy, sizeof copy, "%s", value);
     if (length >= sizeof copy) return error_set(err, ERROR_USAGE, "%.60s…: the list is too long", where);
     if (length >= 2 && copy[0] == '[' && copy[length - 1] == ']') copy[length - 1] = '\0', rest++;
-    for (char *word; (word = strsep(&rest, ", "));)
-        if (*word && !settings_add(&axis->values, axis->key, word, false, where, err)) return false;
+    for (char *word; (word = next_value(&rest));)
+        if (*word && !settings_add(&axis->values, axis->key, word, *word == '[', where, err)) return false;
     snprintf(axis->where, sizeof axis->where, "%s", where);
     axis->kind = AXIS_LIST;
     return axis->values.count ||

@@ -3,6 +3,7 @@
  * encrypted members. What can be read is read, whatever the locale; what is passed over is counted and named, and a
  * class that would be lost with it is refused.
  */
+#include "engine/data/guess.h"
 #include "tests/engine/data_bench.h"
 
 #include <locale.h>
@@ -135,9 +136,10 @@ static void mark_encrypted(const char *zip, const char *member) {
     uint8_t *data = (uint8_t *)file_read(zip, &size, &b.err);
     int marked = 0;
     ck_assert_ptr_nonnull(data);
-    for (size_t i = 46; i + strlen(member) <= size; i++) {
+    for (size_t i = 30; i + strlen(member) <= size; i++) {
         if (memcmp(data + i, member, strlen(member)) != 0) continue;
         bool local = memcmp(data + i - 30, "PK\3\4", 4) == 0;
+        ck_assert(local || i >= 46);
         data[i - (local ? 30 - 6 : 46 - 8)] |= 1;
         marked++;
     }
@@ -164,6 +166,60 @@ START_TEST(test_encrypted_members_are_called_that) {
 }
 END_TEST
 
+START_TEST(test_of_members_with_one_name_the_last_is_meant) {
+    struct archive *a = bench_archive(place("again.tar")); /* as `tar -r` leaves it */
+    bench_member_image(a, "train/ant/0.png", 1);
+    bench_member_image(a, "train/bee/0.png", 2);
+    bench_member_image(a, "test/ant/0.png", 3);
+    bench_member_image(a, "train/ant/0.png", 4);
+    bench_archive_close(a);
+    dataset *set = opened(path);
+    ck_assert_uint_eq(dataset_count(set, SPLIT_TRAIN), 2);
+    ck_assert_ptr_nonnull(strstr(b.said, "1 replaced by a later member of the same name (train/ant/0.png)"));
+    uint8_t last[BENCH_BYTES];
+    memcpy(last, dataset_image(set, SPLIT_TRAIN, 0), sizeof last);
+    dataset_close(set);
+    remove_cache(b.cache);
+    a = bench_archive(place("once.tar"));
+    bench_member_image(a, "train/ant/0.png", 4);
+    bench_member_image(a, "train/bee/0.png", 2);
+    bench_member_image(a, "test/ant/0.png", 3);
+    bench_archive_close(a);
+    set = opened(path);
+    ck_assert_mem_eq(dataset_image(set, SPLIT_TRAIN, 0), last, sizeof last);
+    dataset_close(set);
+}
+END_TEST
+
+static void must_not_guess(const char *source, const char *words) {
+    error err = {0};
+    ck_assert_int_eq(dataset_guess(source, &err), -1);
+    ck_assert_int_eq(err.code, ERROR_USAGE);
+    ck_assert_msg(strstr(err.text, words) != NULL, "%s", err.text);
+}
+
+START_TEST(test_what_holds_only_secrets_or_archives_is_told_so) {
+    struct archive *a = bench_archive(place("secret.zip"));
+    bench_member_image(a, "ant/0.png", 1);
+    bench_archive_close(a);
+    mark_encrypted(path, "ant/0.png");
+    must_not_guess(path, "holds nothing that can be read: 1 files cannot, the first, ant/0.png: encrypted");
+    bench_write(&b, "n01440764.tar", "", 0); /* ILSVRC's training images: an archive of a thousand archives */
+    must_not_guess(b.source, "holds archives (n01440764.tar), which are not read inside of it; unpack them");
+}
+END_TEST
+
+START_TEST(test_two_data_sets_side_by_side_are_refused_with_both) {
+    bench_write(&b, "cifar-10-batches-py/data_batch_1", "", 0); /* torchvision's root, after both were downloaded */
+    bench_write(&b, "cifar-10-batches-py/test_batch", "", 0);
+    error err = {0};
+    ck_assert_int_ge(dataset_guess(b.source, &err), 0);
+    bench_write(&b, "cifar-100-python/train", "", 0);
+    must_not_guess(b.source, "holds two data sets: cifar10 (cifar-10-batches-py/data_batch_1) and cifar100 "
+                             "(cifar-100-python/train); data.name, or --kind, says which");
+}
+END_TEST
+
 Suite *suite_archives(void) {
     Suite *s = suite_create("archives");
     TCase *t = tcase_create("archives");
@@ -174,6 +230,9 @@ Suite *suite_archives(void) {
     tcase_add_test(t, test_sparse_members_are_read_like_any_others);
     tcase_add_test(t, test_links_are_counted_and_named_and_no_class_goes_with_them);
     tcase_add_test(t, test_encrypted_members_are_called_that);
+    tcase_add_test(t, test_of_members_with_one_name_the_last_is_meant);
+    tcase_add_test(t, test_what_holds_only_secrets_or_archives_is_told_so);
+    tcase_add_test(t, test_two_data_sets_side_by_side_are_refused_with_both);
     suite_add_tcase(s, t);
     return s;
 }

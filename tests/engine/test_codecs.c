@@ -2,48 +2,19 @@
  * WebP, TIFF, BMP and PNM: their pixels are Pillow's (tests/golden/make_codecs.py), any part of them is that part of
  * the whole, and what is damaged or of a kind that is not read is an error.
  */
-#include "engine/data/images.h"
 #include "engine/data/photo.h"
 #include "tests/engine/data_bench.h"
-#include "tests/golden/golden.h"
+#include "tests/engine/image_bench.h"
 
 #include <string.h>
 
-/* Every "<name>.file" of the golden values, one by one. */
-static const safetensors_entry *next_file(const safetensors *golden, size_t *at) {
-    for (; *at < safetensors_count(golden); ++*at) {
-        const char *name = safetensors_at(golden, *at)->name;
-        size_t n = strlen(name);
-        if (n > 5 && strcmp(name + n - 5, ".file") == 0) return safetensors_at(golden, (*at)++);
-    }
-    return NULL;
-}
-
-START_TEST(test_webp_tiff_bmp_and_pnm_decode_to_pillows_bytes) {
-    safetensors *golden = golden_file("codecs");
-    const safetensors_entry *file;
-    int seen = 0;
-    for (size_t at = 0; (file = next_file(golden, &at)); seen++) {
-        char name[128];
-        snprintf(name, sizeof name, "%.*s.pixels", (int)(strlen(file->name) - 5), file->name);
-        const safetensors_entry *pixels = safetensors_find(golden, name);
-        image decoded;
-        error err = {0};
-        ck_assert_msg(image_decode(file->data, file->bytes, &decoded, &err), "%s: %s", file->name, err.text);
-        ck_assert_uint_eq((uint64_t)decoded.height, pixels->shape[0]);
-        ck_assert_uint_eq((uint64_t)decoded.width, pixels->shape[1]);
-        ck_assert_msg(memcmp(decoded.pixels, pixels->data, pixels->bytes) == 0, "%s differs from Pillow", file->name);
-        image_free(&decoded);
-    }
-    ck_assert_int_eq(seen, 35);
-    safetensors_close(golden);
-}
+START_TEST(test_webp_tiff_bmp_and_pnm_decode_to_pillows_bytes) { image_bench_pillows_bytes("codecs", 35); }
 END_TEST
 
 START_TEST(test_a_part_of_such_an_image_is_that_part_of_the_whole) {
     safetensors *golden = golden_file("codecs");
     const safetensors_entry *file;
-    for (size_t at = 0; (file = next_file(golden, &at));) {
+    for (size_t at = 0; (file = image_bench_next(golden, &at));) {
         photo p;
         photo_part whole = {0}, part = {0};
         error err = {0};
@@ -66,20 +37,13 @@ END_TEST
 START_TEST(test_no_such_file_that_is_cut_or_flipped_does_harm) {
     safetensors *golden = golden_file("codecs");
     const safetensors_entry *file;
-    for (size_t at = 0; (file = next_file(golden, &at));)
+    for (size_t at = 0; (file = image_bench_next(golden, &at));)
         for (uint64_t i = 0; i < 120 && i < file->bytes; i++) {
-            uint64_t size = i % 2 ? file->bytes : i * file->bytes / 120, bit = i * file->bytes / 120;
-            uint8_t *copy = malloc(size + 1); /* a buffer of its own, so that a sanitizer sees what reads past it */
-            memcpy(copy, file->data, size);
-            if (i % 2) copy[i < 60 ? i : bit] ^= (uint8_t)(1u << (i / 2 % 8));
-            image decoded;
-            error err = {0};
-            if (image_decode(copy, size, &decoded, &err))
-                ck_assert_ptr_nonnull(decoded.pixels);
+            uint64_t at_share = i * file->bytes / 120;
+            if (i % 2)
+                image_bench_harmed(file, file->bytes, 8 * (i < 60 ? i : at_share) + i / 2 % 8);
             else
-                ck_assert_int_eq(err.code, ERROR_RUN);
-            image_free(&decoded);
-            free(copy);
+                image_bench_harmed(file, at_share, UINT64_MAX);
         }
     safetensors_close(golden);
 }

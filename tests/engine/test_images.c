@@ -1,55 +1,16 @@
-#include "engine/data/images.h"
-#include "tests/golden/golden.h"
+#include "tests/engine/image_bench.h"
 
 #include <string.h>
 
-static bool ends_in(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* Every "<name>.file" of the golden values, one by one. */
-static const safetensors_entry *next_file(const safetensors *golden, size_t *at) {
-    for (; *at < safetensors_count(golden); ++*at)
-        if (ends_in(safetensors_at(golden, *at)->name, ".file")) return safetensors_at(golden, (*at)++);
-    return NULL;
-}
-
-START_TEST(test_jpeg_and_png_of_every_kind_decode_to_pillows_bytes) {
-    safetensors *golden = golden_file("images");
-    const safetensors_entry *file;
-    int seen = 0;
-    for (size_t at = 0; (file = next_file(golden, &at)); seen++) {
-        char name[128];
-        snprintf(name, sizeof name, "%.*s.pixels", (int)(strlen(file->name) - 5), file->name);
-        const safetensors_entry *pixels = safetensors_find(golden, name);
-        image decoded;
-        error err = {0};
-        ck_assert_msg(image_decode(file->data, file->bytes, &decoded, &err), "%s: %s", file->name, err.text);
-        ck_assert_uint_eq((uint64_t)decoded.height, pixels->shape[0]);
-        ck_assert_uint_eq((uint64_t)decoded.width, pixels->shape[1]);
-        ck_assert_msg(memcmp(decoded.pixels, pixels->data, pixels->bytes) == 0, "%s differs from Pillow", file->name);
-        image_free(&decoded);
-    }
-    ck_assert_int_ge(seen, 15);
-    safetensors_close(golden);
-}
+START_TEST(test_jpeg_and_png_of_every_kind_decode_to_pillows_bytes) { image_bench_pillows_bytes("images", 26); }
 END_TEST
 
 START_TEST(test_a_file_that_breaks_off_is_an_error_wherever_it_breaks) {
     safetensors *golden = golden_file("images");
     const safetensors_entry *file;
-    for (size_t at = 0; (file = next_file(golden, &at));)
-        for (uint64_t size = 0; size + 2 < file->bytes; size += 1 + file->bytes / 40) {
-            uint8_t *part = malloc(size + 1); /* a buffer of its own, so that a sanitizer sees what reads past it */
-            memcpy(part, file->data, size);
-            image decoded;
-            error err = {0};
-            ck_assert_msg(!image_decode(part, size, &decoded, &err), "%s, %d bytes", file->name, (int)size);
-            ck_assert_int_eq(err.code, ERROR_RUN);
-            ck_assert_ptr_null(decoded.pixels);
-            free(part);
-        }
+    for (size_t at = 0; (file = image_bench_next(golden, &at));)
+        for (uint64_t size = 0; size + 2 < file->bytes; size += 1 + file->bytes / 40)
+            ck_assert_msg(!image_bench_harmed(file, size, UINT64_MAX), "%s, %d bytes", file->name, (int)size);
     safetensors_close(golden);
 }
 END_TEST
@@ -57,20 +18,8 @@ END_TEST
 START_TEST(test_no_flipped_bit_does_harm) {
     safetensors *golden = golden_file("images");
     const safetensors_entry *file;
-    for (size_t at = 0; (file = next_file(golden, &at));)
-        for (uint64_t i = 0; i < file->bytes; i += 5) {
-            uint8_t *copy = malloc(file->bytes);
-            memcpy(copy, file->data, file->bytes);
-            copy[i] ^= (uint8_t)(1u << (i / 5 % 8));
-            image decoded;
-            error err = {0};
-            if (image_decode(copy, file->bytes, &decoded, &err))
-                ck_assert_ptr_nonnull(decoded.pixels);
-            else
-                ck_assert_int_eq(err.code, ERROR_RUN);
-            image_free(&decoded);
-            free(copy);
-        }
+    for (size_t at = 0; (file = image_bench_next(golden, &at));)
+        for (uint64_t i = 0; i < file->bytes; i += 5) image_bench_harmed(file, file->bytes, 8 * i + i / 5 % 8);
     safetensors_close(golden);
 }
 END_TEST

@@ -103,6 +103,62 @@ START_TEST(test_a_key_that_no_run_uses_is_refused) {
 }
 END_TEST
 
+/* What each says: the key, its section's other keys, and the reason. */
+static const struct {
+    const char *spec, *words;
+} needless[] = {
+    {"augment: {jitter: 0, hue: 0.3}\n", "`augment.hue` does nothing here: it is for augment.jitter other than 0"},
+    {"augment: {blur: 0, blur_max: 3}\n", "`augment.blur_max` does nothing here: it is for augment.blur other than 0"},
+    {"augment: {local_size: 16}\n",
+     "`augment.local_size` does nothing here: it is for augment.local_crops other than 0"},
+    {"augment: {solarize_second: 0, solarize_threshold: 99}\n", "`augment.solarize_threshold` does nothing here"},
+    {"eval: {metrics: [linear], knn_k: 5}\n", "`eval.knn_k` does nothing here: it is for eval.metrics with knn"},
+    {"eval: {metrics: [knn], kmeans_restarts: 2}\n", "`eval.kmeans_restarts` does nothing here"},
+    {"optimizer: {warmup_start: 0.1}\n", "`optimizer.warmup_start` does nothing here"},
+    {"optimizer: {schedule: constant, final_lr: 0.1}\n",
+     "`optimizer.final_lr` does nothing here: it is for optimizer.schedule cosine"},
+};
+
+START_TEST(test_keys_of_every_section_that_nothing_uses_are_refused) {
+    char wanted[300];
+    write_spec("{name: shapes, limit: 32, cache: cache}", needless[_i].spec);
+    const said *s = mews("sweep a.yaml -n");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, needless[_i].words) != NULL, "%s", s->err);
+    if (_i) return;
+    write_spec("{name: shapes, limit: 32, cache: cache}", /* one of two others will do; local views blur, too */
+               "augment: {blur: 0, blur_second: 0.5, blur_max: 3}\neval: {metrics: [linear, knn], knn_k: 5}\n");
+    ck_assert_msg(mews("sweep a.yaml -n")->code == 0, "%s", mews("sweep a.yaml -n")->err);
+    static const char *const methods[][2] = {{"simsiam", "predictor: false, predictor_hidden: 64"},
+                                             {"byol", "stop_gradient: false, momentum: 0.9"},
+                                             {"swav", "sinkhorn: false, iterations: 5"},
+                                             {"dino", "centering: false, center_momentum: 0.5"}};
+    for (size_t i = 0; i < 4; i++) {
+        char spec[300];
+        snprintf(spec, sizeof spec, "methods: {%s: {method: {%s}}}\n", methods[i][0], methods[i][1]);
+        write_spec("{name: shapes, limit: 32, cache: cache}", spec);
+        snprintf(wanted, sizeof wanted, "sweep a.yaml -n --set method=%s", methods[i][0]);
+        s = mews(wanted);
+        ck_assert_msg(s->code == 2 && strstr(s->err, "does nothing here: it is for method."), "%s: %s", wanted, s->err);
+    }
+    write_spec("{name: shapes, limit: 32, cache: cache}", "");
+    s = mews("sweep a.yaml -n --set train.init_prefix=student");
+    ck_assert_ptr_nonnull(
+        strstr(s->err, "`train.init_prefix` does nothing here: it goes with train.init, which is not given"));
+}
+END_TEST
+
+START_TEST(test_lists_of_classes_are_swept) {
+    write_spec("{name: shapes, limit: 32, cache: cache}",
+               "sweep: {data.classes: [[stripes, grid], [rings], [dots, crosses, bricks]]}\n");
+    const said *s = mews("sweep a.yaml -n");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "classes-dots-crosses-bricks"), "%s%s", s->out, s->err);
+    s = mews("sweep a.yaml -n --set 'sweep.data.classes=[[stripes, grid], [rings]]'");
+    ck_assert_msg(s->code == 0 && strstr(s->out, "classes-stripes-grid") && strstr(s->out, "classes-rings"), "%s%s",
+                  s->out, s->err);
+}
+END_TEST
+
 START_TEST(test_classes_are_a_list_of_names_as_they_are) {
     write_images("set/train/tench", 10);
     write_images("set/train/Tinca tinca", 10);
@@ -191,6 +247,9 @@ Suite *suite_data_keys(void) {
     tcase_set_timeout(t, 180);
     tcase_add_test(t, test_a_path_without_a_name_says_itself_what_it_holds);
     tcase_add_test(t, test_a_key_that_no_run_uses_is_refused);
+    tcase_add_loop_test(t, test_keys_of_every_section_that_nothing_uses_are_refused, 0,
+                        sizeof needless / sizeof *needless);
+    tcase_add_test(t, test_lists_of_classes_are_swept);
     tcase_add_test(t, test_classes_are_a_list_of_names_as_they_are);
     tcase_add_test(t, test_images_without_labels_are_trained_on_and_what_needs_labels_is_named_first);
     tcase_add_test(t, test_one_class_is_trained_on_without_its_label_and_that_is_said);

@@ -376,8 +376,8 @@ ZSHDIR   ?= $(PREFIX)/share/zsh/vendor-completions
 FISHDIR  ?= $(PREFIX)/share/fish/vendor_completions.d
 
 # The library goes with the program, unless a package has its own place for it (INSTALL_MORE=).
-INSTALL_MORE   ?= install-library
-UNINSTALL_MORE ?= uninstall-library
+INSTALL_MORE   ?= install-library install-python
+UNINSTALL_MORE ?= uninstall-library uninstall-python
 install-library: libmews
 	install -D -m 644 $(BUILD)/libmews.so $(DESTDIR)$(PREFIX)/lib/libmews.so
 	install -D -m 644 analysis/library/mews.h $(DESTDIR)$(PREFIX)/include/mews.h
@@ -385,6 +385,20 @@ install-library: libmews
 	printf 'prefix=%s\n\nName: libmews\nDescription: which of the four collapses happened to embeddings\nVersion: %s\nCflags: -I$${prefix}/include\nLibs: -L$${prefix}/lib -lmews\n' \
 	    '$(PREFIX)' '$(VERSION)' > $(BUILD)/install/mews.pc
 	install -D -m 644 $(BUILD)/install/mews.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig/mews.pc
+
+# The Python package beside it, which takes that library: no pip and no network, only a python3 that says where. A virtual
+# environment wants `pip install ./analysis/python`.
+PYTHON    ?= python3
+PYTHONDIR ?= $(shell $(PYTHON) -c 'import sysconfig as s; print(s.get_path("purelib", vars={"base": "$(PREFIX)", "platbase": "$(PREFIX)"}))' 2>/dev/null)
+install-python: install-library
+	@if test -z "$(PYTHONDIR)"; then \
+	    echo "there is no $(PYTHON), so its package was not installed; pip install ./analysis/python does it later"; \
+	else install -d $(DESTDIR)$(PYTHONDIR)/mews && \
+	    install -m 644 analysis/python/mews/*.py $(DESTDIR)$(PYTHONDIR)/mews/ && \
+	    echo "Python package in $(DESTDIR)$(PYTHONDIR)/mews"; fi
+
+uninstall-python:
+	test -z "$(PYTHONDIR)" || rm -rf $(DESTDIR)$(PYTHONDIR)/mews
 
 uninstall-library:
 	rm -f $(DESTDIR)$(PREFIX)/lib/libmews.so $(DESTDIR)$(PREFIX)/include/mews.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/mews.pc
@@ -446,8 +460,10 @@ help:
 	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make libmews         the analysis as a shared library, for C and for Python (pip install ./analysis/python)"
-	@echo "make install         PREFIX=/usr/local DESTDIR=: program, man page, completions    make uninstall"
+	@echo "make install         PREFIX=/usr/local DESTDIR=: program, library, man page, Python    make uninstall"
 	@echo "make deb             a Debian package in build/deb (needs debhelper)    make clean    removes build/"
 
-.PHONY: race memory coverage analyze soak check-python FORCE all program libmews test check portability verdicts sanitize fuzz run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall install-library uninstall-library deb clean help
+.PHONY: race memory coverage analyze soak check-python FORCE all program libmews test check portability verdicts sanitize fuzz \
+        run-fuzzers $(SMALL_AND_PAPER) $(SMALL_ONLY) bench deps install uninstall install-library uninstall-library \
+        install-python uninstall-python deb clean help
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -182,10 +182,20 @@ int64_t parameters_trained(const parameters *p) {
 }
 
 void parameters_clear_grad(parameters *p) {
-    for (size_t i = 0; i < p->count; i++) p->items[i]->value.grad_ready = false;
+    for (size_t i = 0; i < p->count; i++) p->items[i]->value.grad_ready = p->items[i]->value.held = false;
 }
 
-void parameters_hold(tensor *value) { value->grad_ready = false; }
+void parameters_hold(tensor *value) { value->grad_ready = false, value->held = true; }
+
+size_t parameters_unreached(const parameters *p, const char **first) {
+    size_t count = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        const tensor *x = &p->items[i]->value;
+        if (!x->requires_grad || x->grad_ready || x->held) continue;
+        if (!count++) *first = p->items[i]->name;
+    }
+    return count;
+}
 
 void parameters_keep_rate(parameters *p, const char *prefix) {
     for (size_t i = 0; i < p->count; i++)

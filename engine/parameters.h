@@ -65,6 +65,10 @@ void parameters_clear_grad(parameters *p);
    Between the backward pass and the update. */
 void parameters_hold(tensor *value);
 
+/* After a backward pass: how many trained parameters no gradient reached, though none was held; the name of the first.
+ */
+size_t parameters_unreached(const parameters *p, const char **first);
+
 /* Takes every parameter whose name begins with `prefix` out of the learning rate's schedule. */
 void parameters_keep_rate(parameters *p, const char *prefix);
 

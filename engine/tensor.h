@@ -28,6 +28,7 @@ typedef struct tensor {
     real *data, *grad;  /* the backend's memory */
     bool requires_grad; /* a gradient may flow into it */
     bool grad_ready;    /* `grad` holds a value: add to it rather than write */
+    bool held;          /* parameters: its gradient was taken away, so that it stays as it is for a step */
     bool lasting;       /* parameters and buffers: not the tape's to release */
     int uses;           /* backward steps that still need `data` */
     struct node *maker; /* the recorded op that can make `data` again; NULL for leaves */

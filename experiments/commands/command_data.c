@@ -153,12 +153,18 @@ static bool finish_verify(const arguments *args, const spec *s, const dataset *s
 }
 
 static bool finish_show(const arguments *args, const spec *s, const dataset *set, error *err) {
-    const char *out = arguments_value(args, "--out", "data.png");
+    const char *out = arguments_value(args, "--out", NULL);
+    char cache[PATH_MAX], place[PATH_MAX + 200];
+    if (!out) { /* a picture is for looking at: it goes where the packed files are, not into whatever folder this is */
+        if (!dataset_cache(&s->data, cache, err)) return false;
+        snprintf(place, sizeof place, "%s/show-%.100s.png", cache, dataset_name(set));
+        out = place;
+    }
     if (!sheet_write(set, &s->augment, (uint64_t)s->train.seed, out, err)) return false;
     print_set(args->words[1], set);
-    printf("%s: training images by class, a row each:", out);
-    for (int c = 0; c < dataset_classes(set) && c < 20; c++) printf("%s %s", c ? "," : "", dataset_class_name(set, c));
-    printf(";\nbelow, the first images that a run takes, each before its views\n");
+    printf("%s\ntraining images by class, a row each:\n", out);
+    for (int c = 0; c < dataset_classes(set) && c < 20; c++) printf("%4d  %s\n", c + 1, dataset_class_name(set, c));
+    printf("below, the first images that a run takes, each before its views\n");
     return true;
 }
 
@@ -233,7 +239,7 @@ static bool run_data(const command_context *context, const arguments *args, erro
 static const option data_options_table[] = {
     {"--out", "-o", "DIR",
      "folder of the packed file (default: the cache; `data.cache: DIR` reads it from there);\n"
-     "for show: the picture's FILE.png (default: data.png)"},
+     "for show: the picture's FILE.png (default: show-NAME.png in the cache)"},
     {"--kind", NULL, "NAME", "one of `mews datasets` (default: seen from SRC)"},
     {"--mirror", NULL, "URL",
      "for fetch: where the files lie instead of their official address "

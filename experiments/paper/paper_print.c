@@ -1,29 +1,14 @@
 /*
- * A table as text, Markdown, CSV or LaTeX (booktabs). Cells are made once, with what is bold beside them; each form
- * only differs in what stands between them.
+ * A published table as cells: what the paper says beside what was measured, and below the text in which order the
+ * methods come.
  */
 #include "analysis/statistics.h"
 #include "experiments/paper/paper_table.h"
-#include "experiments/commands/terminal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_COLUMNS = 20 };
-
-typedef struct grid_cell {
-    char text[192];
-    bool bold;
-} grid_cell;
-
-typedef struct grid {
-    grid_cell *cells; /* (rows + 1, columns): the first row holds the heads */
-    size_t rows, columns;
-} grid;
-
-static grid_cell *at(const grid *g, size_t row, size_t column) { return &g->cells[row * g->columns + column]; }
 
 static void put_measured(grid_cell *out, const paper_table *t, const paper_row *row, int m, bool exact) {
     double mean = statistics_mean(row->values[m], row->n), sd = statistics_sd(row->values[m], row->n);
@@ -86,106 +71,24 @@ static size_t fill_row(const paper_table *t, const paper_row *row, grid_cell *ou
 }
 
 static bool grid_make(grid *g, const paper_table *t, bool csv, error *err) {
-    grid_cell heads[MOST_COLUMNS] = {0};
-    *g = (grid){.rows = t->count, .columns = fill_row(t, NULL, heads, csv)};
-    g->cells = calloc((g->rows + 1) * g->columns, sizeof *g->cells);
-    if (!g->cells) return error_memory(err, (g->rows + 1) * g->columns * sizeof *g->cells, "a table");
-    memcpy(g->cells, heads, g->columns * sizeof *heads);
-    for (size_t i = 0; i < g->rows; i++) fill_row(t, &t->rows[i], at(g, i + 1, 0), csv);
+    grid_cell heads[GRID_MOST_COLUMNS] = {0};
+    size_t columns = fill_row(t, NULL, heads, csv);
+    if (!grid_open(g, t->count, columns, 3, err)) return false;
+    memcpy(g->cells, heads, columns * sizeof *heads);
+    for (size_t i = 0; i < g->rows; i++) fill_row(t, &t->rows[i], grid_at(g, i + 1, 0), csv);
     return true;
-}
-
-static bool new_data(const grid *g, size_t row) {
-    return row > 1 && row <= g->rows && strcmp(at(g, row, 0)->text, at(g, row - 1, 0)->text) != 0;
-}
-
-/* ---- The forms ---- */
-
-static void print_text(const grid *g) {
-    int widths[MOST_COLUMNS] = {0};
-    for (size_t r = 0; r <= g->rows; r++)
-        for (size_t c = 0; c < g->columns; c++) {
-            int letters = terminal_letters(at(g, r, c)->text) + 2 * at(g, r, c)->bold;
-            if (letters > widths[c]) widths[c] = letters;
-        }
-    for (size_t r = 0; r <= g->rows; r++) {
-        if (new_data(g, r)) putchar('\n');
-        for (size_t c = 0; c < g->columns; c++) {
-            const grid_cell *cell = at(g, r, c);
-            const char *mark = cell->bold ? "*" : "";
-            int pad = widths[c] - terminal_letters(cell->text) - 2 * cell->bold;
-            if (c + 1 == g->columns) pad = 0;
-            printf("%s%s%s%s%*s", c ? "  " : "", mark, cell->text, mark, pad, "");
-        }
-        putchar('\n');
-    }
-}
-
-static void print_markdown(const grid *g) {
-    for (size_t r = 0; r <= g->rows; r++) {
-        for (size_t c = 0; c < g->columns; c++) {
-            const char *mark = at(g, r, c)->bold ? "**" : "";
-            printf("| %s%s%s ", mark, at(g, r, c)->text, mark);
-        }
-        printf("|\n");
-        for (size_t c = 0; r == 0 && c < g->columns; c++) printf("|---%s", c + 1 == g->columns ? "|\n" : "");
-    }
-}
-
-static void print_csv(const grid *g) {
-    for (size_t r = 0; r <= g->rows; r++)
-        for (size_t c = 0; c < g->columns; c++) {
-            const char *text = at(g, r, c)->text, *quote = strpbrk(text, ",\"") ? "\"" : "";
-            printf("%s%s%s%s", quote, text, quote, c + 1 == g->columns ? "\n" : ",");
-        }
-}
-
-static void print_latex_text(const char *text) {
-    for (; *text; text++) {
-        if (strncmp(text, "±", strlen("±")) == 0)
-            fputs("$\\pm$", stdout), text += strlen("±") - 1;
-        else if (*text == '<')
-            fputs("$<$", stdout);
-        else
-            printf("%s%c", strchr("_%&#$", *text) ? "\\" : "", *text);
-    }
 }
 
 /* The scale of all rows that were trained, if it is the same; else NULL. */
 static const char *one_scale(const grid *g) {
     const char *scale = NULL;
     for (size_t r = 1; r <= g->rows; r++) {
-        const char *own = at(g, r, g->columns - 1)->text;
-        if (strcmp(at(g, r, 1)->text, "random") == 0) continue;
+        const char *own = grid_at(g, r, g->columns - 1)->text;
+        if (strcmp(grid_at(g, r, 1)->text, "random") == 0) continue;
         if (*own && scale && strcmp(own, scale) != 0) return NULL;
         if (*own) scale = own;
     }
     return scale;
-}
-
-/* One scale for all is a line below, which leaves the page's width to the figures. */
-static void print_latex(const grid *g) {
-    const char *scale = one_scale(g);
-    size_t columns = g->columns - (scale != NULL);
-    printf("\\begin{tabular}{lll");
-    for (size_t c = 3; c < columns; c++) putchar(!scale && c + 1 == columns ? 'l' : 'r');
-    printf("}\n\\toprule\n");
-    for (size_t r = 0; r <= g->rows; r++) {
-        if (r == 1 || new_data(g, r)) printf("\\midrule\n");
-        for (size_t c = 0; c < columns; c++) {
-            if (at(g, r, c)->bold) printf("\\textbf{");
-            print_latex_text(at(g, r, c)->text);
-            if (at(g, r, c)->bold) putchar('}');
-            printf(c + 1 == columns ? " \\\\\n" : " & ");
-        }
-    }
-    printf("\\bottomrule\n");
-    if (scale) {
-        printf("\\multicolumn{%zu}{l}{\\footnotesize Measured with ", columns);
-        print_latex_text(scale);
-        printf("} \\\\\n");
-    }
-    printf("\\end{tabular}\n");
 }
 
 /* ---- Orders ---- */
@@ -273,13 +176,14 @@ static void print_notes(const paper_table *t) {
            t->name);
 }
 
-bool paper_table_print(const paper_table *t, paper_form form, error *err) {
+bool paper_table_print(const paper_table *t, grid_form form, error *err) {
     grid g;
-    if (!grid_make(&g, t, form == PAPER_CSV, err)) return false;
-    if (form == PAPER_TEXT) print_text(&g), print_orders(t), print_notes(t);
-    if (form == PAPER_MARKDOWN) print_markdown(&g);
-    if (form == PAPER_CSV) print_csv(&g);
-    if (form == PAPER_LATEX) print_latex(&g);
-    free(g.cells);
+    char below[256];
+    if (!grid_make(&g, t, form == GRID_CSV, err)) return false;
+    const char *scale = one_scale(&g); /* one scale for all is a line below, which leaves the width to the figures */
+    snprintf(below, sizeof below, "Measured with %s", scale ? scale : "");
+    grid_print(&g, form, scale != NULL, scale ? below : NULL);
+    if (form == GRID_TEXT) print_orders(t), print_notes(t);
+    grid_free(&g);
     return true;
 }

@@ -39,6 +39,12 @@ static const struct chance {
     const char *data, *nmi, *accuracy;
 } chances[] = {{"svhn", "0.27", "0.10"}, {"cifar10", "0.354", "0.10"}, {"cifar100", "0.63", "0.01"}};
 
+bool paper_table_is(const char *name) {
+    for (size_t i = 0; i < LAYOUTS; i++)
+        if (strcmp(layouts[i].name, name) == 0) return true;
+    return false;
+}
+
 static const struct layout *find_layout(const char *name, error *err) {
     const char *names[LAYOUTS + 1] = {0};
     for (size_t i = 0; i < LAYOUTS; i++) {
@@ -48,7 +54,7 @@ static const struct layout *find_layout(const char *name, error *err) {
     const char *near = error_nearest(name, names);
     error_set(err, ERROR_USAGE,
               near ? "there is no table `%.60s`; did you mean `%s`?"
-                   : "there is no table `%.60s`; there are %s and table2",
+                   : "there is no table `%.60s`; there are %s, table2 and any sweep by its name or folder",
               name, near ? near : names[0]);
     return NULL;
 }

@@ -6,6 +6,7 @@
 #ifndef MEWS_PAPER_TABLE_H
 #define MEWS_PAPER_TABLE_H
 
+#include "experiments/paper/grid.h"
 #include "experiments/store/store.h"
 
 enum { PAPER_SEEDS = 64, PAPER_PUBLISHED = 2, PAPER_MEASURED = 4 };
@@ -43,7 +44,9 @@ bool paper_table_read(paper_table *t, const char *name, const char *results, con
 bool paper_table_judge(paper_table *t, error *err);
 void paper_table_free(paper_table *t);
 
-typedef enum paper_form { PAPER_TEXT, PAPER_MARKDOWN, PAPER_CSV, PAPER_LATEX } paper_form;
-bool paper_table_print(const paper_table *t, paper_form form, error *err);
+bool paper_table_print(const paper_table *t, grid_form form, error *err);
+
+/* Whether `name` is a published table. */
+bool paper_table_is(const char *name);
 
 #endif

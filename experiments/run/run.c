@@ -452,6 +452,9 @@ bool run_finish(run *r, const spec *s, error *err) {
     char path[1200];
     landing_path(r->folder, "", path, sizeof path);
     if (access(path, F_OK) != 0 && !landing_begin(r->folder, err)) return false;
+    json_t *ranges = run_metrics_ranges(r, err);
+    if (!ranges) return false;
+    json_object_set_new(r->record, "ranges", ranges);
     json_object_set_new(r->record, "status", json_string("finished"));
     json_object_del(r->record, "reason");
     json_object_set_new(r->record, "spec", run_spec_json(s));

@@ -108,6 +108,10 @@ bool run_metrics_append(run *r, json_t *line, error *err);
 /* Puts all lines on the disk and tells the offset for the checkpoint that is about to be written. */
 bool run_metrics_sync(run *r, uint64_t *offset, error *err);
 
+/* {figure: {least, least_step, most, most_step, last}} of all that metrics.jsonl holds: each figure of the training
+ * steps and, of the looks at held-out images, ranks and use of codes. NULL with a message when it cannot be read. */
+json_t *run_metrics_ranges(const run *r, error *err);
+
 /* A number for a line of metrics.jsonl: null when it is not finite. */
 json_t *run_json_number(double value);
 

@@ -57,6 +57,70 @@ bool run_metrics_sync(run *r, uint64_t *offset, error *err) {
     return true;
 }
 
+/* ---- Ranges ---- */
+
+static void widen(json_t *ranges, const char *figure, double value, json_int_t step) {
+    json_t *range = json_object_get(ranges, figure);
+    if (!isfinite(value)) return;
+    if (!range) {
+        json_object_set_new(ranges, figure,
+                            json_pack("{s:f, s:I, s:f, s:I, s:f}", "least", value, "least_step", step, "most", value,
+                                      "most_step", step, "last", value));
+        return;
+    }
+    if (value < json_number_value(json_object_get(range, "least"))) {
+        json_object_set_new(range, "least", json_real(value));
+        json_object_set_new(range, "least_step", json_integer(step));
+    }
+    if (value > json_number_value(json_object_get(range, "most"))) {
+        json_object_set_new(range, "most", json_real(value));
+        json_object_set_new(range, "most_step", json_integer(step));
+    }
+    json_object_set_new(range, "last", json_real(value));
+}
+
+/* Figures of a look, under the names that the final ones have. */
+static const struct {
+    const char *part, *name, *figure;
+} looked[] = {
+    {"embed", "rankme", "rankme"},         {"embed", "effective_rank", "effective_rank"},
+    {"embed", "spread", "spread"},         {"backbone", "rankme", "rankme_backbone"},
+    {"codes", "codes_used", "codes_used"}, {"codes", "code_perplexity", "code_perplexity"},
+};
+
+static void widen_all(json_t *ranges, json_t *line) {
+    const char *key;
+    json_t *value, *look = json_object_get(line, "collapse");
+    json_int_t step = json_integer_value(json_object_get(line, "step"));
+    json_object_foreach(line, key, value) {
+        if (json_is_number(value) && strcmp(key, "step") != 0 && strcmp(key, "epoch") != 0)
+            widen(ranges, key, json_number_value(value), step);
+    }
+    for (size_t i = 0; i < sizeof looked / sizeof *looked; i++) {
+        value = json_object_get(json_object_get(look, looked[i].part), looked[i].name);
+        if (json_is_number(value)) widen(ranges, looked[i].figure, json_number_value(value), step);
+    }
+}
+
+json_t *run_metrics_ranges(const run *r, error *err) {
+    char path[1200], *text = NULL;
+    size_t room = 0;
+    json_t *ranges = json_object();
+    FILE *file = fopen(run_path(r, "metrics.jsonl", path, sizeof path), "re");
+    bool ok = file || errno == ENOENT; /* a run of no epochs on no held-out images */
+    while (ok && file && getline(&text, &room, file) >= 0) {
+        json_t *line = json_loads(text, 0, NULL);
+        if (line) widen_all(ranges, line);
+        json_decref(line);
+    }
+    ok = ok && !(file && ferror(file));
+    if (!ok) error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
+    if (file) fclose(file);
+    free(text);
+    if (!ok) json_decref(ranges);
+    return ok ? ranges : NULL;
+}
+
 void run_log(run *r, const char *format, ...) {
     if (!r->log) return;
     char stamp[32];

@@ -98,6 +98,21 @@ static bool log_step(training *t, const method_context *context, double loss, do
     return run_metrics_append(t->run, line, err);
 }
 
+/* Told once: a layer that the loss does not use stays as the seed drew it, and nothing else would show that. */
+static void tell_unreached(const training *t) {
+    const char *first;
+    char line[400];
+    size_t count = parameters_unreached(t->model->parameters, &first);
+    if (!count) return;
+    if (count == 1)
+        snprintf(line, sizeof line, "no gradient reaches %s: it stays as it was drawn", first);
+    else
+        snprintf(line, sizeof line, "no gradient reaches %s and %zu more parameters: they stay as they were drawn",
+                 first, count - 1);
+    run_log(t->run, "%s", line);
+    if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
+}
+
 /* One optimiser step: train.accumulate batches forward and backward, then the update. */
 static bool step(training *t, error *err) {
     model *m = t->model;
@@ -123,6 +138,7 @@ static bool step(training *t, error *err) {
         loss += model_loss(m, &batch, t->size, &context) / batches;
         if (!tape_check(m->tape, err)) return false;
     }
+    if (!t->stepped) tell_unreached(t);
     double norm = optimizer_gradient_norm(m->parameters) / batches;
     if (!isfinite(loss) || !isfinite(norm)) return diverged(t, loss, err);
     m->optimizer.weight_decay = optimizer_decay(&t->spec->optimizer, t->at.step, t->steps);

@@ -107,6 +107,29 @@ START_TEST(test_two_parameters_of_one_name_are_refused) {
 }
 END_TEST
 
+START_TEST(test_a_parameter_that_the_loss_does_not_use_is_named_and_a_held_one_is_not) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    parameters *p = parameters_create(b, 0, &err);
+    tape *t = tape_create(b, &err);
+    tensor *values[3];
+    static const char *const names[] = {"used", "unused", "held"};
+    const char *first = NULL;
+    for (int i = 0; i < 3; i++)
+        values[i] = parameters_add(p, names[i], ROLE_WEIGHT, 2, (int64_t[]){2, 3}, INIT_NORMAL, 1, &err);
+    parameters_clear_grad(p);
+    tensor *loss = op_sum_squares(t, op_add(t, values[0], values[2]));
+    tape_backward(t, loss);
+    parameters_hold(values[2]);
+    ck_assert_msg(tape_check(t, &err), "%s", err.text);
+    ck_assert_uint_eq(parameters_unreached(p, &first), 1);
+    ck_assert_str_eq(first, "unused");
+    tape_destroy(t);
+    parameters_destroy(p);
+    b->destroy(b);
+}
+END_TEST
+
 Suite *suite_parameters(void) {
     Suite *s = suite_create("parameters");
     TCase *t = tcase_create("start");
@@ -115,6 +138,7 @@ Suite *suite_parameters(void) {
     tcase_add_test(t, test_parameters_start_with_the_law_asked_for);
     tcase_add_test(t, test_seed_and_place_decide_how_a_parameter_starts);
     tcase_add_test(t, test_two_parameters_of_one_name_are_refused);
+    tcase_add_test(t, test_a_parameter_that_the_loss_does_not_use_is_named_and_a_held_one_is_not);
     suite_add_tcase(s, t);
     return s;
 }

@@ -68,7 +68,7 @@ START_TEST(test_published_figures_stand_alone_where_nothing_was_run) {
     ck_assert_ptr_nonnull(strstr(mews("table table2 --latex")->out, "\\toprule"));
     ck_assert_ptr_nonnull(strstr(mews("table table1")->out, "NMI is not adjusted for chance"));
     refused("table tabel1", "there is no table `tabel1`; did you mean `table1`?");
-    refused("table figure", "there is no table `figure`; there are table1 and table2");
+    refused("table figure", "there is no table `figure`; there are table1, table2 and any sweep by its name or folder");
     refused("table table1 --csv --latex", "one of --markdown, --csv and --latex");
 }
 END_TEST

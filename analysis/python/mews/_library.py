@@ -35,6 +35,7 @@ def _candidates():
         return
     yield os.path.join(here, 'libmews.so')
     yield os.path.join(here, '..', '..', '..', 'build', 'release', 'libmews.so')  # a checkout, installed with -e
+    yield os.path.join(here, '..', '..', '..', 'libmews.so')  # `make install`: PREFIX/lib beside PREFIX/lib/python3.x
     found = ctypes.util.find_library('mews')
     if found:
         yield found

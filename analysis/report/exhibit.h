@@ -35,6 +35,7 @@ typedef struct exhibit_groups {
 
 typedef struct exhibit {
     char *name;
+    double at;      /* its place in a series of files (exhibit_series.h); NaN in none */
     char note[320]; /* what a run was: method, data, epochs; "" for a file */
     json_t *figures;
     json_t *final; /* what the run was measured at, as in its run.json; NULL for a file */

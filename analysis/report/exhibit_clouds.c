@@ -3,6 +3,7 @@
  * list of all figures of the page.
  */
 #include "analysis/report/exhibit_figures.h"
+#include "analysis/report/exhibit_series.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -128,13 +129,22 @@ bool exhibit_adjacency(const exhibit *items, size_t count, plot *p, figure *f, e
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
+/* What is drawn file by file is drawn of a few of a long series: the first, the last, and some between. */
+enum { OF_A_SERIES = 5 };
+
+static size_t choose(const exhibit *items, size_t count, exhibit *few) {
+    size_t chosen = count < OF_A_SERIES ? count : OF_A_SERIES;
+    for (size_t i = 0; i < chosen; i++) few[i] = items[chosen > 1 ? i * (count - 1) / (chosen - 1) : 0];
+    return chosen;
+}
+
 static const struct {
     const char *name;
     exhibit_figure_builder *build;
 } builders[] = {
-    {"spectra", exhibit_spectra},       {"map", exhibit_map},         {"heat", exhibit_heat},
-    {"covariance", exhibit_covariance}, {"near", exhibit_adjacency},  {"usage", exhibit_usage},
-    {"mixture", exhibit_mixture},       {"history", exhibit_history},
+    {"series", exhibit_series}, {"spectra", exhibit_spectra},       {"map", exhibit_map},
+    {"heat", exhibit_heat},     {"covariance", exhibit_covariance}, {"near", exhibit_adjacency},
+    {"usage", exhibit_usage},   {"mixture", exhibit_mixture},       {"history", exhibit_history},
 };
 
 bool exhibit_figures_draw(figures *all, const exhibit *items, size_t count, error *err) {
@@ -145,7 +155,12 @@ bool exhibit_figures_draw(figures *all, const exhibit *items, size_t count, erro
         plot p = {.width = 340, .height = 240, .columns = 3};
         figure *f = &all->items[all->count];
         snprintf(p.name, sizeof p.name, "%s", builders[b].name);
-        ok = (plot_begin_group(&p, "") || no_room(err)) && builders[b].build(items, count, &p, f, err);
+        exhibit few[OF_A_SERIES];
+        bool by_file = builders[b].build == exhibit_map || builders[b].build == exhibit_heat ||
+                       builders[b].build == exhibit_covariance || builders[b].build == exhibit_adjacency;
+        size_t shown = by_file && exhibit_is_series(items, count) ? choose(items, count, few) : 0;
+        ok = (plot_begin_group(&p, "") || no_room(err)) &&
+             builders[b].build(shown ? few : items, shown ? shown : count, &p, f, err);
         for (size_t i = 0; i < p.count; i++) p.panels[i].shared = !p.panels[i].listed; /* names stand above, once */
         if (ok && p.count) {
             f->heat = p.panels[0].cells != NULL;

@@ -3,6 +3,7 @@
  * the verdicts and the loss over the epochs. With one file a figure goes into its parts; with several each is a line.
  */
 #include "analysis/report/exhibit_figures.h"
+#include "analysis/report/exhibit_series.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,8 +14,10 @@ enum { CLUSTERS_DRAWN = 6, BARS_MOST = 60, LOSS_POINTS = 200 };
 static bool no_room(error *err) { return error_memory(err, sizeof(plot_panel), "a figure"); }
 
 static plot_line *file_line(plot_panel *panel, const exhibit *items, size_t i, size_t count, size_t room) {
-    plot_line *line = plot_add_line(panel, PLOT_NAMED, count > 1 ? items[i].name : "", room);
+    bool series = exhibit_is_series(items, count);
+    plot_line *line = plot_add_line(panel, series ? PLOT_ORDERED : PLOT_NAMED, count > 1 ? items[i].name : "", room);
     if (line) line->style = (int)i, line->sparse = room > 12;
+    if (line && series) line->shade = (double)i / (double)(count - 1), line->unmarked = true;
     return line;
 }
 
@@ -220,7 +223,7 @@ bool exhibit_usage(const exhibit *items, size_t count, plot *p, figure *f, error
 
 /* ---- over the epochs --------------------------------------------------------------------------------------------- */
 
-static bool zones(plot_panel *panel, double first, double last, error *err) {
+bool exhibit_zones(plot_panel *panel, double first, double last, error *err) {
     static const char *const names[] = {"collapsed", "warning", "healthy"};
     for (int z = 0; z < 3; z++)
         if (!plot_add_y_tick(panel, (2 * z + 1) / 6.0, names[z])) return no_room(err);
@@ -272,7 +275,7 @@ static bool epoch_ticks(plot_panel *panel, double last) {
 
 static bool history_panel(const char *title, double last, plot *p, plot_panel **panel, error *err) {
     *panel = plot_add_panel(p, title, "epoch", "");
-    return (*panel && epoch_ticks(*panel, last) && zones(*panel, 1, fmax(last, 2), err)) || no_room(err);
+    return (*panel && epoch_ticks(*panel, last) && exhibit_zones(*panel, 1, fmax(last, 2), err)) || no_room(err);
 }
 
 static bool chance_line(plot_panel *panel, const exhibit *e, const char *label) {

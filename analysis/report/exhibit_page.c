@@ -5,6 +5,7 @@
  */
 #include "analysis/report/exhibit_page.h"
 #include "analysis/report/exhibit_figures.h"
+#include "analysis/report/exhibit_series.h"
 #include "analysis/report/page.h"
 #include "engine/files/file.h"
 
@@ -241,7 +242,12 @@ static void write_merits(FILE *out, const exhibit *items, size_t count) {
 static void write_lede(FILE *out, const exhibit *items, size_t count) {
     char summary[256];
     if (count > 1) {
-        fprintf(out, "<p class=\"lede\">%zu sets of embeddings, judged by the same measures.</p>\n", count);
+        fprintf(
+            out, "<p class=\"lede\">%zu sets of embeddings, judged by the same measures%s.</p>\n", count,
+            exhibit_is_series(items, count)
+                ? ", in the order of the number in their names; what is drawn file by file is drawn of the first, the "
+                  "last and some between"
+                : "");
         return;
     }
     if (*items->note) {
@@ -289,9 +295,16 @@ static void write_details(FILE *out, const exhibit *items, size_t count) {
     }
 }
 
-bool exhibit_page_write(const char *path, const exhibit *items, size_t count, const char *command, error *err) {
+bool exhibit_page_write(const char *path, exhibit *items, size_t count, const char *command, error *err) {
     figures drawn;
     file_writer page;
+    bool series = exhibit_series_find(items, count);
+    if (!series && count > EXHIBIT_SIDE_BY_SIDE)
+        return error_set(
+            err, ERROR_USAGE,
+            "--html: %zu files are too many to tell apart on one page, at most %d; more are drawn as a series "
+            "where their names differ in one number alone, as in epoch-1.npy, epoch-2.npy",
+            count, EXHIBIT_SIDE_BY_SIDE);
     if (!exhibit_figures_draw(&drawn, items, count, err)) return false;
     file_remove_leftovers_of(path, true);
     bool ok = file_begin(&page, path, err);

@@ -8,7 +8,7 @@
 
 /* Draws and writes the page of one file, or of several side by side (at most EXHIBIT_MOST), to `path`. `command` is
  * what the user typed, for the foot of the page. */
-bool exhibit_page_write(const char *path, const exhibit *items, size_t count, const char *command, error *err);
+bool exhibit_page_write(const char *path, exhibit *items, size_t count, const char *command, error *err);
 
 /* "Collapsed: dimensional. Warning: cluster." in at most size bytes. Returns `out`. */
 char *exhibit_summary(const exhibit *e, char *out, size_t size);

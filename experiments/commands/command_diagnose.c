@@ -206,7 +206,7 @@ static char *command_line(const arguments *args, error *err) {
     return text;
 }
 
-static bool write_page(const diagnoses *all, const arguments *args, terminal *t, error *err) {
+static bool write_page(diagnoses *all, const arguments *args, terminal *t, error *err) {
     const char *path = arguments_value(args, "--html", NULL);
     if (!path) return true;
     terminal_status(t, true, "drawing %s", path);

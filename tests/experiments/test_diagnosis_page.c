@@ -154,10 +154,51 @@ START_TEST(test_what_cannot_be_compared_or_written_is_one_line) {
     write_noise("a.npy", 50, 4, 4);
     refused("diagnose a.npy a.npy --assignments codes.npy", "--assignments is of one file; 2 were named");
     refused("diagnose - - </dev/null", "standard input (`-`) can be only one of the files");
-    refused("diagnose a a a a a a a a a a a a a", "`a` is one word too many for `mews diagnose`");
+    refused("diagnose $(seq 61)", "`61` is one word too many for `mews diagnose`");
     const said *s = mews("diagnose a.npy --html nowhere/page.html");
     ck_assert_int_eq(s->code, 1);
     ck_assert_ptr_nonnull(strstr(s->err, "mews: cannot write nowhere/page.html"));
+}
+END_TEST
+
+/* A set of embeddings NAME-1.csv … NAME-COUNT.csv, of fewer directions each. */
+static void write_series(const char *name, int count) {
+    char command[600];
+    snprintf(
+        command, sizeof command,
+        "for e in $(seq %d); do awk -v e=$e 'BEGIN { srand(e); for (i = 0; i < 120; i++) { line = \"\"; for (k = 0; k "
+        "< 6; k++) line = line (k ? \",\" : \"\") (rand() - 0.5) * (k * e > 12 ? 0.001 : 1); print line } }' "
+        ">%s-$e.csv; done",
+        count, name);
+    shell(command);
+}
+
+static char *page_text(const char *name) {
+    static char text[1 << 22];
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "r");
+    ck_assert_ptr_nonnull(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+START_TEST(test_files_that_differ_in_one_number_are_a_series_in_its_order) {
+    write_series("epoch", 13);
+    const said *s = mews("diagnose epoch-*.csv --html series.html");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    const char *page = page_text("series.html");
+    ck_assert_ptr_nonnull(strstr(page, "One thing at 13 times: verdicts and ranks over epoch"));
+    const char *second = strstr(page, ">epoch-2.csv<"), *tenth = strstr(page, ">epoch-10.csv<");
+    ck_assert(second && tenth && second < tenth); /* the shell had them the other way round */
+    s = mews("diagnose epoch-1.csv epoch-2.csv --html pair.html");
+    ck_assert_int_eq(s->code, 0);
+    ck_assert_ptr_null(strstr(page_text("pair.html"), "One thing at"));
+    shell("mv epoch-3.csv other.csv");
+    s = mews("diagnose *.csv --html many.html");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_ptr_nonnull(strstr(s->err, "13 files are too many to tell apart on one page, at most 12"));
 }
 END_TEST
 
@@ -173,6 +214,7 @@ Suite *suite_diagnosis_page(void) {
     tcase_add_test(t, test_several_files_are_compared_in_a_table_a_page_and_json);
     tcase_add_test(t, test_a_run_shows_since_when_it_is_collapsed);
     tcase_add_test(t, test_what_cannot_be_compared_or_written_is_one_line);
+    tcase_add_test(t, test_files_that_differ_in_one_number_are_a_series_in_its_order);
     suite_add_tcase(s, t);
     return s;
 }

@@ -77,6 +77,7 @@ static const char style_tables[] =
     "min-width:16rem}\n"
     "td.healthy{background:var(--good)}td.warning{background:var(--warn)}td.collapsed{background:var(--bad)}\n"
     "td>span[aria-hidden],.key-line span{color:var(--rim)}\n"
+    ".matrix th,.matrix td{padding:.16rem .4rem}\n"
     "tr.group th{background:var(--tint);font-weight:600}\n"
     "@media screen{.matrix{max-height:46rem;overflow-y:auto}.matrix thead th{position:sticky;top:0}}\n"
     "details{margin:.4rem 0}summary{cursor:pointer}details.drawn summary{font-weight:600}\n"

@@ -3,6 +3,7 @@
  * abbreviations, and knows no nearest name.
  */
 #include "experiments/commands/arguments.h"
+#include "experiments/commands/terminal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -117,12 +118,26 @@ bool arguments_number(const arguments *a, const char *name, long min, long max, 
     return true;
 }
 
-/* One line of --help: the option, padded, and its words. */
+/* One line of --help: the option, padded, and its words, which a terminal breaks where it ends. */
 static void print_option(FILE *stream, const char *brief, const char *name, const char *value, const char *help) {
     char left[96];
     snprintf(left, sizeof left, "%s%s%s%s%s", brief ? brief : "", brief ? ", " : "", name, value ? " " : "",
              value ? value : "");
-    fprintf(stream, "  %-23s %s\n", left, help);
+    enum { INDENT = 26 };
+    if (!terminal_has_width(stream)) {
+        fprintf(stream, "  %-23s %s\n", left, help);
+        return;
+    }
+    fprintf(stream, "  %-23s ", left);
+    int column = terminal_letters(left) > 23 ? terminal_letters(left) + 3 : INDENT;
+    for (const char *line = help; *line; line += *line == '\n') { /* a help may have lines of its own */
+        char text[512];
+        size_t bytes = strcspn(line, "\n");
+        snprintf(text, sizeof text, "%.*s", (int)bytes, line);
+        if (line != help) fprintf(stream, "%*s", column = INDENT, "");
+        terminal_wrap(stream, text, column, INDENT, terminal_width(stream));
+        line += bytes;
+    }
 }
 
 void arguments_print(const argument_rules *rules, FILE *stream) {

@@ -93,6 +93,14 @@ static void fit(int *widths, const bool *left, size_t count, int most) {
     widths[widest] = narrowed > least ? narrowed : least;
 }
 
+/* How many columns, from the left, a terminal has room for; at least two. */
+static size_t that_fit(const int *widths, size_t count, int most) {
+    size_t shown = 0;
+    for (int sum = -2; shown < count && (shown < 2 || sum + widths[shown] + 2 <= most); shown++)
+        sum += widths[shown] + 2;
+    return shown;
+}
+
 static void print_text(FILE *out, const store_runs *all, const listing *l) {
     int *widths = calloc(l->column_count + 1, sizeof *widths);
     bool *left = calloc(l->column_count + 1, sizeof *left);
@@ -106,14 +114,25 @@ static void print_text(FILE *out, const store_runs *all, const listing *l) {
             if (letters > widths[c]) widths[c] = letters;
         }
     }
-    if (widths && left && terminal_has_width(out)) fit(widths, left, l->column_count, terminal_width(out));
-    for (size_t c = 0; widths && left && c < l->column_count; c++)
-        print_padded(out, all->columns[l->columns[c]].key, widths[c], left[c], c + 1 == l->column_count);
+    size_t shown = l->column_count;
+    if (widths && left && terminal_has_width(out)) {
+        fit(widths, left, l->column_count, terminal_width(out));
+        shown = that_fit(widths, l->column_count, terminal_width(out));
+    }
+    for (size_t c = 0; widths && left && c < shown; c++)
+        print_padded(out, all->columns[l->columns[c]].key, widths[c], left[c], c + 1 == shown);
     for (size_t i = 0; widths && left && i < l->count; i++)
-        for (size_t c = 0; c < l->column_count; c++) {
+        for (size_t c = 0; c < shown; c++) {
             shorten(text_of(&all->columns[l->columns[c]], l->rows[i], number), widths[c], text);
-            print_padded(out, text, widths[c], left[c], c + 1 == l->column_count);
+            print_padded(out, text, widths[c], left[c], c + 1 == shown);
         }
+    if (shown < l->column_count) {
+        char line[2048];
+        size_t used = (size_t)snprintf(line, sizeof line, "not shown, for want of width:");
+        for (size_t c = shown; c < l->column_count && used < sizeof line; c++)
+            used += (size_t)snprintf(line + used, sizeof line - used, " %s", all->columns[l->columns[c]].key);
+        terminal_wrap(out, line, 0, 2, terminal_width(out));
+    }
     free(widths);
     free(left);
 }

@@ -111,6 +111,25 @@ START_TEST(test_a_table_that_cannot_be_made_says_why) {
 }
 END_TEST
 
+static void assert_no_line_is_longer(const char *text, size_t most) {
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n')
+        ck_assert_msg(strcspn(line, "\n") <= most, "%.100s", line);
+}
+
+START_TEST(test_tables_and_help_fit_a_narrow_terminal) {
+    shell("printf 'name: one\ndata: {name: shapes}\nmethod: {name: vicreg, hidden: 8, features: 4}\n"
+          "eval: [knn, kmeans, collapse]\nsweep: {method.mu: [25, 0]}\n' > one.yaml");
+    run(plain, "sweep one.yaml " TOY);
+    ck_assert_int_eq(setenv("COLUMNS", "48", 1), 0);
+    const said *s = run(plain, "runs");
+    assert_no_line_is_longer(s->out, 50); /* the ellipsis of a short id is three bytes */
+    ck_assert_ptr_nonnull(strstr(s->out, "not shown, for want of width:"));
+    assert_no_line_is_longer(strstr(run(plain, "help report")->out, "options:"), 48);
+    unsetenv("COLUMNS");
+    ck_assert_ptr_null(strstr(run(plain, "runs")->out, "not shown"));
+}
+END_TEST
+
 Suite *suite_newcomer(void) {
     Suite *s = suite_create("newcomer");
     TCase *t = tcase_create("the first hour");
@@ -118,6 +137,7 @@ Suite *suite_newcomer(void) {
     tcase_add_checked_fixture(t, setup, program_teardown);
     tcase_add_test(t, test_a_newcomer_comes_from_the_first_sweep_to_a_table_in_a_paper);
     tcase_add_test(t, test_a_table_that_cannot_be_made_says_why);
+    tcase_add_test(t, test_tables_and_help_fit_a_narrow_terminal);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,9 +1,10 @@
 #include "analysis/clusters/few.h"
+#include "analysis/clones.h"
 
 #include <string.h>
 
-/* Rows met at once: their sums with one tile of vectors fill half of the registers. */
-enum { ROWS = 8 };
+/* Rows met at once: their sums with one tile of vectors leave room in sixteen registers of eight. */
+enum { ROWS = 6 };
 
 void few_pack(const float *vector, size_t index, size_t d, float *packed) {
     float *tile = packed + index / FEW_TILE * FEW_TILE * d;
@@ -11,7 +12,7 @@ void few_pack(const float *vector, size_t index, size_t d, float *packed) {
 }
 
 /* ROWS rows with one tile (d, FEW_TILE): out (ROWS, stride). */
-static void multiply_tile(const float *x, size_t d, const float *tile, float *out, size_t stride) {
+CLONED static void multiply_tile(const float *x, size_t d, const float *tile, float *out, size_t stride) {
     float sum[ROWS][FEW_TILE] = {{0}};
     for (size_t j = 0; j < d; j++)
         for (size_t r = 0; r < ROWS; r++)
@@ -25,7 +26,10 @@ void few_multiply(const float *x, size_t rows, size_t d, const float *packed, si
     for (; i + ROWS <= rows; i += ROWS)
         for (size_t c = 0; c < count; c += FEW_TILE)
             multiply_tile(x + i * d, d, packed + c * d, dots + i * stride + c, stride);
-    for (; i < rows; i++)
+    if (i < rows && rows >= ROWS) /* the last ones, some of them again */
+        for (size_t c = 0; c < count; c += FEW_TILE)
+            multiply_tile(x + (rows - ROWS) * d, d, packed + c * d, dots + (rows - ROWS) * stride + c, stride);
+    for (i = rows >= ROWS ? rows : 0; i < rows; i++)
         for (size_t c = 0; c < count; c += FEW_TILE) {
             float *sum = dots + i * stride + c;
             for (size_t t = 0; t < FEW_TILE; t++) sum[t] = 0;

@@ -72,7 +72,7 @@ static bool lloyd_make(lloyd *l, matrix m, const kmeans_options *options, error 
     if (!l->scale || !l->mean || !l->square || !l->centres || !l->offset || !l->packed || !l->summed || !l->sums ||
         !l->counts || !l->assignment || !l->distance)
         return error_memory(err, 28 * n + 12 * k * d, "k-means");
-    matrix_row_norms(m, l->square);
+    if (options->normalise) matrix_row_norms(m, l->square);
     for (size_t i = 0; i < n; i++)
         l->scale[i] = !options->normalise ? 1 : l->square[i] > 0 ? (float)(1 / l->square[i]) : 0;
 #pragma omp parallel for schedule(static)
@@ -356,9 +356,11 @@ bool kmeans_compute(matrix m, const kmeans_options *options, kmeans *out, error 
     int restarts = options->restarts ? options->restarts : 10, limit = options->iterations ? options->iterations : 300;
     size_t n = m.rows, d = m.cols, k = options->clusters;
     lloyd l = {0};
-    bool ok = matrix_check(m, "k-means", err) && lloyd_make(&l, m, options, err);
+    bool ok = lloyd_make(&l, m, options, err);
     double spread = 0;
     for (size_t i = 0; ok && i < n; i++) spread += l.square[i];
+    /* A NaN or infinity is in it; which entry it was is looked for only then. */
+    ok = ok && (isfinite(spread) || matrix_check(m, "k-means", err));
     double tolerance = (options->tolerance > 0 ? options->tolerance : 1e-4) * spread / ((double)n * (double)d);
     if (ok) {
         out->assignment = malloc(n * sizeof *out->assignment);

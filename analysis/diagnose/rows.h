@@ -26,10 +26,11 @@ void rows_tile(const row_source *s, size_t first_row, size_t rows, size_t first_
                double *out, size_t stride);
 void rows_block(const row_source *s, size_t first_row, size_t rows, const double *means, double *out);
 
-/* Rows of a tile that BLAS runs well on, for this many columns. */
+/* Rows of a tile for one pass over this many columns: small enough to stay in the cache until it is used. */
 size_t rows_tile_height(size_t cols);
 
-/* An empty matrix, or a NaN or infinity, is an error that names the row and column of the first one. */
+/* A matrix without rows or columns is an error; rows_check: so is a NaN or infinity, named by row and column. */
+bool rows_shape_check(const row_source *s, const char *name, error *err);
 bool rows_check(const row_source *s, const char *name, error *err);
 
 /* Column means (cols). Sums of fewer than 2^29 equal floats are exact in double: a constant column centres to zero. */
@@ -40,8 +41,8 @@ bool rows_gram(const row_source *s, size_t first, size_t count, const double *me
 
 /*
  * The same of all rows, in single precision a block of rows at a time, the blocks added in double: twice as fast.
- * *doubt takes what the difference's largest eigenvalue may be, measured: on some blocks the product with a vector of
- * random signs, whose mean square is that of the Frobenius norm, is taken in double beside it.
+ * *doubt takes what the difference's largest eigenvalue may be, measured on some blocks, where the same products are
+ * taken in double beside it.
  */
 bool rows_gram_fast(const row_source *s, const double *means, double *out, double *doubt, error *err);
 

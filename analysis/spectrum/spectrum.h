@@ -35,7 +35,8 @@ typedef struct spectrum {
     double outlier_variance; /* of the least of them */
     double *trimmed;         /* (trimmed_count) as singular_values_centred, without the outlier columns; NULL: none */
     size_t trimmed_count;
-    bool by_qr; /* the steep spectrum asked for QR instead of a Gram matrix */
+    double *noise; /* (count) singular values that noise of this total variance has; NULL when it was not asked for */
+    bool by_qr;    /* the steep spectrum asked for QR instead of a Gram matrix */
 } spectrum;
 
 /* All of the above. `noise` asks for the null (the noise fields are NaN without it). ERROR_RUN on NaN, or no memory. */
@@ -79,9 +80,7 @@ bool spectrum_clear_gap(double place, double cols, double factor, double varianc
 typedef struct noise_ranks {
     double rankme, effective_rank, participation_ratio, numerical_rank;
 } noise_ranks;
-bool spectrum_noise(size_t n, size_t d, noise_ranks *out, error *err);
-
-/* The noise's expected singular values, for drawing beside a spectrum: sigma (min(n, d)), descending, unit variance. */
-bool spectrum_noise_values(size_t n, size_t d, double *sigma, error *err);
+/* mean (min(n, d)): its expected singular values, descending, at unit variance, to be drawn beside a spectrum. */
+bool spectrum_noise(size_t n, size_t d, noise_ranks *out, double *mean, error *err);
 
 #endif

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 /* Draws are averaged until about this many singular values have been seen: large spectra hardly vary. */
-enum { NOISE_VALUES = 4096, NOISE_MAX_DRAWS = 64 };
+enum { NOISE_VALUES = 1024, NOISE_MAX_DRAWS = 64 };
 
 /* χ_k as the root of twice a Gamma(k/2) variable, by Marsaglia & Tsang's squeeze (ACM TOMS 2000). */
 static double chi(rng *r, double k) {
@@ -32,49 +32,45 @@ static size_t draws(size_t count) {
     return wanted < NOISE_MAX_DRAWS ? wanted : NOISE_MAX_DRAWS;
 }
 
-/* One draw: sigma (min(n, d)), descending; off is scratch of the same size. */
+/* One draw: sigma (min(n, d)), descending; off is scratch of the same size. With B the bidiagonal matrix, the roots of
+ * the eigenvalues of the tridiagonal BᵀB, which take a third of the time that singular values of B do. */
 static bool draw_values(size_t n, size_t d, uint32_t draw, double *sigma, double *off, error *err) {
     size_t tall = n > d ? n : d, count = n > d ? d : n;
     rng r = rng_stream(0, RNG_NULL, (uint32_t)n, d, draw);
     for (size_t i = 0; i < count; i++) sigma[i] = chi(&r, (double)(tall - i));
-    for (size_t i = 0; i + 1 < count; i++) off[i] = chi(&r, (double)(count - 1 - i));
-    double none = 0;
-    lapack_int info =
-        LAPACKE_dbdsqr(LAPACK_COL_MAJOR, 'U', (lapack_int)count, 0, 0, 0, sigma, off, &none, 1, &none, 1, &none, 1);
-    if (info) return error_set(err, ERROR_RUN, "singular values of %zu×%zu noise did not converge", n, d);
+    double above = 0;
+    for (size_t i = 0; i < count; i++) {
+        double next = i + 1 < count ? chi(&r, (double)(count - 1 - i)) : 0, diagonal = sigma[i];
+        off[i] = diagonal * next, sigma[i] = diagonal * diagonal + above * above, above = next;
+    }
+    if (LAPACKE_dsterf((lapack_int)count, sigma, off))
+        return error_set(err, ERROR_RUN, "singular values of %zu×%zu noise did not converge", n, d);
+    for (size_t i = 0; i < count / 2; i++) {
+        double swap = sigma[i];
+        sigma[i] = sigma[count - 1 - i], sigma[count - 1 - i] = swap;
+    }
+    for (size_t i = 0; i < count; i++) sigma[i] = sqrt(fmax(sigma[i], 0));
     return true;
 }
 
-bool spectrum_noise(size_t n, size_t d, noise_ranks *out, error *err) {
+bool spectrum_noise(size_t n, size_t d, noise_ranks *out, double *mean, error *err) {
     size_t count = n < d ? n : d, repeats = draws(count), centred = n - 1 < d ? n - 1 : d;
-    *out = (noise_ranks){.numerical_rank = (double)centred};
-    double *sigma = malloc(2 * count * sizeof *sigma);
+    double *sigma = malloc(2 * count * sizeof *sigma), share = 1 / (double)repeats;
     if (!sigma) return error_memory(err, 2 * count * sizeof *sigma, "a noise spectrum");
+    *out = (noise_ranks){.numerical_rank = (double)centred};
+    for (size_t j = 0; j < count; j++) mean[j] = 0;
     bool ok = true;
     for (size_t i = 0; ok && i < repeats; i++) {
-        double share = 1 / (double)repeats;
         ok = draw_values(n, d, (uint32_t)i, sigma, sigma + count, err);
-        if (ok) out->rankme += share * spectrum_rankme(sigma, count);
-        if (!ok || !centred) continue;
+        if (!ok) break;
+        out->rankme += share * spectrum_rankme(sigma, count);
+        for (size_t j = 0; j < count; j++) mean[j] += share * sigma[j];
+        if (!centred) continue;
         ok = draw_values(n - 1, d, (uint32_t)i, sigma, sigma + count, err);
-        if (!ok) continue;
+        if (!ok) break;
         out->effective_rank += share * spectrum_effective_rank(sigma, centred);
         out->participation_ratio += share * spectrum_participation_ratio(sigma, centred);
     }
     free(sigma);
-    return ok;
-}
-
-bool spectrum_noise_values(size_t n, size_t d, double *sigma, error *err) {
-    size_t count = n < d ? n : d, repeats = draws(count);
-    double *draw = malloc(2 * count * sizeof *draw);
-    if (!draw) return error_memory(err, 2 * count * sizeof *draw, "a noise spectrum");
-    for (size_t j = 0; j < count; j++) sigma[j] = 0;
-    bool ok = true;
-    for (size_t i = 0; ok && i < repeats; i++) {
-        ok = draw_values(n, d, (uint32_t)i, draw, draw + count, err);
-        for (size_t j = 0; ok && j < count; j++) sigma[j] += draw[j] / (double)repeats;
-    }
-    free(draw);
     return ok;
 }

@@ -58,7 +58,7 @@ typedef struct collapse_input {
     int classes;
     size_t clusters; /* of the k-means when there is no assignment; 0: classes if they are two or more, else min(10, n /
                         10) */
-    bool quick;      /* no intervals, one restart of k-means: cheap enough for every epoch */
+    bool quick;      /* no intervals, few rounds of k-means, on a sample of many rows: cheap enough for every epoch */
     uint64_t seed;
     double attainable;                  /* width of the narrowest layer behind the embeddings; 0: their own */
     const collapse_evidence *reference; /* what to hold them against; NULL: nothing */
@@ -84,7 +84,7 @@ typedef struct collapse {
     size_t cluster_rows, clusters_used;             /* rows that the clusters are of; K */
     double within_share;                            /* [SSW/(n − K)] / [SST/(n − 1)] */
     double point_share, point_size, point_clusters; /* rows in clusters that are points, see points.h */
-    int32_t *assignment;                            /* (embeddings.rows): the clusters, as given or by k-means */
+    int32_t *assignment;                            /* (cluster_rows): the clusters, as given or by k-means */
     cluster_spectra clusters;                       /* the spectra inside them */
     double class_within_share;                      /* the share within labelled classes; NaN without labels */
 } collapse;

@@ -89,19 +89,6 @@ static json_t *verdict_json(const collapse_verdict *v) {
     return o;
 }
 
-/* The noise's spectrum at the embeddings' own variance, to be drawn beside theirs. */
-static json_t *noise_spectrum(const spectrum *s) {
-    double *sigma = malloc(s->count * sizeof *sigma), scale = sqrt(s->total_variance / (double)s->d);
-    error unused = {0};
-    json_t *a = NULL;
-    if (sigma && spectrum_noise_values(s->n, s->d, sigma, &unused)) {
-        for (size_t i = 0; i < s->count; i++) sigma[i] *= scale;
-        a = array(sigma, s->count);
-    }
-    free(sigma);
-    return a;
-}
-
 /* [{cluster, rows, effective_rank, effective_rank_share, variance, singular_values}], the largest clusters first. */
 static json_t *clusters_json(const cluster_spectra *c) {
     json_t *list = json_array();
@@ -143,7 +130,8 @@ json_t *collapse_to_json(const collapse *c) {
     json_object_set_new(root, "verdicts", verdicts);
     json_object_set_new(root, "singular_values", array(c->spectrum.singular_values, c->spectrum.count));
     json_object_set_new(root, "singular_values_centred", array(c->spectrum.singular_values_centred, c->spectrum.count));
-    json_object_set_new(root, "singular_values_noise", noise_spectrum(&c->spectrum));
+    json_object_set_new(root, "singular_values_noise",
+                        array(c->spectrum.noise, c->spectrum.noise ? c->spectrum.count : 0));
     for (size_t i = 0; i < c->code_counts_shown; i++)
         json_array_append_new(codes, json_integer((json_int_t)c->code_counts[i]));
     json_object_set_new(root, "code_usage", codes);

@@ -24,7 +24,7 @@ static const double COMES_APART = 0.12;
 /* SSW/(n − K) wants at least this many degrees of freedom, and one for every twenty rows. */
 /* A first singular value this far above the second is a direction to be looked at the rest without. */
 static const double STANDS_OUT = 2;
-enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 1600, QUICK = 10 };
+enum { ENOUGH_FREEDOM = 20, ENOUGH_ROWS = 30, SEARCH_ROWS = 1600, QUICK = 10, QUICK_ROWS = 3072 };
 static const size_t numbers[] = {2, 3, 5, 10, 20, 50, 100};
 
 /*
@@ -38,7 +38,8 @@ static double structureless_share(double clusters, double rank) { return pow(clu
 
 typedef struct found {
     size_t clusters;
-    double drop; /* the steepest fall of the variance inside from one number to the next; 1: none */
+    double drop; /* the steepest fall of the variance inside from one number to the next; 1: none; NaN: of one number,
+                    to whatever they keep */
 } found;
 
 /* The number of clusters at which the variance inside falls most below a cloud's, on a sample of the rows. */
@@ -90,8 +91,10 @@ static bool take_clusters(const judging *j, double hint, found *f, error *err) {
     }
     c->clusters_by_kmeans = true;
     size_t wanted = in->clusters ? in->clusters : in->quick && in->classes > 1 ? (size_t)in->classes : 0;
-    if (wanted) f->clusters = wanted;
-    if (!wanted && !find_number(j, hint, f, err)) return false;
+    bool ten = in->quick && hint < 2 && n >= 8 * QUICK; /* the one number that a quick search would try */
+    if (wanted || ten) f->clusters = wanted ? wanted : QUICK;
+    if (ten && !wanted) f->drop = NAN;
+    if (!wanted && !ten && !find_number(j, hint, f, err)) return false;
     f->clusters = f->clusters > n ? n : f->clusters;
     kmeans k;
     kmeans_options with = {.clusters = f->clusters, .restarts = 1, .iterations = in->quick ? 6 : 25, .seed = in->seed};
@@ -198,7 +201,7 @@ static void judge_within(const judging *j, const within *w, const found *f, coll
             v->verdict == VERDICT_COLLAPSED ? "hardly any" : "little", w->share.value, w->clusters, expected);
 }
 
-bool judge_intracluster(const judging *j, error *err) {
+static bool judge_rows(const judging *j, error *err) {
     collapse *c = j->c;
     const collapse_input *in = j->in;
     collapse_verdict *v = &c->verdicts[COLLAPSE_INTRACLUSTER];
@@ -214,6 +217,7 @@ bool judge_intracluster(const judging *j, error *err) {
     c->point_share = p.share, c->point_size = p.size, c->point_clusters = p.clusters;
     if (in->quick) w.share = jackknife_alone(w.share.value);
     c->clusters_used = w.clusters, c->within_share = w.share.value;
+    if (isnan(f.drop)) f.drop = fmin(w.share.value, 1);
     judge_within(j, &w, &f, v);
     if (in->embeddings.rows > 1 &&
         (c->spectrum.total_variance == 0 ||
@@ -225,4 +229,39 @@ bool judge_intracluster(const judging *j, error *err) {
     }
     if (isfinite(p.share)) judge_points(j, &p, v);
     return true;
+}
+
+/* A quick look at many rows is at a sample of them, drawn by the seed. */
+static bool judge_sample(const judging *j, error *err) {
+    collapse_input in = *j->in;
+    size_t n = QUICK_ROWS, d = in.embeddings.cols;
+    uint32_t *rows = malloc(n * sizeof *rows);
+    float *values = malloc(n * d * sizeof *values);
+    int32_t *assignment = malloc(n * sizeof *assignment);
+    int64_t *groups = malloc(n * sizeof *groups);
+    uint8_t *blocks = malloc(n);
+    bool ok = (rows && values && assignment && groups && blocks) ||
+              error_memory(err, n * d * sizeof *values, "a sample of the rows");
+    if (ok) matrix_choose(in.embeddings.rows, n, in.seed, 9, rows);
+    for (size_t i = 0; ok && i < n; i++) {
+        memcpy(values + i * d, in.embeddings.data + rows[i] * d, d * sizeof *values);
+        if (in.assignment) assignment[i] = in.assignment[rows[i]];
+        if (in.groups && !in.all) groups[i] = in.groups[rows[i]];
+        blocks[i] = j->sample_blocks[rows[i]];
+    }
+    in.embeddings = (matrix){values, n, d}, in.assignment = in.assignment ? assignment : NULL;
+    in.groups = in.groups && !in.all ? groups : NULL;
+    judging part = {.in = &in, .all = j->all, .blocks = j->blocks, .sample_blocks = blocks, .c = j->c};
+    j->c->cluster_rows = n;
+    ok = ok && judge_rows(&part, err);
+    free(rows);
+    free(values);
+    free(assignment);
+    free(groups);
+    free(blocks);
+    return ok;
+}
+
+bool judge_intracluster(const judging *j, error *err) {
+    return j->in->quick && j->in->embeddings.rows > QUICK_ROWS ? judge_sample(j, err) : judge_rows(j, err);
 }

@@ -8,6 +8,7 @@
 #include "analysis/report/exhibit_page.h"
 #include "analysis/diagnose/compare.h"
 #include "analysis/diagnose/diagnose.h"
+#include "engine/threads.h"
 #include "experiments/sweep/watch.h"
 
 #include <math.h>
@@ -163,6 +164,13 @@ static void show_progress(void *context, size_t pass, uint64_t done, uint64_t ro
                     (unsigned long long)rows);
 }
 
+/* A quick look beside a training that wants the cores, at a matrix that one of them is soon done with. */
+static bool take_one_thread(const subject *s, error *err) {
+    static const double WORK = 2e10;
+    double d = (double)s->embeddings.cols;
+    return !s->fast || (double)s->count * d * d > WORK || threads_use(1, err) > 0;
+}
+
 static bool diagnose_one(diagnoses *all, size_t i, const diagnose_options *options_given, unsigned modes,
                          const arguments *args, terminal *t, error *err) {
     subject s = {0};
@@ -173,7 +181,7 @@ static bool diagnose_one(diagnoses *all, size_t i, const diagnose_options *optio
     bool ok = subject_load(&s, o, err);
     if (ok) {
         terminal_status(t, true, "diagnosing %zu rows of %zu columns", s.count, s.embeddings.cols);
-        ok = diagnosis_make(&d, &s, o->seed, err);
+        ok = take_one_thread(&s, err) && diagnosis_make(&d, &s, o->seed, err);
     }
     if (ok) {
         all->figures[i] = diagnosis_json(&d, &s);

@@ -156,6 +156,20 @@ static double uniform_perplexity(double n, double c) {
 
 static double plogp(double p) { return p > 0 ? p * log(p) : 0; }
 
+/* The codes that there are to be found, of those that rows have found: Chao's estimate of 1984, and the upper end of
+ * its log-normal interval of 1987. */
+static void estimate_alive(usage_figures *s) {
+    double c = (double)s->codes, once = s->once, twice = s->twice;
+    double unseen = twice > 0 ? once * once / (2 * twice) : once * (once - 1) / 2, ratio = once / twice, variance;
+    if (twice > 0)
+        variance = twice * (ratio * ratio / 2 + ratio * ratio * ratio + ratio * ratio * ratio * ratio / 4);
+    else
+        variance =
+            unseen + once * (2 * once - 1) * (2 * once - 1) / 4 - once * once * once * once / (4 * (s->used + unseen));
+    double factor = unseen > 0 ? exp(1.96 * sqrt(log1p(fmax(variance, 0) / (unseen * unseen)))) : 1;
+    s->alive = fmin(s->used + unseen, c), s->alive_most = fmin(s->used + unseen * factor, c);
+}
+
 usage_figures usage_summary(const usage *u, int without) {
     double n = 0, rows_entropy = 0, soft = 0, hard = 0, used = 0, c = (double)u->codes;
     for (int f = 0; f < USAGE_FOLDS; f++)
@@ -170,10 +184,10 @@ usage_figures usage_summary(const usage *u, int without) {
         s.once += count == 1, s.twice += count == 2;
         s.top = fmax(s.top, count / n);
     }
-    s.alive = fmin(used + (s.twice > 0 ? s.once * s.once / (2 * s.twice) : s.once * (s.once - 1) / 2), c);
     double most = fmin(c, n);
     s.perplexity = exp(soft), s.perplexity_share = s.perplexity / most;
-    s.used = used, s.used_share = used / most;
+    s.used = used, estimate_alive(&s);
+    s.used_share = used / most;
     s.used_expected = c > 1 ? -c * expm1(n * log1p(-1 / c)) : 1;
     s.used_of_expected = used / s.used_expected;
     s.hard_perplexity = exp(hard), s.hard_perplexity_expected = c > 1 ? uniform_perplexity(n, c) : 1;

@@ -46,6 +46,7 @@ typedef struct usage_figures {
     double once, twice;              /* codes that are the best of one row, of two rows */
     double alive;                    /* codes that rows fall on, the unseen ones among them: at least used + once²/2
                                         twice (Chao 1984), at most c */
+    double alive_most;               /* the upper end of that estimate's 95 % interval (Chao 1987), at most c */
     double top;                      /* share of the rows on the most frequent code */
 } usage_figures;
 

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* LiDAR of the same classes dealt to other rows: what it scores where labels say nothing. */
 static bool lidar_by_chance(diagnosis *d, const subject *s, uint64_t seed, error *err) {
@@ -27,6 +28,23 @@ static bool lidar_by_chance(diagnosis *d, const subject *s, uint64_t seed, error
     return ok;
 }
 
+/* LiDAR of each row with another input's view: what it scores where views share nothing. */
+static bool lidar_of_strangers(diagnosis *d, const subject *s, uint64_t seed, error *err) {
+    size_t n = s->second.rows, width = s->second.cols;
+    uint32_t *order = malloc(n * sizeof *order);
+    float *values = malloc(n * width * sizeof *values);
+    bool ok = (order && values) || error_memory(err, n * width * sizeof *values, "permuted views");
+    for (size_t i = 0; ok && i < n; i++) order[i] = (uint32_t)i;
+    rng r = rng_stream(seed, RNG_PERMUTATION, 0, 0, 2);
+    if (ok) rng_shuffle(&r, order, n);
+    for (size_t i = 0; ok && i < n; i++)
+        memcpy(values + i * width, s->second.data + order[i] * width, width * sizeof *values);
+    ok = ok && lidar_of_views(s->embeddings, (matrix){values, n, width}, &d->lidar_chance, err);
+    free(order);
+    free(values);
+    return ok;
+}
+
 /* What clusters, views and prototypes show beyond the verdicts. */
 static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
     const int32_t *clusters = d->collapse.assignment;
@@ -34,6 +52,7 @@ static bool structure_make(diagnosis *d, const subject *s, uint64_t seed, error 
     if (!s->second.data && s->labels && !lidar_of_classes(s->labelled, s->labels, s->classes, &d->lidar, err))
         return false;
     d->lidar_chance.value = NAN;
+    if (s->second.data && !lidar_of_strangers(d, s, seed, err)) return false;
     if (!s->second.data && s->labels && !lidar_by_chance(d, s, seed, err)) return false;
     if (s->prototypes.data && !duplicates_compute(s->prototypes, &d->duplicates, err)) return false;
     return blocks_compute(s->embeddings, clusters, seed, &d->blocks, err) &&
@@ -65,6 +84,7 @@ static bool labelled_share(diagnosis *d, const subject *s, uint64_t seed, error 
 bool diagnosis_make(diagnosis *d, const subject *s, uint64_t seed, error *err) {
     *d = (diagnosis){0};
     collapse_input input = {.embeddings = s->embeddings,
+                            .second = s->second,
                             .all = s->all.rows ? &s->all : NULL,
                             .assignment = s->assignment,
                             .codes = s->usage ? usage_codes(s->usage) : 0,

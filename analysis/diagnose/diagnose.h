@@ -118,7 +118,7 @@ typedef struct diagnosis {
     alignment alignment;             /* with a second view */
     neural_collapse neural_collapse; /* with labels */
     agreement agreement;             /* with labels and assignments */
-    lidar lidar_chance; /* of permuted labels; NaN of views */
+    lidar lidar_chance;              /* of permuted labels, or of views of different inputs */
     lidar lidar;                     /* with a second view, or else with labels */
     block_structure blocks;          /* of the clusters: the assignment's, or k-means */
     silhouette silhouette;           /* of the same */

@@ -71,7 +71,7 @@ static bool draw_blocks(const collapse_input *in, size_t n, uint8_t **all, uint8
     *sample = in->all ? malloc(rows) : *all;
     return ((*all && *sample) || error_memory(err, n + rows, "blocks of rows")) &&
            jackknife_draw(n, in->groups, in->seed, *all, err) &&
-           (!in->all || jackknife_draw(rows, NULL, in->seed, *sample, err));
+           (!in->all || jackknife_draw(rows, rows == n ? in->groups : NULL, in->seed, *sample, err));
 }
 
 static size_t count_groups(const collapse_input *in, size_t n, error *err, bool *ok) {
@@ -120,6 +120,9 @@ bool collapse_compute(const collapse_input *in, collapse *c, error *err) {
         if (ok) c->class_within_share = classes.share.value;
     }
     ok = ok && take_evidence(&j, err);
+    c->across.effective_rank = NAN;
+    ok = ok && (!in->second.data ||
+                across_views(in->embeddings, in->second, c->evidence.attainable, in->seed, &c->across, err));
     if (ok) judge_representation(&j);
     ok = ok && judge_intracluster(&j, err) && judge_dimensional(&j, err);
     if (ok) judge_cluster(&j, u);

@@ -8,6 +8,7 @@
 #define MEWS_ANALYSIS_COLLAPSE_H
 
 #include "analysis/clusters/clusters.h"
+#include "analysis/spectrum/across.h"
 #include "analysis/spectrum/spectrum.h"
 #include "analysis/clusters/usage.h"
 #include "analysis/verdicts/evidence.h"
@@ -49,6 +50,7 @@ typedef enum assignments_are {
 
 typedef struct collapse_input {
     matrix embeddings;         /* (n, d) */
+    matrix second;             /* (n, d) the other view of each row's input; data NULL: none */
     const row_source *all;     /* where embeddings are a sample of more rows, or a rounding of them: those; clusters are
                                   the sample's, spread and rank (and usage) those of all. NULL: embeddings */
     const int32_t *assignment; /* (n) in [0, codes), or NULL: k-means */
@@ -73,6 +75,7 @@ typedef struct collapse {
     spectrum spectrum;
     collapse_evidence evidence;
     collapse_verdict verdicts[COLLAPSE_MODES];
+    across across;         /* of two views; effective_rank NaN without */
     double mean_resultant; /* ‖mean of the L2-normalised rows‖² */
     double spread;         /* 1 − mean_resultant */
     double variance_share; /* total variance over mean squared norm */

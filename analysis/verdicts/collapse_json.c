@@ -68,6 +68,7 @@ static void put_usage(json_t *to, const usage_figures *f) {
     put(to, "information", f->information);
     put(to, "information_share", f->information_share);
     put(to, "codes_alive", f->alive);
+    put(to, "codes_alive_most", f->alive_most);
     put(to, "code_top_share", f->top);
 }
 
@@ -120,6 +121,9 @@ json_t *collapse_to_json(const collapse *c) {
     put(root, "within_effective_rank", c->clusters.effective_rank);
     put(root, "within_effective_rank_share", c->clusters.share);
     json_object_set_new(root, "cluster_spectra", clusters_json(&c->clusters));
+    put(root, "rank_across_views", c->across.effective_rank);
+    put(root, "directions_across_views", isnan(c->across.effective_rank) ? (double)NAN : c->across.directions);
+    put(root, "across_views_chance", isnan(c->across.effective_rank) ? (double)NAN : c->across.chance);
     put(root, "point_share", c->point_share);
     put(root, "point_rows", c->point_size);
     put(root, "point_clusters", c->point_clusters);

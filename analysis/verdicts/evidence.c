@@ -101,6 +101,7 @@ bool evidence_with_spectrum(const row_source *rows, const spectrum *s, const evi
     e->distinct = (double)c.distinct, e->zero_rows = (double)c.zero_rows, e->precision = c.precision;
     e->independent = o->groups ? fmin(e->distinct, (double)o->groups) : e->distinct;
     e->largest_copy = (double)c.largest / (double)n;
+    e->variance = s->total_variance;
     e->variance_share = s->mean_squared_norm > 0 ? s->total_variance / s->mean_squared_norm : 0;
     contrast apart;
     ok = ok && contrast_take(rows, c.first, c.distinct, o->seed, &apart, err) &&
@@ -144,6 +145,7 @@ static const struct {
     FIGURE(largest_copy),
     FIGURE(attainable),
     FIGURE(precision),
+    FIGURE(variance),
     FIGURE(variance_share),
     FIGURE(contrast),
     FIGURE(contrast_low),

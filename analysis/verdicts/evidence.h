@@ -20,7 +20,7 @@ typedef struct collapse_evidence {
     double precision;            /* unit roundoff that the values show: 2^-11 where all would fit float16 */
 
     /* What survives a translation. */
-    double variance_share;                        /* total variance over mean squared norm */
+    double variance, variance_share;              /* total variance; and over the mean squared norm */
     double contrast, contrast_low, contrast_high; /* how far two rows lie apart beside their size; see contrast.h */
     double spread;                                /* 1 − ‖mean of the L2-normalised rows‖² */
 

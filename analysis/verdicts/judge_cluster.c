@@ -2,7 +2,7 @@
  * Codes unused, or all rows assigned alike. Two figures: dead, how many codes no row will ever fall on, and uneven, how
  * much of the use a few codes take. Natural categories are uneven (codes in use as 1/i have 0.18 of an even use at
  * 1,000 codes) and no collapse. A code that these rows do not show may be rare: from the codes seen once and twice,
- * Chao's estimate says how many more there are, so that the share alive does not hang on the number of rows.
+ * Chao's estimate says how many more there are at most, so that few rows call no code dead.
  */
 #include "analysis/verdicts/judge.h"
 
@@ -13,13 +13,13 @@ static const double ALIVE_COLLAPSED = 0.25, ALIVE_WARNING = 0.5;
 /* One code with nine rows in ten (of two or three codes: nearly all); perplexity over that of even use. */
 static const double TOP_COLLAPSED = 0.9, TOP_FEW_CODES = 0.98, EVEN_COLLAPSED = 0.003, EVEN_WARNING = 0.01;
 enum { FEW_CODES = 4 };
-/* Mutual information of row and code over log min(c, n), of probabilities: 0.01 is what rows that are all but alike
- * leave. */
-static const double INFORMATION_COLLAPSED = 0.01, INFORMATION_WARNING = 0.03;
+/* Mutual information of row and code over log min(c, n), of probabilities. Logits that vary by s from row to row leave
+ * s²/2 nats: s = 0.1 lies below the first at ten codes and more, s = 0.5 above the second at up to a million. */
+static const double INFORMATION_COLLAPSED = 0.003, INFORMATION_WARNING = 0.009;
 /* Scores of all codes this near each other are one number; cosines with 128-wide prototypes vary by 0.4. */
 static const double RANGE_ALIKE = 0.02;
 
-static double alive_share(const usage_figures *f) { return f->alive / (double)f->codes; }
+static double alive_share(const usage_figures *f) { return f->alive_most / (double)f->codes; }
 static double even_share(const usage_figures *f) { return f->hard_perplexity / f->hard_perplexity_expected; }
 static double information_share(const usage_figures *f) { return f->information_share; }
 
@@ -47,7 +47,7 @@ static void say_use(collapse_verdict *v, const judging *j, const usage_figures *
                   "would hit %.0f, and no more than about %.0f are alive. Usual without a prior on the mean assignment "
                   "and with small batches.%s",
                   v->verdict == VERDICT_COLLAPSED ? "Most" : "Many", f->used, f->codes, f->n, f->used_expected,
-                  f->alive, guess);
+                  f->alive_most, guess);
 }
 
 /* What speaks worse than the dead codes do: nearly all rows on one code, rows that are all alike. */

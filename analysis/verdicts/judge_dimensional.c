@@ -155,6 +155,38 @@ static bool judge_alone(const judging *j, collapse_verdict *v, error *err) {
     return true;
 }
 
+/* The last shared direction stands this far above chance (a smooth spectrum's stands just above it), the last of one to
+ * three further; and of the variance behind them, views share hardly anything. */
+static const double ABOVE_CHANCE = 2, FEW_ABOVE_CHANCE = 4, SHARED_BEHIND = 0.1;
+enum { FEW_SHARED = 3 };
+
+/* A cliff that only two views show: behind it, a floor of what they do not share hides that few directions tell inputs
+ * apart. Said where the one view's spectrum looks like more. */
+static bool judge_across(const judging *j, collapse_verdict *v, error *err) {
+    const across *a = &j->c->across;
+    const spectrum *s = &j->c->spectrum;
+    const collapse_evidence *e = &j->c->evidence;
+    double place = a->directions, left, behind = 0, all = 0;
+    bool explained;
+    if (isnan(a->effective_rank) || v->verdict == VERDICT_COLLAPSED ||
+        !(a->drop >= (place > FEW_SHARED ? ABOVE_CHANCE : FEW_ABOVE_CHANCE)) || place > CLIFF_COLLAPSED * e->attainable)
+        return true;
+    for (size_t i = 0; i < s->count; i++) {
+        double square = s->singular_values_centred[i] * s->singular_values_centred[i];
+        all += square, behind += (double)i < place ? 0 : square;
+    }
+    if (a->behind > SHARED_BEHIND * behind / (double)s->n) return true; /* chance hides what is behind */
+    if (!clusters_explain(j, place, behind / all, &left, &explained, err)) return false;
+    v->verdict = explained ? VERDICT_WARNING : VERDICT_COLLAPSED, v->rule = "across_views", v->borderline = false;
+    v->statistic = a->effective_rank / e->possible, v->low = v->high = NAN;
+    judge_say(
+        v,
+        "Only %.0f of %.0f attainable directions are shared by the two views of an input%s: the effective rank of "
+        "%.1f is for the most part a floor that the views do not share.",
+        place, e->attainable, explained ? ", and they are those between clusters" : "", e->trimmed_effective_rank);
+    return true;
+}
+
 bool collapse_undisputed(const collapse *c) {
     const collapse_verdict *v = &c->verdicts[COLLAPSE_DIMENSIONAL];
     const collapse_evidence *e = &c->evidence;
@@ -202,6 +234,7 @@ bool judge_dimensional(const judging *j, error *err) {
                   "noise around one point, a file alone does not tell.",
                   e->contrast, e->trimmed_effective_rank);
     }
+    if (!judge_across(j, v, err)) return false;
     if (!j->in->reference) return true;
     bool undisputed = collapse_undisputed(c);
     collapse_verdict against;

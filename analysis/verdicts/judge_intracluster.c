@@ -34,6 +34,33 @@ static const size_t numbers[] = {2, 3, 5, 10, 20, 50, 100};
  */
 static double structureless_share(double clusters, double rank) { return pow(clusters, -2 / fmax(rank, 1)); }
 
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+/* Whether the embeddings' rows are those that the groups are of, and no sample of them. */
+static bool grouped(const collapse_input *in) {
+    return in->groups && (!in->all || in->all->rows == in->embeddings.rows);
+}
+
+/* One row of each group: views of one image lie together, and are no collapse. */
+static bool one_of_each(const judging *j, matrix *out, float **own, error *err) {
+    const collapse_input *in = j->in;
+    matrix m = in->embeddings;
+    size_t kept = 0;
+    *out = m, *own = NULL;
+    if (!grouped(in)) return true;
+    uint8_t *unused = malloc(m.rows);
+    bool *first = calloc(m.rows, sizeof *first), ok = unused && first;
+    *own = malloc(m.rows * m.cols * sizeof **own);
+    ok = (ok && *own) || error_memory(err, m.rows * m.cols * sizeof **own, "one row of each group");
+    ok = ok && jackknife_firsts(m.rows, in->groups, first, err);
+    for (size_t i = 0; ok && i < m.rows; i++)
+        if (first[i]) memcpy(*own + kept++ * m.cols, m.data + i * m.cols, m.cols * sizeof **own);
+    *out = (matrix){*own, kept, m.cols};
+    free(unused);
+    free(first);
+    return ok;
+}
+
 /* ---- how many ---------------------------------------------------------------------------------------------------- */
 
 typedef struct found {
@@ -42,9 +69,8 @@ typedef struct found {
                     to whatever they keep */
 } found;
 
-/* The number of clusters at which the variance inside falls most below a cloud's, on a sample of the rows. */
-static bool find_number(const judging *j, double hint, found *out, error *err) {
-    matrix m = j->in->embeddings;
+/* The number of clusters at which the variance inside falls most below a cloud's, on a sample of the rows of m. */
+static bool find_number(const judging *j, matrix m, double hint, found *out, error *err) {
     size_t d = m.cols, rows = m.rows < SEARCH_ROWS ? m.rows : SEARCH_ROWS, tried[8], count = 0;
     double rank = fmax(j->c->spectrum.participation_ratio.value, 1), before = 1, best = INFINITY;
     *out = (found){.clusters = 1, .drop = 1};
@@ -94,7 +120,13 @@ static bool take_clusters(const judging *j, double hint, found *f, error *err) {
     bool ten = in->quick && hint < 2 && n >= 8 * QUICK; /* the one number that a quick search would try */
     if (wanted || ten) f->clusters = wanted ? wanted : QUICK;
     if (ten && !wanted) f->drop = NAN;
-    if (!wanted && !ten && !find_number(j, hint, f, err)) return false;
+    if (!wanted && !ten) {
+        matrix m;
+        float *own;
+        bool ok = one_of_each(j, &m, &own, err) && find_number(j, m, hint, f, err);
+        free(own);
+        if (!ok) return false;
+    }
     f->clusters = f->clusters > n ? n : f->clusters;
     kmeans k;
     kmeans_options with = {.clusters = f->clusters, .restarts = 1, .iterations = in->quick ? 6 : 25, .seed = in->seed};
@@ -105,26 +137,6 @@ static bool take_clusters(const judging *j, double hint, found *f, error *err) {
 }
 
 /* ---- points ------------------------------------------------------------------------------------------------------ */
-
-/* One row of each group: views of one image lie together, and are no collapse. */
-static bool one_of_each(const judging *j, matrix *out, float **own, error *err) {
-    const collapse_input *in = j->in;
-    matrix m = in->embeddings;
-    size_t kept = 0;
-    *out = m, *own = NULL;
-    if (!in->groups || in->all) return true;
-    uint8_t *unused = malloc(m.rows);
-    bool *first = calloc(m.rows, sizeof *first), ok = unused && first;
-    *own = malloc(m.rows * m.cols * sizeof **own);
-    ok = (ok && *own) || error_memory(err, m.rows * m.cols * sizeof **own, "one row of each group");
-    ok = ok && jackknife_firsts(m.rows, in->groups, first, err);
-    for (size_t i = 0; ok && i < m.rows; i++)
-        if (first[i]) memcpy(*own + kept++ * m.cols, m.data + i * m.cols, m.cols * sizeof **own);
-    *out = (matrix){*own, kept, m.cols};
-    free(unused);
-    free(first);
-    return ok;
-}
 
 /* With and without the outlier columns, or the one direction that stands out: whichever shows more. */
 static bool take_points(const judging *j, points *out, error *err) {
@@ -246,11 +258,11 @@ static bool judge_sample(const judging *j, error *err) {
     for (size_t i = 0; ok && i < n; i++) {
         memcpy(values + i * d, in.embeddings.data + rows[i] * d, d * sizeof *values);
         if (in.assignment) assignment[i] = in.assignment[rows[i]];
-        if (in.groups && !in.all) groups[i] = in.groups[rows[i]];
+        if (grouped(&in)) groups[i] = in.groups[rows[i]];
         blocks[i] = j->sample_blocks[rows[i]];
     }
     in.embeddings = (matrix){values, n, d}, in.assignment = in.assignment ? assignment : NULL;
-    in.groups = in.groups && !in.all ? groups : NULL;
+    in.groups = grouped(j->in) ? groups : NULL, in.all = NULL;
     judging part = {.in = &in, .all = j->all, .blocks = j->blocks, .sample_blocks = blocks, .c = j->c};
     j->c->cluster_rows = n;
     ok = ok && judge_rows(&part, err);

@@ -14,7 +14,7 @@
 static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2, BACKBONE_KEPT = 1;
 /* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
 static const double CLIFF_SHARE = 0.25;
-/* Shares of variance: a standard deviation a hundredth, a thirtieth of what the reference has beside its own offset. */
+/* Of variance: a standard deviation a hundredth, a thirtieth of the reference's. */
 static const double SHARE_COLLAPSED = 1e-4, SHARE_WARNING = 1e-3;
 /* An effective rank asks for twice as many rows. */
 static const double ROWS_PER_RANK = 2;
@@ -94,16 +94,20 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
 }
 
 void relative_representation(const relative_input *in, collapse_verdict *v) {
-    *v = start(in, "variance_share_kept", SHARE_WARNING, SHARE_COLLAPSED);
+    *v = start(in, "variance_kept", SHARE_WARNING, SHARE_COLLAPSED);
     if (!in->then || !(in->then->variance_share > 0)) {
         v->rule = "no_reference";
         say(v, in->then ? "The reference is one point itself." : "There is nothing to hold the variance against.");
         return;
     }
-    v->statistic = in->now->variance_share / in->then->variance_share;
+    /* An offset leaves the variance as it was, a change of units its share of the mean square: a collapse neither. */
+    double share = in->now->variance_share / in->then->variance_share, all = in->now->variance / in->then->variance;
+    v->statistic = fmax(share, all);
     v->verdict = v->statistic < SHARE_COLLAPSED ? VERDICT_COLLAPSED
                  : v->statistic < SHARE_WARNING ? VERDICT_WARNING
                                                 : VERDICT_HEALTHY;
-    say(v, "Differences between rows carry %.2g of their mean squared norm, where those of %s carry %.2g.",
-        in->now->variance_share, v->against, in->then->variance_share);
+    say(v,
+        "Differences between rows carry %.2g of their mean squared norm, where those of %s carry %.2g; their variance "
+        "is %.2g times its.",
+        in->now->variance_share, v->against, in->then->variance_share, all);
 }

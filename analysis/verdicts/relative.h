@@ -24,8 +24,8 @@ typedef struct relative_input {
  */
 void relative_dimensional(const relative_input *in, collapse_verdict *out);
 
-/* representation, on the share of variance that survives a translation: collapsed below a ten-thousandth of what the
- * reference has, warning below a thousandth. */
+/* representation, on the variance or its share of the mean squared norm, whichever has kept more: collapsed below a
+ * ten-thousandth of what the reference has, warning below a thousandth. */
 void relative_representation(const relative_input *in, collapse_verdict *out);
 
 #endif

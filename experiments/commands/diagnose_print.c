@@ -133,6 +133,10 @@ void diagnose_print(const diagnosis *d, const subject *s) {
     printf("\nfigures\n");
     print_dimension(&c->evidence);
     print_spectrum(&c->spectrum);
+    if (isfinite(c->across.effective_rank))
+        print_figure("rank across views", c->across.effective_rank,
+                     "at least %.0f of %zu directions are shared by two views", c->across.directions,
+                     c->across.possible);
     print_figure("contrast", c->evidence.contrast, "how far two rows lie apart beside their size");
     print_figure("spread", c->spread, "1 in all directions, 0 in one point");
     if (s->fast) {
@@ -145,8 +149,8 @@ void diagnose_print(const diagnosis *d, const subject *s) {
         print_figure("invariance", d->alignment.invariance, "1 when views agree, 0 at chance");
     }
     if (s->second.data || s->labels)
-        print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s", d->lidar.share, d->lidar.groups,
-                     s->second.data ? "pairs of views" : "classes");
+        print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s; by chance %.4g", d->lidar.share,
+                     d->lidar.groups, s->second.data ? "pairs of views" : "classes", d->lidar_chance.value);
     if (c->has_usage) print_codes(&c->usage);
     if (s->prototypes.data) /* one alone has no other to fall together with */
         print_figure("distinct prototypes", s->prototypes.rows > 1 ? (double)d->duplicates.distinct : (double)NAN,

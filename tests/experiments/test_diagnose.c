@@ -242,6 +242,8 @@ START_TEST(test_a_second_view_gives_alignment_and_invariance) {
     free(y);
     json_t *d = diagnosis("a.npy --second b.npy");
     ck_assert(number(d, "alignment") < 0.1 && number(d, "alignment_chance") > 1.9 && number(d, "invariance") > 0.9);
+    ck_assert(number(d, "lidar_chance") > 0.5 * D && number(d, "lidar_chance") <= D);
+    ck_assert(number(d, "rank_across_views") > 0.5 * D && number(d, "directions_across_views") <= D);
     json_decref(d);
 }
 END_TEST

@@ -301,6 +301,87 @@ START_TEST(test_outlying_rows_are_neither_a_dimension_nor_a_cluster) {
 }
 END_TEST
 
+/* Mild probabilities, as many codes as rows; and codes that 8 dimensions reach or not, as these rows cannot tell. */
+START_TEST(test_as_many_soft_codes_as_rows_are_no_dead_ones) {
+    enum { C = 128, D = 8 };
+    static float logits[C * C];
+    for (int kind = 0; kind < 2; kind++) {
+        matrix m = noise(C, D, 1, 0), codes = noise(C, D, 1, 0);
+        for (size_t i = 0; i < C * C; i++) {
+            logits[i] = kind ? 0 : (float)(0.7 * rng_normal(&source));
+            for (size_t k = 0; kind && k < D; k++) logits[i] += m.data[i / C * D + k] * codes.data[i % C * D + k] / 3;
+        }
+        int32_t best[C];
+        error err = {0};
+        usage *u = usage_new(C, &err);
+        ck_assert(u && usage_add(u, logits, C, best, &err));
+        usage_figures f = usage_summary(u, -1);
+        ck_assert(f.alive_most >= f.alive && f.alive >= f.used && f.alive_most <= C);
+        collapse c = judged((collapse_input){.embeddings = m, .assignment = best, .codes = C, .usage = u});
+        says(&c, COLLAPSE_CLUSTER, VERDICT_HEALTHY);
+        usage_free(u);
+        free(values(m));
+        free(values(codes));
+    }
+}
+END_TEST
+
+START_TEST(test_an_offset_beside_a_reference_is_no_collapse_and_a_point_is_one) {
+    matrix then = noise(500, 32, 1, 0), now = noise(500, 32, 1, 300), point = noise(500, 32, 0.003, 1);
+    row_source rows = rows_of(then);
+    collapse_evidence before;
+    error err = {0};
+    ck_assert(evidence_take(&rows, NULL, &before, &err));
+    collapse c = judged((collapse_input){.embeddings = now, .reference = &before, .reference_name = "before"});
+    says(&c, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
+    c = judged((collapse_input){.embeddings = point, .reference = &before, .reference_name = "before"});
+    says(&c, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+    free(values(then));
+    free(values(now));
+    free(values(point));
+}
+END_TEST
+
+/* As a file of doubles comes: all rows once more, exactly. */
+START_TEST(test_views_of_one_image_are_no_cluster_though_the_file_holds_doubles) {
+    enum { N = 800, D = 32, VIEWS = 4 };
+    static int64_t groups[N];
+    static double exact[N * D];
+    matrix images = noise(N / VIEWS, D, 1, 0), m = noise(N, D, 0.05, 0);
+    for (size_t i = 0; i < N; i++) groups[i] = (int64_t)(i / VIEWS);
+    for (size_t i = 0; i < N * D; i++) exact[i] = (double)(values(m)[i] += images.data[i / D / VIEWS * D + i % D]);
+    row_source all = {.rows = N, .cols = D, .doubles = exact};
+    for (int wide = 0; wide < 2; wide++) {
+        collapse c = judged((collapse_input){.embeddings = m, .all = wide ? &all : NULL, .groups = groups});
+        says(&c, COLLAPSE_INTRACLUSTER, VERDICT_HEALTHY);
+    }
+    free(values(m));
+    free(values(images));
+}
+END_TEST
+
+/* Of 64 directions 6 tell images apart, behind noise of each view's own that is as large. */
+START_TEST(test_two_views_show_a_low_rank_that_a_floor_of_noise_hides) {
+    enum { N = 2000, D = 64 };
+    for (int low = 0; low < 2; low++) {
+        matrix image = low ? low_rank(N, D, 6, 0) : noise(N, D, 1, 0), first = noise(N, D, 1.2, 0),
+               second = noise(N, D, 1.2, 0);
+        for (size_t i = 0; i < N * D; i++) values(first)[i] += image.data[i], values(second)[i] += image.data[i];
+        collapse alone = judged((collapse_input){.embeddings = first});
+        ck_assert_double_gt(alone.evidence.effective_rank, 40);
+        says(&alone, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
+        collapse c = judged((collapse_input){.embeddings = first, .second = second});
+        if (low) ck_assert_double_eq_tol(c.across.effective_rank, 6, 0.5);
+        if (low) ck_assert_double_eq(c.across.directions, 6);
+        if (!low) ck_assert_double_gt(c.across.directions, 20);
+        says(&c, COLLAPSE_DIMENSIONAL, low ? VERDICT_COLLAPSED : VERDICT_HEALTHY);
+        free(values(image));
+        free(values(first));
+        free(values(second));
+    }
+}
+END_TEST
+
 Suite *suite_disputes(void) {
     Suite *s = suite_create("disputes");
     TCase *t = tcase_create("disputes");
@@ -322,6 +403,10 @@ Suite *suite_disputes(void) {
     tcase_add_test(t, test_columns_dead_to_the_precision_of_their_type_are_no_collapse);
     tcase_add_test(t, test_lidar_stands_at_any_scale_and_is_none_where_every_row_is_its_own_class);
     tcase_add_test(t, test_outlying_rows_are_neither_a_dimension_nor_a_cluster);
+    tcase_add_test(t, test_as_many_soft_codes_as_rows_are_no_dead_ones);
+    tcase_add_test(t, test_an_offset_beside_a_reference_is_no_collapse_and_a_point_is_one);
+    tcase_add_test(t, test_views_of_one_image_are_no_cluster_though_the_file_holds_doubles);
+    tcase_add_test(t, test_two_views_show_a_low_rank_that_a_floor_of_noise_hides);
     suite_add_tcase(s, t);
     return s;
 }

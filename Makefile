@@ -142,7 +142,7 @@ $(BUILD)/tests/main.o: $(BUILD)/tests/suites.inc
 $(BUILD)/tests/main.o: CPPFLAGS += -I$(BUILD)/tests
 
 # The trial of the verdicts: a thousand matrices of known truth; the suite `verdicts` runs a sample of it.
-TRIAL := $(addprefix $(BUILD)/tests/verdicts/,drawings.o trial.o)
+TRIAL := $(addprefix $(BUILD)/tests/verdicts/,draw.o drawings.o trial.o)
 
 $(BUILD)/run-verdicts: $(BUILD)/tests/verdicts/main.o $(TRIAL) $(BUILD)/libmews.a
 	@echo '  ld $@'

@@ -6,6 +6,7 @@
 #include "engine/rng.h"
 #include "analysis/verdicts/collapse_history.h"
 #include "analysis/verdicts/jackknife.h"
+#include "analysis/verdicts/landmarks.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -230,6 +231,7 @@ json_t *diagnosis_json(const diagnosis *d, const subject *s) {
     if (s->sampled) put_count(to, "sample_rows", s->embeddings.rows);
     put_reading(to, s);
     if (s->fast) return to;
+    json_object_set_new(to, "landmarks", landmarks_json(&d->collapse));
     put(to, "uniformity", d->uniformity.value);
     put(to, "uniformity_expected", d->uniformity.expected);
     json_object_set_new(to, "uniformity_rows", json_integer((json_int_t)d->uniformity.rows));

@@ -92,17 +92,19 @@ static bool cluster_spectra_panel(const exhibit *e, plot *p, error *err) {
 bool exhibit_spectra(const exhibit *items, size_t count, plot *p, figure *f, error *err) {
     bool noise = same_size(items, count);
     snprintf(f->title, sizeof f->title, "In how many directions the embeddings spread");
-    snprintf(f->caption, sizeof f->caption,
-             "Singular values of the %s, largest first, over the largest. A line that stays high uses its dimensions "
-             "evenly; one that falls off a cliff at rank r lives in r dimensions, which is dimensional collapse. %s"
-             "%s Values under 10⁻⁶ are not drawn.",
-             count > 1 ? "embeddings, a line a file" : "embeddings",
-             noise ? "Dotted: isotropic Gaussian noise of the same size, which is as even as can be. " : "",
-             count > 1 ? "Left about the mean, right as they are, where the first value also holds the mean."
-             : json_array_size(json_object_get(items->figures, "cluster_spectra"))
-                 ? "The second plot looks inside the largest clusters, a line each: how many directions are left to "
-                   "tell their members apart."
-                 : "");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "Singular values of the %s, largest first, over the largest. A line that stays high uses its dimensions "
+        "evenly; one that falls off a cliff at rank r lives in r dimensions: a dimensional collapse where r is a small "
+        "part of what was possible and no clusters' own. %s"
+        "%s Values under 10⁻⁶ are not drawn.",
+        count > 1 ? "embeddings, a line a file" : "embeddings",
+        noise ? "Dotted: isotropic Gaussian noise of the same size, which is as even as can be. " : "",
+        count > 1 ? "Left about the mean, right as they are, where the first value also holds the mean."
+        : json_array_size(json_object_get(items->figures, "cluster_spectra"))
+            ? "The second plot looks inside the largest clusters, a line each: how many directions are left to "
+              "tell their members apart."
+            : "");
     return whole_spectra(items, count, "singular_values_centred", "About the mean", noise, p, err) &&
            (count > 1 ? whole_spectra(items, count, "singular_values", "As they are", false, p, err)
                       : cluster_spectra_panel(items, p, err));

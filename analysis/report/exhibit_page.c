@@ -7,6 +7,7 @@
 #include "analysis/report/exhibit_figures.h"
 #include "analysis/report/exhibit_series.h"
 #include "analysis/report/page.h"
+#include "analysis/verdicts/landmarks.h"
 #include "engine/files/file.h"
 
 #include <math.h>
@@ -15,29 +16,37 @@
 
 static const char *const signs[] = {"?", "●", "▲", "✕"}; /* by verdict */
 
-static const struct {
-    const char *what, *null;
-} modes[COLLAPSE_MODES] = {
-    [COLLAPSE_REPRESENTATION] = {"all inputs at one point", "independent directions"},
-    [COLLAPSE_DIMENSIONAL] = {"the embeddings fill only a subspace", "noise of the same size"},
-    [COLLAPSE_CLUSTER] = {"codes that no input uses", "equally likely codes"},
-    [COLLAPSE_INTRACLUSTER] = {"nothing left inside clusters", "a cloud without clusters"},
+static const char *const modes[COLLAPSE_MODES] = {
+    [COLLAPSE_REPRESENTATION] = "all inputs at one point",
+    [COLLAPSE_DIMENSIONAL] = "the embeddings fill only a subspace",
+    [COLLAPSE_CLUSTER] = "codes that no input uses",
+    [COLLAPSE_INTRACLUSTER] = "nothing left inside clusters",
 };
 
-static const struct {
-    const char *name, *title;
+/* What a verdict rests on, and what it is expected to be under the null. */
+static const struct statistic {
+    const char *name, *title, *null;
 } statistics[] = {
-    {"spread", "Spread (1 − mean cosine of two rows)"},
-    {"effective_rank_noise_share", "Effective rank, as a share of noise's"},
-    {"perplexity_of_expected", "Codes in even use, as a share of what is expected"},
-    {"information_share", "What an assignment tells of its row, as a share"},
-    {"within_share", "Variance inside clusters, as a share of all"},
+    {"contrast", "How far two rows lie apart beside their size", "independent directions"},
+    {"other_rows", "Rows that are no copy of the most frequent one", "rows that differ"},
+    {"variance_kept", "Variance kept of the reference's", "the reference"},
+    {"variance_share_kept", "Share of variance, in multiples of the untrained network's", "no common offset"},
+    {"effective_rank_share", "Effective rank, as a share of what is possible", "all directions alike"},
+    {"effective_rank_kept", "Effective rank kept of the reference's", "the reference"},
+    {"rank_kept", "Rank, in multiples of the untrained network's", "the untrained network"},
+    {"rank_kept_of_best", "Rank kept of the best epoch's", "the best epoch"},
+    {"codes_alive_share", "Codes that may be alive, as a share of all", "all of them"},
+    {"even_share", "Codes in even use, as a share of what is expected", "equally likely codes"},
+    {"codes_gained", "Codes in even use, in multiples of the untrained network's", "equally likely codes"},
+    {"information_share", "What an assignment tells of its row, as a share", "equally likely codes"},
+    {"within_share", "Variance inside clusters, as a share of all", "a cloud without clusters"},
+    {"rows_outside_points", "Rows that have not fallen into points", "a cloud without points"},
 };
 
-static const char *statistic_title(const char *name) {
-    for (size_t i = 0; name && i < sizeof statistics / sizeof *statistics; i++)
-        if (strcmp(statistics[i].name, name) == 0) return statistics[i].title;
-    return name ? name : "";
+static struct statistic statistic_of(const char *name) {
+    for (size_t i = 0; i < sizeof statistics / sizeof *statistics; i++)
+        if (strcmp(statistics[i].name, name) == 0) return statistics[i];
+    return (struct statistic){name, name, "expected"};
 }
 
 static double number(const json_t *object, const char *key) {
@@ -151,14 +160,16 @@ static void write_card(FILE *out, const exhibit *e, collapse_mode mode) {
             "<section class=\"card %s\">\n<h3>%c%s collapse <span class=\"badge\"><span aria-hidden=\"true\">%s</span> "
             "%s</span></h3>\n<p class=\"soft\">%s</p>\n",
             verdict_name(verdict), name[0] - 'a' + 'A', name + 1, signs[verdict],
-            verdict == VERDICT_UNKNOWN ? "not judged" : verdict_name(verdict), modes[mode].what);
+            verdict == VERDICT_UNKNOWN ? "not judged" : verdict_name(verdict), modes[mode]);
     write_advice(out, text_of(v, "sentence"));
     if (isfinite(onset)) fprintf(out, "<p><b>Since epoch %.0f</b> of the training.</p>\n", onset);
     if (isfinite(statistic) && verdict != VERDICT_UNKNOWN) {
         write_gauge(out, v);
-        fprintf(out, "<p class=\"soft\">%s: <b>%.3g</b>", statistic_title(text_of(v, "statistic_name")), statistic);
+        struct statistic of = statistic_of(text_of(v, "statistic_name"));
+        fprintf(out, "<p class=\"soft\">%s: <b>%.3g</b>", of.title, statistic);
         if (isfinite(low)) fprintf(out, " (95 %% interval %.3g to %.3g)", low, number(v, "high"));
-        fprintf(out, "; %s: %.3g.</p>\n", modes[mode].null, number(v, "expected"));
+        if (isfinite(number(v, "expected"))) fprintf(out, "; %s: %.3g", of.null, number(v, "expected"));
+        fputs(".</p>\n", out);
     }
     fputs("</section>\n", out);
 }
@@ -233,6 +244,42 @@ static void write_merits(FILE *out, const exhibit *items, size_t count) {
             fputs("</td>", out);
         }
         fprintf(out, "<td class=\"wrap soft\">%s</td></tr>\n", row->hint);
+    }
+    fputs("</tbody></table></div>\n", out);
+}
+
+/* The files' own rows first, then what they are to be read beside. */
+static void write_landmarks(FILE *out, const exhibit *items, size_t count) {
+    const json_t *list = json_object_get(items->figures, "landmarks");
+    if (!list) return;
+    fputs("<h2 id=\"landmarks\">Beside what one knows</h2>\n<ol class=\"soft\">\n", out);
+    for (size_t k = 0; landmarks_sources[k]; k++) {
+        fputs("<li>", out);
+        page_text(out, landmarks_sources[k]);
+        fputs("</li>\n", out);
+    }
+    fputs("</ol>\n<div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">of</th><th scope=\"col\" "
+          "class=\"n\">source</th>",
+          out);
+    for (int k = 0; k < LANDMARK_FIGURES; k++)
+        fprintf(out, "<th scope=\"col\" class=\"n\">%s</th>", landmark_figures[k].title);
+    fputs("</tr></thead>\n<tbody>\n", out);
+    for (size_t i = 0; i + 1 < count + json_array_size(list); i++) {
+        bool own = i < count;
+        const json_t *row =
+            json_array_get(own ? json_object_get(items[i].figures, "landmarks") : list, own ? 0 : i - count + 1);
+        fputs("<tr><th scope=\"row\">", out);
+        page_text(out, own ? items[i].name : text_of(row, "name"));
+        fputs("</th><td class=\"n\">", out);
+        for (size_t k = 0; landmarks_sources[k]; k++)
+            if (strcmp(landmarks_sources[k], text_of(row, "source")) == 0) fprintf(out, "%zu", k + 1);
+        fputs("</td>", out);
+        for (int k = 0; k < LANDMARK_FIGURES; k++) {
+            fputs("<td class=\"n\">", out);
+            write_number(out, number(row, landmark_figures[k].key));
+            fputs("</td>", out);
+        }
+        fputs("</tr>\n", out);
     }
     fputs("</tbody></table></div>\n", out);
 }
@@ -324,6 +371,7 @@ bool exhibit_page_write(const char *path, exhibit *items, size_t count, const ch
         fputs("</div>\n", out);
         if (count > 1) write_details(out, items, count);
         write_merits(out, items, count);
+        write_landmarks(out, items, count);
         fputs("</main>\n<footer><p>Made by</p><pre>", out);
         page_text(out, command);
         fputs("</pre></footer>\n</body>\n</html>\n", out);

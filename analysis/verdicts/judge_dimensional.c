@@ -158,6 +158,8 @@ static bool judge_alone(const judging *j, collapse_verdict *v, error *err) {
 /* The last shared direction stands this far above chance (a smooth spectrum's stands just above it), the last of one to
  * three further; and of the variance behind them, views share hardly anything. */
 static const double ABOVE_CHANCE = 2, FEW_ABOVE_CHANCE = 4, SHARED_BEHIND = 0.1;
+/* Where clusters are what views share, cutting at them leaves this much of it at most; a cloud keeps more. */
+static const double BETWEEN = 0.2;
 enum { FEW_SHARED = 3 };
 
 /* A cliff that only two views show: behind it, a floor of what they do not share hides that few directions tell inputs
@@ -176,7 +178,9 @@ static bool judge_across(const judging *j, collapse_verdict *v, error *err) {
         all += square, behind += (double)i < place ? 0 : square;
     }
     if (a->behind > SHARED_BEHIND * behind / (double)s->n) return true; /* chance hides what is behind */
-    if (!clusters_explain(j, place, behind / all, &left, &explained, err)) return false;
+    behind /= all;
+    if (!clusters_explain(j, place, behind, &left, &explained, err)) return false;
+    explained = explained && left - behind <= BETWEEN * (1 - behind);
     v->verdict = explained ? VERDICT_WARNING : VERDICT_COLLAPSED, v->rule = "across_views", v->borderline = false;
     v->statistic = a->effective_rank / e->possible, v->low = v->high = NAN;
     judge_say(

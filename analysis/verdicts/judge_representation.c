@@ -3,6 +3,7 @@
  * size and the precision of the values. A mean cosine near 1 is no collapse: a common offset, which any later layer
  * takes out, does the same.
  */
+#include "analysis/verdicts/contrast.h"
 #include "analysis/verdicts/judge.h"
 #include "analysis/verdicts/relative.h"
 
@@ -61,7 +62,7 @@ void judge_representation(const judging *j) {
     double collapsed = fmax(ROUNDINGS_COLLAPSED * e->precision, CONTRAST_COLLAPSED);
     double warning = fmax(ROUNDINGS_WARNING * e->precision, CONTRAST_WARNING);
     jackknife contrast = jackknife_alone(e->rows > 1 ? e->contrast : NAN);
-    *v = judge_figure("contrast", &contrast, 1, warning, collapsed);
+    *v = judge_figure("contrast", &contrast, CONTRAST_OF_NOISE, warning, collapsed);
     v->low = e->contrast_low, v->high = e->contrast_high;
     judge_borderline(v);
     if (v->verdict == VERDICT_UNKNOWN) {

@@ -8,10 +8,9 @@
 /*
  * Measured on experiments/small (8,192 CIFAR-10 images, 4 epochs, seed 0): SimSiam without its stop-gradient, the one
  * run there whose probe fell below the untrained network's (0.27 of 0.38), keeps 0.16 of step 0's effective rank in
- * `embed` and 0.87 in the backbone. All others, controls whose decorrelation was switched off among them, have 1.3 and
- * more in both.
+ * `embed`. All others, controls whose decorrelation was switched off among them, have 1.3 and more.
  */
-static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2, BACKBONE_KEPT = 1;
+static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2;
 /* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
 static const double CLIFF_SHARE = 0.25;
 /* Of variance: a standard deviation a hundredth, a thirtieth of the reference's. */
@@ -51,12 +50,11 @@ static bool few_rows(const collapse_evidence *e) {
 
 void relative_dimensional(const relative_input *in, collapse_verdict *v) {
     const collapse_evidence *now = in->now, *then = in->then;
-    *v = start(in, "effective_rank_kept", KEPT_WARNING, in->backbone_now ? KEPT_WARNING : KEPT_COLLAPSED);
+    *v = start(in, "effective_rank_kept", KEPT_WARNING, KEPT_COLLAPSED);
     if (!then || !(then->trimmed_effective_rank > 0)) {
         v->rule = "no_reference";
-        say(v,
-            then ? "The reference is one point: there is no rank to hold this against."
-                 : "Nothing is known of this network before it trained, so there is nothing to hold its rank against.");
+        say(v, then ? "The reference is one point: there is no rank to hold this against."
+                    : "There is nothing to hold the rank against.");
         return;
     }
     v->statistic = kept(now, then);
@@ -67,14 +65,6 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
                                     now->trimmed_gap_variance) &&
                  now->trimmed_gap_place <= CLIFF_SHARE * now->possible;
     bool lost = v->statistic < KEPT_COLLAPSED || (low && cliff);
-    char backbone[160] = "";
-    if (in->backbone_now && in->backbone_then) {
-        double ratio = kept(in->backbone_now, in->backbone_then);
-        lost = low && ratio <= BACKBONE_KEPT;
-        snprintf(backbone, sizeof backbone, " The backbone has %.1f of %.1f, %s.",
-                 in->backbone_now->trimmed_effective_rank, in->backbone_then->trimmed_effective_rank,
-                 ratio <= BACKBONE_KEPT ? "no more than it had" : "more than it had");
-    }
     v->verdict = lost ? VERDICT_COLLAPSED : low ? VERDICT_WARNING : VERDICT_HEALTHY;
     if (!lost && (few_rows(now) || few_rows(then))) {
         v->verdict = VERDICT_UNKNOWN;
@@ -82,15 +72,14 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
             now->independent, now->trimmed_effective_rank, then->trimmed_effective_rank, v->against);
         return;
     }
-    double threshold = v->verdict == VERDICT_COLLAPSED && !in->backbone_now && !cliff ? KEPT_COLLAPSED : KEPT_WARNING;
+    double threshold = v->verdict == VERDICT_COLLAPSED && !cliff ? KEPT_COLLAPSED : KEPT_WARNING;
     v->borderline = isfinite(v->low) && v->low < threshold && v->high >= threshold;
-    say(v, "The effective rank is %.1f of %.0f possible directions, where %s has %.1f of %.0f: %s.%s%s",
+    say(v, "The effective rank is %.1f of %.0f possible directions, where %s has %.1f of %.0f: %s.%s",
         now->trimmed_effective_rank, now->possible, v->against, then->trimmed_effective_rank, then->possible,
         lost  ? "most of what there was is lost"
         : low ? "less than half of it is left"
               : "it is kept",
-        backbone,
-        low && !in->backbone_now ? " Of a file alone, nothing tells whether the network below has lost it too." : "");
+        low ? " Of a file alone, nothing tells whether the network below has lost it too." : "");
 }
 
 void relative_representation(const relative_input *in, collapse_verdict *v) {

@@ -3,6 +3,7 @@
  */
 #include "experiments/commands/diagnose_print.h"
 #include "experiments/commands/terminal.h"
+#include "analysis/verdicts/landmarks.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -115,6 +116,38 @@ static void print_dimension(const collapse_evidence *e) {
     print_figure("explained area", e->explained_area, "mean cumulative explained variance; 1: one line");
 }
 
+/* The figures beside those of matrices that one knows. Codes stand in a table of their own, where there are any. */
+static void print_landmarks(const collapse *c) {
+    static const landmark_key keys[2][8] = {{LANDMARK_COLUMNS, LANDMARK_CONTRAST, LANDMARK_EFFECTIVE_RANK,
+                                             LANDMARK_EFFECTIVE_RANK_SHARE, LANDMARK_RANKME, LANDMARK_K99,
+                                             LANDMARK_WITHIN_SHARE, LANDMARK_FIGURES},
+                                            {LANDMARK_CODES, LANDMARK_CODES_USED_OF_EXPECTED, LANDMARK_EVEN_SHARE,
+                                             LANDMARK_INFORMATION_SHARE, LANDMARK_FIGURES}};
+    static const char *const heads[] = {"  columns contrast eff.rank of poss.   RankMe      k99   within",
+                                        "    codes     used     even     info"};
+    landmark list[LANDMARKS_MOST];
+    size_t count = landmarks_beside(c, list);
+    for (int table = 0; table < (c->has_usage ? 2 : 1); table++) {
+        printf("\n%-57s%s\n", table ? "use of codes" : "beside what one knows", heads[table]);
+        for (size_t i = 0; i < count; i++) {
+            const double *figures = list[i].figures;
+            if (isnan(figures[table ? LANDMARK_CODES : LANDMARK_RANKME]) &&
+                isnan(figures[table ? LANDMARK_CODES : LANDMARK_EFFECTIVE_RANK]))
+                continue;
+            char source[8] = "";
+            if (list[i].source) snprintf(source, sizeof source, "[%d]", list[i].source);
+            printf("  %-51s %3s", list[i].name, source);
+            for (const landmark_key *k = keys[table]; *k < LANDMARK_FIGURES; k++)
+                isnan(figures[*k]) ? printf(" %8s", "-") : printf(" %8.4g", figures[*k]);
+            putchar('\n');
+        }
+    }
+    for (int i = 0; landmarks_sources[i]; i++) {
+        printf("  [%d] ", i + 1);
+        terminal_wrap(stdout, landmarks_sources[i], 6, 6, 110);
+    }
+}
+
 void diagnose_print(const diagnosis *d, const subject *s) {
     const collapse *c = &d->collapse;
     int width = terminal_width(stdout);
@@ -182,4 +215,5 @@ void diagnose_print(const diagnosis *d, const subject *s) {
         print_figure("AMI", d->agreement.ami, "of labels and assignments, 0 at chance");
         print_figure("NMI", d->agreement.nmi, "of permuted labels %.4g", d->agreement.nmi_chance);
     }
+    print_landmarks(c);
 }

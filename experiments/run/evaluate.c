@@ -169,16 +169,11 @@ static bool prototypes(evaluation *e, error *err) {
 
 /* diagnosis.json and, in four words, run.json. `course`: what the run's own verdicts rest on. */
 static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, error *err) {
-    char path[1200];
     json_t *root = collapse_to_json(c);
     json_object_set(root, "course", course);
     json_object_set_new(root, "attainable", json_integer(e->model->attainable));
     json_object_set_new(e->run->record, "verdicts", judgement_words(c));
-    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    bool ok =
-        text ? file_write(landing_path(e->run->folder, "diagnosis.json", path, sizeof path), text, strlen(text), err)
-             : error_memory(err, 0, "diagnosis.json");
-    free(text);
+    bool ok = judgement_write(e->run->folder, root, err);
     json_decref(root);
     return ok;
 }

@@ -65,6 +65,15 @@ bool judgement_take(run *r, const model *m, const dataset *data, collapse *c, js
     return ok;
 }
 
+bool judgement_write(const char *folder, const json_t *root, error *err) {
+    char path[1200];
+    char *text = root ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
+    landing_path(folder, "diagnosis.json", path, sizeof path);
+    bool ok = text ? file_write(path, text, strlen(text), err) : error_memory(err, 1 << 12, path);
+    free(text);
+    return ok;
+}
+
 json_t *judgement_words(const collapse *c) {
     json_t *words = json_object();
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
@@ -101,13 +110,6 @@ static bool from_arrays(const char *folder, const json_t *diagnosis, uint64_t se
     return true;
 }
 
-static bool write_json(const char *path, const json_t *root, error *err) {
-    char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    bool ok = text ? file_write(path, text, strlen(text), err) : error_memory(err, 1 << 12, path);
-    free(text);
-    return ok;
-}
-
 bool judgement_again(const char *folder, bool *kept, bool *changed, error *err) {
     char path[1200];
     run r = {0};
@@ -128,8 +130,7 @@ bool judgement_again(const char *folder, bool *kept, bool *changed, error *err) 
         *changed = !json_equal(words, json_object_get(r.record, "verdicts"));
         json_object_set_new(r.record, "verdicts", words);
         json_decref(whole);
-        ok = landing_begin(folder, err) &&
-             write_json(landing_path(folder, "diagnosis.json", path, sizeof path), diagnosis, err) && run_land(&r, err);
+        ok = landing_begin(folder, err) && judgement_write(folder, diagnosis, err) && run_land(&r, err);
     }
     if (judged) collapse_free(&c);
     if (opened) run_close(&r);

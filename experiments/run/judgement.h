@@ -13,6 +13,9 @@
  * object "course" for diagnosis.json. The model holds the run's weights. */
 bool judgement_take(run *r, const model *m, const dataset *data, collapse *c, json_t **record, error *err);
 
+/* Writes diagnosis.json of this landing in the run's folder; root NULL: out of memory. */
+bool judgement_write(const char *folder, const json_t *root, error *err);
+
 /* Four words, as run.json keeps them: {representation: "healthy", …}, and of a diagnosis.json. */
 json_t *judgement_words(const collapse *c);
 

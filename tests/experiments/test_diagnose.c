@@ -105,8 +105,9 @@ START_TEST(test_a_low_rank_is_a_dimensional_collapse_and_exit_code_3) {
     json_decref(d);
     const said *s = mews("diagnose a.npy --fail-on representation,dimensional");
     ck_assert_int_eq(s->code, 3);
-    ck_assert_str_eq(s->err, "mews: note: nothing to hold the rank against (--reference): only what nobody would dispute "
-                             "is called a dimensional collapse\nmews: a.npy: collapsed: dimensional\n");
+    ck_assert_str_eq(s->err,
+                     "mews: note: nothing to hold the rank against (--reference): only what nobody would dispute "
+                     "is called a dimensional collapse\nmews: a.npy: collapsed: dimensional\n");
     ck_assert_ptr_nonnull(strstr(s->out, "dimensional       collapsed"));
     ck_assert_int_eq(mews("diagnose a.npy --fail-on representation,intracluster")->code, 0);
     s = mews("diagnose a.npy --json --fail-on dimensional");
@@ -262,6 +263,15 @@ START_TEST(test_structure_is_in_the_object) {
     ck_assert(isfinite(number(json_array_get(points, 3), "entropy_sd")));
     ck_assert_int_eq((int)number(json_array_get(points, 3), "components"), 100);
     ck_assert_uint_eq(json_array_size(json_object_get(root, "cluster_spectra")), CLASSES);
+    json_t *landmarks = json_object_get(root, "landmarks"), *row;
+    size_t at;
+    ck_assert_uint_gt(json_array_size(landmarks), 20);
+    ck_assert(number(json_array_get(landmarks, 0), "effective_rank") == number(root, "effective_rank"));
+    ck_assert(number(json_array_get(landmarks, 1), "rankme") == number(root, "rankme_noise"));
+    json_array_foreach(landmarks, at, row) {
+        ck_assert(isfinite(number(row, "columns")) && *json_string_value(json_object_get(row, "name")));
+        ck_assert((at > 1) == (*json_string_value(json_object_get(row, "source")) != 0));
+    }
     ck_assert_str_eq(json_string_value(json_object_get(root, "lidar_by")), "labels");
     ck_assert_int_eq((int)number(root, "prototypes_distinct"), CLASSES);
     json_decref(root);

@@ -2,80 +2,12 @@
  * The kinds of matrices. Each is drawn in double, altered as files are (an offset, a scale, float16, copies, an order),
  * and says what is true of it.
  */
+#include "tests/verdicts/draw.h"
 #include "tests/verdicts/trial.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static double normal(rng *r) { return rng_normal(r); }
-
-static double *white(rng *r, size_t n, size_t d) {
-    double *x = malloc(n * d * sizeof *x);
-    for (size_t i = 0; i < n * d; i++) x[i] = normal(r);
-    return x;
-}
-
-/* (n, k)·(k, d) / √k, plus floor · noise. */
-static double *low_rank(rng *r, size_t n, size_t d, size_t k, double floor) {
-    double *a = white(r, n, k), *b = white(r, k, d), *x = white(r, n, d);
-    for (size_t i = 0; i < n * d; i++) x[i] *= floor;
-    for (size_t i = 0; i < n; i++)
-        for (size_t l = 0; l < k; l++) {
-            double w = a[i * k + l] / sqrt((double)k);
-            for (size_t j = 0; j < d; j++) x[i * d + j] += w * b[l * d + j];
-        }
-    free(a);
-    free(b);
-    return x;
-}
-
-/* Columns scaled by s, then reflected twice, so that no axis is special. */
-static void turn(rng *r, double *x, size_t n, size_t d) {
-    double *v = malloc(d * sizeof *v);
-    for (int k = 0; k < 3; k++) {
-        double norm = 0;
-        for (size_t j = 0; j < d; j++) v[j] = normal(r), norm += v[j] * v[j];
-        for (size_t i = 0; i < n; i++) {
-            double dot = 0;
-            for (size_t j = 0; j < d; j++) dot += x[i * d + j] * v[j];
-            for (size_t j = 0; j < d; j++) x[i * d + j] -= 2 * dot / norm * v[j];
-        }
-    }
-    free(v);
-}
-
-/* Points about k centres: x (n, d) noise of the spread of each cluster; number (n) takes each row's. */
-static double *clusters(rng *r, size_t n, size_t d, size_t k, double apart, const double *spread, int32_t *number) {
-    double *centres = white(r, k, d), *x = white(r, n, d);
-    for (size_t i = 0; i < n; i++) {
-        number[i] = (int32_t)rng_below(r, (uint32_t)k);
-        for (size_t j = 0; j < d; j++)
-            x[i * d + j] = spread[number[i]] * x[i * d + j] + apart * centres[(size_t)number[i] * d + j];
-    }
-    free(centres);
-    return x;
-}
-
-static size_t pick(rng *r, const size_t *from, size_t count) { return from[rng_below(r, (uint32_t)count)]; }
-static double pick_number(rng *r, const double *from, size_t count) { return from[rng_below(r, (uint32_t)count)]; }
-#define PICK(r, ...) pick(r, (size_t[]){__VA_ARGS__}, sizeof((size_t[]){__VA_ARGS__}) / sizeof(size_t))
-#define PICK_NUMBER(r, ...) pick_number(r, (double[]){__VA_ARGS__}, sizeof((double[]){__VA_ARGS__}) / sizeof(double))
-
-static void layer_norm(double *x, size_t n, size_t d) {
-    for (size_t i = 0; i < n; i++) {
-        double mean = 0, square = 0;
-        for (size_t j = 0; j < d; j++) mean += x[i * d + j] / (double)d;
-        for (size_t j = 0; j < d; j++) x[i * d + j] -= mean, square += x[i * d + j] * x[i * d + j] / (double)d;
-        for (size_t j = 0; j < d; j++) x[i * d + j] /= sqrt(square) + 1e-6;
-    }
-}
-
-static double student(rng *r, double degrees) {
-    double chi = 0;
-    for (int k = 0; k < (int)degrees; k++) chi += pow(normal(r), 2);
-    return sqrt(degrees / chi);
-}
 
 static void healthy(drawing *g) {
     g->truths[COLLAPSE_REPRESENTATION] = TRUTH_HEALTHY;
@@ -92,56 +24,56 @@ static void draw_healthy(drawing *g, rng *r, uint32_t kind) {
     int32_t *number = malloc(n * sizeof *number);
     healthy(g);
     switch (kind) {
-    case 0: g->values = white(r, n, d), snprintf(g->what, 100, "white"); break;
+    case 0: g->values = drawn_white(r, n, d), snprintf(g->what, 100, "white"); break;
     case 1: /* covariance i^-a */
         a = PICK_NUMBER(r, 0.5, 1, 1.5, 2);
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n * d; i++) g->values[i] *= pow((double)(i % d + 1), -a / 2);
-        turn(r, g->values, n, d), snprintf(g->what, 100, "power law %g", a);
+        drawn_turn(r, g->values, n, d), snprintf(g->what, 100, "power law %g", a);
         break;
     case 2: {
         double *scale = malloc(d * sizeof *scale);
         a = PICK_NUMBER(r, 0.5, 1);
-        for (size_t j = 0; j < d; j++) scale[j] = exp(a * normal(r));
-        g->values = white(r, n, d);
+        for (size_t j = 0; j < d; j++) scale[j] = exp(a * drawn_normal(r));
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n * d; i++) g->values[i] *= scale[i % d];
-        turn(r, g->values, n, d), snprintf(g->what, 100, "log-normal spectrum %g", a);
+        drawn_turn(r, g->values, n, d), snprintf(g->what, 100, "log-normal spectrum %g", a);
         free(scale);
         break;
     }
     case 3:
         k = PICK(r, 5, 10, 20), a = PICK_NUMBER(r, 1, 2, 3, 4);
         for (size_t c = 0; c < k; c++) spread[c] = 1;
-        g->values = clusters(r, n, d, k, a, spread, number);
+        g->values = drawn_clusters(r, n, d, k, a, spread, number);
         snprintf(g->what, 100, "%zu classes %g apart", k, a);
         break;
     case 4: /* ReLU features */
-        g->values = low_rank(r, n, d, d, 0.1);
+        g->values = drawn_low_rank(r, n, d, d, 0.1);
         for (size_t i = 0; i < n * d; i++) g->values[i] = fmax(g->values[i] + 0.2, 0);
         snprintf(g->what, 100, "ReLU");
         break;
     case 5:
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n * d; i++) g->values[i] *= pow((double)(i % d + 1), -0.5);
-        turn(r, g->values, n, d), layer_norm(g->values, n, d), snprintf(g->what, 100, "LayerNorm");
+        drawn_turn(r, g->values, n, d), drawn_layer_norm(g->values, n, d), snprintf(g->what, 100, "LayerNorm");
         break;
     case 6:
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n; i++) {
-            a = student(r, 3);
-            for (size_t j = 0; j < d; j++) g->values[i * d + j] *= g->n % 2 ? a : student(r, 3);
+            a = drawn_student(r, 3);
+            for (size_t j = 0; j < d; j++) g->values[i * d + j] *= g->n % 2 ? a : drawn_student(r, 3);
         }
         snprintf(g->what, 100, "t3");
         break;
     case 7:
         k = 1 + rng_below(r, d >= 64 ? 3 : 1), a = PICK_NUMBER(r, 10, 40, 100);
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n; i++)
             for (size_t c = 0; c < k; c++) g->values[i * d + (c * 7) % d] *= a;
         snprintf(g->what, 100, "%zu outlier columns of %g", k, a);
         break;
     case 8:
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         for (size_t i = 0; i < n; i++) {
             double square = 0;
             for (size_t j = 0; j < d; j++) square += pow(g->values[i * d + j], 2);
@@ -151,13 +83,13 @@ static void draw_healthy(drawing *g, rng *r, uint32_t kind) {
         break;
     case 9: /* a linear head of a narrower network: all that was attainable */
         k = d / 8 ? d / 8 : 1;
-        g->values = low_rank(r, n, d, k, 0), g->attainable = (double)k;
+        g->values = drawn_low_rank(r, n, d, k, 0), g->attainable = (double)k;
         snprintf(g->what, 100, "rank %zu, attainable", k);
         if (k < 4) g->truths[COLLAPSE_DIMENSIONAL] = g->truths[COLLAPSE_INTRACLUSTER] = TRUTH_OPEN;
         break;
     case 10: { /* ten views of each input */
-        double *base = white(r, n / 10 + 1, d);
-        g->values = white(r, n, d), g->groups = malloc(n * sizeof *g->groups);
+        double *base = drawn_white(r, n / 10 + 1, d);
+        g->values = drawn_white(r, n, d), g->groups = malloc(n * sizeof *g->groups);
         a = PICK_NUMBER(r, 0.1, 0.3);
         for (size_t i = 0; i < n; i++) {
             g->groups[i] = (int64_t)(i / 10);
@@ -170,7 +102,7 @@ static void draw_healthy(drawing *g, rng *r, uint32_t kind) {
         break;
     }
     default: { /* some rows again and again */
-        g->values = white(r, n, d);
+        g->values = drawn_white(r, n, d);
         a = PICK_NUMBER(r, 0.05, 0.15);
         for (size_t i = 0; (double)i < a * (double)n; i++)
             memcpy(g->values + (n - 1 - i) * d, g->values + (kind % 2 ? 0 : i) * d, d * sizeof(double));
@@ -186,7 +118,7 @@ static void draw_healthy(drawing *g, rng *r, uint32_t kind) {
 static void draw_low_rank(drawing *g, rng *r) {
     size_t d = g->d, most = d / 8 > 2 ? d / 8 : 2, k = 1 + rng_below(r, (uint32_t)most);
     double floor = PICK_NUMBER(r, 0, 1e-6, 1e-4, 1e-3, 1e-2, 0.03, 0.1);
-    g->values = low_rank(r, g->n, d, k, floor);
+    g->values = drawn_low_rank(r, g->n, d, k, floor);
     snprintf(g->what, 100, "rank %zu, floor %g", k, floor);
     g->truths[COLLAPSE_REPRESENTATION] = TRUTH_HEALTHY;
     /* The rows have to show the directions and what is behind them. */
@@ -195,8 +127,8 @@ static void draw_low_rank(drawing *g, rng *r) {
 }
 
 static void draw_point(drawing *g, rng *r) {
-    double noise = PICK_NUMBER(r, 0, 1e-8, 6e-8, 1e-7, 1e-6), *base = white(r, 1, g->d);
-    g->values = white(r, g->n, g->d);
+    double noise = PICK_NUMBER(r, 0, 1e-8, 6e-8, 1e-7, 1e-6), *base = drawn_white(r, 1, g->d);
+    g->values = drawn_white(r, g->n, g->d);
     for (size_t i = 0; i < g->n * g->d; i++) g->values[i] = base[i % g->d] * (1 + noise * g->values[i]);
     free(base);
     snprintf(g->what, 100, "one point, %g", noise);
@@ -206,7 +138,7 @@ static void draw_point(drawing *g, rng *r) {
 
 static void draw_majority(drawing *g, rng *r) {
     bool zeros = rng_below(r, 2);
-    g->values = white(r, g->n, g->d);
+    g->values = drawn_white(r, g->n, g->d);
     for (size_t i = 0; i < g->n; i++)
         for (size_t j = 0; i % 10 && j < g->d; j++) g->values[i * g->d + j] = zeros ? 0 : g->values[j];
     snprintf(g->what, 100, "nine rows in ten %s", zeros ? "zeros" : "one row");
@@ -219,8 +151,8 @@ static void draw_clusters(drawing *g, rng *r) {
     int32_t *number = malloc(g->n * sizeof *number);
     bool some = k >= 10 && rng_below(r, 3) == 0, nuisance = g->d >= 16 && rng_below(r, 4) == 0;
     for (size_t c = 0; c < k; c++) spread[c] = some && c % 10 == 0 ? 1 : tight;
-    g->values = clusters(r, g->n, g->d, k, 1, spread, number);
-    for (size_t i = 0; nuisance && i < g->n; i++) g->values[i * g->d + 3] = 20 * normal(r);
+    g->values = drawn_clusters(r, g->n, g->d, k, 1, spread, number);
+    for (size_t i = 0; nuisance && i < g->n; i++) g->values[i * g->d + 3] = 20 * drawn_normal(r);
     snprintf(g->what, 100, "%zu point clusters %g%s%s", k, tight, some ? ", one in ten diffuse" : "",
              nuisance ? ", a nuisance column" : "");
     free(number);
@@ -231,14 +163,14 @@ static void draw_clusters(drawing *g, rng *r) {
 /* Curves and sheets: low dimension, and no clusters in them. */
 static void draw_manifold(drawing *g, rng *r) {
     bool sheet = rng_below(r, 2);
-    g->values = white(r, g->n, g->d);
+    g->values = drawn_white(r, g->n, g->d);
     for (size_t i = 0; i < g->n; i++) {
         double t = 6.283 * rng_uniform(r), u = 6.283 * rng_uniform(r), *x = g->values + i * g->d;
         for (size_t j = 0; j < g->d; j++) x[j] *= 0.01;
         for (size_t j = 0; j < 8; j++) x[j] += sin(t * (double)(j / 2 + 1) + (double)(j % 2) * 1.57 + (sheet ? u : 0));
         for (size_t j = 8; sheet && j < 16 && j < g->d; j++) x[j] += cos(u * (double)(j - 7));
     }
-    turn(r, g->values, g->n, g->d);
+    drawn_turn(r, g->values, g->n, g->d);
     snprintf(g->what, 100, "a %s", sheet ? "sheet" : "curve");
     g->truths[COLLAPSE_REPRESENTATION] = TRUTH_HEALTHY;
     if (g->n >= 50) g->truths[COLLAPSE_INTRACLUSTER] = TRUTH_HEALTHY;
@@ -248,8 +180,8 @@ static void draw_manifold(drawing *g, rng *r) {
 static void draw_reference(drawing *g, rng *r) {
     bool lost = rng_below(r, 2);
     size_t k = g->d / 4 > 4 ? g->d / 4 : 4;
-    g->reference = low_rank(r, g->n, g->d, k, 0.02);
-    g->values = lost ? low_rank(r, g->n, g->d, k / 8 ? k / 8 : 1, 0.02) : low_rank(r, g->n, g->d, k, 0.02);
+    g->reference = drawn_low_rank(r, g->n, g->d, k, 0.02);
+    g->values = lost ? drawn_low_rank(r, g->n, g->d, k / 8 ? k / 8 : 1, 0.02) : drawn_low_rank(r, g->n, g->d, k, 0.02);
     snprintf(g->what, 100, "rank %zu of a reference's %zu", lost ? k / 8 : k, k);
     if (g->n >= 4 * k && g->n >= 2 * g->d) g->truths[COLLAPSE_DIMENSIONAL] = lost ? TRUTH_COLLAPSED : TRUTH_HEALTHY;
 }
@@ -277,7 +209,7 @@ static void draw_codes(drawing *g, rng *r, const double *weight) {
 
 static void draw_use(drawing *g, rng *r, uint32_t kind) {
     g->n = PICK(r, 200, 1000, 5000, 20000), g->d = 8;
-    g->values = white(r, g->n, g->d);
+    g->values = drawn_white(r, g->n, g->d);
     g->codes = PICK(r, 10, 64, 512, 1000, 4096);
     g->assignment = malloc(g->n * sizeof *g->assignment);
     double *weight = malloc(g->codes * sizeof *weight), zipf = PICK_NUMBER(r, 0.5, 1);
@@ -285,7 +217,7 @@ static void draw_use(drawing *g, rng *r, uint32_t kind) {
     for (size_t j = 0; j < c; j++)
         weight[j] = kind == 0   ? 1
                     : kind == 1 ? pow((double)(j + 1), -zipf)
-                    : kind == 2 ? exp(normal(r))
+                    : kind == 2 ? exp(drawn_normal(r))
                     : kind == 3 ? j % 10 == 3
                     : kind == 4 ? j == c / 2
                                 : (j == 1 ? 99 * (double)c : 1);
@@ -301,13 +233,15 @@ static void draw_use(drawing *g, rng *r, uint32_t kind) {
     free(weight);
 }
 
-/* Soft: uniform rows, clear probabilities, cosines before a temperature. */
+/* Soft: uniform rows, clear probabilities, cosines before a temperature; mild or clear ones of as many codes as rows.
+ */
 static void draw_soft(drawing *g, rng *r, uint32_t kind) {
     enum { WIDTH = 32 };
     g->n = PICK(r, 500, 2000), g->d = WIDTH, g->codes = PICK(r, 16, 64, 256);
+    if (kind > 2) g->n = g->codes = PICK(r, 64, 128, 256, 512);
     size_t c = g->codes;
-    double *codes = white(r, c, WIDTH);
-    g->values = white(r, g->n, WIDTH), g->scores = malloc(g->n * c * sizeof *g->scores);
+    double *codes = drawn_white(r, c, WIDTH);
+    g->values = drawn_white(r, g->n, WIDTH), g->scores = malloc(g->n * c * sizeof *g->scores);
     for (size_t i = 0; i < g->n; i++)
         for (size_t j = 0; j < c; j++) {
             double dot = 0, x = 0, y = 0;
@@ -316,17 +250,21 @@ static void draw_soft(drawing *g, rng *r, uint32_t kind) {
                 dot += a * b, x += a * a, y += b * b;
             }
             double cosine = dot / sqrt(x * y);
-            g->scores[i * c + j] = (float)(kind == 0 ? 0.002 * normal(r) : kind == 1 ? cosine / 0.07 : cosine);
+            g->scores[i * c + j] = (float)(kind == 0   ? 0.002 * drawn_normal(r)
+                                           : kind == 2 ? cosine
+                                           : kind == 3 ? 0.7 * drawn_normal(r)
+                                                       : cosine / 0.07);
         }
     g->are_scores = kind == 2;
-    if (kind < 2) /* as probabilities, whose logs these are */
+    if (kind != 2) /* as probabilities, whose logs these are */
         for (size_t i = 0; i < g->n; i++) {
             double sum = 0;
             for (size_t j = 0; j < c; j++) sum += exp((double)g->scores[i * c + j]);
             for (size_t j = 0; j < c; j++) g->scores[i * c + j] -= (float)log(sum);
         }
     free(codes);
-    static const char *const names[] = {"uniform rows", "probabilities", "cosines"};
+    static const char *const names[] = {"uniform rows", "probabilities", "cosines", "mild, a row a code",
+                                        "probabilities, a row a code"};
     snprintf(g->what, 100, "%zu codes, %s", c, names[kind]);
     g->truths[COLLAPSE_CLUSTER] = kind ? TRUTH_HEALTHY : TRUTH_COLLAPSED;
 }
@@ -392,7 +330,7 @@ void drawing_make(drawing *g, uint32_t i) {
         break;
     case 15:
     case 16: draw_use(g, &r, i / 18 % 6); break;
-    default: draw_soft(g, &r, i / 18 % 3);
+    default: draw_soft(g, &r, i / 18 % 5);
     }
     alter(g, &r);
 }
@@ -414,8 +352,8 @@ void drawing_variant(drawing *g, uint32_t base, int variant) {
         double spread[8] = {0};
         int32_t *number = malloc(g->n * sizeof *number);
         for (size_t c = 0; c < 8; c++) spread[c] = 0.15;
-        g->values =
-            base % 16 < 8 ? low_rank(&r, g->n, g->d, g->d / 6, 0.2) : clusters(&r, g->n, g->d, 8, 1, spread, number);
+        g->values = base % 16 < 8 ? drawn_low_rank(&r, g->n, g->d, g->d / 6, 0.2)
+                                  : drawn_clusters(&r, g->n, g->d, 8, 1, spread, number);
         free(number);
         snprintf(g->what, 100, "between");
     }
@@ -427,10 +365,10 @@ void drawing_variant(drawing *g, uint32_t base, int variant) {
                 double x = g->values[i * d + j];
                 g->values[i * d + j] = g->values[(n - 1 - i) * d + j], g->values[(n - 1 - i) * d + j] = x;
             }
-    if (variant == 2) turn(&other, g->values, n, d);
+    if (variant == 2) drawn_turn(&other, g->values, n, d);
     for (size_t i = 0; variant == 3 && i < n * d; i++) g->values[i] *= 1e-5;
     for (size_t j = 0; variant == 4 && j < d; j++) {
-        double shift = 10 * normal(&other);
+        double shift = 10 * drawn_normal(&other);
         for (size_t i = 0; i < n; i++) g->values[i * d + j] += shift;
     }
     if (variant == 5) g->n = n / 2;

@@ -20,9 +20,6 @@ typedef struct moments {
     double *triangle; /* (cols, cols) R of the centred tall matrix, column by column; NULL until it is needed */
 } moments;
 
-/* Least squares of log λ on log rank, over the first `rank` singular values of s. */
-void spectrum_fit_power_law(spectrum *s, size_t rank);
-
 /* The spectrum once more without the outlier columns, where there are any: fills s->outliers, outlier_ratio, trimmed.
  */
 bool spectrum_outliers(const moments *mo, spectrum *s, error *err);

@@ -311,7 +311,8 @@ bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *s, erro
     s->participation_ratio = figure(spectrum_participation_ratio(sigma, count), most, null.participation_ratio);
     s->numerical_rank = figure((double)rank, most, null.numerical_rank);
     s->condition_number = most == 0 ? NAN : sigma[most - 1] > 0 ? sigma[0] / sigma[most - 1] : INFINITY;
-    spectrum_fit_power_law(s, rank);
+    power_law law = spectrum_fit_power_law(sigma, rank);
+    s->alpha = law.alpha, s->alpha_r2 = law.r2, s->alpha_first = law.first, s->alpha_last = law.last;
     s->constant_columns = mo.constant;
     if (!(ok = spectrum_outliers(&mo, s, err))) goto done;
     for (size_t j = 0; j < d; j++) {

@@ -13,6 +13,12 @@ typedef struct rank_figure {
     double value, share, noise, noise_share; /* noise: the null's own value */
 } rank_figure;
 
+/* λ_i ∝ i^−α over ranks first … last, from 1; NaN unless three points. */
+typedef struct power_law {
+    double alpha, r2;
+    size_t first, last;
+} power_law;
+
 typedef struct spectrum {
     size_t n, d, count;              /* count = min(n, d) */
     double *singular_values;         /* (count), descending, of the matrix as it is */
@@ -62,8 +68,14 @@ double spectrum_rankme(const double *sigma, size_t count);
 double spectrum_effective_rank(const double *sigma, size_t count);
 double spectrum_participation_ratio(const double *sigma, size_t count);
 
+/* Least squares of log λ = 2 log σ on log rank, over the first `rank` of sigma but for the ends. */
+power_law spectrum_fit_power_law(const double *sigma, size_t rank);
+
 /* How many of the first directions carry this share of the variance. */
 size_t spectrum_directions(const double *sigma, size_t count, double share);
+/* Columns that are dead to values of this precision: their deviation is no more than what rounding a typical entry, or
+ * their own mean, leaves. The first `most` of them into out; returns how many there are. */
+size_t spectrum_dead_columns(const spectrum *s, double precision, uint32_t *out, size_t most);
 /* Mean of the cumulative explained variance (Li et al., arXiv 2209.15007): 1 for one direction, near 0.5 for noise. */
 double spectrum_explained_area(const double *sigma, size_t count);
 

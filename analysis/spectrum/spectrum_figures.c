@@ -43,19 +43,16 @@ double spectrum_participation_ratio(const double *sigma, size_t count) {
  * Least squares of log λ on log rank. Left out are the first ranks, which stand for the largest clusters rather than
  * the tail, and the lower half, where the finite sample bends any spectrum down; short spectra are fitted whole.
  */
-void spectrum_fit_power_law(spectrum *s, size_t rank) {
-    s->alpha = s->alpha_r2 = NAN;
+power_law spectrum_fit_power_law(const double *sigma, size_t rank) {
     size_t first = rank < 20 ? 1 : 5, last = rank < 20 ? rank : rank / 2;
-    if (last < first + 2) return;
+    if (last < first + 2) return (power_law){.alpha = NAN, .r2 = NAN};
     double x = 0, y = 0, xx = 0, xy = 0, yy = 0, points = (double)(last - first + 1);
     for (size_t i = first; i <= last; i++) {
-        double u = log((double)i), v = 2 * log(s->singular_values_centred[i - 1] / s->singular_values_centred[0]);
+        double u = log((double)i), v = 2 * log(sigma[i - 1] / sigma[0]);
         x += u, y += v, xx += u * u, xy += u * v, yy += v * v;
     }
     double cov = xy - x * y / points, var = xx - x * x / points, all = yy - y * y / points;
-    s->alpha = -cov / var;
-    s->alpha_r2 = all > 0 ? cov * cov / (var * all) : 1;
-    s->alpha_first = first, s->alpha_last = last;
+    return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, first, last};
 }
 
 size_t spectrum_directions(const double *sigma, size_t count, double share) {
@@ -66,6 +63,17 @@ size_t spectrum_directions(const double *sigma, size_t count, double share) {
         if (sum >= share * all) return all > 0 ? i + 1 : 0;
     }
     return all > 0 ? count : 0;
+}
+
+size_t spectrum_dead_columns(const spectrum *s, double precision, uint32_t *out, size_t most) {
+    double typical = sqrt(s->mean_squared_norm / (double)s->d);
+    size_t count = 0;
+    for (size_t j = 0; j < s->d; j++) {
+        if (sqrt(s->column_variances[j]) > precision * fmax(typical, fabs(s->column_means[j]))) continue;
+        if (count < most) out[count] = (uint32_t)j;
+        count++;
+    }
+    return count;
 }
 
 double spectrum_explained_area(const double *sigma, size_t count) {

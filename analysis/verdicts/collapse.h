@@ -1,7 +1,7 @@
 /*
  * The four collapses, each with its verdict: a statistic that falls to 0 in a full collapse, what it would be under the
  * null (noise, equally likely codes, a cloud without clusters), an interval by delete-a-group jackknife (a bootstrap
- * repeats rows and biases ranks low), two thresholds and a sentence. Thresholds are constants of collapse.c, with their
+ * repeats rows and biases ranks low), two thresholds and a sentence. Thresholds are constants of the judges, with their
  * reasons; where the evidence cannot tell, the verdict is unknown and the sentence says what is missing.
  */
 #ifndef MEWS_ANALYSIS_COLLAPSE_H

@@ -107,9 +107,20 @@ static json_t *clusters_json(const cluster_spectra *c) {
     return list;
 }
 
+/* Their numbers, from 0; of very many the first. */
+static json_t *dead_columns(const collapse *c) {
+    enum { NAMED = 256 };
+    uint32_t columns[NAMED];
+    size_t count = spectrum_dead_columns(&c->spectrum, c->evidence.precision, columns, NAMED);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count && i < NAMED; i++) json_array_append_new(list, json_integer(columns[i]));
+    return list;
+}
+
 json_t *collapse_to_json(const collapse *c) {
     json_t *root = json_object(), *verdicts = json_object(), *codes = json_array();
     put_spectrum(root, &c->spectrum);
+    json_object_set_new(root, "dead_columns", dead_columns(c));
     put(root, "mean_resultant", c->mean_resultant);
     put(root, "spread", c->spread);
     put(root, "variance_share", c->variance_share);

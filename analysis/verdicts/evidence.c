@@ -33,9 +33,18 @@ static void take_dimension(const spectrum *s, collapse_evidence *e) {
     spectrum_gap gap = spectrum_find_gap(sigma, count, (double)s->d, floor);
     e->gap_place = (double)gap.place, e->gap_factor = gap.factor, e->gap_variance = gap.variance;
     e->outlier_columns = (double)s->outliers, e->outlier_ratio = s->outlier_ratio;
+    e->dead_columns = (double)spectrum_dead_columns(s, e->precision, NULL, 0);
+    e->trimmed_k90 = e->k90, e->trimmed_k99 = e->k99, e->trimmed_rank = e->rank;
+    e->trimmed_alpha = e->alpha, e->trimmed_explained_area = e->explained_area;
     if (s->outliers) {
+        size_t rank = 0;
         count = (size_t)fmin((double)count, (double)s->trimmed_count), sigma = s->trimmed;
         gap = spectrum_find_gap(sigma, count, (double)s->d, floor);
+        while (rank < count && sigma[rank] > floor) rank++;
+        e->trimmed_k90 = (double)spectrum_directions(sigma, count, 0.9);
+        e->trimmed_k99 = (double)spectrum_directions(sigma, count, 0.99);
+        e->trimmed_rank = (double)rank, e->trimmed_alpha = spectrum_fit_power_law(sigma, rank).alpha;
+        e->trimmed_explained_area = spectrum_explained_area(sigma, count);
     }
     e->trimmed_effective_rank = spectrum_effective_rank(sigma, count);
     e->trimmed_effective_rank_share = count ? e->trimmed_effective_rank / (double)count : NAN;
@@ -175,6 +184,12 @@ static const struct {
     FIGURE(trimmed_gap_place),
     FIGURE(trimmed_gap_factor),
     FIGURE(trimmed_gap_variance),
+    FIGURE(trimmed_k90),
+    FIGURE(trimmed_k99),
+    FIGURE(trimmed_rank),
+    FIGURE(trimmed_alpha),
+    FIGURE(trimmed_explained_area),
+    FIGURE(dead_columns),
 };
 
 json_t *evidence_to_json(const collapse_evidence *e) {

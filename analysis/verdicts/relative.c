@@ -13,8 +13,8 @@
 static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2;
 /* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
 static const double CLIFF_SHARE = 0.25;
-/* Of variance: a standard deviation a hundredth, a thirtieth of the reference's. */
-static const double SHARE_COLLAPSED = 1e-4, SHARE_WARNING = 1e-3;
+/* Of variance: a standard deviation a three hundredth, a hundredth of the reference's. */
+static const double SHARE_COLLAPSED = 1e-5, SHARE_WARNING = 1e-4;
 /* An effective rank asks for twice as many rows. */
 static const double ROWS_PER_RANK = 2;
 

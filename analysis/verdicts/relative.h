@@ -22,7 +22,7 @@ typedef struct relative_input {
 void relative_dimensional(const relative_input *in, collapse_verdict *out);
 
 /* representation, on the variance or its share of the mean squared norm, whichever has kept more: collapsed below a
- * ten-thousandth of what the reference has, warning below a thousandth. */
+ * hundred-thousandth of what the reference has, warning below a ten-thousandth. */
 void relative_representation(const relative_input *in, collapse_verdict *out);
 
 #endif

@@ -57,12 +57,29 @@ static void print_rank(const char *name, const rank_figure *r) {
                  r->noise_share, r->noise);
 }
 
-static void print_spectrum(const spectrum *s) {
+/* "2, of 64: 3, 9": those that are dead to the values' precision, the first of them by number. */
+static void print_dead(const collapse *c) {
+    enum { NAMED = 8 };
+    uint32_t columns[NAMED];
+    size_t count = spectrum_dead_columns(&c->spectrum, c->evidence.precision, columns, NAMED), used = 0;
+    char names[12 * NAMED + 8] = "";
+    for (size_t i = 0; i < count && i < NAMED; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%u", i ? ", " : ": ", columns[i]);
+    print_figure("dead columns", (double)count, "of %zu, to the precision of the values%s%s", c->spectrum.d, names,
+                 count > NAMED ? ", …" : "");
+}
+
+static void print_spectrum(const spectrum *s, double rank) {
     print_rank("RankMe", &s->rankme);
     print_rank("participation ratio", &s->participation_ratio);
     print_rank("numerical rank", &s->numerical_rank);
     print_figure("alpha-ReQ", s->alpha, "ranks %zu to %zu, R² %.3f", s->alpha_first, s->alpha_last, s->alpha_r2);
-    print_figure("condition number", s->condition_number, "largest over smallest, centred");
+    size_t above = rank >= 1 ? (size_t)rank : 0; /* may count more rows' copies than the whole spectrum has values */
+    print_figure("condition number", s->condition_number,
+                 "largest over smallest, centred; of those above rounding %.4g",
+                 above && above <= s->count && s->singular_values_centred[above - 1] > 0
+                     ? s->singular_values_centred[0] / s->singular_values_centred[above - 1]
+                     : (double)NAN);
     print_figure("mean |correlation|", s->correlation_off_diagonal, "between columns");
     print_figure("constant columns", (double)s->constant_columns, "of %zu", s->d);
 }
@@ -111,6 +128,9 @@ static void print_dimension(const collapse_evidence *e) {
                      e->outlier_columns, e->outlier_columns > 1 ? "s" : "", e->outlier_ratio);
     print_figure("k90, k99", e->k90, "%.0f directions carry 99 %% of the variance", e->k99);
     print_figure("rank above rounding", e->rank, "values have a precision of %.2g", e->precision);
+    if (e->outlier_columns > 0 && fabs(e->trimmed_k99 - e->k99) > 0.1 * e->k99)
+        print_figure("  without outliers", e->trimmed_k90, "%.0f directions carry 99 %% of the variance",
+                     e->trimmed_k99);
     print_figure("largest drop", e->trimmed_gap_factor, "behind direction %.0f, which carry %.4g of the variance",
                  e->trimmed_gap_place, e->trimmed_gap_variance);
     print_figure("explained area", e->explained_area, "mean cumulative explained variance; 1: one line");
@@ -165,7 +185,8 @@ void diagnose_print(const diagnosis *d, const subject *s) {
         print_verdict(collapse_mode_name((collapse_mode)mode), &c->verdicts[mode], width < 120 ? width : 120);
     printf("\nfigures\n");
     print_dimension(&c->evidence);
-    print_spectrum(&c->spectrum);
+    print_spectrum(&c->spectrum, c->evidence.rank);
+    print_dead(c);
     if (isfinite(c->across.effective_rank))
         print_figure("rank across views", c->across.effective_rank,
                      "at least %.0f of %zu directions are shared by two views", c->across.directions,

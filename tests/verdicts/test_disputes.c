@@ -198,6 +198,9 @@ START_TEST(test_one_column_of_huge_activations_is_no_collapse) {
     collapse c = judged((collapse_input){.embeddings = m});
     ck_assert_double_eq(c.evidence.outlier_columns, 1);
     ck_assert_double_gt(c.evidence.trimmed_effective_rank, 1.5 * c.evidence.effective_rank);
+    ck_assert_double_gt(c.evidence.trimmed_k90, 10 * c.evidence.k90); /* all else is there a second time, too */
+    ck_assert_double_lt(c.evidence.trimmed_explained_area, c.evidence.explained_area);
+    ck_assert_double_eq(c.evidence.trimmed_rank, 63);
     says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
     free(values(m));
 }
@@ -270,7 +273,11 @@ START_TEST(test_columns_dead_to_the_precision_of_their_type_are_no_collapse) {
     for (size_t i = 0; i < 1000; i++)
         for (size_t j = 0; j < 3; j++) values(m)[i * 64 + j] *= 1e-33f;
     collapse c = judged((collapse_input){.embeddings = m});
+    uint32_t dead[4];
     ck_assert_double_eq(c.evidence.rank, 61);
+    ck_assert_double_eq(c.evidence.dead_columns, 3);
+    ck_assert_uint_eq(spectrum_dead_columns(&c.spectrum, c.evidence.precision, dead, 4), 3);
+    for (uint32_t j = 0; j < 3; j++) ck_assert_uint_eq(dead[j], j);
     says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
     for (size_t i = 0; i < 1000; i++) { /* LayerNorm's hyperplane */
         double mean = 0;

@@ -204,8 +204,9 @@ static double divergence(const double *mean, const double *variance, const doubl
 
 double mixture_entropy(const mixture *x) {
     size_t d = x->dims, k = x->components;
-    double total = 0, *parts = malloc((2 * k + k * d) * sizeof *parts), *logs = parts + k, *precisions = logs + k;
+    double total = 0, *parts = malloc((2 * k + k * d) * sizeof *parts);
     if (!parts) return NAN;
+    double *logs = parts + k, *precisions = logs + k;
     for (size_t a = 0; a < k; a++) {
         logs[a] = 0;
         for (size_t j = 0; j < d; j++)

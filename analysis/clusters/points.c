@@ -92,7 +92,7 @@ static double typical_distance(const float *rows, size_t n, size_t width, uint64
 /* Takes the first principal direction out of the centred rows, by a few rounds of power iteration; squares anew. */
 static bool deflate(float *rows, double *square, size_t n, size_t width, error *err) {
     enum { ROUNDS = 12 };
-    float *v = malloc((width + n) * sizeof *v), *along = v + width;
+    float *v = malloc((width + n) * sizeof *v), *along = v ? v + width : NULL;
     if (!v) return error_memory(err, (width + n) * sizeof *v, "a principal direction");
     for (size_t k = 0; k < width; k++) v[k] = rows[k] + rows[(n - 1) * width + k] + 1e-3f * (float)(k % 7);
     for (int round = 0; round < ROUNDS; round++) {
@@ -127,7 +127,7 @@ bool points_find(matrix m, const bool *skip, bool without_first, uint64_t seed, 
 #pragma omp parallel for schedule(static) reduction(&& : ok) if (done)
     for (size_t start = 0; start < wanted; start += HEIGHT) {
         size_t count = smaller(HEIGHT, wanted - start);
-        float *block = malloc(count * (width + n) * sizeof *block), *dots = block + count * width;
+        float *block = malloc(count * (width + n) * sizeof *block), *dots = block ? block + count * width : NULL;
         if (!done || !block) {
             ok = ok && (!done || block);
             free(block);

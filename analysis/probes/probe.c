@@ -61,8 +61,9 @@ static double residuals(const probe *p, float *logits, size_t start, size_t rows
 static bool evaluate_group(probe *p, size_t group) {
     size_t d = p->d, c = p->c;
     double *gradient = p->block_gradients + group * p->params;
-    float *logits = malloc((BLOCK_ROWS * c + d * c) * sizeof *logits), *part = logits + BLOCK_ROWS * c;
+    float *logits = malloc((BLOCK_ROWS * c + d * c) * sizeof *logits);
     if (!logits) return false;
+    float *part = logits + BLOCK_ROWS * c;
     memset(gradient, 0, p->params * sizeof *gradient);
     p->block_losses[group] = 0;
     for (size_t b = group * p->blocks / GROUPS; b < (group + 1) * p->blocks / GROUPS; b++) {

@@ -81,7 +81,8 @@ typedef struct share {
 
 static void run_backward(const node *n, const layers *l, const share *s, int64_t k, bool again) {
     int64_t row = run_first(l->runs, k), rows = run_rows(l->runs, k), d = l->d, hidden = l->hidden;
-    const real *g = n->out->grad + row * d, *x = n->in[0]->data + row * d, *h = n->saved[0] + row * hidden;
+    const real *g = n->out->grad + row * d, *x = n->in[0]->data + row * d,
+               *h = n->saved[0] ? n->saved[0] + row * hidden : NULL;
     if (!n->saved[0]) hidden_layer(l, x, rows, s->h), h = s->h;
     gemm(false, false, rows, hidden, d, 1, g, d, l->w2, hidden, false, s->da);
     activate_back(h, rows * hidden, s->a, s->da);

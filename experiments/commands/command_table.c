@@ -40,6 +40,11 @@ static bool run_table(const command_context *context, const arguments *args, err
     if (figures && paper_table_is(name))
         return error_set(err, ERROR_USAGE, "--figures is for the table of a sweep; %s has those of the paper", name);
     if (!paper_table_read(&t, name, results, where, err)) return false;
+    if (t.unreadable)
+        fprintf(stderr,
+                "mews: warning: %s%s cannot be read, and the table is without %s; `mews runs --where \"status = "
+                "unreadable\"` says why\n",
+                t.unreadable_run, t.unreadable > 1 ? " and other runs" : "", t.unreadable > 1 ? "them" : "it");
     bool done = paper_table_print(&t, form, err);
     paper_table_free(&t);
     return done;

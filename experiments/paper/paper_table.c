@@ -243,7 +243,10 @@ static bool add_chosen(paper_table *t, source *s, const filter *f, error *err) {
     if (!done) error_memory(err, n * (s->swept_count + 1), "the list of runs");
     for (size_t i = 0; done && i < n; i++) {
         bool named = strncmp(s->all.folders[i], t->name, strlen(t->name)) == 0;
-        chosen[i] = strcmp(text_of(s, "status", i), "finished") == 0 && (f ? filter_holds(f, &s->all, i) : named);
+        const char *status = text_of(s, "status", i);
+        chosen[i] = strcmp(status, "finished") == 0 && (f ? filter_holds(f, &s->all, i) : named);
+        if (strcmp(status, "unreadable") != 0 || (!f && !named)) continue; /* whether a condition holds, nobody knows */
+        if (!t->unreadable++) snprintf(t->unreadable_run, sizeof t->unreadable_run, "%s", s->all.folders[i]);
     }
     if (done) find_varied(s, chosen);
     for (size_t i = 0; done && i < n; i++) done = !chosen[i] || add_run(t, s, i, err);

@@ -33,6 +33,8 @@ typedef struct paper_table {
     double factor;                          /* 100 where the paper prints percent */
     paper_row *rows;                        /* by data, in the paper's order */
     size_t count;
+    size_t unreadable;        /* runs whose record cannot be read, so that nothing of them is here */
+    char unreadable_run[600]; /* the first of them */
 } paper_table;
 
 /*

@@ -160,6 +160,18 @@ START_TEST(test_other_runs_are_chosen_by_a_condition) {
 }
 END_TEST
 
+START_TEST(test_a_run_that_cannot_be_read_is_named_beside_the_table) {
+    write_runs(2);
+    shell("printf '{\"id\": ' >results/table1-small/table1-small_swav_codes-64_seed-1/run.json");
+    const said *s = mews("table table1");
+    ck_assert_int_eq(s->code, 0);
+    ck_assert_str_eq(s->err,
+                     "mews: warning: table1-small/table1-small_swav_codes-64_seed-1 cannot be read, and the table is "
+                     "without it; `mews runs --where \"status = unreadable\"` says why\n");
+    ck_assert_ptr_nonnull(strstr(mews("runs --where 'status = unreadable' --show reason")->out, "run.json:1: "));
+}
+END_TEST
+
 Suite *suite_table(void) {
     Suite *suite = suite_create("table");
     TCase *tests = tcase_create("table");
@@ -171,6 +183,7 @@ Suite *suite_table(void) {
     tcase_add_test(tests, test_a_setting_is_what_differs_among_runs_of_a_method);
     tcase_add_test(tests, test_a_seed_that_ran_twice_counts_once);
     tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);
+    tcase_add_test(tests, test_a_run_that_cannot_be_read_is_named_beside_the_table);
     suite_add_tcase(suite, tests);
     return suite;
 }

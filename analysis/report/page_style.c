@@ -44,8 +44,8 @@ static const char style[] =
     "margin:.4rem 0}.short dt{font-weight:600}.short dd{margin:0}\n"
     ".blocks{columns:26rem;column-gap:2rem}.blocks section{break-inside:avoid;"
     "padding-top:.1rem}.blocks h3{margin-top:.4rem}\n"
-    "@media (min-width:72rem){.beside{display:grid;grid-template-columns:minmax(0,38.5rem) minmax(0,1fr);"
-    "gap:0 1.4rem}.beside .panels{display:grid;grid-template-columns:repeat(3,1fr)}}\n";
+    "@media (min-width:72rem){.beside{display:grid;grid-template-columns:minmax(0,41rem) minmax(0,1fr);"
+    "gap:0 1.4rem}.beside .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(11rem,1fr))}}\n";
 
 static const char style_figures[] =
     "figure{margin:.6rem 0 1rem}figcaption{max-width:60rem;margin-top:.3rem}figcaption b{color:var(--ink)}\n"
@@ -77,9 +77,9 @@ static const char style_tables[] =
     "min-width:16rem}\n"
     "td.healthy{background:var(--good)}td.warning{background:var(--warn)}td.collapsed{background:var(--bad)}\n"
     "td>span[aria-hidden],.key-line span{color:var(--rim)}\n"
-    ".matrix th,.matrix td{padding:.16rem .4rem}\n"
+    ".matrix th,.matrix td{padding:.16rem .35rem}\n"
     "tr.group th{background:var(--tint);font-weight:600}\n"
-    "@media screen{.matrix{max-height:46rem;overflow-y:auto}.matrix thead th{position:sticky;top:0}}\n"
+    "@media screen{.matrix{max-height:62rem;overflow-y:auto}.matrix thead th{position:sticky;top:0}}\n"
     "details{margin:.4rem 0}summary{cursor:pointer}details.drawn summary{font-weight:600}\n"
     "footer{margin-top:2rem;color:var(--soft);font-size:.87rem;border-top:1px solid var(--line);"
     "padding-top:.6rem}\n"

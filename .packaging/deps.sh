@@ -6,7 +6,7 @@ set -u
 
 # By pkg-config, and oneDNN, which has no such file everywhere, by its header.
 lacking() {
-    command -v pkg-config >/dev/null || { echo "pkg-config"; return; }
+    command -v pkg-config >/dev/null || { printf " %s" "pkg-config, which finds $LIBRARIES"; return; }
     for library in $LIBRARIES; do
         pkg-config --exists "${library%%>=*} >= ${library##*>=}" 2>/dev/null || printf ' %s' "$library"
     done

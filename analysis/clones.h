@@ -12,8 +12,10 @@
 #define __has_feature(name) 0
 #endif
 
-/* Only glibc's loader chooses, and sanitizers are not ready yet when it does. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !__has_feature(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||               \
+    __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define CLONED /* sanitizers are not ready yet when the loader chooses */
+#elif defined(__x86_64__) && defined(__GLIBC__)
 #define CLONED __attribute__((target_clones("avx512f", "fma", "default")))
 #else
 #define CLONED

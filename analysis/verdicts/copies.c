@@ -1,5 +1,7 @@
 #include "analysis/verdicts/copies.h"
 
+#include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,8 +9,9 @@
 static const double IN_MEMORY = 1 << 28;
 /* Outlying rows: squared distance over the median's, their share at most, and the share of variance they carry. */
 static const double OUTLYING = 25, OUTLIERS_MOST = 0.05, OUTLIERS_CARRY = 0.3;
-/* Values of fewer bits than bfloat16's are counts or pixels, whose differences are no rounding. */
+/* Values of bfloat16's bits or fewer may be that, or counts, pixels and signs, whose differences are no rounding. */
 enum { BITS_LEAST = 8 };
+static const double OF_BFLOAT16 = 0x1p-8, OF_COUNTS = 0x1p-24;
 
 typedef struct marked {
     uint64_t hash;
@@ -55,6 +58,24 @@ static double precision_of(uint64_t bits) {
     return 1 / (double)((uint64_t)1 << width);
 }
 
+/* Whether all values are multiples of one step, and the largest less than 2^BITS_LEAST of them: bfloat16 of a network's
+ * values, which differ in size, spans more. */
+static bool are_counts(const row_source *s, double *tile, size_t height) {
+    int least = INT_MAX, most = INT_MIN;
+    for (size_t start = 0; start < s->rows && (most == INT_MIN || most - least <= BITS_LEAST); start += height) {
+        size_t rows = smaller(height, s->rows - start);
+        rows_block(s, start, rows, NULL, tile);
+        for (size_t i = 0; i < rows * s->cols; i++) {
+            if (tile[i] == 0) continue;
+            int exponent;
+            uint64_t mantissa = (uint64_t)ldexp(fabs(frexp(tile[i], &exponent)), 53);
+            int step = exponent - 53 + __builtin_ctzll(mantissa); /* the value is an odd multiple of 2^step */
+            least = step < least ? step : least, most = exponent > most ? exponent : most;
+        }
+    }
+    return most != INT_MIN && most - least <= BITS_LEAST;
+}
+
 bool copies_find(const row_source *s, copies *out, error *err) {
     size_t n = s->rows, d = s->cols, height = rows_tile_height(d);
     *out = (copies){.rows = n};
@@ -69,6 +90,8 @@ bool copies_find(const row_source *s, copies *out, error *err) {
         for (size_t i = 0; i < rows; i++)
             list[start + i] = (marked){hash_row(tile + i * d, d, &bits), (uint32_t)(start + i)};
     }
+    out->precision = precision_of(bits);
+    if (ok && out->precision == OF_BFLOAT16 && are_counts(s, tile, height)) out->precision = OF_COUNTS;
     free(tile);
     if (!ok) return free(list), false;
     qsort(list, n, sizeof *list, by_hash);
@@ -78,7 +101,6 @@ bool copies_find(const row_source *s, copies *out, error *err) {
         if (end - i > out->largest) out->largest = end - i;
         list[out->distinct++].row = list[i].row;
     }
-    out->precision = precision_of(bits);
     if (out->distinct < n) {
         out->first = malloc(out->distinct * sizeof *out->first);
         ok = out->first || error_memory(err, out->distinct * sizeof *out->first, "row numbers");

@@ -13,7 +13,8 @@ typedef struct copies {
     size_t largest;   /* rows of the most frequent value */
     size_t outliers;  /* left out by copies_leave_outliers */
     uint32_t *first;  /* (distinct) their numbers, ascending; NULL when all are */
-    double precision; /* unit roundoff that the values show: 2^-11 when all fit float16's 11 bits, down to 2^-53 */
+    double precision; /* unit roundoff that the values show: 2^-11 when all fit float16's 11 bits, 2^-8 for bfloat16's,
+                         2^-24 for counts, down to 2^-53 */
 } copies;
 
 /* Two rows are copies when a 64-bit hash of their values is equal. One pass. */

@@ -353,6 +353,27 @@ START_TEST(test_an_offset_beside_a_reference_is_no_collapse_and_a_point_is_one) 
 }
 END_TEST
 
+START_TEST(test_counts_and_signs_are_no_rounding_and_bfloat16_is) {
+    matrix m = noise(500, 64, 1, 0), counts = noise(500, 64, 1, 0);
+    for (size_t i = 0; i < 500 * 64; i++) { /* signs about an offset; pixels */
+        values(m)[i] = m.data[i] > 0 ? 101 : 99;
+        values(counts)[i] = rintf(fminf(fmaxf(200 + counts.data[i], 0), 255));
+    }
+    is(m, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
+    is(counts, COLLAPSE_REPRESENTATION, VERDICT_HEALTHY);
+    matrix point = noise(500, 64, 1, 0), around = noise(500, 64, 0.004, 0);
+    for (size_t i = 0; i < 500 * 64; i++) { /* one point, as bfloat16 rounds it */
+        float x = point.data[i % 64] * (1 + around.data[i]);
+        uint32_t bits;
+        memcpy(&bits, &x, sizeof bits);
+        bits = (bits + 0x8000u) & 0xFFFF0000u;
+        memcpy(values(around) + i, &bits, sizeof bits);
+    }
+    free(values(point));
+    is(around, COLLAPSE_REPRESENTATION, VERDICT_COLLAPSED);
+}
+END_TEST
+
 /* As a file of doubles comes: all rows once more, exactly. */
 START_TEST(test_views_of_one_image_are_no_cluster_though_the_file_holds_doubles) {
     enum { N = 800, D = 32, VIEWS = 4 };
@@ -417,6 +438,7 @@ Suite *suite_disputes(void) {
     tcase_add_test(t, test_as_many_soft_codes_as_rows_are_no_dead_ones);
     tcase_add_test(t, test_an_offset_beside_a_reference_is_no_collapse_and_a_point_is_one);
     tcase_add_test(t, test_views_of_one_image_are_no_cluster_though_the_file_holds_doubles);
+    tcase_add_test(t, test_counts_and_signs_are_no_rounding_and_bfloat16_is);
     tcase_add_test(t, test_two_views_show_a_low_rank_that_a_floor_of_noise_hides);
     suite_add_tcase(s, t);
     return s;

@@ -111,6 +111,7 @@ bool evidence_with_spectrum(const row_source *rows, const spectrum *s, const evi
     e->independent = o->groups ? fmin(e->distinct, (double)o->groups) : e->distinct;
     e->largest_copy = (double)c.largest / (double)n;
     e->variance = s->total_variance;
+    e->whole_effective_rank = s->effective_rank.value, e->whole_rankme = s->rankme.value;
     e->variance_share = s->mean_squared_norm > 0 ? s->total_variance / s->mean_squared_norm : 0;
     contrast apart;
     ok = ok && contrast_take(rows, c.first, c.distinct, o->seed, &apart, err) &&
@@ -189,6 +190,8 @@ static const struct {
     FIGURE(trimmed_rank),
     FIGURE(trimmed_alpha),
     FIGURE(trimmed_explained_area),
+    FIGURE(whole_effective_rank),
+    FIGURE(whole_rankme),
     FIGURE(dead_columns),
 };
 

@@ -39,6 +39,7 @@ typedef struct collapse_evidence {
     double trimmed_effective_rank, trimmed_effective_rank_share;
     double trimmed_gap_place, trimmed_gap_factor, trimmed_gap_variance;
     double trimmed_k90, trimmed_k99, trimmed_rank, trimmed_alpha, trimmed_explained_area;
+    double whole_effective_rank, whole_rankme; /* of all rows: copies and those far out among them */
     double dead_columns; /* whose deviation is no more than rounding leaves, see spectrum_dead_columns */
 } collapse_evidence;
 

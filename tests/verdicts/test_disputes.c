@@ -88,6 +88,28 @@ START_TEST(test_short_healthy_runs_are_healthy_and_the_one_that_lost_its_rank_is
 }
 END_TEST
 
+/* As measured: images about one point, but for some far out, without which both ranks look kept. */
+START_TEST(test_images_far_out_do_not_hide_that_a_run_lost_its_rank) {
+    collapse_evidence any = {.rows = 2048, .independent = 2048, .attainable = 512, .possible = 512};
+    course_point then = {.embed = any, .backbone = any}, now = {.epoch = 4, .embed = any, .backbone = any};
+    then.embed.trimmed_effective_rank = then.embed.whole_effective_rank = 43;
+    then.embed.rankme = then.embed.whole_rankme = 15.1;
+    then.backbone.trimmed_effective_rank = then.backbone.whole_effective_rank = 18;
+    then.backbone.rankme = then.backbone.whole_rankme = 7.7;
+    now.embed.outlier_rows = 45, now.embed.trimmed_effective_rank = 44, now.embed.rankme = 4.1;
+    now.embed.whole_effective_rank = now.embed.whole_rankme = 2.3;
+    now.backbone.trimmed_effective_rank = 24, now.backbone.rankme = 16.6;
+    now.backbone.whole_effective_rank = 12, now.backbone.whole_rankme = 9.4;
+    for (int gained = 0; gained < 2; gained++) {
+        collapse_verdict v;
+        course_dimensional(&(course){.now = &now, .untrained = &then}, &v);
+        ck_assert_msg(v.verdict == (gained ? VERDICT_HEALTHY : VERDICT_COLLAPSED), "%s", v.sentence);
+        ck_assert(gained || strstr(v.sentence, "45 of 2048 images lie far out"));
+        now.backbone.whole_rankme = 16; /* a projector alone */
+    }
+}
+END_TEST
+
 START_TEST(test_a_cliff_is_one_at_any_number_of_rows) {
     static const size_t rows[] = {50, 200, 1000};
     for (int i = 0; i < 3; i++) is(low_rank(rows[i], 1024, 32, 1e-3), COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
@@ -420,6 +442,7 @@ Suite *suite_disputes(void) {
     tcase_add_checked_fixture(t, restart, NULL);
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_short_healthy_runs_are_healthy_and_the_one_that_lost_its_rank_is_not);
+    tcase_add_test(t, test_images_far_out_do_not_hide_that_a_run_lost_its_rank);
     tcase_add_test(t, test_a_cliff_is_one_at_any_number_of_rows);
     tcase_add_test(t, test_a_sentence_of_full_space_wants_nine_tenths_of_it);
     tcase_add_test(t, test_an_offset_of_every_column_is_no_point);

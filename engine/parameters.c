@@ -197,6 +197,11 @@ size_t parameters_unreached(const parameters *p, const char **first) {
     return count;
 }
 
+void parameters_batch_dimension(parameters *p, const tensor *value) {
+    for (size_t i = 0; i < p->count; i++)
+        if (&p->items[i]->value == value) p->items[i]->batch_dimension = true;
+}
+
 void parameters_keep_rate(parameters *p, const char *prefix) {
     for (size_t i = 0; i < p->count; i++)
         if (strncmp(p->items[i]->name, prefix, strlen(prefix)) == 0) p->items[i]->constant_rate = true;

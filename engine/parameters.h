@@ -25,6 +25,7 @@ typedef struct parameter {
     real *first, *second; /* the optimiser's */
     uint64_t steps;       /* that the optimiser took with it: fewer than all when it was frozen at first */
     bool constant_rate;   /* the schedule is not for it: optimizer.lr from the first step to the last */
+    bool batch_dimension; /* files have a dimension of 1 before its shape, as PyTorch's (1, tokens, d) */
 } parameter;
 
 typedef struct parameters {
@@ -68,6 +69,8 @@ void parameters_hold(tensor *value);
 /* After a backward pass: how many trained parameters no gradient reached, though none was held; the name of the first.
  */
 size_t parameters_unreached(const parameters *p, const char **first);
+/* Files are to have a dimension of 1 before this one's shape, which here is a matrix. */
+void parameters_batch_dimension(parameters *p, const tensor *value);
 
 /* Takes every parameter whose name begins with `prefix` out of the learning rate's schedule. */
 void parameters_keep_rate(parameters *p, const char *prefix);

@@ -23,6 +23,7 @@ typedef enum rng_purpose {
     RNG_METHOD, /* a method's own draws; sample = step */
     RNG_SWEEP,  /* values of a sweep's `random:`; sample = number of the draw */
     RNG_STEP,   /* a view's further steps of augmentation; seed = the view's own, sample = hash of its name */
+    RNG_DEPTH,  /* stochastic depth; sample = sample, draw = view, block and branch */
 } rng_purpose;
 
 typedef struct rng {

@@ -19,6 +19,9 @@ typedef struct backbone_kind {
 
     /* images (N,H,W,3) → representations (N,d), as backbone_forward says. */
     tensor *(*forward)(const void *net, tape *t, tensor *images, int groups, bool training);
+
+    /* The same for a transformer, instead of `forward`: backbone.patch must divide its images. */
+    tensor *(*run)(const void *net, tape *t, tensor *images, const backbone_pass *pass);
 } backbone_kind;
 
 #endif

@@ -51,8 +51,10 @@ static bool bundle_add(bundle *b, const parameters *p, const parameter *one, int
     *item = (safetensors_item){.name = b->names[b->count], .dtype = ST_F32, .data = values};
     /* PyTorch keeps biases and norms as vectors; here they are one-row matrices. */
     int skip = one->value.rank == 2 && one->value.shape[0] == 1 && one->role != ROLE_WEIGHT;
-    item->dims = one->value.rank - skip;
-    for (int i = 0; i < item->dims; i++) item->shape[i] = (uint64_t)one->value.shape[i + skip];
+    int lead = one->batch_dimension;
+    item->dims = lead + one->value.rank - skip;
+    if (lead) item->shape[0] = 1;
+    for (int i = lead; i < item->dims; i++) item->shape[i] = (uint64_t)one->value.shape[i - lead + skip];
     b->values[b->count++] = values;
     return true;
 }

@@ -32,7 +32,9 @@ bool step_bench_begin(step_bench *s, const bench_options *o, int64_t input_value
     s->backend = backend_cpu((int)o->threads, err);
     if (!s->backend) return false;
     s->parameters = parameters_create(s->backend, 0, err);
-    backbone_options network = {.name = o->backbone, .width = o->width, .stem_padding = 1};
+    backbone_options network;
+    fields_defaults(&backbone_fields, &network);
+    network.name = o->backbone, network.width = o->width;
     if (s->parameters) s->net = backbone_create(&network, s->parameters, "backbone", err);
     if (s->net) s->tape = tape_create(s->backend, err);
     if (!s->tape) return false;

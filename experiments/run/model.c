@@ -54,7 +54,10 @@ static bool check(const spec *s, int classes, error *err) {
             "train.accumulate %lld would change what %s computes, since its loss depends on the batch as a "
             "whole; raise train.batch instead",
             (long long)s->train.accumulate, s->method->name);
-    return check_trains(s, err) && check_views(s, err) && check_labels(s, classes, err);
+    return check_trains(s, err) && check_views(s, err) && check_labels(s, classes, err) &&
+           backbone_check_side(&s->backbone, s->data.size, "data.size", err) &&
+           (!s->augment.local_crops ||
+            backbone_check_side(&s->backbone, s->augment.local_size, "augment.local_size", err));
 }
 
 /* A method need not say how wide its embeddings are: one row is embedded to see. */
@@ -70,6 +73,12 @@ static bool measure_width(model *m, error *err) {
     bool ok = tape_check(m->tape, err);
     tape_reset(m->tape);
     return ok;
+}
+
+static backbone *create_backbone(model *m, const char *name, error *err) {
+    backbone_options options = m->spec->backbone;
+    options.side = m->spec->data.size;
+    return backbone_create(&options, m->parameters, name, err);
 }
 
 static bool create_parts(model *m, int classes, error *err) {
@@ -88,8 +97,7 @@ static bool create_parts(model *m, int classes, error *err) {
         return error_memory(err, one_hot * sizeof *m->one_hot, "a batch's labels");
     m->head.options = s->method_options;
     if (!m->method->build(&m->head, err)) return false;
-    if (m->method->teacher && !(m->teacher = backbone_create(&s->backbone, m->parameters, "teacher.backbone", err)))
-        return false;
+    if (m->method->teacher && !(m->teacher = create_backbone(m, "teacher.backbone", err))) return false;
     return teacher_copy(m->parameters, err) && optimizer_create(&m->optimizer, &s->optimizer, m->parameters, err) &&
            measure_width(m, err);
 }
@@ -108,7 +116,7 @@ bool model_create(model *m, const spec *s, int classes, int threads, error *err)
     m->backend = backend_cpu(threads, err);
     if (m->backend) m->backend->direct = !s->train.winograd;
     if (m->backend) m->parameters = parameters_create(m->backend, (uint64_t)s->train.seed, err);
-    if (m->parameters) m->backbone = backbone_create(&s->backbone, m->parameters, "backbone", err);
+    if (m->parameters) m->backbone = create_backbone(m, "backbone", err);
     if (m->backbone) m->tape = tape_create(m->backend, err);
     if (m->tape && create_parts(m, classes, err) && create_online(m, classes, err)) return true;
     model_destroy(m);
@@ -156,12 +164,19 @@ double model_loss(model *m, const loader_batch *batch, int size, method_context 
     tensor *x = tape_images(t, batch->pixels, (int64_t)n * batch->views, size, size, 3);
     context->teacher = m->teacher ? teach(m, x) : NULL;
     context->labels = method->labels ? one_hot(m, batch->labels) : NULL;
-    tensor *z = backbone_forward(m->backbone, t, x, method_groups(&m->head), true);
+    backbone_pass pass = {.groups = method_groups(&m->head),
+                          .training = true,
+                          .samples = batch->samples,
+                          .pairs = n,
+                          .seed = context->seed,
+                          .epoch = context->epoch};
+    tensor *z = backbone_run(m->backbone, t, x, &pass);
     if (m->online) online_step(m->online, t, z, batch->labels, m->pace);
     context->local = NULL;
     if (locals) {
         x = tape_images(t, batch->local, (int64_t)n * locals, side, side, 3);
-        context->local = backbone_forward(m->backbone, t, x, method_local_groups(&m->head), true);
+        pass.groups = method_local_groups(&m->head), pass.first_view = batch->views;
+        context->local = backbone_run(m->backbone, t, x, &pass);
     }
     tensor *loss = method->loss(&m->head, context, t, z);
     tape_backward(t, loss);

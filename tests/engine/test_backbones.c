@@ -33,7 +33,9 @@ static void fill(parameters *p) {
         float *values = malloc((size_t)count * sizeof *values);
         noise(name, count, values);
         double scale = t->rank == 4 ? sqrt(6.0 / (double)(t->shape[1] * t->shape[2] * t->shape[3])) : 0.25;
-        bool about_one = t->rank == 2 && (ends_with(name, ".weight") || ends_with(name, ".running_var"));
+        bool vector = t->shape[0] == 1, weight = ends_with(name, ".weight");
+        if (t->rank == 2 && weight && !vector) scale = sqrt(3 / (double)t->shape[1]);
+        bool about_one = t->rank == 2 && vector && (weight || ends_with(name, ".running_var"));
         for (int64_t k = 0; k < count; k++) values[k] = (float)(about_one + scale * (double)values[k]);
         p->backend->write(p->backend, t, values);
         free(values);
@@ -88,18 +90,36 @@ static void compare_parameters(const safetensors *file, const char *label, tape 
     }
 }
 
+/* vit_tiny's plan with two blocks of two heads, its positions for images of `size` pixels. */
+#define VIT(size, ...)                                                                                                 \
+    { .name = 3, .width = 128, .depth = 2, .patch = 4, .side = size, __VA_ARGS__ }
 static const struct {
     const char *label;
     backbone_options options;
     int side;
     bool training;
 } cases[] = {
-    {"resnet8.16.train", {0, 16, 1, 0, 0}, 16, true},       {"resnet8.16.eval", {0, 16, 1, 0, 0}, 16, false},
-    {"resnet8.5.train", {0, 5, 1, 0, 0}, 15, true},         {"resnet8.5.eval", {0, 5, 1, 0, 0}, 15, false},
-    {"resnet18.16.train", {1, 16, 1, 0, 0}, 16, true},      {"resnet18.16.eval", {1, 16, 1, 0, 0}, 16, false},
-    {"resnet18.8.padded.train", {1, 8, 2, 0, 0}, 16, true}, {"falcon8.16.train", {2, 16, 1, 0, 0}, 16, true},
-    {"falcon8.16.eval", {2, 16, 1, 0, 0}, 16, false},       {"torchvision.train", {1, 64, 2, 1, 0}, 50, true},
-    {"torchvision.eval", {1, 64, 1, 1, 0}, 50, false},
+    {"resnet8.16.train", {.name = 0, .width = 16, .stem_padding = 1}, 16, true},
+    {"resnet8.16.eval", {.name = 0, .width = 16, .stem_padding = 1}, 16, false},
+    {"resnet8.5.train", {.name = 0, .width = 5, .stem_padding = 1}, 15, true},
+    {"resnet8.5.eval", {.name = 0, .width = 5, .stem_padding = 1}, 15, false},
+    {"resnet18.16.train", {.name = 1, .width = 16, .stem_padding = 1}, 16, true},
+    {"resnet18.16.eval", {.name = 1, .width = 16, .stem_padding = 1}, 16, false},
+    {"resnet18.8.padded.train", {.name = 1, .width = 8, .stem_padding = 2}, 16, true},
+    {"falcon8.16.train", {.name = 2, .width = 16, .stem_padding = 1}, 16, true},
+    {"falcon8.16.eval", {.name = 2, .width = 16, .stem_padding = 1}, 16, false},
+    {"torchvision.train", {.name = 1, .width = 64, .stem_padding = 2, .stem = 1}, 50, true},
+    {"torchvision.eval", {.name = 1, .width = 64, .stem_padding = 1, .stem = 1}, 50, false},
+    {"vit", VIT(16, .pool = 0), 16, true},
+    {"vit", VIT(16, .recompute = true), 16, true},
+    {"vit.registers", VIT(16, .registers = 3, .layer_scale = 0.5), 16, true},
+    {"vit.mean", VIT(16, .pool = 1), 16, true},
+    {"vit.timm.larger", VIT(16, .interpolation = 1), 24, true},
+    {"vit.timm.smaller", VIT(24, .interpolation = 1), 16, true},
+    {"vit.timm.registers", VIT(24, .interpolation = 1, .registers = 3), 16, true},
+    {"vit.dino.larger", VIT(16, .pool = 0), 24, true},
+    {"vit.dino.smaller", VIT(24, .pool = 0), 16, true},
+    {"vit.sincos", VIT(16, .positions = 1), 16, true},
 };
 enum { CASES = sizeof cases / sizeof *cases, N = 4 };
 

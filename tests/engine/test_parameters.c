@@ -8,15 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As counted in PyTorch; 11,168,832 is torchvision's resnet18 with a 3×3 stem and no classifier. */
+/* As counted in PyTorch; 11,168,832 is torchvision's resnet18 with a 3×3 stem and no classifier; the
+   transformers are timm's, the last vit_small_patch14_reg4_dinov2. */
 START_TEST(test_backbones_have_as_many_parameters_as_pytorchs) {
     static const struct {
         backbone_options options;
         int64_t trained;
         int features;
-    } cases[] = {{{0, 16, 1, 0, 0}, 77392, 64},    {{0, 0, 1, 0, 0}, 77392, 64},     {{0, 32, 1, 0, 0}, 307360, 128},
-                 {{1, 0, 1, 0, 0}, 11168832, 512}, {{1, 0, 2, 0, 0}, 11168832, 512}, {{2, 0, 1, 0, 0}, 1037184, 128},
-                 {{1, 0, 2, 1, 0}, 11176512, 512}};
+    } cases[] = {{{.name = 0, .width = 16, .stem_padding = 1}, 77392, 64},
+                 {{.name = 0, .width = 0, .stem_padding = 1}, 77392, 64},
+                 {{.name = 0, .width = 32, .stem_padding = 1}, 307360, 128},
+                 {{.name = 1, .width = 0, .stem_padding = 1}, 11168832, 512},
+                 {{.name = 1, .width = 0, .stem_padding = 2}, 11168832, 512},
+                 {{.name = 2, .width = 0, .stem_padding = 1}, 1037184, 128},
+                 {{.name = 1, .width = 0, .stem_padding = 2, .stem = 1}, 11176512, 512},
+                 {{.name = 3, .patch = 16, .side = 224}, 5524416, 192},
+                 {{.name = 4, .patch = 16, .side = 224}, 21665664, 384},
+                 {{.name = 5, .patch = 16, .side = 224}, 85798656, 768},
+                 {{.name = 4, .patch = 14, .side = 518, .registers = 4, .layer_scale = 1e-5}, 22057344, 384}};
     error err = {0};
     backend *b = backend_cpu(1, &err);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

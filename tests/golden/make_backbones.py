@@ -7,6 +7,7 @@ norm and four projections on noise are kept; features and running statistics are
 import math
 
 import numpy as np
+import timm
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -100,6 +101,8 @@ def fill(net):
             v = noise('backbone.' + name, t.numel())
             if t.dim() == 4:
                 v = v * math.sqrt(6 / (t.shape[1] * t.shape[2] * t.shape[3]))
+            elif t.dim() == 2 and name.endswith('weight'):
+                v = v * math.sqrt(3 / t.shape[1])
             elif name.endswith('running_mean'):
                 v = 0.25 * v
             elif name.endswith('running_var') or (name.endswith('weight') and t.dim() == 1):
@@ -141,7 +144,52 @@ def imagenet_resnet18():
     return net
 
 
+class Vit(timm.models.VisionTransformer):
+    """timm's, of two blocks of two heads for images of `size` pixels; `dino` and `sincos` change its positions."""
+
+    def __init__(self, size=16, dino=False, sincos=False, **more):
+        super().__init__(img_size=size, patch_size=4, embed_dim=128, depth=2, num_heads=2, num_classes=0,
+                         dynamic_img_size=True, **more)
+        self.dino, self.sincos, self.side = dino, sincos, size // 4
+        if sincos:
+            del self.pos_embed
+            self.pos_embed = 0
+
+    def _pos_embed(self, x):
+        prefix = self.num_prefix_tokens
+        if self.sincos:
+            rest = torch.from_numpy(sincos_table(x.shape[1], self.embed_dim))
+            return torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2) + rest], 1)
+        if not self.dino:
+            return super()._pos_embed(x)
+        # DINO's interpolate_pos_encoding
+        side = x.shape[1]
+        grid = self.pos_embed[:, 1:].reshape(1, self.side, self.side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, scale_factor=((side + 0.1) / self.side,) * 2, mode='bicubic')
+        assert grid.shape[-1] == side
+        rest = grid.permute(0, 2, 3, 1).flatten(1, 2)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x.flatten(1, 2)], 1)
+        return x + torch.cat([self.pos_embed[:, :1], rest], 1)
+
+
+def sincos_table(side, d):
+    """MoCo v3's build_2d_sincos_position_embedding."""
+    omega = 1 / 10000 ** (np.arange(d // 4) / (d // 4))
+    y, x = np.meshgrid(np.arange(side), np.arange(side), indexing='ij')
+    x, y = np.outer(x.ravel(), omega), np.outer(y.ravel(), omega)
+    return np.concatenate([np.sin(x), np.cos(x), np.sin(y), np.cos(y)], 1)[None]
+
+
 if __name__ == '__main__':
+    record('vit', Vit(), 4, 16, True)
+    record('vit.registers', Vit(reg_tokens=3, no_embed_class=True, init_values=0.1), 4, 16, True)
+    record('vit.mean', Vit(global_pool='avg', class_token=False), 4, 16, True)
+    record('vit.timm.larger', Vit(), 4, 24, True)
+    record('vit.timm.smaller', Vit(size=24), 4, 16, True)
+    record('vit.timm.registers', Vit(size=24, reg_tokens=3, no_embed_class=True), 4, 16, True)
+    record('vit.dino.larger', Vit(dino=True), 4, 24, True)
+    record('vit.dino.smaller', Vit(size=24, dino=True), 4, 16, True)
+    record('vit.sincos', Vit(sincos=True), 4, 16, True)
     for training in (True, False):
         mode = 'train' if training else 'eval'
         record(f'resnet8.16.{mode}', ResNet(16, 3, 1, 1), 4, 16, training)

@@ -157,7 +157,13 @@ static tensor *backbone_loss(const graph *g) {
 }
 
 START_TEST(test_gradient_of_backbones_matches_finite_differences) {
-    static const backbone_options options[] = {{0, 5, 1, 0, 0}, {1, 2, 2, 0, 0}, {2, 3, 1, 0, 0}};
+    static const backbone_options options[] = {
+        {.name = 0, .width = 5, .stem_padding = 1},
+        {.name = 1, .width = 2, .stem_padding = 2},
+        {.name = 2, .width = 3, .stem_padding = 1},
+        {.name = 3, .width = 64, .depth = 1, .patch = 4, .registers = 2, .layer_scale = 0.5, .side = 12},
+        {.name = 3, .width = 64, .depth = 1, .patch = 4, .pool = 1, .recompute = true, .side = 8},
+    };
     backend *b = counting_backend();
     error err = {0};
     parameters *p = parameters_create(b, 3, &err);
@@ -190,7 +196,7 @@ Suite *suite_networks(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_gradient_of_methods_matches_finite_differences, 0, METHODS);
     tcase_add_test(t, test_no_method_went_unchecked);
-    tcase_add_loop_test(t, test_gradient_of_backbones_matches_finite_differences, 0, 6);
+    tcase_add_loop_test(t, test_gradient_of_backbones_matches_finite_differences, 0, 10);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,0 +1,173 @@
+/*
+ * What a Vision Transformer promises beside timm's figures: stochastic depth that follows the sample and not the batch,
+ * representations that evaluation does not change, sizes that its patches divide, and files with timm's shapes.
+ */
+#include "engine/backbone.h"
+#include "engine/files/checkpoint.h"
+#include "engine/files/safetensors.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE = 8, SAMPLES = 4, VIEWS = 2, IMAGES = SAMPLES * VIEWS, PIXELS = SIDE * SIDE * 3, D = 64 };
+
+typedef struct bench {
+    backend *backend;
+    parameters *parameters;
+    backbone *net;
+    tape *tape;
+} bench;
+
+static backbone_options small(void) {
+    return (backbone_options){.name = 3, .width = D, .depth = 3, .patch = 4, .side = SIDE};
+}
+
+static bench open_bench(backbone_options options) {
+    error err = {0};
+    bench b = {.backend = backend_cpu(2, &err)};
+    b.parameters = parameters_create(b.backend, 1, &err);
+    b.net = backbone_create(&options, b.parameters, "backbone", &err);
+    b.tape = tape_create(b.backend, &err);
+    ck_assert_msg(b.net && b.tape, "%s", err.text);
+    return b;
+}
+
+static void close_bench(bench *b) {
+    tape_destroy(b->tape);
+    backbone_destroy(b->net);
+    parameters_destroy(b->parameters);
+    b->backend->destroy(b->backend);
+}
+
+/* Representations of the same four images, seen twice, whose samples are called `samples` in that order. */
+static void represent(bench *b, const uint32_t *samples, uint32_t epoch, bool training, float *out) {
+    static float images[IMAGES * PIXELS];
+    for (int i = 0; i < IMAGES; i++)
+        for (int k = 0; k < PIXELS; k++) images[i * PIXELS + k] = sinf((float)(i % SAMPLES * 7 + k));
+    backbone_pass pass = {.groups = 2, .training = training, .samples = samples, .pairs = SAMPLES, .epoch = epoch};
+    tape_reset(b->tape);
+    tape_read(b->tape, backbone_run(b->net, b->tape, tape_images(b->tape, images, IMAGES, SIDE, SIDE, 3), &pass), out);
+    error err = {0};
+    bool ok = tape_check(b->tape, &err);
+    ck_assert_msg(ok, "%s", err.text);
+}
+
+static const uint32_t order[] = {11, 12, 13, 14};
+
+START_TEST(test_stochastic_depth_is_drawn_anew_for_every_epoch_sample_and_view) {
+    backbone_options options = small();
+    options.drop_path = 0.9;
+    bench b = open_bench(options);
+    static float first[IMAGES * D], second[IMAGES * D];
+    represent(&b, order, 0, true, first);
+    represent(&b, order, 0, true, second);
+    ck_assert_mem_eq(first, second, sizeof first);
+    represent(&b, order, 1, true, second);
+    ck_assert_mem_ne(first, second, sizeof first);
+    ck_assert_mem_ne(first, first + SAMPLES * D, SAMPLES * D * sizeof *first); /* the same images in the other view */
+    close_bench(&b);
+}
+END_TEST
+
+START_TEST(test_stochastic_depth_follows_the_sample_wherever_it_stands_in_the_batch) {
+    backbone_options options = small();
+    options.drop_path = 0.9;
+    bench b = open_bench(options);
+    static float here[IMAGES * D], there[IMAGES * D];
+    static const uint32_t other[] = {21, 12, 23, 24}; /* the second sample alone is the same */
+    represent(&b, order, 0, true, here);
+    represent(&b, other, 0, true, there);
+    for (int v = 0; v < VIEWS; v++)
+        ck_assert_mem_eq(here + (v * SAMPLES + 1) * D, there + (v * SAMPLES + 1) * D, D * sizeof *here);
+    ck_assert_mem_ne(here, there, sizeof here);
+    close_bench(&b);
+}
+END_TEST
+
+START_TEST(test_nothing_is_dropped_in_evaluation_and_for_a_teacher) {
+    backbone_options options = small();
+    static float dropping[IMAGES * D], plain[IMAGES * D];
+    bench b = open_bench(options);
+    represent(&b, order, 0, true, plain);
+    close_bench(&b);
+    options.drop_path = 0.9;
+    b = open_bench(options);
+    represent(&b, order, 0, false, dropping);
+    ck_assert_mem_eq(dropping, plain, sizeof plain);
+    represent(&b, NULL, 0, true, dropping);
+    ck_assert_mem_eq(dropping, plain, sizeof plain);
+    close_bench(&b);
+}
+END_TEST
+
+START_TEST(test_a_size_that_the_patch_does_not_divide_is_refused_with_its_neighbours) {
+    backbone_options options = small();
+    error err = {0};
+    ck_assert(!backbone_check_side(&options, 30, "data.size", &err));
+    ck_assert_str_eq(err.text, "data.size 30: vit_tiny cuts images into patches of 4 pixels (backbone.patch), which do "
+                               "not divide that; 28 or 32 would do");
+    ck_assert(!backbone_check_side(&options, 3, "augment.local_size", &err));
+    ck_assert(backbone_check_side(&options, 32, "data.size", &err));
+    options.name = 0;
+    ck_assert(backbone_check_side(&options, 30, "data.size", &err));
+}
+END_TEST
+
+START_TEST(test_files_have_timms_names_and_shapes) {
+    static const struct {
+        const char *name;
+        int dims;
+        uint64_t shape[4];
+    } expected[] = {
+        {"backbone.cls_token", 3, {1, 1, D}},
+        {"backbone.reg_token", 3, {1, 2, D}},
+        {"backbone.pos_embed", 3, {1, 4, D}},
+        {"backbone.patch_embed.proj.weight", 4, {D, 3, 4, 4}},
+        {"backbone.patch_embed.proj.bias", 1, {D}},
+        {"backbone.blocks.2.norm1.weight", 1, {D}},
+        {"backbone.blocks.2.attn.qkv.weight", 2, {3 * D, D}},
+        {"backbone.blocks.0.attn.proj.bias", 1, {D}},
+        {"backbone.blocks.0.ls1.gamma", 1, {D}},
+        {"backbone.blocks.0.mlp.fc2.weight", 2, {D, 4 * D}},
+        {"backbone.norm.bias", 1, {D}},
+    };
+    backbone_options options = small();
+    options.registers = 2, options.layer_scale = 0.1;
+    bench b = open_bench(options);
+    error err = {0};
+    char folder[] = "/tmp/mews-vit-XXXXXX", path[96];
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    checkpoint_place place = {.folder = folder, .run = "vit"};
+    checkpoint_position at = {0};
+    optimizer none = {.parameters = b.parameters};
+    bool saved = checkpoint_save(&place, b.parameters, &none, &at, &err);
+    ck_assert_msg(saved, "%s", err.text);
+    snprintf(path, sizeof path, "%s/checkpoint-00000000.safetensors", folder);
+    safetensors *file = safetensors_open(path, &err);
+    ck_assert_msg(file != NULL, "%s", err.text);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        const safetensors_entry *e = safetensors_find(file, expected[i].name);
+        ck_assert_msg(e != NULL, "no %s", expected[i].name);
+        ck_assert_int_eq(e->dims, expected[i].dims);
+        for (int k = 0; k < e->dims; k++) ck_assert_uint_eq(e->shape[k], expected[i].shape[k]);
+    }
+    safetensors_close(file);
+    close_bench(&b);
+}
+END_TEST
+
+Suite *suite_vit(void) {
+    Suite *s = suite_create("vit");
+    TCase *t = tcase_create("transformers");
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, test_stochastic_depth_is_drawn_anew_for_every_epoch_sample_and_view);
+    tcase_add_test(t, test_stochastic_depth_follows_the_sample_wherever_it_stands_in_the_batch);
+    tcase_add_test(t, test_nothing_is_dropped_in_evaluation_and_for_a_teacher);
+    tcase_add_test(t, test_a_size_that_the_patch_does_not_divide_is_refused_with_its_neighbours);
+    tcase_add_test(t, test_files_have_timms_names_and_shapes);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -114,9 +114,11 @@ void backbone_destroy(backbone *net) {
     free(net);
 }
 
+bool backbone_is_transformer(const backbone_options *options) { return all[options->name]->run != NULL; }
+
 bool backbone_check_side(const backbone_options *options, int64_t side, const char *key, error *err) {
     int64_t patch = options->patch;
-    if (!all[options->name]->run || (side >= patch && side % patch == 0)) return true;
+    if (!backbone_is_transformer(options) || (side >= patch && side % patch == 0)) return true;
     int64_t below = side / patch * patch, above = below + patch;
     char nearest[64];
     if (below)

@@ -41,6 +41,8 @@ backbone *backbone_create(const backbone_options *options, parameters *p, const 
 void backbone_destroy(backbone *net);
 int backbone_features(const backbone *net); /* d */
 
+bool backbone_is_transformer(const backbone_options *options);
+
 /* Does a transformer's patch divide images of `side` pixels? ERROR_USAGE names `key`, where the side comes from. Of
    other backbones nothing is asked. */
 bool backbone_check_side(const backbone_options *options, int64_t side, const char *key, error *err);

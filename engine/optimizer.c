@@ -43,6 +43,8 @@ static const field rows[] = {
     {"final_lr", FIELD_REAL, OFFSET(final_lr), "0", 0, 1e3, NULL, true, "where the cosine ends"},
     {"final_weight_decay", FIELD_REAL, OFFSET(final_weight_decay), "-1", -1, 1e3, NULL, true,
      "where a cosine takes the weight decay in the course of training; -1 = it stays"},
+    {"layer_decay", FIELD_REAL, OFFSET(layer_decay), "1.0", 0.01, 1, NULL, IDENTITY_IF_SET,
+     "factor of the learning rate from one layer of a transformer to the one below (BEiT; DINOv2 0.9); 1 = none"},
 };
 const field_condition optimizer_conditions[] = {
     {"momentum", "name=sgd|lars"},   {"beta1", "name=adam|adamw"},
@@ -134,7 +136,7 @@ void optimizer_step(optimizer *o, double lr, double grad_scale, double norm) {
                     .first = one->first,
                     .second = one->second,
                     .count = tensor_count(x),
-                    .lr = one->constant_rate ? with->lr : lr,
+                    .lr = (one->constant_rate ? with->lr : lr) * pow(with->layer_decay, one->layers_above),
                     .momentum = with->momentum,
                     .beta1 = with->beta1,
                     .beta2 = with->beta2,

@@ -28,6 +28,7 @@ typedef struct optimizer_options {
     double warmup_start;       /* learning rate at the first step of warm-up */
     bool warmup_full;          /* warm-up's last step has the whole rate, rather than the step after it */
     double final_lr;           /* where the cosine ends */
+    double layer_decay;        /* the rate's factor from a transformer's layer to the one below; 1 = none */
     double final_weight_decay; /* where weight decay's cosine ends; −1 = it stays as it is */
 } optimizer_options;
 

@@ -197,6 +197,10 @@ size_t parameters_unreached(const parameters *p, const char **first) {
     return count;
 }
 
+void parameters_set_layer(parameters *p, size_t first, int layers_above) {
+    for (size_t i = first; i < p->count; i++) p->items[i]->layers_above = layers_above;
+}
+
 void parameters_batch_dimension(parameters *p, const tensor *value) {
     for (size_t i = 0; i < p->count; i++)
         if (&p->items[i]->value == value) p->items[i]->batch_dimension = true;

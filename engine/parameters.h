@@ -25,6 +25,7 @@ typedef struct parameter {
     real *first, *second; /* the optimiser's */
     uint64_t steps;       /* that the optimiser took with it: fewer than all when it was frozen at first */
     bool constant_rate;   /* the schedule is not for it: optimizer.lr from the first step to the last */
+    int layers_above;     /* a transformer's blocks and last norm above it, for optimizer.layer_decay; heads 0 */
     bool batch_dimension; /* files have a dimension of 1 before its shape, as PyTorch's (1, tokens, d) */
 } parameter;
 
@@ -69,6 +70,10 @@ void parameters_hold(tensor *value);
 /* After a backward pass: how many trained parameters no gradient reached, though none was held; the name of the first.
  */
 size_t parameters_unreached(const parameters *p, const char **first);
+
+/* Says how many layers stand above every parameter that was added from place `first` of the set on. */
+void parameters_set_layer(parameters *p, size_t first, int layers_above);
+
 /* Files are to have a dimension of 1 before this one's shape, which here is a matrix. */
 void parameters_batch_dimension(parameters *p, const tensor *value);
 

@@ -129,8 +129,14 @@ static void *build(const backbone_options *options, int64_t width, parameters *p
     net->depth = options->depth ? (int)options->depth : DEPTH;
     net->grid = (int)(options->side / options->patch);
     builder b = {p, prefix, err};
+    size_t first = p->count;
     bool ok = check(net, err) && add_patch_embedding(&b, net) && add_first_tokens(&b, net);
-    for (int i = 0; ok && i < net->depth; i++) ok = add_block(&b, i, net->d, options->layer_scale, &net->blocks[i]);
+    parameters_set_layer(p, first, net->depth + 1);
+    for (int i = 0; ok && i < net->depth; i++) {
+        first = p->count;
+        ok = add_block(&b, i, net->d, options->layer_scale, &net->blocks[i]);
+        parameters_set_layer(p, first, net->depth - i);
+    }
     ok = ok && add_affine(&b, options->pool == POOL_MEAN ? "fc_norm" : "norm", net->d, 0, &net->norm);
     if (!ok) return free(net), NULL;
     *features = (int)net->d;

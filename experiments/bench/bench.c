@@ -37,7 +37,12 @@ static const field rows[] = {
     {"pairs", FIELD_INT, OFFSET(pairs), "256", 1, 1 << 20, NULL, false,
      "augment: pairs of 32x32 views; loader: images"},
     {"data", FIELD_TEXT, OFFSET(data), "", 0, 0, NULL, false, "loader: folder or archive of photographs"},
-    {"size", FIELD_INT, OFFSET(size), "224", 8, 512, NULL, false, "loader: side of a view, pixels"},
+    {"size", FIELD_INT, OFFSET(size), "0", 0, 512, NULL, false,
+     "step, loader: side of a view, pixels; 0 = 32 for a step, 224 for the loader"},
+    {"patch", FIELD_INT, OFFSET(patch), "0", 0, 64, NULL, false,
+     "step: side of a transformer's patches; 0 = 4 for views below 64 pixels, else 16"},
+    {"recompute", FIELD_BOOL, OFFSET(recompute), "false", 0, 0, NULL, false,
+     "step: as backbone.recompute, less memory for more arithmetic"},
     {"views", FIELD_INT, OFFSET(views), "2", 1, 2, NULL, false, "loader: views of each image"},
     {"decode", FIELD_CHOICE, OFFSET(decode), "exact", 0, 0, decodings, false, "loader: as data.decode"},
     {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
@@ -52,12 +57,14 @@ static json_t *bench_step(const bench_options *o, error *err) {
     step_bench s = {0};
     bench_timing t;
     json_t *out = NULL;
-    if (step_bench_begin(&s, o, o->batch * BENCH_VIEWS * BENCH_SIDE * BENCH_SIDE * 3, err) &&
+    if (step_bench_begin(&s, o, o->batch * BENCH_VIEWS * step_bench_side(o) * step_bench_side(o) * 3, err) &&
         bench_measure(step_bench_body, &s, o->repeats, &t, err)) {
         backend_memory memory = s.backend->memory(s.backend);
         out = bench_report("step", t, s.flops);
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "width", json_integer(o->width));
+        json_object_set_new(out, "size", json_integer(step_bench_side(o)));
+        if (s.patch) json_object_set_new(out, "patch", json_integer(s.patch));
         json_object_set_new(out, "batch", json_integer(o->batch));
         json_object_set_new(out, "pairs_per_second", json_real((double)o->batch / t.median));
         json_object_set_new(out, "pool_mib", json_real((double)memory.bytes_peak / (1 << 20)));

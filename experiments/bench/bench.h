@@ -12,14 +12,16 @@
 typedef struct bench_options {
     int backbone; /* choice of backbone_names */
     int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats, decades, clusters, queries;
-    int64_t size, views;
+    int64_t size, views, patch; /* size, patch: 0 = their own */
+    bool recompute;
     int dictionary; /* choice of dictionary_names */
     int decode;     /* DECODE_ */
     char out[FIELD_TEXT_SIZE], data[FIELD_TEXT_SIZE];
 } bench_options;
 
 extern const field_table bench_fields;
-extern const char *const bench_names[]; /* step, loss, augment, loader, spectrum, kmeans, knn, scaling; NULL-terminated */
+extern const char
+    *const bench_names[]; /* step, loss, augment, loader, spectrum, kmeans, knn, scaling; NULL-terminated */
 extern const char *const bench_summaries[];
 
 /*

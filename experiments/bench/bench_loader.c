@@ -37,20 +37,22 @@ static bool body(void *context, error *err) {
     return true;
 }
 
+static int64_t side_of(const bench_options *o) { return o->size ? o->size : 224; }
+
 static bool describe(const bench_options *o, data_options *data, error *err) {
     fields_defaults(&data_fields, data);
     if (!*o->data)
         return error_set(err, ERROR_USAGE, "the loader's yardstick needs --data PATH, a folder or archive of images");
     int kind = dataset_guess(o->data, err);
     if (kind < 0) return false;
-    data->name = kind, data->packing = PACKING_FILES, data->decode = o->decode, data->size = o->size;
+    data->name = kind, data->packing = PACKING_FILES, data->decode = o->decode, data->size = side_of(o);
     memcpy(data->path, o->data, sizeof data->path);
     return true;
 }
 
 json_t *bench_loader(const bench_options *o, error *err) {
     data_options data;
-    loader_bench b = {.count = o->pairs, .views = (int)o->views, .values = 3 * o->size * o->size};
+    loader_bench b = {.count = o->pairs, .views = (int)o->views, .values = 3 * side_of(o) * side_of(o)};
     view_plan plan = {.split = SPLIT_TRAIN, .views = b.views};
     json_t *out = NULL;
     bench_timing t;
@@ -64,7 +66,7 @@ json_t *bench_loader(const bench_options *o, error *err) {
     if (!b.pixels) error_memory(err, (size_t)(AUGMENT_VIEWS * b.values) * sizeof *b.pixels, "views");
     if (b.maker && b.pixels && bench_measure(body, &b, o->repeats, &t, err)) {
         out = bench_report("loader", t, 0);
-        json_object_set_new(out, "size", json_integer(o->size));
+        json_object_set_new(out, "size", json_integer(side_of(o)));
         json_object_set_new(out, "views", json_integer(o->views));
         json_object_set_new(out, "decode", json_string(o->decode == DECODE_SCALED ? "scaled" : "exact"));
         json_object_set_new(out, "images", json_integer(o->pairs));

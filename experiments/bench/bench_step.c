@@ -27,6 +27,8 @@ static bool set_number(const field_table *table, void *options, const char *key,
     return set_option(table, options, key, text, err);
 }
 
+int64_t step_bench_side(const bench_options *o) { return o->size ? o->size : BENCH_SIDE; }
+
 /* FALCON on `features` columns of representations. */
 bool step_bench_begin(step_bench *s, const bench_options *o, int64_t input_values, error *err) {
     s->backend = backend_cpu((int)o->threads, err);
@@ -35,6 +37,10 @@ bool step_bench_begin(step_bench *s, const bench_options *o, int64_t input_value
     backbone_options network;
     fields_defaults(&backbone_fields, &network);
     network.name = o->backbone, network.width = o->width;
+    s->side = network.side = step_bench_side(o);
+    network.patch = o->patch ? o->patch : network.side < 64 ? 4 : 16;
+    network.recompute = o->recompute;
+    if (backbone_is_transformer(&network)) s->patch = network.patch;
     if (s->parameters) s->net = backbone_create(&network, s->parameters, "backbone", err);
     if (s->net) s->tape = tape_create(s->backend, err);
     if (!s->tape) return false;
@@ -61,7 +67,7 @@ bool step_bench_body(void *context, error *err) {
     method_context training = {0};
     tape_reset(s->tape);
     parameters_clear_grad(s->parameters);
-    tensor *x = tape_images(s->tape, s->input, (int64_t)s->head.pairs * BENCH_VIEWS, BENCH_SIDE, BENCH_SIDE, 3);
+    tensor *x = tape_images(s->tape, s->input, (int64_t)s->head.pairs * BENCH_VIEWS, s->side, s->side, 3);
     tensor *z = backbone_forward(s->net, s->tape, x, BENCH_VIEWS, true);
     tape_backward(s->tape, s->method->loss(&s->head, &training, s->tape, z));
     s->flops = tape_flops(s->tape);

@@ -18,12 +18,16 @@ typedef struct step_bench {
     optimizer_options optimizer_options;
     optimizer optimizer;
     tape *tape;
-    float *input;  /* pixels of both views, or embeddings for the loss alone */
-    int64_t width; /* of the embeddings */
+    float *input;        /* pixels of both views, or embeddings for the loss alone */
+    int64_t width;       /* of the embeddings */
+    int64_t side, patch; /* of the pixels; patch: 0 unless the backbone is a transformer */
     double flops;
 } step_bench;
 
 enum { BENCH_SIDE = 32, BENCH_VIEWS = 2 };
+
+/* Side of a step's views. */
+int64_t step_bench_side(const bench_options *o);
 
 /* FALCON on a backbone, with room for `input_values` numbers of input. step_bench_end whatever it returns. */
 bool step_bench_begin(step_bench *s, const bench_options *o, int64_t input_values, error *err);

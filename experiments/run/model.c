@@ -54,6 +54,11 @@ static bool check(const spec *s, int classes, error *err) {
             "train.accumulate %lld would change what %s computes, since its loss depends on the batch as a "
             "whole; raise train.batch instead",
             (long long)s->train.accumulate, s->method->name);
+    if (s->optimizer.layer_decay != 1 && !backbone_is_transformer(&s->backbone))
+        return error_set(err, ERROR_USAGE,
+                         "optimizer.layer_decay %g: it goes by the blocks of a transformer, and "
+                         "backbone.name is %s",
+                         s->optimizer.layer_decay, backbone_names[s->backbone.name]);
     return check_trains(s, err) && check_views(s, err) && check_labels(s, classes, err) &&
            backbone_check_side(&s->backbone, s->data.size, "data.size", err) &&
            (!s->augment.local_crops ||

@@ -219,10 +219,14 @@ static bool start_from(training *t, error *err) {
     const train_options *o = &t->spec->train;
     weights_found found;
     char line[1400];
-    if (!weights_load(t->model->parameters, o->init, o->init_prefix, &found, err)) return false;
+    resampling how = (resampling)t->spec->backbone.interpolation;
+    if (!weights_load(t->model->parameters, o->init, o->init_prefix, how, &found, err)) return false;
     snprintf(line, sizeof line, "started from %zu tensors of %.900s%s%s", found.taken, o->init,
              found.heads || !*found.prefix ? "" : ", under ", found.heads ? ", head and all" : found.prefix);
     run_log(t->run, "%s", line);
+    if (found.grid)
+        run_log(t->run, "positions of %d×%d patches were resampled to %d×%d, as backbone.interpolation says",
+                found.grid, found.grid, found.own_grid, found.own_grid);
     if (!found.unused || !t->hooks->warn) return true;
     snprintf(line, sizeof line, "%.900s: %zu tensors are no part of this backbone and were left out, from %s on",
              o->init, found.unused, found.first_unused);

@@ -7,6 +7,8 @@
 #include "analysis/files/array_box.h"
 #include "engine/teacher.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +53,35 @@ static bool same_shape(const tensor *t, const array_offer *o) {
     }
 }
 
+/* Patches along a side that so many rows of positions are for: with the class token's row, or without; 0: neither. */
+static int grid_of(int64_t rows, int64_t *class_rows) {
+    for (*class_rows = 0; *class_rows < 2; ++*class_rows) {
+        int side = (int)lround(sqrt((double)(rows - *class_rows)));
+        if (side > 0 && (int64_t)side * side == rows - *class_rows) return side;
+    }
+    return 0;
+}
+
+static bool ends_with(const char *name, const char *end) {
+    size_t length = strlen(name), tail = strlen(end);
+    return length >= tail && strcmp(name + length - tail, end) == 0;
+}
+
+/* Positions that were learned for another grid: its side, and 0 where they are none or do not fit otherwise. */
+static int other_grid(const parameter *one, const array_offer *o) {
+    const tensor *t = &one->value;
+    int dims = o->array.dims;
+    if (!ends_with(one->name, ".pos_embed") || dims < 2 || (int64_t)o->array.shape[dims - 1] != t->shape[1]) return 0;
+    int64_t here, there;
+    int own = grid_of(t->shape[0], &here), side = grid_of((int64_t)o->array.shape[dims - 2], &there);
+    return own && here == there && side != own ? side : 0;
+}
+
+/* One shape, or positions that can be resampled. */
+static bool fits(const parameter *one, const array_offer *o) {
+    return same_shape(&one->value, o) || other_grid(one, o) > 0;
+}
+
 static void print_shape(char *out, size_t size, int dims, const int64_t *shape) {
     size_t used = (size_t)snprintf(out, size, dims ? "" : "one number");
     for (int i = 0; i < dims && used < size; i++)
@@ -68,7 +99,7 @@ static size_t count_under(const search *s, const char *prefix, size_t *wanted, c
         if (!name) continue;
         (*wanted)++;
         const array_offer *o = offer_named(s->box, prefix, name);
-        if (o && !o->problem && same_shape(&one->value, o))
+        if (o && !o->problem && fits(one, o))
             found++;
         else if (!*lacking)
             *lacking = one, *odd = o;
@@ -112,12 +143,20 @@ static bool none_fits(const search *s, const char *prefix, error *err) {
     int64_t shape[8] = {0};
     for (int i = 0; odd && i < odd->array.dims && i < 8; i++) shape[i] = (int64_t)odd->array.shape[i];
     if (odd) print_shape(there, sizeof there, odd->array.dims < 8 ? odd->array.dims : 8, shape);
+    const char *name = backbone_name(lacking);
+    if (strcmp(name, "reg_token") == 0)
+        return error_set(err, ERROR_USAGE, "%s: holds %lld registers, where backbone.registers asks for %lld", s->path,
+                         odd ? (long long)shape[odd->array.dims - 2] : 0, (long long)lacking->value.shape[0]);
+    bool patches = strcmp(name, "patch_embed.proj.weight") == 0;
+    if (odd && patches && odd->array.dims == 4 && shape[0] == lacking->value.shape[0])
+        return error_set(err, ERROR_USAGE, "%s: its patches are %lld pixels wide, where backbone.patch is %lld",
+                         s->path, (long long)shape[3], (long long)lacking->value.shape[3]);
     if (odd)
-        return error_set(
-            err, ERROR_USAGE,
-            "%s: %s is %s, where this backbone has %s; backbone.name, backbone.width and backbone.stem say "
-            "what it is",
-            s->path, odd->name, there, here);
+        return error_set(err, ERROR_USAGE, "%s: %s is %s, where this backbone has %s; %s say what it is", s->path,
+                         odd->name, there, here,
+                         patches || strncmp(name, "blocks.", 7) == 0
+                             ? "backbone.name, backbone.width and backbone.depth"
+                             : "backbone.name, backbone.width and backbone.stem");
     return error_set(err, ERROR_USAGE,
                      "%s: holds %zu of the backbone's %zu tensors under `%s`; `%s%s` is not there: it is another "
                      "network's, or backbone.name is",
@@ -178,7 +217,32 @@ static void read_values(const strided *a, float *out) {
     }
 }
 
-static bool read_one(array_box *b, const array_offer *o, const parameter *to, loaded *l, error *err) {
+/* (class row, grid² rows) of a file become as many as `to` has. Takes `values`; NULL when memory runs out. */
+static float *resample(float *values, int from, const parameter *to, resampling how) {
+    int64_t class_rows, d = to->value.shape[1], old = (int64_t)from * from;
+    int side = grid_of(to->value.shape[0], &class_rows);
+    int64_t new = (int64_t)side *side;
+    float *weights = malloc((size_t)(old * new) * sizeof *weights);
+    float *out = calloc((size_t)tensor_count(&to->value), sizeof *out);
+    if (weights && out) {
+        positions_resampling(how, from, side, weights);
+        memcpy(out, values, (size_t)(class_rows * d) * sizeof *out);
+        const float *table = values + class_rows * d;
+        for (int64_t i = 0; i < new; i++)
+            for (int64_t k = 0; k < old; k++)
+                for (int64_t c = 0; weights[i * old + k] != 0 && c < d; c++)
+                    out[(class_rows + i) * d + c] += weights[i * old + k] * table[k * d + c];
+    } else {
+        free(out);
+        out = NULL;
+    }
+    free(weights);
+    free(values);
+    return out;
+}
+
+static bool read_one(array_box *b, const array_offer *o, const parameter *to, resampling how, weights_found *found,
+                     loaded *l, error *err) {
     strided array;
     void *memory = NULL;
     size_t count = (size_t)count_of(o);
@@ -187,6 +251,13 @@ static bool read_one(array_box *b, const array_offer *o, const parameter *to, lo
               array_box_load(b, (size_t)(o - b->offers), &array, &memory, err);
     if (ok && count) read_values(&array, values);
     free(memory);
+    int from = ok ? other_grid(to, o) : 0;
+    if (from) {
+        int64_t class_rows;
+        found->grid = from, found->own_grid = grid_of(to->value.shape[0], &class_rows);
+        values = resample(values, from, to, how);
+        ok = values || error_memory(err, (size_t)tensor_count(&to->value) * sizeof *values, to->name);
+    }
     l->to[l->count] = to;
     l->values[l->count++] = values;
     return ok;
@@ -199,7 +270,7 @@ static bool is_own(const array_box *b, const parameters *p) {
     return false;
 }
 
-static bool read_all(const search *s, array_box *b, weights_found *found, loaded *l, error *err) {
+static bool read_all(const search *s, array_box *b, resampling how, weights_found *found, loaded *l, error *err) {
     const parameters *p = s->parameters;
     l->to = calloc(p->count, sizeof *l->to);
     l->values = calloc(p->count, sizeof *l->values);
@@ -211,11 +282,11 @@ static bool read_all(const search *s, array_box *b, weights_found *found, loaded
         if (!name && found->heads && one->role != ROLE_CONSTANT && strncmp(one->name, "online.", 7) != 0)
             o = offer_named(b, "", one->name);
         if (!o) continue;
-        if (o->problem || !same_shape(&one->value, o)) {
+        if (o->problem || !fits(one, o)) {
             if (name) return none_fits(s, found->prefix, err);
             continue; /* the head of another method or size is not taken */
         }
-        if (!read_one(b, o, one, l, err)) return false;
+        if (!read_one(b, o, one, how, found, l, err)) return false;
     }
     return true;
 }
@@ -224,7 +295,8 @@ static void note_unused(const array_box *b, const loaded *l, weights_found *foun
     found->taken = l->count;
     for (size_t i = 0; i < b->count; i++) {
         const char *name = b->offers[i].name ? b->offers[i].name : "";
-        bool used = b->offers[i].parts || strstr(name, "num_batches_tracked") != NULL || strncmp(name, "optimizer.", 10) == 0;
+        bool used =
+            b->offers[i].parts || strstr(name, "num_batches_tracked") != NULL || strncmp(name, "optimizer.", 10) == 0;
         for (size_t k = 0; k < l->count && !used; k++) {
             const char *plain = backbone_name(l->to[k]);
             size_t length = strlen(found->prefix);
@@ -247,7 +319,8 @@ static bool start_teacher(parameters *p, const loaded *l, error *err) {
     return true;
 }
 
-bool weights_load(parameters *p, const char *path, const char *prefix, weights_found *found, error *err) {
+bool weights_load(parameters *p, const char *path, const char *prefix, resampling how, weights_found *found,
+                  error *err) {
     loaded l = {0};
     *found = (weights_found){0};
     array_box *b = array_box_open(path, NULL, err);
@@ -255,7 +328,7 @@ bool weights_load(parameters *p, const char *path, const char *prefix, weights_f
     search s = {.parameters = p, .box = b, .path = path};
     found->heads = !(prefix && *prefix) && is_own(b, p);
     if (found->heads) snprintf(found->prefix, sizeof found->prefix, "%s", own);
-    bool ok = (found->heads || choose_prefix(&s, prefix, found->prefix, err)) && read_all(&s, b, found, &l, err);
+    bool ok = (found->heads || choose_prefix(&s, prefix, found->prefix, err)) && read_all(&s, b, how, found, &l, err);
     for (size_t i = 0; ok && i < l.count; i++) p->backend->write(p->backend, (tensor *)&l.to[i]->value, l.values[i]);
     ok = ok && start_teacher(p, &l, err);
     if (ok) note_unused(b, &l, found);

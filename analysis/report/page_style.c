@@ -45,7 +45,8 @@ static const char style[] =
     ".blocks{columns:26rem;column-gap:2rem}.blocks section{break-inside:avoid;"
     "padding-top:.1rem}.blocks h3{margin-top:.4rem}\n"
     "@media (min-width:72rem){.beside{display:grid;grid-template-columns:minmax(0,41rem) minmax(0,1fr);"
-    "gap:0 1.4rem}.beside .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}}\n";
+    "gap:0 1.4rem}.beside .group{width:100%}.beside "
+    ".panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr))}}\n";
 
 static const char style_figures[] =
     "figure{margin:.6rem 0 1rem}figcaption{max-width:60rem;margin-top:.3rem}figcaption b{color:var(--ink)}\n"

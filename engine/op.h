@@ -11,8 +11,10 @@
 #define OP_LIST(X) \
     X(conv2d) X(batchnorm) X(relu) X(leaky_relu) X(tanh) X(gelu) X(avg_pool) X(max_pool) X(global_pool) \
     X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) \
-    X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(add) X(sub) X(mul) X(div) X(affine) X(exp) \
-    X(log) X(sqrt) X(slice_rows) X(concat_rows) X(soft_cross_entropy) X(code_logits) X(code_match) \
+    X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(nuclear_norm) X(inverse_root) \
+    X(add) X(sub) X(mul) X(div) X(affine) X(exp) X(log) X(sqrt) X(sin) X(cos) X(abs) \
+    X(slice_rows) X(concat_rows) X(concat_cols) X(reshape) X(sort) \
+    X(soft_cross_entropy) X(code_logits) X(code_match) \
     X(layernorm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
 /* clang-format on */
 

@@ -176,6 +176,9 @@ UNARY(gelu, KEEP_IN(0), shape_same)
 UNARY(exp, KEEP_OUT, shape_same_matrix)
 UNARY(log, KEEP_IN(0), shape_same_matrix)
 UNARY(sqrt, KEEP_OUT, shape_same_matrix)
+UNARY(sin, KEEP_IN(0), shape_same_matrix)
+UNARY(cos, KEEP_IN(0), shape_same_matrix)
+UNARY(abs, KEEP_IN(0), shape_same_matrix)
 UNARY(softmax, KEEP_OUT, shape_same_matrix)
 UNARY(log_softmax, KEEP_OUT, shape_same_matrix)
 
@@ -298,35 +301,6 @@ static const char *shape_diagonal(node *n) {
 }
 UNARY(diagonal, 0, shape_diagonal)
 
-/* Rows ------------------------------------------------------------------------------------------------------------ */
-
-static const char *shape_slice_rows(node *n) {
-    int64_t first = n->with.slice.first, count = n->with.slice.count;
-    if (!is_matrix(n->in[0])) return "needs a matrix";
-    if (first < 0 || count < 1 || first + count > n->in[0]->shape[0]) return "the rows asked for do not exist";
-    set_matrix(n->out, count, n->in[0]->shape[1]);
-    return NULL;
-}
-static const op_rule rule_slice_rows = {"slice_rows", 0, shape_slice_rows, NULL};
-
-tensor *(op_slice_rows)(tape *t, tensor *x, int64_t first, int64_t count) {
-    op_attributes with = {.slice = {first, count}};
-    return tape_apply(t, OP_slice_rows, with, 1, &x);
-}
-
-static const char *shape_concat_rows(node *n) {
-    if (!is_matrix(n->in[0]) || !is_matrix(n->in[1])) return "needs two matrices";
-    if (n->in[0]->shape[1] != n->in[1]->shape[1]) return "the matrices have different numbers of columns";
-    set_matrix(n->out, n->in[0]->shape[0] + n->in[1]->shape[0], n->in[0]->shape[1]);
-    return NULL;
-}
-static const op_rule rule_concat_rows = {"concat_rows", 0, shape_concat_rows, NULL};
-
-tensor *(op_concat_rows)(tape *t, tensor *a, tensor *b) {
-    op_attributes with = {.affine = {0, 0}};
-    return tape_apply(t, OP_concat_rows, with, 2, (tensor *[]){a, b});
-}
-
 /* Losses ---------------------------------------------------------------------------------------------------------- */
 
 static const char *shape_pair_to_scalar(node *n) {
@@ -360,10 +334,12 @@ tensor *(op_batch_gather)(tape *t, tensor *x) {
     return x;
 }
 
-/* ops_factor.c, codes.c, ops_tokens.c */
-extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_code_logits, rule_code_match,
-    rule_layernorm, rule_attention, rule_feed_forward, rule_residual, rule_scaled_residual, rule_patch_embed,
-    rule_tokens, rule_pool_tokens;
+/* ops_factor.c, ops_rows.c, codes.c, ops_tokens.c */
+extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_nuclear_norm, rule_inverse_root;
+extern const op_rule rule_slice_rows, rule_concat_rows, rule_concat_cols, rule_reshape, rule_sort;
+extern const op_rule rule_code_logits, rule_code_match;
+extern const op_rule rule_layernorm, rule_attention, rule_feed_forward, rule_residual, rule_scaled_residual,
+    rule_patch_embed, rule_tokens, rule_pool_tokens;
 
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,

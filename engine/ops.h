@@ -48,6 +48,9 @@ tensor *op_scale(tape *t, tensor *x, double scale);
 tensor *op_exp(tape *t, tensor *x);
 tensor *op_log(tape *t, tensor *x);
 tensor *op_sqrt(tape *t, tensor *x);
+tensor *op_sin(tape *t, tensor *x);
+tensor *op_cos(tape *t, tensor *x);
+tensor *op_abs(tape *t, tensor *x);          /* its gradient at 0 is 0 */
 tensor *op_l2_normalize(tape *t, tensor *x); /* rows / max(‖row‖, 1e-12) */
 tensor *op_softmax(tape *t, tensor *x);      /* over each row */
 tensor *op_log_softmax(tape *t, tensor *x);
@@ -59,8 +62,15 @@ tensor *op_diagonal(tape *t, tensor *x);                   /* (c,c) → (1,c) */
 tensor *op_add_diagonal(tape *t, tensor *x, double value); /* x (c,c) + value·I */
 tensor *op_cholesky(tape *t, tensor *x); /* symmetric, positive definite (c,c) → lower L with L·Lᵀ = x */
 tensor *op_triangular_solve(tape *t, tensor *x, tensor *l); /* L⁻¹ on each row of x (n,c): X·L⁻ᵀ; l (c,c) lower */
+tensor *op_logdet(tape *t, tensor *x);       /* log of the determinant of a symmetric, positive definite x → 1×1 */
+tensor *op_inverse_root(tape *t, tensor *x); /* the same kind of x (c,c) → symmetric R with R·R = x⁻¹ (ZCA) */
+tensor *op_nuclear_norm(tape *t, tensor *x, int64_t groups); /* Σ singular values of each of `groups` equal runs of rows
+                                                                 (groups·r,c) → (groups,1) */
 tensor *op_slice_rows(tape *t, tensor *x, int64_t first, int64_t count);
 tensor *op_concat_rows(tape *t, tensor *a, tensor *b);
+tensor *op_concat_cols(tape *t, tensor *a, tensor *b);
+tensor *op_reshape(tape *t, tensor *x, int64_t rows, int64_t cols); /* the same values, row by row */
+tensor *op_sort(tape *t, tensor *x);                                /* each column by itself, ascending */
 
 /* −(1/n) Σ_i Σ_j exp(log_p_ij)·log_q_ij → 1×1; both (n,c) hold log-probabilities and both receive gradients. */
 tensor *op_soft_cross_entropy(tape *t, tensor *log_p, tensor *log_q);
@@ -94,6 +104,9 @@ tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,
 #define op_exp(t, ...) op_exp(MEWS_AT(t), __VA_ARGS__)
 #define op_log(t, ...) op_log(MEWS_AT(t), __VA_ARGS__)
 #define op_sqrt(t, ...) op_sqrt(MEWS_AT(t), __VA_ARGS__)
+#define op_sin(t, ...) op_sin(MEWS_AT(t), __VA_ARGS__)
+#define op_cos(t, ...) op_cos(MEWS_AT(t), __VA_ARGS__)
+#define op_abs(t, ...) op_abs(MEWS_AT(t), __VA_ARGS__)
 #define op_l2_normalize(t, ...) op_l2_normalize(MEWS_AT(t), __VA_ARGS__)
 #define op_softmax(t, ...) op_softmax(MEWS_AT(t), __VA_ARGS__)
 #define op_log_softmax(t, ...) op_log_softmax(MEWS_AT(t), __VA_ARGS__)
@@ -105,8 +118,14 @@ tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,
 #define op_add_diagonal(t, ...) op_add_diagonal(MEWS_AT(t), __VA_ARGS__)
 #define op_cholesky(t, ...) op_cholesky(MEWS_AT(t), __VA_ARGS__)
 #define op_triangular_solve(t, ...) op_triangular_solve(MEWS_AT(t), __VA_ARGS__)
+#define op_logdet(t, ...) op_logdet(MEWS_AT(t), __VA_ARGS__)
+#define op_inverse_root(t, ...) op_inverse_root(MEWS_AT(t), __VA_ARGS__)
+#define op_nuclear_norm(t, ...) op_nuclear_norm(MEWS_AT(t), __VA_ARGS__)
 #define op_slice_rows(t, ...) op_slice_rows(MEWS_AT(t), __VA_ARGS__)
 #define op_concat_rows(t, ...) op_concat_rows(MEWS_AT(t), __VA_ARGS__)
+#define op_concat_cols(t, ...) op_concat_cols(MEWS_AT(t), __VA_ARGS__)
+#define op_reshape(t, ...) op_reshape(MEWS_AT(t), __VA_ARGS__)
+#define op_sort(t, ...) op_sort(MEWS_AT(t), __VA_ARGS__)
 #define op_soft_cross_entropy(t, ...) op_soft_cross_entropy(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_sum(t, ...) op_batch_sum(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_mean(t, ...) op_batch_mean(MEWS_AT(t), __VA_ARGS__)

@@ -67,6 +67,10 @@ UNARY_KERNEL(affine, n->with.affine.scale, n->with.affine.shift, x *k0 + k1, g *
 UNARY_KERNEL(log, 0, 0, R(log)(x), g / INPUT)
 UNARY_KERNEL(sqrt, 0, 0, R(sqrt)(x), g / (2 * OUTPUT))
 
+UNARY_KERNEL(sin, 0, 0, fast_sin(x), g *fast_cos(INPUT))
+UNARY_KERNEL(cos, 0, 0, fast_cos(x), -g *fast_sin(INPUT))
+UNARY_KERNEL(abs, 0, 0, x<0 ? -x : x, INPUT> 0 ? g : INPUT < 0 ? -g : 0)
+
 /* x·Φ(x), Φ the normal distribution function; its slope is Φ(x) + x·φ(x). */
 static inline real gelu_value(real x) {
     real slope;

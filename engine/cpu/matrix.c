@@ -168,6 +168,53 @@ static bool concat_rows_backward(backend *b, node *n) {
 }
 const kernel cpu_kernel_concat_rows = {concat_rows_forward, concat_rows_backward};
 
+/* Copies `rows` runs of `cols` values between matrices whose rows are `from_row` and `to_row` values long. */
+static void copy_cols(real *to, int64_t to_row, const real *from, int64_t from_row, int64_t rows, int64_t cols,
+                      bool add) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++) to[r * to_row + c] = (add ? to[r * to_row + c] : 0) + from[r * from_row + c];
+}
+
+static bool concat_cols_forward(backend *b, node *n) {
+    (void)b;
+    int64_t rows = n->out->shape[0], cols = n->out->shape[1], first = n->in[0]->shape[1], second = cols - first;
+    copy_cols(n->out->data, cols, n->in[0]->data, first, rows, first, false);
+    copy_cols(n->out->data + first, cols, n->in[1]->data, second, rows, second, false);
+    return true;
+}
+
+static bool concat_cols_backward(backend *b, node *n) {
+    (void)b;
+    const real *g = n->out->grad;
+    for (int i = 0; i < 2; i++) {
+        tensor *x = n->in[i];
+        int64_t cols = x->shape[1];
+        if (wants_grad(x)) {
+            copy_cols(x->grad, cols, g, n->out->shape[1], x->shape[0], cols, x->grad_ready);
+            grad_done(x);
+        }
+        g += cols;
+    }
+    return true;
+}
+const kernel cpu_kernel_concat_cols = {concat_cols_forward, concat_cols_backward};
+
+static bool reshape_forward(backend *b, node *n) {
+    (void)b;
+    memcpy(n->out->data, n->in[0]->data, (size_t)tensor_count(n->out) * sizeof(real));
+    return true;
+}
+
+static bool reshape_backward(backend *b, node *n) {
+    (void)b;
+    tensor *x = n->in[0];
+    int64_t count = tensor_count(x);
+    copy_cols(x->grad, count, n->out->grad, count, 1, count, x->grad_ready);
+    grad_done(x);
+    return true;
+}
+const kernel cpu_kernel_reshape = {reshape_forward, reshape_backward};
+
 /* y = x/max(‖x‖, ε) per row; dx = (g − y·⟨g, y⟩)/‖x‖, or g/ε where the floor held. Saved: max(‖x‖, ε). ---------------
  */
 

@@ -123,6 +123,9 @@ MAKE(matmul, op_matmul(t, b->in[0], with[0], b->in[1], with[1], -1.5))
 MAKE(exp, op_exp(t, b->in[0]))
 MAKE(log, op_log(t, b->in[0]))
 MAKE(sqrt, op_sqrt(t, b->in[0]))
+MAKE(sin, op_sin(t, b->in[0]))
+MAKE(cos, op_cos(t, b->in[0]))
+MAKE(abs, op_abs(t, b->in[0]))
 MAKE(l2_normalize, op_l2_normalize(t, b->in[0]))
 MAKE(softmax, op_softmax(t, b->in[0]))
 MAKE(log_softmax, op_log_softmax(t, b->in[0]))
@@ -136,6 +139,12 @@ MAKE(cholesky, op_cholesky(t, b->in[0]))
 MAKE(triangular_solve, op_triangular_solve(t, b->in[0], b->in[1]))
 MAKE(slice_rows, op_slice_rows(t, b->in[0], 2, 3))
 MAKE(concat_rows, op_concat_rows(t, b->in[0], b->in[1]))
+MAKE(concat_cols, op_concat_cols(t, b->in[0], b->in[1]))
+MAKE(reshape, op_reshape(t, b->in[0], 6, 4))
+MAKE(sort, op_sort(t, b->in[0]))
+MAKE(logdet, op_logdet(t, b->in[0]))
+MAKE(inverse_root, op_inverse_root(t, b->in[0]))
+MAKE(nuclear_norm, op_nuclear_norm(t, b->in[0], with[0]))
 MAKE(soft_cross_entropy, op_soft_cross_entropy(t, b->in[0], b->in[1]))
 MAKE(batch_logmeanexp, op_batch_logmeanexp(t, b->in[0]))
 
@@ -220,6 +229,17 @@ static const struct {
     {"triangular_solve", make_triangular_solve, {0}},
     {"slice_rows", make_slice_rows, {0}},
     {"concat_rows", make_concat_rows, {0}},
+    {"sin", make_sin, {0}},
+    {"cos", make_cos, {0}},
+    {"abs", make_abs, {0}},
+    {"concat_cols", make_concat_cols, {0}},
+    {"reshape", make_reshape, {0}},
+    {"sort", make_sort, {0}},
+    {"logdet", make_logdet, {0}},
+    {"inverse_root", make_inverse_root, {0}},
+    {"nuclear_norm.high", make_nuclear_norm, {1}},
+    {"nuclear_norm.wide", make_nuclear_norm, {1}},
+    {"nuclear_norm.groups", make_nuclear_norm, {4}},
     {"soft_cross_entropy", make_soft_cross_entropy, {0}},
     {"batch_logmeanexp", make_batch_logmeanexp, {0}},
     {"layernorm", make_layernorm, {0}},

@@ -1,5 +1,6 @@
 /*
- * The vectorised exp, tanh and normal distribution beside the C library's in double precision, value by value.
+ * The vectorised exp, tanh, sin, cos and normal distribution beside the C library's in double precision, value by
+ * value.
  */
 #include "engine/cpu/vector_math.h"
 
@@ -68,6 +69,38 @@ START_TEST(test_normal_tail_and_gelu_are_close) {
 }
 END_TEST
 
+/* Largest error of sin and cos over [from, to], which is absolute: near their zeros a float has no more to say. */
+static double worst_turn(double from, double to) {
+    enum { POINTS = 400000 };
+    double most = 0;
+    for (int i = 0; i <= POINTS; i++) {
+        float x = (float)(from + (to - from) * i / POINTS);
+        most = fmax(most, fmax(fabs((double)fast_sin(x) - sin((double)x)), fabs((double)fast_cos(x) - cos((double)x))));
+    }
+    return most;
+}
+
+START_TEST(test_sin_and_cos_are_within_a_unit_in_the_last_place_of_one) {
+    ck_assert_double_lt(worst_turn(-10, 10), 1.2e-7);
+    ck_assert_double_lt(worst_turn(-1e5, 1e5), 1.2e-7);
+    ck_assert_double_lt(worst_turn(6e7, 6.1e7), 1.2e-7);
+    for (int k = -8; k <= 8; k++) { /* the edges of the quadrants */
+        float x = (float)(k * 0.78539816339744831);
+        ck_assert_float_eq_tol(fast_sin(x), sinf(x), 1.2e-7F);
+        ck_assert_float_eq_tol(fast_cos(x), cosf(x), 1.2e-7F);
+    }
+}
+END_TEST
+
+START_TEST(test_sin_and_cos_stay_bounded_and_notice_what_is_no_number) {
+    ck_assert_float_eq(fast_sin(0), 0);
+    ck_assert_float_eq(fast_cos(0), 1);
+    ck_assert(fabsf(fast_sin(1e30F)) <= 1 && fabsf(fast_cos(-1e38F)) <= 1);
+    ck_assert(isnan(fast_sin(NAN)) && isnan(fast_cos(NAN)));
+    ck_assert(isnan(fast_sin(INFINITY)) && isnan(fast_cos(-INFINITY)));
+}
+END_TEST
+
 Suite *suite_vector_math(void) {
     Suite *s = suite_create("vector_math");
     TCase *t = tcase_create("C library");
@@ -75,6 +108,8 @@ Suite *suite_vector_math(void) {
     tcase_add_test(t, test_exp_has_its_limits);
     tcase_add_test(t, test_tanh_is_within_a_few_units_in_the_last_place);
     tcase_add_test(t, test_normal_tail_and_gelu_are_close);
+    tcase_add_test(t, test_sin_and_cos_are_within_a_unit_in_the_last_place_of_one);
+    tcase_add_test(t, test_sin_and_cos_stay_bounded_and_notice_what_is_no_number);
     suite_add_tcase(s, t);
     return s;
 }

@@ -172,4 +172,23 @@ case('tokens', lambda x, c, r, p: torch.cat([c + p[:1], r, x[:4] + p[1:], c + p[
 case('pool_tokens', lambda x: x.reshape(3, 5, 4)[:, 1:].mean(1), [n(15, 4)])
 case('residual', lambda x, y, g, s: x + s.repeat_interleave(2, 0) * g * y, [n(6, 7), n(6, 7)], [n(7)],
      [torch.tensor([[0.], [1.25], [1.25]])])
+case('sin', torch.sin, [n(4, 40) * 20])
+case('cos', torch.cos, [n(4, 40) * 20])
+case('abs', torch.abs, [n(4, 9)])
+case('concat_cols', lambda a, b: torch.cat([a, b], 1), [n(3, 4), n(3, 2)])
+case('reshape', lambda x: x.reshape(6, 4), [n(3, 8)])
+case('sort', lambda x: x.sort(0).values, [n(150, 40)])
+covariance = (lambda d, m: (lambda x: x @ x.T / m + 0.2 * torch.eye(d))(n(d, m)))
+case('logdet', lambda x: torch.logdet((x + x.T) / 2).reshape(1, 1), [covariance(6, 9)])
+
+
+def inverse_root(x):
+    values, vectors = torch.linalg.eigh((x + x.T) / 2)
+    return vectors @ torch.diag(values ** -0.5) @ vectors.T
+
+
+case('inverse_root', inverse_root, [covariance(6, 9)])
+case('nuclear_norm.high', lambda x: torch.linalg.matrix_norm(x, 'nuc').reshape(1, 1), [n(20, 6)])
+case('nuclear_norm.wide', lambda x: torch.linalg.matrix_norm(x, 'nuc').reshape(1, 1), [n(5, 30)])
+case('nuclear_norm.groups', lambda x: torch.linalg.svdvals(x.reshape(4, 2, 7)).sum(1, True), [n(8, 7)])
 save('ops', out)

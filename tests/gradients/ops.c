@@ -55,6 +55,9 @@ MAKE(matmul_self, op_matmul(t, in[0], with.a, in[0], with.b, 0.7))
 MAKE(exp, op_exp(t, in[0]))
 MAKE(log, op_log(t, op_affine(t, op_exp(t, in[0]), 1, 0.1)))
 MAKE(sqrt, op_sqrt(t, op_affine(t, op_exp(t, in[0]), 1, 0.1)))
+MAKE(sin, op_sin(t, op_scale(t, in[0], 3)))
+MAKE(cos, op_cos(t, op_scale(t, in[0], 3)))
+MAKE(abs, op_abs(t, in[0]))
 MAKE(l2_normalize, op_l2_normalize(t, in[0]))
 MAKE(softmax, op_softmax(t, op_scale(t, in[0], 3)))
 MAKE(log_softmax, op_log_softmax(t, op_scale(t, in[0], 3)))
@@ -67,6 +70,10 @@ MAKE(add_diagonal, op_add_diagonal(t, in[0], -3))
 MAKE(slice_rows, op_slice_rows(t, in[0], with.a, with.b))
 MAKE(concat_rows, op_concat_rows(t, in[0], in[1]))
 MAKE(concat_self, op_concat_rows(t, in[0], in[0]))
+MAKE(concat_cols, op_concat_cols(t, in[0], in[1]))
+MAKE(concat_cols_self, op_concat_cols(t, in[0], in[0]))
+MAKE(reshape, op_reshape(t, in[0], with.a, with.b))
+MAKE(sort, op_sort(t, in[0]))
 MAKE(cross_entropy, op_soft_cross_entropy(t, op_log_softmax(t, in[0]), op_log_softmax(t, in[1])))
 MAKE(cross_entropy_raw, op_soft_cross_entropy(t, in[0], in[1]))
 MAKE(cross_entropy_self, op_soft_cross_entropy(t, in[0], in[0]))
@@ -107,6 +114,10 @@ static tensor *covariance(tape *t, tensor *x) { return op_add_diagonal(t, op_mat
 MAKE(cholesky, op_cholesky(t, covariance(t, in[0])))
 MAKE(triangular_solve, op_triangular_solve(t, in[0], op_add_diagonal(t, in[1], 4)))
 MAKE(triangular_solve_self, op_triangular_solve(t, in[0], in[0]))
+MAKE(logdet, op_logdet(t, covariance(t, in[0])))
+MAKE(inverse_root, op_inverse_root(t, covariance(t, in[0])))
+MAKE(zca, op_matmul(t, in[0], false, op_inverse_root(t, covariance(t, in[1])), false, 1))
+MAKE(nuclear_norm, op_nuclear_norm(t, in[0], with.a))
 MAKE(whiten, op_triangular_solve(t, in[0], op_cholesky(t, covariance(t, in[1]))))
 
 /* Logits of some spread, so that the softmax is not flat. with: tokens, heads. */
@@ -211,6 +222,9 @@ static const op_case cases[] = {
     {"exp", make_exp, {{4, 9}}, {0}},
     {"log", make_log, {{4, 9}}, {0}},
     {"sqrt", make_sqrt, {{4, 9}}, {0}},
+    {"sin", make_sin, {{4, 9}}, {0}},
+    {"cos", make_cos, {{4, 9}}, {0}},
+    {"abs", make_abs, {{4, 9}}, {0}},
     {"l2_normalize", make_l2_normalize, {{5, 9}}, {0}},
     {"softmax", make_softmax, {{5, 9}}, {0}},
     {"log_softmax", make_log_softmax, {{5, 9}}, {0}},
@@ -229,10 +243,21 @@ static const op_case cases[] = {
     {"triangular_solve", make_triangular_solve, {{7, 5}, {5, 5}}, {0}},
     {"triangular_solve of itself", make_triangular_solve_self, {{3, 3}}, {0}},
     {"triangular_solve by a Cholesky factor", make_whiten, {{9, 5}, {5, 6}}, {0}},
+    {"logdet", make_logdet, {{5, 7}}, {0}},
+    {"inverse_root", make_inverse_root, {{5, 7}}, {0}},
+    {"inverse_root with the identity's eigenvalue repeated", make_inverse_root, {{6, 2}}, {0}},
+    {"whitening without a turn", make_zca, {{9, 5}, {5, 6}}, {0}},
+    {"nuclear_norm of a high matrix", make_nuclear_norm, {{9, 4}}, {1, 0, 0, 0}},
+    {"nuclear_norm of a wide matrix", make_nuclear_norm, {{3, 7}}, {1, 0, 0, 0}},
+    {"nuclear_norm of groups of rows", make_nuclear_norm, {{8, 5}}, {4, 0, 0, 0}},
     {"slice_rows", make_slice_rows, {{7, 4}}, {2, 3, 0, 0}},
     {"slice_rows to the end", make_slice_rows, {{7, 4}}, {4, 3, 0, 0}},
     {"concat_rows", make_concat_rows, {{3, 4}, {2, 4}}, {0}},
     {"concat_rows with itself", make_concat_self, {{3, 4}}, {0}},
+    {"concat_cols", make_concat_cols, {{3, 4}, {3, 2}}, {0}},
+    {"concat_cols with itself", make_concat_cols_self, {{3, 4}}, {0}},
+    {"reshape", make_reshape, {{3, 8}}, {6, 4, 0, 0}},
+    {"sort", make_sort, {{11, 3}}, {0}},
     {"soft_cross_entropy of softmaxes", make_cross_entropy, {{5, 9}, {5, 9}}, {0}},
     {"soft_cross_entropy", make_cross_entropy_raw, {{5, 9}, {5, 9}}, {0}},
     {"soft_cross_entropy with itself", make_cross_entropy_self, {{5, 9}}, {0}},
@@ -308,6 +333,82 @@ START_TEST(test_gradient_of_every_broadcast_pattern_matches_finite_differences) 
 }
 END_TEST
 
+/* Where eigenvalues or singular values are equal: at 2·I, and at two equal pairs, turned.
+ * ---------------------------------
+ */
+
+static tensor *symmetric(tape *t, tensor *x) { /* (x + xᵀ)/2 of a (6,6) matrix */
+    float one[36] = {0};
+    for (int i = 0; i < 6; i++) one[7 * i] = 1;
+    tensor *turned = op_matmul(t, x, true, tape_matrix(t, one, 6, 6), false, 1);
+    return op_scale(t, op_add(t, x, turned), 0.5);
+}
+MAKE(equal_logdet, op_logdet(t, symmetric(t, in[0])))
+MAKE(equal_inverse_root, op_inverse_root(t, symmetric(t, in[0])))
+MAKE(equal_nuclear_norm, op_nuclear_norm(t, in[0], 1))
+MAKE(equal_cholesky, op_cholesky(t, symmetric(t, in[0])))
+
+/* x ← H·diag(λ)·H with the reflection H = I − 2·w·wᵀ, |w| = 1. */
+static void set_eigenvalues(tensor *x, const double *lambda, double length) {
+    double w[6], h[6][6];
+    for (int i = 0; i < 6; i++) w[i] = length * (i + 1) / sqrt(91);
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 6; k++) h[i][k] = (i == k) - 2 * w[i] * w[k];
+    for (int i = 0; i < 6; i++)
+        for (int k = 0; k < 6; k++) {
+            double sum = 0;
+            for (int j = 0; j < 6; j++) sum += h[i][j] * lambda[j] * h[j][k];
+            x->data[6 * i + k] = sum;
+        }
+}
+
+START_TEST(test_gradients_hold_where_eigenvalues_repeat) {
+    static const double spectra[][6] = {{2, 2, 2, 2, 2, 2}, {3, 3, 1, 1, 1, 0.5}};
+    static const op_case equal[] = {{"logdet", make_equal_logdet, {{0}}, {0}},
+                                    {"inverse_root", make_equal_inverse_root, {{0}}, {0}},
+                                    {"nuclear_norm", make_equal_nuclear_norm, {{0}}, {0}},
+                                    {"cholesky", make_equal_cholesky, {{0}}, {0}}};
+    for (int k = 0; k < 4; k++) {
+        backend *b = counting_backend();
+        error err = {0};
+        tensor x;
+        char what[64];
+        leaf_create(b, &x, TENSOR_PLAIN, (int64_t[]){6, 6}, 2, 0);
+        set_eigenvalues(&x, spectra[_i / 2], _i % 2);
+        graph g = {.backend = b, .tape = tape_create(b, &err), .leaf = {&x}, .leaves = 1, .with = &equal[k]};
+        snprintf(what, sizeof what, "%s of spectrum %d, turned %d", equal[k].name, _i / 2, _i % 2);
+        g.loss = loss_twice;
+        check_gradients(&g, what);
+        leaf_destroy(b, &x);
+        tape_destroy(g.tape);
+        b->destroy(b);
+    }
+}
+END_TEST
+
+/* At a matrix of rank 1 the nuclear norm has a kink; its gradient is then that of the one direction there is. */
+START_TEST(test_nuclear_norm_of_a_collapsed_matrix_has_the_gradient_of_what_is_left) {
+    backend *b = counting_backend();
+    error err = {0};
+    tensor x;
+    tape *t = tape_create(b, &err);
+    leaf_create(b, &x, TENSOR_PLAIN, (int64_t[]){4, 3}, 2, 0);
+    for (int k = 0; k < 2; k++) { /* all rows (2, 0, 0); then nothing at all */
+        for (int i = 0; i < 12; i++) x.data[i] = k == 0 && i % 3 == 0 ? 2 : 0;
+        tape_reset(t);
+        x.grad_ready = false;
+        tensor *norm = op_nuclear_norm(t, &x, 1);
+        ck_assert_double_eq_tol(tape_scalar(t, norm), k ? 0 : 4, 1e-12);
+        tape_backward(t, norm);
+        ck_assert(tape_check(t, &err));
+        for (int i = 0; i < 12; i++) ck_assert_double_eq_tol(x.grad[i], k == 0 && i % 3 == 0 ? 0.5 : 0, 1e-12);
+    }
+    leaf_destroy(b, &x);
+    tape_destroy(t);
+    b->destroy(b);
+}
+END_TEST
+
 /* x·stop(x): its gradient is x, not 2x, and nothing flows through what was stopped. */
 START_TEST(test_no_gradient_flows_through_a_stop) {
     backend *b = counting_backend();
@@ -377,6 +478,8 @@ Suite *suite_ops(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_gradient_of_every_op_matches_finite_differences, 0, CASES);
     tcase_add_loop_test(t, test_gradient_of_every_broadcast_pattern_matches_finite_differences, 0, 4);
+    tcase_add_loop_test(t, test_gradients_hold_where_eigenvalues_repeat, 0, 4);
+    tcase_add_test(t, test_nuclear_norm_of_a_collapsed_matrix_has_the_gradient_of_what_is_left);
     tcase_add_test(t, test_no_gradient_flows_through_a_stop);
     tcase_add_test(t, test_nothing_is_recorded_while_recording_is_off);
     tcase_add_test(t, test_frozen_inputs_receive_no_gradient);

@@ -9,7 +9,8 @@
 #define METHODS(X)                                                                                                     \
     X(falcon)                                                                                                          \
     X(barlow_twins)                                                                                                    \
-    X(vicreg) X(swav) X(dino) X(self_classifier) X(gedi) X(simsiam) X(byol) X(simclr) X(wmse) X(supervised) X(none)
+    X(vicreg)                                                                                                          \
+    X(swav) X(dino) X(self_classifier) X(gedi) X(simsiam) X(byol) X(simclr) X(wmse) X(lejepa) X(supervised) X(none)
 
 #define X(name) extern const method method_##name;
 METHODS(X)

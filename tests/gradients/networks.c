@@ -123,6 +123,8 @@ static const struct {
     {"wmse", "hidden 7 features 2 whitening_size 3"},
     {"wmse", "hidden 7 features 3 whitening_size 6 distance euclidean"},
     {"wmse", "hidden 7 features 4 whitening_size 3 epsilon 0.1"},
+    {"lejepa", "hidden 7 features 4 slices 20 lambda 0.4"},
+    {"lejepa", "hidden 7 features 4 slices 20 knots 6 sample pooled weights additive batchnorm false"},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 

@@ -1,0 +1,154 @@
+/*
+ * LeJEPA: views are drawn to their centre, and a test of normality on random directions (SIGReg) holds every view's
+ * embeddings to an isotropic Gaussian. Nothing else prevents collapse: no teacher, no stopped gradient, no whitening.
+ * Balestriero & LeCun: "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics", arXiv
+ * 2511.08544 (2025), with their code (rbalestr-lab/lejepa, MINIMAL.md).
+ *
+ *   z_v = projector(representation of view v), v = 1 … V; the first views are global, the rest local
+ *   μ   = mean over global views of z_v
+ *   prediction = mean over views, samples and dimensions of (μ − z_v)²
+ *   SIGReg(z)  = mean over directions a of EP(z·a), the directions drawn anew at every step
+ *   EP(x)      = n ∫ |φ_x(t) − φ(t)|² w(t) dt,  φ_x(t) = (1/n) Σ_i exp(i·t·x_i), φ(t) = w(t) = exp(−t²/2)
+ *   loss       = (1 − λ)·prediction + λ·(1/V) Σ_v SIGReg(z_v)
+ *
+ * EP is the statistic of Epps & Pulley (1983). Its integrand is even in t: the trapezoids are those of `knots` points
+ * from 0 to `t_max`, twice. stable-pretraining takes one statistic of all views' samples together (`sample: pooled`)
+ * and adds λ·SIGReg to the whole prediction loss (`weights: additive`). With λ = 0 all views meet in one point.
+ */
+#include "methods/method.h"
+#include "methods/mlp.h"
+#include "methods/multi_crop.h"
+#include "methods/slices.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { SAMPLE_VIEW, SAMPLE_POOLED };
+enum { WEIGHTS_CONVEX, WEIGHTS_ADDITIVE };
+
+typedef struct lejepa_options {
+    int64_t hidden, features, slices, knots;
+    int sample, weights;
+    double lambda, t_max;
+    bool batchnorm;
+} lejepa_options;
+
+typedef struct lejepa {
+    mlp projector;
+} lejepa;
+
+static bool build(method_model *m, error *err) {
+    const lejepa_options *o = m->options;
+    lejepa *s = m->state = calloc(1, sizeof *s);
+    if (!s) return error_memory(err, sizeof *s, "lejepa");
+    mlp_shape shape = {
+        .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
+    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
+}
+
+static void destroy(method_model *m) { free(m->state); }
+
+static tensor *project(method_model *m, tape *t, tensor *representations, int groups) {
+    const lejepa *s = m->state;
+    return mlp_forward(&s->projector, t, representations, groups, true);
+}
+
+/* sum + ‖z_v − μ‖² of every view of z, n rows each. */
+static tensor *add_distances(tape *t, tensor *sum, tensor *z, tensor *center, int views, int n) {
+    for (int v = 0; v < views; v++) {
+        tensor *one = op_sum_squares(t, op_sub(t, center, op_slice_rows(t, z, (int64_t)v * n, n)));
+        sum = sum ? op_add(t, sum, one) : one;
+    }
+    return sum;
+}
+
+static tensor *prediction(const method_model *m, tape *t, tensor *global, tensor *local) {
+    int n = m->pairs, views = m->views + (local ? m->locals : 0);
+    tensor *center = op_slice_rows(t, global, 0, n);
+    for (int v = 1; v < m->views; v++) center = op_add(t, center, op_slice_rows(t, global, (int64_t)v * n, n));
+    center = op_scale(t, center, 1.0 / m->views);
+    tensor *sum = add_distances(t, NULL, global, center, m->views, n);
+    if (local) sum = add_distances(t, sum, local, center, m->locals, n);
+    return op_scale(t, sum, 1.0 / ((double)views * n * (double)tensor_cols(center)));
+}
+
+/* EP of each column of x (n, directions), averaged over them. At t = 0 both functions are 1. */
+static tensor *epps_pulley(const lejepa_options *o, tape *t, tensor *x) {
+    const double step = o->t_max / (double)(o->knots - 1);
+    tensor *sum = NULL;
+    for (int k = 1; k < o->knots; k++) {
+        double at = k * step, phi = exp(-at * at / 2), weight = (k + 1 == o->knots ? step : 2 * step) * phi;
+        tensor *turn = op_scale(t, x, at);
+        tensor *real_part = op_affine(t, op_batch_mean(t, op_cos(t, turn)), 1, -phi);
+        tensor *imaginary = op_batch_mean(t, op_sin(t, turn));
+        tensor *squares = op_add(t, op_sum_squares(t, real_part), op_sum_squares(t, imaginary));
+        tensor *area = op_scale(t, squares, weight);
+        sum = sum ? op_add(t, sum, area) : area;
+    }
+    return op_scale(t, sum, (double)batch_size(x) / (double)o->slices);
+}
+
+static tensor *sigreg(const method_model *m, const method_context *context, tape *t, tensor *z) {
+    const lejepa_options *o = m->options;
+    int views = m->views + (context->local ? m->locals : 0), n = m->pairs;
+    tensor *x = op_matmul(t, z, false, slices_draw(context, t, o->features, o->slices), false, 1), *sum = NULL;
+    if (o->sample == SAMPLE_POOLED) return epps_pulley(o, t, op_batch_gather(t, x));
+    for (int v = 0; v < views; v++) {
+        tensor *one = epps_pulley(o, t, op_slice_rows(t, x, (int64_t)v * n, n));
+        sum = sum ? op_add(t, sum, one) : one;
+    }
+    return op_scale(t, sum, 1.0 / views);
+}
+
+static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
+    const lejepa_options *o = m->options;
+    tensor *local, *global = multi_crop_project(m, context, t, representations, project, &local);
+    tensor *near = prediction(m, t, global, local);
+    tensor *normal = sigreg(m, context, t, local ? op_concat_rows(t, global, local) : global);
+    method_report(context, "prediction", near);
+    method_report(context, "sigreg", normal);
+    double rest = o->weights == WEIGHTS_CONVEX ? 1 - o->lambda : 1;
+    return op_add(t, op_scale(t, near, rest), op_scale(t, normal, o->lambda));
+}
+
+/* The projection itself: it is what is held to a Gaussian. */
+static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
+    const lejepa *s = m->state;
+    return mlp_forward(&s->projector, t, representations, 1, training);
+}
+
+static int attainable(const method_model *m) { return mlp_attainable(&((const lejepa *)m->state)->projector); }
+
+static const char *const samples[] = {"view", "pooled", NULL}, *const weights[] = {"convex", "additive", NULL};
+
+#define OFFSET(member) offsetof(lejepa_options, member)
+static const field rows[] = {
+    {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
+    {"features", FIELD_INT, OFFSET(features), "128", 2, 65536, NULL, true, "width of the projector's output"},
+    {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, true,
+     "BatchNorm in the projector's hidden layers"},
+    {"lambda", FIELD_REAL, OFFSET(lambda), "0.05", 0, 1, NULL, true,
+     "weight of SIGReg; 0 leaves nothing that keeps views apart, a control that collapses"},
+    {"slices", FIELD_INT, OFFSET(slices), "1024", 1, 65536, NULL, true, "random directions of each step"},
+    {"knots", FIELD_INT, OFFSET(knots), "17", 2, 1024, NULL, true, "points of the integral over t, from 0 on"},
+    {"t_max", FIELD_REAL, OFFSET(t_max), "3", 0.01, 100, NULL, true, "where the integral over t ends"},
+    {"sample", FIELD_CHOICE, OFFSET(sample), "view", 0, 0, samples, true,
+     "what is tested: each view by itself, or all views' samples as one"},
+    {"weights", FIELD_CHOICE, OFFSET(weights), "convex", 0, 0, weights, true,
+     "convex: lambda and 1 - lambda; additive: lambda and 1"},
+};
+
+const method method_lejepa = {
+    .name = "lejepa",
+    .summary = "views drawn to their centre, embeddings held to an isotropic Gaussian on random directions (SIGReg); "
+               "multi-crop",
+    .reference = "Balestriero & LeCun, 2025",
+    .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(lejepa_options)},
+    .batch_statistics = true,
+    .local_views = true,
+    .build = build,
+    .destroy = destroy,
+    .loss = loss,
+    .embed = embed,
+    .attainable = attainable,
+};

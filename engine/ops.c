@@ -294,6 +294,10 @@ static const char *shape_scalar(node *n) {
 }
 UNARY(sum_squares, KEEP_IN(0), shape_scalar)
 
+tensor *(op_mean_squares)(tape *t, tensor *x) {
+    return x ? (op_scale)(t, (op_sum_squares)(t, x), 1.0 / (double)tensor_count(x)) : NULL;
+}
+
 static const char *shape_diagonal(node *n) {
     if (!is_matrix(n->in[0]) || n->in[0]->shape[0] != n->in[0]->shape[1]) return "needs a square matrix";
     set_matrix(n->out, 1, n->in[0]->shape[1]);

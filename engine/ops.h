@@ -58,6 +58,7 @@ tensor *op_logsumexp(tape *t, tensor *x, op_axis axis); /* AXIS_ROWS → (1,c), 
 tensor *op_sum(tape *t, tensor *x, op_axis axis);
 tensor *op_mean(tape *t, tensor *x, op_axis axis);
 tensor *op_sum_squares(tape *t, tensor *x);                /* Σ x² → 1×1 */
+tensor *op_mean_squares(tape *t, tensor *x);               /* the same over the number of values */
 tensor *op_diagonal(tape *t, tensor *x);                   /* (c,c) → (1,c) */
 tensor *op_add_diagonal(tape *t, tensor *x, double value); /* x (c,c) + value·I */
 tensor *op_cholesky(tape *t, tensor *x); /* symmetric, positive definite (c,c) → lower L with L·Lᵀ = x */
@@ -114,6 +115,7 @@ tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,
 #define op_sum(t, ...) op_sum(MEWS_AT(t), __VA_ARGS__)
 #define op_mean(t, ...) op_mean(MEWS_AT(t), __VA_ARGS__)
 #define op_sum_squares(t, ...) op_sum_squares(MEWS_AT(t), __VA_ARGS__)
+#define op_mean_squares(t, ...) op_mean_squares(MEWS_AT(t), __VA_ARGS__)
 #define op_diagonal(t, ...) op_diagonal(MEWS_AT(t), __VA_ARGS__)
 #define op_add_diagonal(t, ...) op_add_diagonal(MEWS_AT(t), __VA_ARGS__)
 #define op_cholesky(t, ...) op_cholesky(MEWS_AT(t), __VA_ARGS__)

@@ -53,25 +53,6 @@ static tensor *project(method_model *m, tape *t, tensor *representations, int gr
     return mlp_forward(&s->projector, t, representations, groups, true);
 }
 
-/* sum + ‖z_v − μ‖² of every view of z, n rows each. */
-static tensor *add_distances(tape *t, tensor *sum, tensor *z, tensor *center, int views, int n) {
-    for (int v = 0; v < views; v++) {
-        tensor *one = op_sum_squares(t, op_sub(t, center, op_slice_rows(t, z, (int64_t)v * n, n)));
-        sum = sum ? op_add(t, sum, one) : one;
-    }
-    return sum;
-}
-
-static tensor *prediction(const method_model *m, tape *t, tensor *global, tensor *local) {
-    int n = m->pairs, views = m->views + (local ? m->locals : 0);
-    tensor *center = op_slice_rows(t, global, 0, n);
-    for (int v = 1; v < m->views; v++) center = op_add(t, center, op_slice_rows(t, global, (int64_t)v * n, n));
-    center = op_scale(t, center, 1.0 / m->views);
-    tensor *sum = add_distances(t, NULL, global, center, m->views, n);
-    if (local) sum = add_distances(t, sum, local, center, m->locals, n);
-    return op_scale(t, sum, 1.0 / ((double)views * n * (double)tensor_cols(center)));
-}
-
 /* EP of each column of x (n, directions), averaged over them. At t = 0 both functions are 1. */
 static tensor *epps_pulley(const lejepa_options *o, tape *t, tensor *x) {
     const double step = o->t_max / (double)(o->knots - 1);
@@ -103,7 +84,7 @@ static tensor *sigreg(const method_model *m, const method_context *context, tape
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const lejepa_options *o = m->options;
     tensor *local, *global = multi_crop_project(m, context, t, representations, project, &local);
-    tensor *near = prediction(m, t, global, local);
+    tensor *near = multi_crop_center_distance(m, t, global, local);
     tensor *normal = sigreg(m, context, t, local ? op_concat_rows(t, global, local) : global);
     method_report(context, "prediction", near);
     method_report(context, "sigreg", normal);

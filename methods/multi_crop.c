@@ -28,3 +28,22 @@ tensor *multi_crop_project(method_model *m, const method_context *context, tape 
     *local = op_slice_rows(t, all, global, rest);
     return op_slice_rows(t, all, 0, global);
 }
+
+/* sum + the mean of (z_v − μ)² of every view of z, n rows each. */
+static tensor *add_distances(tape *t, tensor *sum, tensor *z, tensor *center, int views, int n) {
+    for (int v = 0; v < views; v++) {
+        tensor *one = op_mean_squares(t, op_sub(t, center, op_slice_rows(t, z, (int64_t)v * n, n)));
+        sum = sum ? op_add(t, sum, one) : one;
+    }
+    return sum;
+}
+
+tensor *multi_crop_center_distance(const method_model *m, tape *t, tensor *global, tensor *local) {
+    int n = m->pairs, views = m->views + (local ? m->locals : 0);
+    tensor *center = op_slice_rows(t, global, 0, n);
+    for (int v = 1; v < m->views; v++) center = op_add(t, center, op_slice_rows(t, global, (int64_t)v * n, n));
+    center = op_scale(t, center, 1.0 / m->views);
+    tensor *sum = add_distances(t, NULL, global, center, m->views, n);
+    if (local) sum = add_distances(t, sum, local, center, m->locals, n);
+    return op_scale(t, sum, 1.0 / views);
+}

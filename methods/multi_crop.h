@@ -21,4 +21,8 @@ typedef tensor *(*multi_crop_head)(method_model *m, tape *t, tensor *representat
 tensor *multi_crop_project(method_model *m, const method_context *context, tape *t, tensor *representations,
                            multi_crop_head head, tensor **local);
 
+/* Mean over all views, samples and columns of (μ − z_v)², μ the mean of a sample's global views; z (views·n, f) → 1×1.
+ */
+tensor *multi_crop_center_distance(const method_model *m, tape *t, tensor *global, tensor *local);
+
 #endif

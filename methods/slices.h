@@ -13,4 +13,7 @@
  */
 tensor *slices_draw(const method_context *context, tape *t, int64_t features, int64_t count);
 
+/* x with Φ(x) = p, Φ the normal distribution function; 0 < p < 1. */
+double slices_normal_quantile(double p);
+
 #endif

@@ -125,6 +125,21 @@ static const struct {
     {"wmse", "hidden 7 features 4 whitening_size 3 epsilon 0.1"},
     {"lejepa", "hidden 7 features 4 slices 20 lambda 0.4"},
     {"lejepa", "hidden 7 features 4 slices 20 knots 6 sample pooled weights additive batchnorm false"},
+    /* a covariance that stays 0: else it would follow from call to call, and through it no gradient flows */
+    {"tico", "hidden 7 features 4 beta 1"},
+    {"tico", "hidden 7 features 4 beta 1 target student covariance both batchnorm false"},
+    {"visreg",
+     "hidden 7 features 4 slices 20 shape 0"}, /* the deviation that divides in `shape` lets no gradient through */
+    {"visreg", "hidden 7 features 4 slices 20 shape 0 lambda 0.3 scale 2 center 3 batchnorm false"},
+    {"mmcr", "hidden 7 features 4"},
+    {"mmcr", "hidden 7 features 4 lambda 0.4 batchnorm false"},
+    {"mmcr", "hidden 7 features 4 norm frobenius"},
+    {"frossl", "hidden 7 features 4"},
+    {"frossl", "hidden 7 features 9 invariance 2 entropy 0.3 center false batchnorm false"},
+    {"zero_cl", "hidden 7 features 4 detach false dimension both"},
+    {"zero_cl", "hidden 7 features 4 whiten false batchnorm false"},
+    {"corinfomax", "hidden 7 features 4 forget_covariance 0 forget_mean 0 epsilon 0.01"}, /* nothing is remembered */
+    {"corinfomax", "hidden 7 features 4 forget_covariance 0 forget_mean 0 epsilon 0.01 normalize false alpha 2"},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 

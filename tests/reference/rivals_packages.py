@@ -89,8 +89,70 @@ def lejepa():
                 views=count)
 
 
+def unit(views):
+    return [torch.nn.functional.normalize(v) for v in views]
+
+
+def tico():
+    from lightly.loss import TiCoLoss
+    from stable_pretraining.methods.tico import TiCO
+    state = {}
+
+    def ours(**options):
+        rho = options.pop('rho', 8)
+
+        def loss(views, step):
+            z = unit(views)
+            state['C'] = rivals.tico_covariance(torch.zeros(F, F) if step == 0 else state['C'], *z, **options)
+            return rivals.tico_loss(*z, state['C'], rho)
+
+        return loss
+
+    lightly = TiCoLoss()
+    compare('TiCo, lightly', ours(), lambda v, s: lightly(*v))
+
+    model = TiCO.__new__(TiCO)  # its forward pass, given projections in place of images
+    torch.nn.Module.__init__(model)
+    model.backbone = model.projector = torch.nn.Identity()
+    model.beta, model.rho = 0.9, 20.0
+    model.register_buffer('C', torch.zeros(F, F))
+    single = torch.Tensor.float
+    torch.Tensor.float = lambda self: self  # it makes the covariance in single precision
+    compare('TiCo, stable-pretraining', lambda v, s: 2 * ours(rho=10, both=True)(v, s), lambda v, s: model(*v).loss)
+    torch.Tensor.float = single
+
+
+def visreg():
+    from lightly.loss import VISRegLoss
+    theirs = VISRegLoss(num_slices=40)
+
+    def lightly(views, step):
+        with Fixed(directions(step)):
+            return theirs(global_proj=torch.stack(views[:2]), local_proj=torch.stack(views[2:]))
+
+    compare('VISReg, 4 views, lightly', lambda v, s: rivals.visreg_loss(v, 2, directions(s)), lightly, views=4)
+
+
+def mmcr():
+    from lightly.loss import MMCRLoss
+    theirs = MMCRLoss(lmda=0.3)  # online and momentum views are one set of views to it; it does not normalise
+
+    def lightly(views, step):
+        z = unit(views)
+        return theirs(torch.stack(z[:2], 1), torch.stack(z[2:], 1))
+
+    compare('MMCR, 4 views, lightly', lambda v, s: rivals.mmcr_loss(unit(v), lam=0.3), lightly, views=4)
+
+
+def frossl():
+    from lightly.loss import FroSSLLoss
+    theirs = FroSSLLoss(invariance_weight=0.7)
+    compare('FroSSL, lightly', lambda v, s: rivals.frossl_loss(v, invariance=0.7, center=False),
+            lambda v, s: theirs(v))
+
+
 def main():
-    for check in (lejepa,):
+    for check in (lejepa, tico, visreg, mmcr, frossl):
         check()
 
 

@@ -32,7 +32,7 @@ static inline void program_teardown(void) {
 
 typedef struct said {
     int code;
-    char out[32768], err[4096]; /* beginnings of stdout and stderr */
+    char out[131072], err[4096]; /* beginnings of stdout and stderr */
 } said;
 
 static inline void read_start(const char *name, char *out, size_t size) {

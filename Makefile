@@ -284,9 +284,10 @@ fuzz: deps
 
 # libmatio allocates what a file says of itself before it reads on: there, more than 2 GiB is refused and no finding.
 run-fuzzers: $(FUZZERS:%=$(BUILD)/fuzz-%)
-	@for f in $(FUZZERS); do limit=2048; test $$f != mat || limit=65536; most=4096; test $$f != index || most=16384; \
+	@for f in $(FUZZERS); do limit=2048; test $$f != mat || limit=65536; most=8192; test $$f != index || most=16384; \
+	    unwind=1; test $$f != h5 || unwind=0; \
 	    echo "the reader of $$f, for $(FUZZ_SECONDS) s" && mkdir -p $(BUILD)/corpus/$$f && \
-	    OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=2048 \
+	    OMP_NUM_THREADS=1 ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=2048:fast_unwind_on_malloc=$$unwind \
 	        $(BUILD)/fuzz-$$f -max_total_time=$(FUZZ_SECONDS) -max_len=$$most -timeout=20 \
 	        -rss_limit_mb=2048 -malloc_limit_mb=$$limit -print_final_stats=1 -artifact_prefix=$(BUILD)/$$f- \
 	        $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f >$(BUILD)/$$f.log 2>&1 || { tail -40 $(BUILD)/$$f.log; exit 1; }; \

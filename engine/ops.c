@@ -159,7 +159,8 @@ static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KE
 
 tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual, bool relu, int groups,
                        bool training) {
-    op_attributes with = {.norm = {groups, training, relu, bn->momentum, bn->eps}};
+    double momentum = tape_moves_statistics(t) ? bn->momentum : 0;
+    op_attributes with = {.norm = {groups, training, relu, momentum, bn->eps}};
     return tape_apply(t, OP_batchnorm, with, 6, (tensor *[]){x, bn->gamma, bn->beta, bn->mean, bn->var, residual});
 }
 

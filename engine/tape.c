@@ -44,6 +44,7 @@ static void arena_free(arena *a) {
 struct tape {
     backend *backend;
     arena nodes, tensors;
+    bool statistics;        /* running statistics follow the batches */
     bool recording, walked; /* walked: backward has run since the last reset */
     double flops;
     error failed;
@@ -61,6 +62,7 @@ tape *tape_create(backend *b, error *err) {
                 .nodes.item_size = sizeof(node),
                 .tensors.item_size = sizeof(tensor),
                 .recording = true,
+                .statistics = true,
                 .file = "?"};
     return t;
 }
@@ -106,6 +108,14 @@ bool tape_set_recording(tape *t, bool on) {
     t->recording = on;
     return was;
 }
+
+bool tape_set_statistics(tape *t, bool moving) {
+    bool was = t->statistics;
+    t->statistics = moving;
+    return was;
+}
+
+bool tape_moves_statistics(const tape *t) { return t->statistics; }
 
 bool tape_check(tape *t, error *err) {
     if (t->failed.code == ERROR_NONE) return true;

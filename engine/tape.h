@@ -28,6 +28,11 @@ void tape_backward(tape *t, tensor *loss);
 /* While off, ops run but are not recorded. Returns what it was. */
 bool tape_set_recording(tape *t, bool on);
 
+/* While off, BatchNorm that normalises by a batch's statistics leaves its running ones as they are. Returns what it
+   was. */
+bool tape_set_statistics(tape *t, bool moving);
+bool tape_moves_statistics(const tape *t);
+
 /* The same values, through which no gradient flows. */
 tensor *tape_stop_gradient(tape *t, tensor *x);
 

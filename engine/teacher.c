@@ -4,6 +4,8 @@
  */
 #include "engine/teacher.h"
 
+#include <stdlib.h>
+
 bool teacher_copy(parameters *p, error *err) {
     for (size_t i = 0; i < p->count; i++) {
         parameter *one = p->items[i];
@@ -13,6 +15,24 @@ bool teacher_copy(parameters *p, error *err) {
         if (!student || tensor_count(&student->value) != count)
             return error_set(err, ERROR_RUN, "%s has no student of its shape", one->name);
         p->backend->copy(p->backend, one->value.data, student->value.data, count);
+    }
+    return true;
+}
+
+bool teacher_exchange(parameters *p, error *err) {
+    backend *b = p->backend;
+    for (size_t i = 0; i < p->count; i++) {
+        parameter *one = p->items[i];
+        if (!parameters_is_teacher(one)) continue;
+        real *student = parameters_student(p, one)->value.data; /* there is one: teacher_copy has asked */
+        int64_t count = tensor_count(&one->value);
+        size_t bytes = (size_t)count * sizeof(real);
+        real *aside = b->allocate(b, bytes);
+        if (!aside) return error_memory(err, bytes, "a teacher's weights");
+        b->copy(b, aside, student, count);
+        b->copy(b, student, one->value.data, count);
+        b->copy(b, one->value.data, aside, count);
+        b->release(b, aside);
     }
     return true;
 }

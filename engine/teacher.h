@@ -12,6 +12,10 @@
 /* Every "teacher.X" takes the values of its X, once both are there. ERROR_RUN when one has no X of its shape. */
 bool teacher_copy(parameters *p, error *err);
 
+/* Every "teacher.X" and its X trade places, running statistics and all: so the student's passes are the teacher's. What
+   has no teacher (a predictor) stays. Twice is nothing. */
+bool teacher_exchange(parameters *p, error *err);
+
 /* teacher ← keep·teacher + (1 − keep)·student, for every parameter that the student trains. */
 void teacher_update(parameters *p, double keep);
 

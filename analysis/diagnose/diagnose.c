@@ -170,6 +170,7 @@ static json_t *mixture_json(const mixture_curve *c) {
 static void put_structure(json_t *to, const diagnosis *d, const subject *s) {
     if (s->second.data || s->labels) {
         put(to, "lidar", d->lidar.value);
+        put(to, "lidar_unbiased", d->lidar.unbiased);
         put(to, "lidar_share", d->lidar.share);
         put(to, "lidar_chance", d->lidar_chance.value);
         put_count(to, "lidar_groups", d->lidar.groups);

@@ -171,19 +171,48 @@ static void write_point(FILE *out, const study_block *b, const study_point *p, c
     fputs("</tr>\n", out);
 }
 
+/* The runs whose figures were measured in one way other than the default, and what that is. */
+static void write_protocol(FILE *out, const study *s) {
+    size_t whole = 0, part = 0, teacher = 0, all = s->records.count;
+    char text[64], names[200] = "";
+    for (size_t i = 0; i < all; i++) {
+        const record *r = &s->records.items[i];
+        const json_t *list = json_object_get(json_object_get(r->run, "spec"), "eval.batch_figures"), *name;
+        size_t k, used = 0;
+        whole += strcmp(record_text(r, "eval.batchnorm", text, sizeof text), "batch") == 0;
+        teacher += strcmp(record_text(r, "eval.network", text, sizeof text), "teacher") == 0;
+        if (!json_array_size(list)) continue;
+        part++;
+        json_array_foreach(list, k, name) if (used < sizeof names) used +=
+            (size_t)snprintf(names + used, sizeof names - used, "%s%s", k ? ", " : "", json_string_value(name));
+    }
+    const char *some = whole + part < all ? "In some runs " : "";
+    if (whole)
+        fprintf(out, "%s<strong>BatchNorm by the statistics of batches of 64</strong>, not by running ones. ", some);
+    if (part && !whole)
+        fprintf(out,
+                "%s<strong>BatchNorm by the statistics of batches of 64 for: %s</strong> (the authors' protocol), by "
+                "running ones for the rest. ",
+                some, names);
+    if (teacher) fprintf(out, "%s<strong>Of the teacher</strong>. ", teacher < all ? "In some runs: " : "");
+}
+
 void page_figures_of_merit(FILE *out, const study *s) {
     size_t count;
     char name[300];
     const char **metrics = study_metrics(s, &count);
     bool several = s->seeds_max > 1;
     if (count) {
+        fprintf(out,
+                "<h2 id=\"numbers\">Numbers</h2>\n<details%s><summary>Every final figure, setting by "
+                "setting</summary>\n<p class=\"soft\">On the test set. ",
+                s->records.single ? " open" : "");
+        write_protocol(out, s);
         fprintf(
             out,
-            "<h2 id=\"numbers\">Numbers</h2>\n<details%s><summary>Every final figure, setting by "
-            "setting</summary>\n<p class=\"soft\">On the test set. %sThe chance level of an NMI is that of the same "
-            "assignment against permuted labels. On paper the first ten figures; all are in "
-            "figures/settings.csv.</p>\n",
-            s->records.single ? " open" : "", several ? "Mean ± standard deviation over seeds. " : "");
+            "%sThe chance level of an NMI is that of the same assignment against permuted labels. On paper the first "
+            "ten figures; all are in figures/settings.csv.</p>\n",
+            several ? "Mean ± standard deviation over seeds. " : "");
         fputs("<div class=\"scroll numbers\" tabindex=\"0\"><table>\n<thead><tr><th scope=\"col\">setting</th>", out);
         if (several) write_heading(out, "seeds", "runs over which the mean is taken", true);
         for (size_t m = 0; m < count; m++) write_heading(out, study_metric_title(metrics[m]), metrics[m], true);

@@ -19,14 +19,16 @@ static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 /* What both kinds of groups need; all of it is one piece of memory. */
 typedef struct covariances {
     double *between, *within, *values, *means, *tile, *other; /* (d, d), (d, d), (d), (d), (BLOCK, d), (BLOCK, d) */
+    double *work[2];                                          /* (d, d): what the solver destroys */
 } covariances;
 
 static bool covariances_make(covariances *c, size_t d, error *err) {
-    size_t count = 2 * d * d + 2 * d + 2 * BLOCK * d;
+    size_t count = 4 * d * d + 2 * d + 2 * BLOCK * d;
     c->between = calloc(count, sizeof *c->between);
     if (!c->between) return error_memory(err, count * sizeof *c->between, "LiDAR's covariances");
     c->within = c->between + d * d, c->values = c->within + d * d, c->means = c->values + d;
     c->tile = c->means + d, c->other = c->tile + BLOCK * d;
+    c->work[0] = c->other + BLOCK * d, c->work[1] = c->work[0] + d * d;
     return true;
 }
 
@@ -34,12 +36,14 @@ static void add_rows(const double *rows, size_t count, size_t d, double scale, d
     cblas_dsyrk(CblasRowMajor, CblasLower, CblasTrans, (int)d, (int)count, scale, rows, (int)d, 1, to, (int)d);
 }
 
-static bool finish(covariances *c, size_t d, lidar *out, error *err) {
+/* exp of the entropy, with Σ_w times `scale`. */
+static bool solve(covariances *c, size_t d, double scale, double *value, error *err) {
     double trace = 0;
-    for (size_t j = 0; j < d; j++) trace += c->within[j * d + j];
+    for (size_t j = 0; j < d * d; j++) c->work[0][j] = c->between[j], c->work[1][j] = scale * c->within[j];
+    for (size_t j = 0; j < d; j++) trace += c->work[1][j * d + j];
     double delta = fmax(DELTA, ROUNDING * trace / (double)d);
-    for (size_t j = 0; j < d; j++) c->within[j * d + j] += delta;
-    if (LAPACKE_dsygvd(LAPACK_COL_MAJOR, 1, 'N', 'U', (lapack_int)d, c->between, (lapack_int)d, c->within,
+    for (size_t j = 0; j < d; j++) c->work[1][j * d + j] += delta;
+    if (LAPACKE_dsygvd(LAPACK_COL_MAJOR, 1, 'N', 'U', (lapack_int)d, c->work[0], (lapack_int)d, c->work[1],
                        (lapack_int)d, c->values))
         return error_set(err, ERROR_RUN, "LiDAR's eigenvalues of two %zu×%zu covariances did not converge", d, d);
     double sum = 0, entropy = 0;
@@ -48,14 +52,21 @@ static bool finish(covariances *c, size_t d, lidar *out, error *err) {
         double p = c->values[j] / sum + EPSILON;
         entropy -= p * log(p);
     }
-    out->value = sum > 0 ? exp(entropy) : 0;
+    *value = sum > 0 ? exp(entropy) : 0;
+    return true;
+}
+
+/* Σ_w was summed over all `rows` and divided by them. */
+static bool finish(covariances *c, size_t rows, size_t d, lidar *out, error *err) {
+    double unbiased = (double)rows / (double)(rows - out->groups);
+    if (!solve(c, d, 1, &out->value, err) || !solve(c, d, unbiased, &out->unbiased, err)) return false;
     out->share = out->value / (double)smaller(d, out->groups - 1);
     return true;
 }
 
 bool lidar_of_views(matrix first, matrix second, lidar *out, error *err) {
     size_t n = first.rows, d = first.cols;
-    *out = (lidar){NAN, NAN, n};
+    *out = (lidar){.value = NAN, .unbiased = NAN, .share = NAN, .groups = n};
     if (first.rows != second.rows || first.cols != second.cols)
         return error_set(err, ERROR_RUN, "two views of %zu×%zu and %zu×%zu; they have one shape", n, d, second.rows,
                          second.cols);
@@ -80,7 +91,7 @@ bool lidar_of_views(matrix first, matrix second, lidar *out, error *err) {
         add_rows(c.tile, rows, d, 1 / (double)n, c.between);
         add_rows(c.other, rows, d, 1 / (double)n, c.within); /* both views lie as far from their mean */
     }
-    ok = finish(&c, d, out, err);
+    ok = finish(&c, 2 * n, d, out, err);
     free(c.between);
     free(means);
     return ok;
@@ -110,7 +121,7 @@ static size_t class_means(matrix m, const int32_t *labels, size_t classes, doubl
 
 bool lidar_of_classes(matrix m, const int32_t *labels, int classes, lidar *out, error *err) {
     size_t n = m.rows, d = m.cols, all = (size_t)classes;
-    *out = (lidar){NAN, NAN, 0};
+    *out = (lidar){.value = NAN, .unbiased = NAN, .share = NAN};
     if (!labels_check(labels, n, classes, "labels", err)) return false;
     if (d > LIDAR_COLUMNS) return true;
     covariances c = {0};
@@ -132,7 +143,7 @@ bool lidar_of_classes(matrix m, const int32_t *labels, int classes, lidar *out, 
         for (size_t j = 0; j < d; j++) centres[k * d + j] -= c.means[j];
         add_rows(centres + k * d, 1, d, 1 / (double)out->groups, c.between);
     }
-    ok = finish(&c, d, out, err);
+    ok = finish(&c, n, d, out, err);
 done:
     free(counts);
     free(centres);

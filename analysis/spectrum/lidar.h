@@ -12,9 +12,12 @@
 enum { LIDAR_COLUMNS = 4096 }; /* beyond, a generalised eigenproblem takes longer than it tells */
 
 typedef struct lidar {
-    double value;  /* 0 when all means are one point; NaN for one group, or beyond LIDAR_COLUMNS */
-    double share;  /* of the most possible: min(d, groups − 1) */
-    size_t groups; /* inputs, or classes in use */
+    double value;    /* the paper's: Σ_w over its rows. 0 when all means are one point; NaN for one group, or beyond
+                        LIDAR_COLUMNS */
+    double unbiased; /* the same with Σ_w over its rows less the groups (q − 1 for q views), as stable-pretraining has
+                        it; the two differ by what δ weighs beside Σ_w */
+    double share;    /* value, of the most possible: min(d, groups − 1) */
+    size_t groups;   /* inputs, or classes in use */
 } lidar;
 
 /* Two matrices of one shape, row i of both from input i. */

@@ -313,6 +313,9 @@ bool spectrum_compute_rows(const row_source *rows, bool noise, spectrum *s, erro
     s->condition_number = most == 0 ? NAN : sigma[most - 1] > 0 ? sigma[0] / sigma[most - 1] : INFINITY;
     power_law law = spectrum_fit_power_law(sigma, rank);
     s->alpha = law.alpha, s->alpha_r2 = law.r2, s->alpha_first = law.first, s->alpha_last = law.last;
+    law = spectrum_fit_power_law_as_authors(sigma, rank);
+    s->alpha_authors = law.alpha, s->alpha_authors_first = law.first, s->alpha_authors_last = law.last;
+    s->rankme_without_epsilon = spectrum_effective_rank(s->singular_values, count);
     s->constant_columns = mo.constant;
     if (!(ok = spectrum_outliers(&mo, s, err))) goto done;
     for (size_t j = 0; j < d; j++) {

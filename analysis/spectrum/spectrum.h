@@ -24,14 +24,18 @@ typedef struct spectrum {
     double *singular_values;         /* (count), descending, of the matrix as it is */
     double *singular_values_centred; /* (count), descending, of the matrix minus its column means */
     rank_figure rankme;              /* Garrido et al. 2023: uncentred; share of min(n, d) */
+    double rankme_without_epsilon;   /* the same of p = σ/Σσ alone */
     rank_figure effective_rank;      /* Roy & Vetterli 2007: centred; this and below: share of min(n − 1, d) */
     rank_figure participation_ratio; /* centred, (Σλ)² / Σλ² with λ = σ² */
     rank_figure numerical_rank; /* centred, σ > σ₁ max(64, min(n, d)) ε, ε of float32, what the matrix is stored in */
     double condition_number; /* centred: σ₁ over the smallest of the min(n − 1, d); infinity when that is 0 */
     double alpha; /* α-ReQ (Agrawal et al. 2022): λ_i ∝ i^−α by least squares in logs; NaN unless 3 points */
-    size_t alpha_first, alpha_last;  /* ranks fitted, from 1, both included; 0 when there is no fit */
-    double alpha_r2;                 /* of that fit */
-    double correlation_off_diagonal; /* mean |correlation| of two different columns */
+    size_t alpha_first, alpha_last; /* ranks fitted, from 1, both included; 0 when there is no fit */
+    double alpha_r2;                /* of that fit */
+    double alpha_authors; /* α as its authors' code fits it: ranks 11 to 100, weights 1/rank (after Stringer et al.
+                             2019) */
+    size_t alpha_authors_first, alpha_authors_last; /* no further than the numerical rank; 0 without three ranks */
+    double correlation_off_diagonal;                /* mean |correlation| of two different columns */
     size_t constant_columns;
     double mean_squared_norm;                /* of the rows */
     double total_variance;                   /* trace of the covariance, divided by n; at most mean_squared_norm */
@@ -70,6 +74,8 @@ double spectrum_participation_ratio(const double *sigma, size_t count);
 
 /* Least squares of log λ = 2 log σ on log rank, over the first `rank` of sigma but for the ends. */
 power_law spectrum_fit_power_law(const double *sigma, size_t rank);
+/* The same as α-ReQ's authors have it: ranks 11 to 100, weights 1/rank. */
+power_law spectrum_fit_power_law_as_authors(const double *sigma, size_t rank);
 
 /* How many of the first directions carry this share of the variance. */
 size_t spectrum_directions(const double *sigma, size_t count, double share);

@@ -55,6 +55,22 @@ power_law spectrum_fit_power_law(const double *sigma, size_t rank) {
     return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, first, last};
 }
 
+/* Least squares of log λ on log rank with weights 1/rank over ranks 11 to 100. The authors' code asks for a hundred
+ * values that are not zero; where there are fewer, the fit ends with them. */
+power_law spectrum_fit_power_law_as_authors(const double *sigma, size_t rank) {
+    enum { FIRST = 11, LAST = 100 };
+    size_t last = rank < LAST ? rank : LAST;
+    if (last < FIRST + 2) return (power_law){.alpha = NAN, .r2 = NAN};
+    double w = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;
+    for (size_t i = FIRST; i <= last; i++) {
+        double u = log((double)i), v = 2 * log(sigma[i - 1] / sigma[0]), weight = 1 / (double)i;
+        w += weight, x += weight * u, y += weight * v;
+        xx += weight * u * u, xy += weight * u * v, yy += weight * v * v;
+    }
+    double cov = xy - x * y / w, var = xx - x * x / w, all = yy - y * y / w;
+    return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, FIRST, last};
+}
+
 size_t spectrum_directions(const double *sigma, size_t count, double share) {
     double all = 0, sum = 0;
     for (size_t i = 0; i < count; i++) all += sigma[i] * sigma[i];

@@ -39,11 +39,15 @@ static void put_spectrum(json_t *to, const spectrum *s) {
     put_count(to, "n", s->n);
     put_count(to, "d", s->d);
     put_rank(to, "rankme", &s->rankme);
+    put(to, "rankme_without_epsilon", s->rankme_without_epsilon);
     put_rank(to, "effective_rank", &s->effective_rank);
     put_rank(to, "participation_ratio", &s->participation_ratio);
     put_rank(to, "numerical_rank", &s->numerical_rank);
     put(to, "condition_number", s->condition_number);
     put(to, "alpha_req", s->alpha);
+    put(to, "alpha_req_authors", s->alpha_authors);
+    put_count(to, "alpha_req_authors_first", s->alpha_authors_first);
+    put_count(to, "alpha_req_authors_last", s->alpha_authors_last);
     put(to, "alpha_req_r2", s->alpha_r2);
     put_count(to, "alpha_req_first", s->alpha_first);
     put_count(to, "alpha_req_last", s->alpha_last);

@@ -74,6 +74,8 @@ static void print_spectrum(const spectrum *s, double rank) {
     print_rank("participation ratio", &s->participation_ratio);
     print_rank("numerical rank", &s->numerical_rank);
     print_figure("alpha-ReQ", s->alpha, "ranks %zu to %zu, R² %.3f", s->alpha_first, s->alpha_last, s->alpha_r2);
+    print_figure("alpha-ReQ, authors'", s->alpha_authors, "ranks %zu to %zu, weighted by 1/rank",
+                 s->alpha_authors_first, s->alpha_authors_last);
     size_t above = rank >= 1 ? (size_t)rank : 0; /* may count more rows' copies than the whole spectrum has values */
     print_figure("condition number", s->condition_number,
                  "largest over smallest, centred; of those above rounding %.4g",
@@ -203,8 +205,9 @@ void diagnose_print(const diagnosis *d, const subject *s) {
         print_figure("invariance", d->alignment.invariance, "1 when views agree, 0 at chance");
     }
     if (s->second.data || s->labels)
-        print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s; by chance %.4g", d->lidar.share,
-                     d->lidar.groups, s->second.data ? "pairs of views" : "classes", d->lidar_chance.value);
+        print_figure("LiDAR", d->lidar.value, "%.4g of the most possible, %zu %s; unbiased %.4g; by chance %.4g",
+                     d->lidar.share, d->lidar.groups, s->second.data ? "pairs of views" : "classes", d->lidar.unbiased,
+                     d->lidar_chance.value);
     if (c->has_usage) print_codes(&c->usage);
     if (s->prototypes.data) /* one alone has no other to fall together with */
         print_figure("distinct prototypes", s->prototypes.rows > 1 ? (double)d->duplicates.distinct : (double)NAN,

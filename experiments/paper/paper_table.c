@@ -149,6 +149,19 @@ static const char *method_of(source *s, size_t run) {
     return epochs.type == CELL_NUMBER && epochs.number == 0 ? "random" : text_of(s, "method", run);
 }
 
+/* Which figures are by BatchNorm's statistics of batches, where any are: "; by batch: kmeans, prototypes". */
+static void name_protocol(source *s, size_t run, char *out, size_t size) {
+    const char *figures = text_of(s, "eval.batch_figures", run);
+    bool all = strcmp(text_of(s, "eval.batchnorm", run), "batch") == 0;
+    size_t used = 0;
+    *out = '\0';
+    if (!all && (!*figures || strcmp(figures, "[]") == 0)) return;
+    used += (size_t)snprintf(out, size, "; by batch: ");
+    for (const char *c = all ? "all" : figures; *c && used + 1 < size; c++)
+        if (!strchr("[]\"", *c)) out[used++] = *c;
+    out[used < size ? used : size - 1] = '\0';
+}
+
 /* A run as a row of its own; its setting is what differs among the runs of its data and method. */
 static void describe(source *s, size_t run, paper_row *out) {
     *out = (paper_row){.codes = (double)NAN};
@@ -166,10 +179,11 @@ static void describe(source *s, size_t run, paper_row *out) {
     memcpy(out->swept, out->setting, sizeof out->swept);
     const char *limit = text_of(s, "data.limit", run), *epochs = text_of(s, "train.epochs", run);
     bool limited = *limit && strcmp(limit, "0") != 0;
-    snprintf(out->scale, sizeof out->scale, "%.30s width %.10s, %.10s epoch%s, batch %.10s%s%.12s%s",
-             text_of(s, "backbone.name", run), text_of(s, "backbone.width", run), epochs,
-             strcmp(epochs, "1") == 0 ? "" : "s", text_of(s, "train.batch", run), limited ? ", " : "",
-             limited ? limit : "", limited ? " images" : "");
+    int length = snprintf(out->scale, sizeof out->scale, "%.30s width %.10s, %.10s epoch%s, batch %.10s%s%.12s%s",
+                          text_of(s, "backbone.name", run), text_of(s, "backbone.width", run), epochs,
+                          strcmp(epochs, "1") == 0 ? "" : "s", text_of(s, "train.batch", run), limited ? ", " : "",
+                          limited ? limit : "", limited ? " images" : "");
+    name_protocol(s, run, out->scale + length, sizeof out->scale - (size_t)length);
 }
 
 static bool same_cell(const paper_row *a, const paper_row *b) {

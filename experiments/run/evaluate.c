@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The authors' protocol under eval.batchnorm: batch takes batches of 64; otherwise the size decides nothing. */
+/* The authors' statistics are of batches of 64; with running ones the size decides nothing. */
 enum { AUTHORS_BATCH = 64, BATCH = 256 };
 
 /* A split as the backbone sees it: representations (n, d) and labels. */
@@ -31,19 +31,32 @@ typedef struct represented {
     int32_t *labels;
 } represented;
 
+/* The images through the network with BatchNorm in one of its two modes. */
+typedef struct seen {
+    bool by_batch;
+    represented train, test;
+    float *embeddings; /* (test.n, width) */
+    int32_t *codes;    /* (test.n): argmax over codes, or NULL */
+    usage *usage;
+} seen;
+
 typedef struct evaluation {
     model *model;
     const dataset *data;
     run *run;
     const experiment_hooks *hooks;
     const eval_options *options;
-    represented train, test;
-    float *embeddings; /* (test.n, width) */
-    int32_t *codes;    /* (test.n): argmax over codes, or NULL */
-    usage *usage;
+    seen passes[2];       /* EVAL_BATCHNORM_; those that some figure wants */
+    seen student;         /* where the teacher is measured, what the student's online figures need */
+    const seen *seen;     /* what the figure at hand is measured on */
     json_t *final;        /* the figures, until all of them are there */
     uint64_t done, total; /* rows through the network, for progress */
 } evaluation;
+
+/* The mode in which a figure (one EVAL_ bit; 0 for what belongs to none) is measured. */
+static int mode_of(const eval_options *o, unsigned metric) {
+    return o->batch_figures & metric ? EVAL_BATCHNORM_BATCH : o->batchnorm;
+}
 
 static void tell(evaluation *e, const char *what) {
     if (!e->hooks->progress) return;
@@ -60,10 +73,10 @@ static matrix matrix_of(const evaluation *e, const represented *r) {
 
 /* Through the network ---------------------------------------------------------------------------------------------- */
 
-static bool represent(evaluation *e, dataset_split split, uint32_t limit, represented *out, error *err) {
+static bool represent(evaluation *e, bool by_batch, dataset_split split, uint32_t limit, represented *out, error *err) {
     model *m = e->model;
     uint32_t count = dataset_count(e->data, split);
-    int size = dataset_size(e->data), batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? AUTHORS_BATCH : BATCH;
+    int size = dataset_size(e->data), batch = by_batch ? AUTHORS_BATCH : BATCH;
     size_t pixels_bytes = (size_t)batch * (size_t)size * (size_t)size * 3 * sizeof(float), d = (size_t)m->head.features;
     out->n = limit && limit < count ? limit : count;
     out->values = malloc(out->n * d * sizeof *out->values);
@@ -80,7 +93,7 @@ static bool represent(evaluation *e, dataset_split split, uint32_t limit, repres
             return false;
         }
         tape_reset(m->tape);
-        model_represent(m, pixels, (int)n, size, out->values + first * d);
+        model_represent(m, pixels, (int)n, size, by_batch, out->values + first * d);
         for (uint32_t i = 0; i < n; i++) out->labels[first + i] = dataset_label(e->data, split, first + i);
         e->done += n;
         tell(e, "representations");
@@ -90,23 +103,33 @@ static bool represent(evaluation *e, dataset_split split, uint32_t limit, repres
 }
 
 /* Embeddings of the test images and, where the method has codes, their assignments. */
-static bool embed(evaluation *e, error *err) {
+static bool embed(evaluation *e, seen *s, error *err) {
     model *m = e->model;
-    size_t d = (size_t)m->head.features, width = (size_t)m->width, n = e->test.n;
+    size_t d = (size_t)m->head.features, width = (size_t)m->width, n = s->test.n;
     size_t codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
-    int batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? AUTHORS_BATCH : BATCH;
-    e->embeddings = malloc(n * width * sizeof *e->embeddings);
-    e->codes = codes ? malloc(n * sizeof *e->codes) : NULL;
-    e->usage = codes ? usage_new(codes, err) : NULL;
-    bool ok = e->embeddings && (!codes || (e->codes && e->usage));
+    int batch = s->by_batch ? AUTHORS_BATCH : BATCH;
+    s->embeddings = malloc(n * width * sizeof *s->embeddings);
+    s->codes = codes ? malloc(n * sizeof *s->codes) : NULL;
+    s->usage = codes ? usage_new(codes, err) : NULL;
+    bool ok = s->embeddings && (!codes || (s->codes && s->usage));
     if (!ok) error_memory(err, n * width * sizeof(float), "the embeddings");
     for (size_t first = 0; ok && first < n; first += (size_t)batch) {
         int rows = n - first < (size_t)batch ? (int)(n - first) : batch;
         tape_reset(m->tape);
-        model_embed(m, e->test.values + first * d, rows, e->embeddings + first * width);
-        if (codes) ok = model_assign(m, e->embeddings + first * width, rows, e->usage, e->codes + first, err);
+        model_embed(m, s->test.values + first * d, rows, s->by_batch, s->embeddings + first * width);
+        if (codes) ok = model_assign(m, s->embeddings + first * width, rows, s->usage, s->codes + first, err);
     }
     return ok && tape_check(m->tape, err);
+}
+
+static void seen_free(seen *s) {
+    free(s->train.values);
+    free(s->train.labels);
+    free(s->test.values);
+    free(s->test.labels);
+    free(s->embeddings);
+    free(s->codes);
+    if (s->usage) usage_free(s->usage);
 }
 
 /* Figures ---------------------------------------------------------------------------------------------------------- */
@@ -119,8 +142,8 @@ static bool set(evaluation *e, const char *metric, double value, error *err) {
 static bool linear(evaluation *e, error *err) {
     probe_options with = {.penalty = e->options->probe_l2 > 0 ? e->options->probe_l2 : -1};
     probe_result got;
-    return probe_evaluate(matrix_of(e, &e->train), e->train.labels, matrix_of(e, &e->test), e->test.labels,
-                          dataset_classes(e->data), &with, NULL, &got, err) &&
+    return probe_evaluate(matrix_of(e, &e->seen->train), e->seen->train.labels, matrix_of(e, &e->seen->test),
+                          e->seen->test.labels, dataset_classes(e->data), &with, NULL, &got, err) &&
            set(e, "linear", got.test_top1, err) && set(e, "linear_top5", got.test_top5, err) &&
            set(e, "linear_train", got.train_top1, err);
 }
@@ -128,15 +151,16 @@ static bool linear(evaluation *e, error *err) {
 static bool knn(evaluation *e, error *err) {
     knn_options with = {.neighbours = (size_t)e->options->knn_k, .temperature = e->options->knn_temperature};
     knn_result got;
-    return knn_evaluate(matrix_of(e, &e->train), e->train.labels, matrix_of(e, &e->test), e->test.labels,
-                        dataset_classes(e->data), &with, NULL, &got, err) &&
+    return knn_evaluate(matrix_of(e, &e->seen->train), e->seen->train.labels, matrix_of(e, &e->seen->test),
+                        e->seen->test.labels, dataset_classes(e->data), &with, NULL, &got, err) &&
            set(e, "knn", got.top1, err);
 }
 
 static bool agree(evaluation *e, const char *prefix, const int32_t *clusters, error *err) {
     static const char *const names[] = {"nmi", "nmi_chance", "ami", "ari", "accuracy"};
     agreement a;
-    if (!agreement_compute(e->test.labels, clusters, e->test.n, (uint64_t)e->model->spec->train.seed, &a, err))
+    if (!agreement_compute(e->seen->test.labels, clusters, e->seen->test.n, (uint64_t)e->model->spec->train.seed, &a,
+                           err))
         return false;
     const double values[] = {a.nmi, a.nmi_chance, a.ami, a.ari, a.accuracy};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
@@ -154,16 +178,16 @@ static bool kmeans_figures(evaluation *e, error *err) {
                            .normalise = true,
                            .seed = (uint64_t)e->model->spec->train.seed};
     kmeans k;
-    if (!kmeans_compute(matrix_of(e, &e->test), &with, &k, err)) return false;
+    if (!kmeans_compute(matrix_of(e, &e->seen->test), &with, &k, err)) return false;
     bool ok = agree(e, "kmeans", k.assignment, err);
     kmeans_free(&k);
     return ok;
 }
 
 static bool prototypes(evaluation *e, error *err) {
-    if (!e->codes) return true;
-    usage_figures u = usage_summary(e->usage, -1);
-    return (!dataset_is_labelled(e->data) || agree(e, "prototype", e->codes, err)) &&
+    if (!e->seen->codes) return true;
+    usage_figures u = usage_summary(e->seen->usage, -1);
+    return (!dataset_is_labelled(e->data) || agree(e, "prototype", e->seen->codes, err)) &&
            set(e, "codes_used", u.used, err) && set(e, "code_perplexity", u.perplexity, err);
 }
 
@@ -171,6 +195,7 @@ static bool prototypes(evaluation *e, error *err) {
 static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, error *err) {
     json_t *root = collapse_to_json(c);
     json_object_set(root, "course", course);
+    if (e->options->network == EVAL_TEACHER) json_object_set_new(root, "network", json_string("teacher"));
     json_object_set_new(root, "attainable", json_integer(e->model->attainable));
     json_object_set_new(e->run->record, "verdicts", judgement_words(c));
     bool ok = judgement_write(e->run->folder, root, err);
@@ -178,24 +203,33 @@ static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, er
     return ok;
 }
 
+/* The run's course is its student's, whichever network is measured; what it lacks is looked at now. */
+static bool judge(evaluation *e, collapse *c, json_t **course, error *err) {
+    bool teacher = e->options->network == EVAL_TEACHER;
+    parameters *p = e->model->parameters;
+    if (!record_check_file(e->run->record, e->run->folder, "metrics.jsonl", err)) return false;
+    if (teacher && !teacher_exchange(p, err)) return false;
+    bool ok = judgement_take(e->run, e->model, e->data, c, course, err);
+    return (!teacher || teacher_exchange(p, err)) && ok;
+}
+
 static bool collapses(evaluation *e, error *err) {
-    collapse_input with = {.embeddings = {e->embeddings, e->test.n, (size_t)e->model->width},
-                           .assignment = e->codes,
-                           .codes = e->usage ? usage_codes(e->usage) : 0,
-                           .usage = e->usage,
-                           .labels = dataset_is_labelled(e->data) ? e->test.labels : NULL,
+    collapse_input with = {.embeddings = {e->seen->embeddings, e->seen->test.n, (size_t)e->model->width},
+                           .assignment = e->seen->codes,
+                           .codes = e->seen->usage ? usage_codes(e->seen->usage) : 0,
+                           .usage = e->seen->usage,
+                           .labels = dataset_is_labelled(e->data) ? e->seen->test.labels : NULL,
                            .classes = dataset_classes(e->data),
                            .attainable = e->model->attainable,
                            .seed = (uint64_t)e->model->spec->train.seed};
     collapse c;
     spectrum backbone;
-    if (!spectrum_compute(matrix_of(e, &e->test), false, &backbone, err)) return false;
+    if (!spectrum_compute(matrix_of(e, &e->seen->test), false, &backbone, err)) return false;
     bool ok = set(e, "rankme_backbone", backbone.rankme.value, err);
     spectrum_free(&backbone);
     if (!ok || !collapse_compute(&with, &c, err)) return false;
     json_t *course;
-    if (!record_check_file(e->run->record, e->run->folder, "metrics.jsonl", err)) return collapse_free(&c), false;
-    if (!judgement_take(e->run, e->model, e->data, &c, &course, err)) return collapse_free(&c), false;
+    if (!judge(e, &c, &course, err)) return collapse_free(&c), false;
     const spectrum *s = &c.spectrum;
     ok = set(e, "rankme", s->rankme.value, err) && set(e, "rankme_share", s->rankme.share, err) &&
          set(e, "rankme_noise_share", s->rankme.noise_share, err) &&
@@ -206,14 +240,15 @@ static bool collapses(evaluation *e, error *err) {
     return ok;
 }
 
+/* As eval.batchnorm says, whatever single figures are measured by. */
 static bool write_arrays(evaluation *e, error *err) {
     char path[1200];
-    return npy_write(landing_path(e->run->folder, "embeddings.npy", path, sizeof path), NPY_F32, e->test.n,
-                     (uint64_t)e->model->width, e->embeddings, err) &&
+    return npy_write(landing_path(e->run->folder, "embeddings.npy", path, sizeof path), NPY_F32, e->seen->test.n,
+                     (uint64_t)e->model->width, e->seen->embeddings, err) &&
            (!dataset_is_labelled(e->data) || npy_write(landing_path(e->run->folder, "labels.npy", path, sizeof path),
-                                                       NPY_I32, e->test.n, 0, e->test.labels, err)) &&
-           (!e->codes || npy_write(landing_path(e->run->folder, "assignments.npy", path, sizeof path), NPY_I32,
-                                   e->test.n, 0, e->codes, err));
+                                                       NPY_I32, e->seen->test.n, 0, e->seen->test.labels, err)) &&
+           (!e->seen->codes || npy_write(landing_path(e->run->folder, "assignments.npy", path, sizeof path), NPY_I32,
+                                         e->seen->test.n, 0, e->seen->codes, err));
 }
 
 /* What was trained beside the method, on all the rows. */
@@ -221,7 +256,8 @@ static bool online_figures_of(evaluation *e, error *err) {
     online_figures got;
     if (!e->model->online) return true;
     tape_reset(e->model->tape);
-    return online_measure(e->model->online, e->model->tape, matrix_of(e, &e->test), e->test.labels, &got, err) &&
+    return online_measure(e->model->online, e->model->tape, matrix_of(e, &e->seen->test), e->seen->test.labels, &got,
+                          err) &&
            (!(e->options->online & EVAL_ONLINE_LINEAR) || set(e, "online_linear", got.linear, err)) &&
            (!(e->options->online & EVAL_ONLINE_KNN) || set(e, "online_knn", got.knn, err));
 }
@@ -241,17 +277,18 @@ static const struct {
 enum { FIGURES = sizeof figures / sizeof *figures };
 
 /* The metrics of analysis/metrics/, as far as `eval:` asks for them. */
-static bool measure_metrics(evaluation *e, error *err) {
+static bool measure_metrics(evaluation *e, unsigned wanted, error *err) {
     const metric *m;
-    bool labelled = dataset_is_labelled(e->data);
-    metric_input in = {.embeddings = {e->embeddings, e->test.n, (size_t)e->model->width},
-                       .representations = matrix_of(e, &e->test),
-                       .labels = labelled ? e->test.labels : NULL,
-                       .classes = dataset_classes(e->data),
-                       .seed = (uint64_t)e->model->spec->train.seed};
     for (int i = 0; (m = metric_at(i)) && !stopped(e); i++) {
+        unsigned bit = (unsigned)EVAL_METRICS << i;
         double value;
-        if (!(e->options->metrics & (unsigned)EVAL_METRICS << i) || (m->labels && !labelled)) continue;
+        if (!(wanted & bit)) continue;
+        e->seen = &e->passes[mode_of(e->options, bit)];
+        metric_input in = {.embeddings = {e->seen->embeddings, e->seen->test.n, (size_t)e->model->width},
+                           .representations = matrix_of(e, &e->seen->test),
+                           .labels = dataset_is_labelled(e->data) ? e->seen->test.labels : NULL,
+                           .classes = dataset_classes(e->data),
+                           .seed = (uint64_t)e->model->spec->train.seed};
         tell(e, m->name);
         if (!m->measure(&in, &value, err)) return error_prefix(err, "%s", m->name);
         if (!set(e, m->name, value, err)) return false;
@@ -287,33 +324,82 @@ static bool begin(evaluation *e, error *err) {
     return landing_begin(e->run->folder, err) && (!without || landing_without(e->run->folder, "diagnosis.json", err));
 }
 
+/* Of `eval:`, what these data allow to be measured. */
+static unsigned wanted(const evaluation *e) {
+    const metric *m;
+    unsigned metrics = e->options->metrics;
+    if (dataset_is_labelled(e->data)) return metrics;
+    for (size_t i = 0; i < FIGURES; i++)
+        if (figures[i].by_labels) metrics &= ~figures[i].metric;
+    for (int i = 0; (m = metric_at(i)); i++)
+        if (m->labels) metrics &= ~((unsigned)EVAL_METRICS << i);
+    return metrics;
+}
+
+/* Whether any of `metrics` is measured in this mode. */
+static bool needs(const evaluation *e, int mode, unsigned metrics) {
+    unsigned by_batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH ? ~0u : e->options->batch_figures;
+    return (metrics & (mode == EVAL_BATCHNORM_BATCH ? by_batch : ~by_batch)) != 0;
+}
+
+/* The images through the network in each mode that is wanted. */
+static bool pass_all(evaluation *e, dataset_split held_out, error *err) {
+    unsigned metrics = wanted(e), probes = metrics & (EVAL_LINEAR | EVAL_KNN);
+    bool ok = true;
+    for (int mode = 0; mode < 2; mode++) {
+        if (mode != e->options->batchnorm && !needs(e, mode, metrics)) continue;
+        e->total += dataset_count(e->data, held_out);
+        e->total += needs(e, mode, probes) ? dataset_count(e->data, SPLIT_TRAIN) : 0;
+    }
+    for (int mode = 0; ok && mode < 2 && !stopped(e); mode++) {
+        seen *s = &e->passes[mode];
+        s->by_batch = mode == EVAL_BATCHNORM_BATCH;
+        if (mode != e->options->batchnorm && !needs(e, mode, metrics)) continue;
+        ok = represent(e, s->by_batch, held_out, (uint32_t)e->options->sample, &s->test, err) &&
+             (!needs(e, mode, probes) || represent(e, s->by_batch, SPLIT_TRAIN, 0, &s->train, err)) &&
+             (stopped(e) || embed(e, s, err));
+    }
+    return ok;
+}
+
+static bool measure_all(evaluation *e, error *err) {
+    unsigned metrics = wanted(e);
+    bool ok = true;
+    for (size_t i = 0; ok && i < FIGURES && !stopped(e); i++) {
+        if (!(metrics & figures[i].metric)) continue;
+        e->seen = &e->passes[mode_of(e->options, figures[i].metric)];
+        tell(e, figures[i].what);
+        ok = figures[i].measure(e, err);
+    }
+    ok = ok && measure_metrics(e, metrics, err);
+    e->seen = e->student.test.n ? &e->student : &e->passes[e->options->batchnorm];
+    return ok && (stopped(e) || online_figures_of(e, err));
+}
+
+/* What is measured takes the student's place; the online figures are of the student that they learnt beside. */
+static bool take_network(evaluation *e, dataset_split held_out, error *err) {
+    bool by_batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH;
+    if (e->options->network == EVAL_STUDENT) return true;
+    return (!e->model->online ||
+            represent(e, by_batch, held_out, (uint32_t)e->options->sample, &e->student.test, err)) &&
+           teacher_exchange(e->model->parameters, err);
+}
+
 bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
                     error *err) {
     evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
     /* Settings are chosen on a validation split, never on the test images. */
     dataset_split held_out = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
-    bool labelled = dataset_is_labelled(data), needs_train = labelled && e.options->metrics & (EVAL_LINEAR | EVAL_KNN),
-         ok;
-    e.total = dataset_count(data, held_out) + (needs_train ? dataset_count(data, SPLIT_TRAIN) : 0);
-    ok = begin(&e, err) && represent(&e, held_out, (uint32_t)e.options->sample, &e.test, err) &&
-         (!needs_train || represent(&e, SPLIT_TRAIN, 0, &e.train, err));
-    if (ok && !stopped(&e)) ok = embed(&e, err) && write_arrays(&e, err);
-    for (size_t i = 0; ok && i < FIGURES && !stopped(&e); i++) {
-        if (!(e.options->metrics & figures[i].metric) || (figures[i].by_labels && !labelled)) continue;
-        tell(&e, figures[i].what);
-        ok = figures[i].measure(&e, err);
-    }
-    ok = ok && measure_metrics(&e, err) && (stopped(&e) || online_figures_of(&e, err));
+    e.seen = &e.passes[e.options->batchnorm];
+    bool ok = begin(&e, err) && take_network(&e, held_out, err), exchanged = ok;
+    ok = ok && pass_all(&e, held_out, err);
+    if (ok && !stopped(&e)) ok = write_arrays(&e, err) && measure_all(&e, err);
+    if (exchanged && e.options->network == EVAL_TEACHER) ok = teacher_exchange(m->parameters, err) && ok;
     *interrupted = stopped(&e);
     tape_reset(m->tape);
     if (ok && !*interrupted) json_object_set(r->record, "final", e.final);
     json_decref(e.final);
-    free(e.train.values);
-    free(e.train.labels);
-    free(e.test.values);
-    free(e.test.labels);
-    free(e.embeddings);
-    free(e.codes);
-    if (e.usage) usage_free(e.usage);
+    for (int mode = 0; mode < 2; mode++) seen_free(&e.passes[mode]);
+    seen_free(&e.student);
     return ok;
 }

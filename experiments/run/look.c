@@ -70,8 +70,8 @@ static bool pass(view *v, model *m, const look_at *at, uint32_t first, int n, er
     float *representations = v->representations + (size_t)first * (size_t)m->head.features;
     float *embeddings = v->embeddings + (size_t)first * (size_t)m->width;
     tape_reset(m->tape);
-    model_represent(m, v->pixels, n, (int)side, representations);
-    model_embed(m, representations, n, embeddings);
+    model_represent(m, v->pixels, n, (int)side, false, representations);
+    model_embed(m, representations, n, false, embeddings);
     return tape_check(m->tape, err) &&
            (!v->codes || model_assign(m, embeddings, n, v->usage, v->assignment + first, err));
 }
@@ -107,11 +107,7 @@ static bool ask_online(const view *v, model *m, const look_at *at, online_figure
 
 bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
                online_figures *figures, error *err) {
-    /* Statistics of batches, as eval.batchnorm may ask for, would also move the running ones: not while training. */
-    spec running = *m->spec;
-    model quiet = *m;
-    running.eval.batchnorm = EVAL_BATCHNORM_RUNNING;
-    quiet.spec = &running;
+    model quiet = *m; /* its tape is what works */
     view v = {0};
     int batch = quiet.head.pairs * quiet.head.views;
     batch = batch > 256 ? 256 : batch; /* no more memory than a step takes */

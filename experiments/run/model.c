@@ -42,6 +42,23 @@ static bool check_labels(const spec *s, int classes, error *err) {
                      s->method->name, classes, classes == 1 ? "" : "es");
 }
 
+/* "byol, dino, …", for messages. */
+static const char *methods_with_teachers(char *out, size_t size) {
+    out[0] = '\0';
+    for (int i = 0; method_names[i]; i++) {
+        size_t used = strlen(out);
+        if (method_at(i)->teacher) snprintf(out + used, size - used, "%s%s", used ? ", " : "", method_names[i]);
+    }
+    return out;
+}
+
+static bool check_network(const spec *s, error *err) {
+    char names[256];
+    return s->eval.network == EVAL_STUDENT || s->method->teacher ||
+           error_set(err, ERROR_USAGE, "eval.network teacher: %s has none; methods that have one: %s", s->method->name,
+                     methods_with_teachers(names, sizeof names));
+}
+
 static bool check_trains(const spec *s, error *err) {
     return s->method->loss || !s->train.epochs ||
            error_set(err, ERROR_USAGE, "method %s trains nothing: set train.epochs to 0", s->method->name);
@@ -59,7 +76,7 @@ static bool check(const spec *s, int classes, error *err) {
                          "optimizer.layer_decay %g: it goes by the blocks of a transformer, and "
                          "backbone.name is %s",
                          s->optimizer.layer_decay, backbone_names[s->backbone.name]);
-    return check_trains(s, err) && check_views(s, err) && check_labels(s, classes, err) &&
+    return check_trains(s, err) && check_network(s, err) && check_views(s, err) && check_labels(s, classes, err) &&
            backbone_check_side(&s->backbone, s->data.size, "data.size", err) &&
            (!s->augment.local_crops ||
             backbone_check_side(&s->backbone, s->augment.local_size, "augment.local_size", err));
@@ -196,21 +213,32 @@ void model_after_step(model *m, method_context *context) {
 /* Evaluation --------------------------------------------------------------------------------------------------------
  */
 
-/* eval.batchnorm: batch is the authors' protocol: their scripts never leave training mode. */
-static bool batch_statistics(const model *m) { return m->spec->eval.batchnorm == EVAL_BATCHNORM_BATCH; }
+/* Records nothing, and leaves running statistics alone. */
+typedef struct quiet {
+    bool recording, statistics;
+} quiet;
 
-void model_represent(model *m, const float *pixels, int n, int size, float *out) {
-    bool was = tape_set_recording(m->tape, false);
-    tensor *x = tape_images(m->tape, pixels, n, size, size, 3);
-    tape_read(m->tape, backbone_forward(m->backbone, m->tape, x, 1, batch_statistics(m)), out);
-    tape_set_recording(m->tape, was);
+static quiet quiet_begin(model *m) {
+    return (quiet){tape_set_recording(m->tape, false), tape_set_statistics(m->tape, false)};
 }
 
-void model_embed(model *m, const float *z, int n, float *out) {
-    bool was = tape_set_recording(m->tape, false);
+static void quiet_end(model *m, quiet was) {
+    tape_set_recording(m->tape, was.recording);
+    tape_set_statistics(m->tape, was.statistics);
+}
+
+void model_represent(model *m, const float *pixels, int n, int size, bool by_batch, float *out) {
+    quiet was = quiet_begin(m);
+    tensor *x = tape_images(m->tape, pixels, n, size, size, 3);
+    tape_read(m->tape, backbone_forward(m->backbone, m->tape, x, 1, by_batch), out);
+    quiet_end(m, was);
+}
+
+void model_embed(model *m, const float *z, int n, bool by_batch, float *out) {
+    quiet was = quiet_begin(m);
     tensor *x = tape_matrix(m->tape, z, n, m->head.features);
-    tape_read(m->tape, m->method->embed(&m->head, m->tape, x, batch_statistics(m)), out);
-    tape_set_recording(m->tape, was);
+    tape_read(m->tape, m->method->embed(&m->head, m->tape, x, by_batch), out);
+    quiet_end(m, was);
 }
 
 enum { LOGITS_AT_ONCE = 1 << 24 }; /* 64 MiB */

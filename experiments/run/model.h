@@ -42,11 +42,12 @@ double model_loss(model *m, const loader_batch *batch, int size, method_context 
 /* What the method does once the optimiser has moved the parameters. */
 void model_after_step(model *m, method_context *context);
 
-/* Representations, in evaluation, of pixels (n, size, size, 3) → out (n, d). */
-void model_represent(model *m, const float *pixels, int n, int size, float *out);
+/* Representations, in evaluation, of pixels (n, size, size, 3) → out (n, d). by_batch: BatchNorm by the statistics of
+   these n, as in training, which leaves no trace in the running ones. */
+void model_represent(model *m, const float *pixels, int n, int size, bool by_batch, float *out);
 
 /* The method's embeddings of representations z (n, d): out (n, width). */
-void model_embed(model *m, const float *z, int n, float *out);
+void model_embed(model *m, const float *z, int n, bool by_batch, float *out);
 
 /* Adds the assignments of embeddings e (n, width) to `u`, and each row's best code to best (n). A few rows at a time:
    the logits of a million codes are never all in memory. */

@@ -60,6 +60,7 @@ static const char *const metric_names[] = {"linear",
                                            METRICS(X)
 #undef X
                                                NULL};
+static const char *const networks[] = {"student", "teacher", NULL};
 static const char *const online_names[] = {"linear", "knn", NULL};
 static const char *const batchnorm_modes[] = {"running", "batch", NULL};
 
@@ -74,6 +75,10 @@ static const field eval_rows[] = {
     ROW(sample, FIELD_INT, "0", 0, 1e9, NULL, false, "test images measured, 0 = all"),
     ROW(batchnorm, FIELD_CHOICE, "running", 0, 0, batchnorm_modes, false,
         "running statistics, or those of batches of 64 (the authors' scripts)"),
+    ROW(batch_figures, FIELD_SET, "[]", 0, 0, metric_names, false,
+        "figures by the statistics of batches of 64 whatever batchnorm says; the authors' pair: [kmeans, prototypes]"),
+    ROW(network, FIELD_CHOICE, "student", 0, 0, networks, false,
+        "which network is measured at the end, where the method has a teacher"),
     ROW(online, FIELD_SET, "[]", 0, 0, online_names, IDENTITY_IF_SET,
         "figures of a linear probe and of kNN that learn beside the method from detached features, as it trains"),
     ROW(online_lr, FIELD_REAL, "0.1", 1e-6, 1000, NULL, IDENTITY_IF_SET,

@@ -37,6 +37,7 @@ enum {
 /* Bits of eval_options.online. */
 enum { EVAL_ONLINE_LINEAR = 1 << 0, EVAL_ONLINE_KNN = 1 << 1 };
 enum { EVAL_BATCHNORM_RUNNING, EVAL_BATCHNORM_BATCH };
+enum { EVAL_STUDENT, EVAL_TEACHER };
 
 typedef struct eval_options {
     unsigned metrics; /* set of EVAL_ bits */
@@ -44,9 +45,11 @@ typedef struct eval_options {
     int64_t knn_k;
     double knn_temperature;
     int64_t kmeans_restarts;
-    int64_t sample;  /* rows of the test split; 0 = all */
-    int batchnorm;   /* EVAL_BATCHNORM_ */
-    unsigned online; /* set of EVAL_ONLINE_ bits: measured by what is trained beside the method */
+    int64_t sample;         /* rows of the test split; 0 = all */
+    int batchnorm;          /* EVAL_BATCHNORM_ */
+    unsigned batch_figures; /* set of EVAL_ bits: by the batch whatever batchnorm says */
+    int network;            /* EVAL_STUDENT, EVAL_TEACHER */
+    unsigned online;        /* set of EVAL_ONLINE_ bits: measured by what is trained beside the method */
     double online_lr;
     int64_t online_bank; /* rows */
 } eval_options;

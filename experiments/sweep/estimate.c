@@ -122,7 +122,7 @@ static bool time_image(model *m, const noise_batch *b, int size, double *seconds
     for (int i = 0; i < 2; i++) {
         double before = clock_seconds();
         tape_reset(m->tape);
-        model_represent(m, b->pixels, n, size, out);
+        model_represent(m, b->pixels, n, size, false, out);
         *seconds = fmin(*seconds, (clock_seconds() - before) / n);
     }
     free(out);

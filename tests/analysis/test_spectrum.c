@@ -238,6 +238,30 @@ START_TEST(test_noise_spectrum_carries_the_matrix_energy) {
 }
 END_TEST
 
+/* NumPy's weighted polyfit over ranks 11 to 100, and RankMe's entropy without its ε. */
+START_TEST(test_the_authors_exponent_is_numpys_weighted_fit) {
+    static const char *const cases[] = {"power", "power_short"};
+    golden g = golden_open(cases[_i]);
+    spectrum s = compute(golden_matrix(g, "x"));
+    const double *figures = golden_doubles(g, "figures");
+    assert_near(s.alpha_authors, figures[0], 1e-9, "alpha");
+    ck_assert_uint_eq(s.alpha_authors_first, 11);
+    ck_assert_uint_eq(s.alpha_authors_last, (size_t)figures[1]);
+    assert_near(s.rankme_without_epsilon, figures[2], 1e-9, "RankMe");
+    ck_assert_double_gt(s.rankme.value, s.rankme_without_epsilon); /* ε adds its 1e-7 to every term */
+}
+END_TEST
+
+/* Twelve ranks leave two of those that the authors fit. */
+START_TEST(test_the_authors_exponent_is_unknown_where_their_ranks_are_not_there) {
+    spectrum s = compute(noise(200, 12, 4));
+    ck_assert(isnan(s.alpha_authors) && !isnan(s.alpha));
+    s = compute(noise(200, 13, 4));
+    ck_assert(!isnan(s.alpha_authors));
+    ck_assert_uint_eq(s.alpha_authors_last, 13);
+}
+END_TEST
+
 START_TEST(test_power_law_exponent_is_found) {
     /* Orthogonal columns of a Hadamard matrix, scaled so that λ_i = i^−1.5. */
     enum { N = 64, D = 63 };
@@ -339,6 +363,8 @@ Suite *suite_spectrum(void) {
     tcase_add_test(t, test_blocks_of_qr_see_every_row);
     tcase_add_test(t, test_gaussian_noise_scores_what_noise_scores);
     tcase_add_test(t, test_noise_spectrum_carries_the_matrix_energy);
+    tcase_add_loop_test(t, test_the_authors_exponent_is_numpys_weighted_fit, 0, 2);
+    tcase_add_test(t, test_the_authors_exponent_is_unknown_where_their_ranks_are_not_there);
     tcase_add_test(t, test_power_law_exponent_is_found);
     tcase_add_test(t, test_rotation_and_scale_change_no_figure);
     tcase_set_timeout(t, 60);

@@ -154,11 +154,13 @@ START_TEST(test_lidar_is_numpys) {
     for (size_t c = 0; c < 2; c++) {
         golden g = golden_open_in("structure", cases[c]);
         ck_assert(lidar_of_views(golden_matrix(g, "x"), golden_matrix(g, "y"), &l, &err));
-        ck_assert_double_lt(fabs(l.value / *golden_doubles(g, "lidar") - 1), 1e-6);
+        ck_assert_double_lt(fabs(l.value / golden_doubles(g, "lidar")[0] - 1), 1e-6);
+        ck_assert_double_lt(fabs(l.unbiased / golden_doubles(g, "lidar")[1] - 1), 1e-6);
     }
     golden g = golden_open_in("structure", "lidar_classes");
     ck_assert(lidar_of_classes(golden_matrix(g, "x"), golden_ints(g, "labels", NULL), 7, &l, &err));
-    ck_assert_double_lt(fabs(l.value / *golden_doubles(g, "lidar") - 1), 1e-6);
+    ck_assert_double_lt(fabs(l.value / golden_doubles(g, "lidar")[0] - 1), 1e-6);
+    ck_assert_double_lt(fabs(l.unbiased / golden_doubles(g, "lidar")[1] - 1), 1e-6);
     ck_assert_uint_eq(l.groups, 7);
 }
 END_TEST

@@ -54,6 +54,54 @@ static void fill_students(school *s, double value) {
     }
 }
 
+/* All the values there are, one parameter after the other. */
+static float *all_values(const school *s, size_t *count) {
+    float *all = NULL;
+    *count = 0;
+    for (size_t i = 0; i < s->parameters->count; i++) {
+        const parameter *one = s->parameters->items[i];
+        size_t n = (size_t)tensor_count(&one->value);
+        float *host = values(s, one);
+        all = realloc(all, (*count + n) * sizeof *all);
+        memcpy(all + *count, host, n * sizeof *all);
+        *count += n;
+        free(host);
+    }
+    return all;
+}
+
+START_TEST(test_teacher_and_student_trade_places_and_twice_is_nothing) {
+    school s = school_open(5);
+    error err = {0};
+    float one[8] = {3, 1, 4, 1, 5, 9, 2, 6}, got[8];
+    tensor *alone =
+        parameters_add(s.parameters, "head.predictor", ROLE_WEIGHT, 2, (int64_t[]){2, 4}, INIT_VALUE, 0, &err);
+    s.backend->write(s.backend, alone, one);
+    fill_students(&s, 2);
+    s.backend->write(s.backend, alone, one);
+    size_t count, again;
+    float *before = all_values(&s, &count);
+    ck_assert(teacher_exchange(s.parameters, &err));
+    for (size_t i = 0; i < s.parameters->count; i++) {
+        const parameter *p = s.parameters->items[i];
+        float *host = values(&s, p);
+        bool twos = true;
+        for (int64_t k = 0; k < tensor_count(&p->value); k++) twos = twos && host[k] == 2;
+        if (strcmp(p->name, "head.predictor") != 0) ck_assert_msg(twos == parameters_is_teacher(p), "%s", p->name);
+        free(host);
+    }
+    s.backend->read(s.backend, alone, got);
+    ck_assert_mem_eq(got, one, sizeof one);
+    ck_assert(teacher_exchange(s.parameters, &err));
+    float *after = all_values(&s, &again);
+    ck_assert_uint_eq(again, count);
+    ck_assert_mem_eq(after, before, count * sizeof *before);
+    free(before);
+    free(after);
+    school_close(&s);
+}
+END_TEST
+
 START_TEST(test_a_teacher_starts_as_its_student_and_is_not_trained) {
     school s = school_open(3);
     size_t teachers = 0;
@@ -206,6 +254,7 @@ END_TEST
 Suite *suite_teacher(void) {
     Suite *s = suite_create("teacher");
     TCase *t = tcase_create("teacher");
+    tcase_add_test(t, test_teacher_and_student_trade_places_and_twice_is_nothing);
     tcase_add_test(t, test_a_teacher_starts_as_its_student_and_is_not_trained);
     tcase_add_test(t, test_a_teacher_follows_parameters_and_keeps_its_own_statistics);
     tcase_add_test(t, test_a_teacher_without_a_student_is_refused);

@@ -130,4 +130,22 @@ ranked = np.argsort(-votes, 1)
 out['knn.predicted'] = ranked[:, 0].astype(np.int32)
 out['knn.figures'] = np.array([(ranked[:, 0] == y[450:]).mean(), ((ranked[:, :5] == y[450:, None]).any(1) & (votes[np.arange(250), y[450:]] > 0)).mean()])
 
+# A generator of its own, so that what stands above stays.
+own = np.random.default_rng(20)
+
+
+def power(name, n, d, exponent):
+    x = (own.normal(size=(n, d)) * np.arange(1, d + 1) ** (-exponent / 2) + own.normal(size=d)).astype(np.float32)
+    y = x.astype(np.float64)
+    lam = np.linalg.eigvalsh(np.cov(y.T))[::-1]
+    ranks = np.arange(11, min(100, d) + 1)
+    # polyfit's weights multiply the residuals, so that their squares are 1/rank.
+    slope = np.polyfit(np.log(ranks), np.log(lam[ranks - 1]), 1, w=ranks ** -0.5)[0]
+    out[f'{name}.x'] = x
+    out[f'{name}.figures'] = np.array([-slope, ranks[-1], entropy_rank(np.linalg.svd(y, compute_uv=False))])
+
+
+power('power', 300, 130, 1.3)
+power('power_short', 200, 40, 0.6)
+
 save('analysis', out)

@@ -54,10 +54,10 @@ single[5] = 9
 silhouette('sil_single', rng.normal(size=(120, 200)), single)
 
 
-def lidar(groups):
+def lidar(groups, unbiased=False):
     means = np.stack([g.mean(0) for g in groups])
     between = (means - means.mean(0)).T @ (means - means.mean(0)) / len(groups)
-    rows = sum(len(g) for g in groups)
+    rows = sum(len(g) - unbiased for g in groups)
     within = sum((g - g.mean(0)).T @ (g - g.mean(0)) for g in groups) / rows
     values, vectors = np.linalg.eigh(within + 1e-4 * np.eye(len(within)))
     root = vectors @ np.diag(values ** -0.5) @ vectors.T
@@ -69,7 +69,8 @@ def lidar(groups):
 def views(name, x, y):
     x, y = x.astype(np.float32), y.astype(np.float32)
     out[f'{name}.x'], out[f'{name}.y'] = x, y
-    out[f'{name}.lidar'] = np.array([lidar(list(np.stack([x, y], 1).astype(np.float64)))])
+    pairs = list(np.stack([x, y], 1).astype(np.float64))
+    out[f'{name}.lidar'] = np.array([lidar(pairs), lidar(pairs, unbiased=True)])
 
 
 x = rng.normal(size=(200, 12)) * np.linspace(0.05, 2, 12) + 3
@@ -79,7 +80,8 @@ views('lidar_wide', x, x + 0.1 * rng.normal(size=x.shape))
 labels = rng.integers(0, 7, 300)
 x = (rng.normal(size=(7, 10))[labels] + 0.5 * rng.normal(size=(300, 10))).astype(np.float32)
 out['lidar_classes.x'], out['lidar_classes.labels'] = x, labels.astype(np.int32)
-out['lidar_classes.lidar'] = np.array([lidar([x[labels == k].astype(np.float64) for k in range(7)])])
+groups = [x[labels == k].astype(np.float64) for k in range(7)]
+out['lidar_classes.lidar'] = np.array([lidar(groups), lidar(groups, unbiased=True)])
 
 
 def blocks(name, x, labels):

@@ -39,8 +39,11 @@ CPPFLAGS += -I. -I/usr/include/$(MULTIARCH)/openblas-openmp $(shell pkg-config -
 LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
-SOURCES  := $(sort $(wildcard engine/*.c engine/*/*.c engine/*/*/*.c methods/*.c analysis/*.c analysis/*/*.c) \
+SOURCES  := $(sort $(filter-out engine/mpi/%,$(wildcard engine/*.c engine/*/*.c engine/*/*/*.c)) \
+                   $(wildcard methods/*.c analysis/*.c analysis/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
+MPI_MODULES := $(if $(filter release,$(KIND)),$(patsubst mpicc.%,$(BUILD)/mews-mpi-%.so,\
+                   $(foreach m,openmpi mpich,$(shell command -v mpicc.$m >/dev/null 2>&1 && echo mpicc.$m))))
 # What runs hot, its entries, and what of it the rest calls too, which gets a copy of its own.
 HOT      := $(filter engine/cpu/%,$(SOURCES)) $(addprefix engine/data/,augment_pixels.c resize.c blur.c colour.c)
 ENTRIES  := backend_cpu augment_pixels
@@ -70,8 +73,14 @@ all: deps
 	@$(MAKE) --no-print-directory program
 endif
 
-program: $(BUILD)/mews
+program: $(BUILD)/mews $(MPI_MODULES)
 	@test $(KIND) != release || ln -sf $(BUILD)/mews mews # other kinds are for tests
+
+# A module for each kind of MPI that is there (engine/peers.h): loaded under its launcher alone.
+$(BUILD)/mews-mpi-%.so: engine/mpi/peers_mpi.c engine/peers.h
+	@echo '  mpicc $@'
+	@mkdir -p $(@D)
+	@OMPI_CC='$(CC)' MPICH_CC='$(CC)' mpicc.$* -std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -I. -fPIC -shared $< -o $@
 
 $(BUILD)/libmews.a: $(OBJECTS)
 	@rm -f $@ && ar rcs $@ $^
@@ -406,6 +415,7 @@ uninstall-library:
 
 install: all $(INSTALL_MORE)
 	install -D $(BUILD)/mews $(DESTDIR)$(PREFIX)/bin/mews
+	for m in $(MPI_MODULES); do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/lib/mews/$$(basename $$m) || exit 1; done
 	@mkdir -p $(BUILD)/install
 	$(BUILD)/mews help --man > $(BUILD)/install/mews.1
 	for s in bash zsh fish; do $(BUILD)/mews help --completion $$s > $(BUILD)/install/mews.$$s || exit 1; done
@@ -415,6 +425,7 @@ install: all $(INSTALL_MORE)
 	install -D -m 644 $(BUILD)/install/mews.fish $(DESTDIR)$(FISHDIR)/mews.fish
 
 uninstall: $(UNINSTALL_MORE)
+	rm -f $(DESTDIR)$(PREFIX)/lib/mews/mews-mpi-*.so
 	rm -f $(DESTDIR)$(PREFIX)/bin/mews $(DESTDIR)$(PREFIX)/share/man/man1/mews.1 $(DESTDIR)$(BASHDIR)/mews \
 	    $(DESTDIR)$(ZSHDIR)/_mews $(DESTDIR)$(FISHDIR)/mews.fish
 

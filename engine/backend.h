@@ -10,6 +10,7 @@
 
 #include "engine/error.h"
 #include "engine/op.h"
+#include "engine/peers.h"
 
 typedef struct backend backend;
 
@@ -36,6 +37,8 @@ struct backend {
     const char *name;
     const char *isa; /* which build of it: engine/isa.h */
     int threads;
+    peers *peers;  /* who shares batches with this process, or NULL */
+    bool sharded;  /* what is recorded now sees a part of the batch: BatchNorm's statistics are everyone's */
     bool direct;   /* convolutions as direct sums only, at two to three times the cost */
     void *context; /* the backend's own */
     kernel kernels[OP_COUNT];
@@ -71,7 +74,8 @@ struct backend {
     void (*update_adamw)(backend *b, const update *u); /* weight decay apart from the gradient */
 };
 
-/* The CPU backend: oneDNN convolutions, OpenBLAS products, OpenMP for the rest. threads 0: threads_default() of engine/threads.h. */
+/* The CPU backend: oneDNN convolutions, OpenBLAS products, OpenMP for the rest. threads 0: threads_default() of
+ * engine/threads.h. */
 backend *backend_cpu(int threads, error *err);
 
 #endif

@@ -13,7 +13,7 @@
     X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) \
     X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(nuclear_norm) X(inverse_root) \
     X(add) X(sub) X(mul) X(div) X(affine) X(exp) X(log) X(sqrt) X(sin) X(cos) X(abs) \
-    X(slice_rows) X(concat_rows) X(concat_cols) X(reshape) X(sort) \
+    X(slice_rows) X(concat_rows) X(gather_rows) X(concat_cols) X(reshape) X(sort) \
     X(soft_cross_entropy) X(code_logits) X(code_match) \
     X(layernorm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
 /* clang-format on */
@@ -41,7 +41,11 @@ typedef union op_attributes {
         int groups;
         bool training, relu;
         double momentum, eps;
+        bool shared; /* the batch is spread over the backend's peers */
     } norm;
+    struct {
+        int groups, rank, peers;
+    } gather;
     struct {
         double slope;
     } leaky;

@@ -160,7 +160,7 @@ static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KE
 tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual, bool relu, int groups,
                        bool training) {
     double momentum = tape_moves_statistics(t) ? bn->momentum : 0;
-    op_attributes with = {.norm = {groups, training, relu, momentum, bn->eps}};
+    op_attributes with = {.norm = {groups, training, relu, momentum, bn->eps, tape_backend(t)->sharded && training}};
     return tape_apply(t, OP_batchnorm, with, 6, (tensor *[]){x, bn->gamma, bn->beta, bn->mean, bn->var, residual});
 }
 
@@ -332,6 +332,21 @@ tensor *(op_batch_mean)(tape *t, tensor *x) { return (op_mean)(t, x, AXIS_ROWS);
 
 tensor *(op_batch_logmeanexp)(tape *t, tensor *x) {
     return (op_affine)(t, (op_logsumexp)(t, x, AXIS_ROWS), 1, -log((double)batch_size(x)));
+}
+
+static const char *shape_gather_rows(node *n) {
+    if (!is_matrix(n->in[0])) return "needs a matrix";
+    if (n->in[0]->shape[0] % n->with.gather.groups) return "the rows do not divide into the groups";
+    set_matrix(n->out, n->in[0]->shape[0] * n->with.gather.peers, n->in[0]->shape[1]);
+    return NULL;
+}
+static const op_rule rule_gather_rows = {"gather_rows", 0, shape_gather_rows, NULL};
+
+tensor *(op_gather_rows)(tape *t, tensor *x, int groups) {
+    peers *p = tape_backend(t)->peers;
+    if (!p || !x) return x;
+    op_attributes with = {.gather = {groups, p->rank, p->count}};
+    return tape_apply(t, OP_gather_rows, with, 1, &x);
 }
 
 tensor *(op_batch_gather)(tape *t, tensor *x) {

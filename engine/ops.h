@@ -83,6 +83,9 @@ tensor *op_batch_sum(tape *t, tensor *x); /* (n,c) → (1,c) */
 tensor *op_batch_mean(tape *t, tensor *x);
 tensor *op_batch_logmeanexp(tape *t, tensor *x); /* log (1/n) Σ_i exp x_ij → (1,c) */
 tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,c) */
+/* Rows of every peer's x (groups·n, c), group by group and in each by rank → (groups·n·peers, c); x itself where there
+ * are none. */
+tensor *op_gather_rows(tape *t, tensor *x, int groups);
 
 #define MEWS_AT(t) tape_at(t, __FILE__, __LINE__)
 #define op_conv2d(t, ...) op_conv2d(MEWS_AT(t), __VA_ARGS__)
@@ -132,6 +135,7 @@ tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,
 #define op_batch_sum(t, ...) op_batch_sum(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_mean(t, ...) op_batch_mean(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_logmeanexp(t, ...) op_batch_logmeanexp(MEWS_AT(t), __VA_ARGS__)
+#define op_gather_rows(t, ...) op_gather_rows(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_gather(t, ...) op_batch_gather(MEWS_AT(t), __VA_ARGS__)
 
 #endif

@@ -95,6 +95,8 @@ void tape_destroy(tape *t) {
     free(t);
 }
 
+backend *tape_backend(const tape *t) { return t->backend; }
+
 double tape_flops(const tape *t) { return t->flops; }
 
 tape *tape_at(tape *t, const char *file, int line) {

@@ -13,6 +13,7 @@ typedef struct tape tape;
 
 tape *tape_create(backend *b, error *err);
 void tape_destroy(tape *t);
+backend *tape_backend(const tape *t);
 void tape_reset(tape *t);         /* forgets every op and tensor of the last step */
 double tape_flops(const tape *t); /* operations in convolutions and products since the last reset */
 

@@ -78,9 +78,10 @@ static void take_pivots(const plan *s, const real *x, int64_t group, real *pivot
         pivot[c] = plane(s, x, group * s->per_group, c / s->p.lanes)[c % s->p.lanes];
 }
 
-/* Group's mean and variance from the chunks' sums; then running statistics (variance unbiased, as PyTorch's). */
-static void finish_group(node *n, const plan *s, int64_t group, const real *pivot, const double *partial) {
-    double count = (double)(s->per_group * s->p.pixels), m = n->with.norm.momentum;
+/* Group's mean and variance from the chunks' sums. */
+static void group_moments(const plan *s, int64_t group, const real *pivot, const double *partial, double *mean,
+                          double *variance) {
+    double count = (double)(s->per_group * s->p.pixels);
     int64_t half = s->groups * s->chunks * s->channels;
     for (int64_t c = 0; c < s->channels; c++) {
         double sum = 0, squares = 0;
@@ -89,8 +90,37 @@ static void finish_group(node *n, const plan *s, int64_t group, const real *pivo
             squares += partial[half + k * s->channels + c];
         }
         double shift = sum / count, var = squares / count - shift * shift;
-        if (var < 0) var = 0;
-        double mean = (double)pivot[c] + shift;
+        mean[c] = (double)pivot[c] + shift;
+        variance[c] = var < 0 ? 0 : var;
+    }
+}
+
+/* Means and variances (2·totals) of equal parts of the batch into those of the whole of it, added in the order of
+ * ranks: var = mean(var_r) + var(mean_r). */
+static bool share_moments(backend *b, double *moments, int64_t totals) {
+    int count = b->peers->count;
+    double *all = b->allocate(b, (size_t)(2 * totals * count) * sizeof *all);
+    if (!all) return cpu_fail(b, "out of memory");
+    bool done = b->peers->gather(b->peers, moments, all, (size_t)(2 * totals) * sizeof *all);
+    for (int64_t c = 0; done && c < totals; c++) {
+        double mean = 0, variance = 0;
+        for (int r = 0; r < count; r++) mean += all[2 * totals * r + c] / count;
+        for (int r = 0; r < count; r++) {
+            double apart = all[2 * totals * r + c] - mean;
+            variance += (all[2 * totals * r + totals + c] + apart * apart) / count;
+        }
+        moments[c] = mean, moments[totals + c] = variance;
+    }
+    b->release(b, all);
+    return done || cpu_fail(b, "the other processes cannot be reached");
+}
+
+/* What is kept for the passes, and the running statistics (variance unbiased, as PyTorch's). */
+static void finish_group(node *n, const plan *s, int64_t group, const double *means, const double *variances,
+                         double count) {
+    double m = n->with.norm.momentum;
+    for (int64_t c = 0; c < s->channels; c++) {
+        double mean = means[c], var = variances[c];
         n->saved[0][group * s->channels + c] = (real)mean;
         n->saved[1][group * s->channels + c] = (real)(1 / sqrt(var + n->with.norm.eps));
         real *running_mean = n->in[3]->data + c, *running_var = n->in[4]->data + c;
@@ -101,7 +131,8 @@ static void finish_group(node *n, const plan *s, int64_t group, const real *pivo
 
 static bool batch_statistics(backend *b, node *n, const plan *s) {
     int64_t slots = s->groups * s->chunks, half = slots * s->channels;
-    double *partial = b->allocate(b, (size_t)(2 * half) * sizeof *partial);
+    int64_t totals = s->groups * s->channels;
+    double *partial = b->allocate(b, (size_t)(2 * (half + totals)) * sizeof *partial), *moments = partial + 2 * half;
     real *pivot = b->allocate(b, (size_t)(s->groups * s->channels) * sizeof *pivot);
     if (!partial || !pivot) {
         b->release(b, partial);
@@ -117,10 +148,15 @@ static bool batch_statistics(backend *b, node *n, const plan *s) {
         memset(squares, 0, (size_t)s->p.lanes * sizeof *squares);
         chunk_moments(s, n->in[0]->data, t, pivot + t.group * s->channels + t.block * s->p.lanes, sum, squares);
     }
-    for (int64_t g = 0; g < s->groups; g++) finish_group(n, s, g, pivot + g * s->channels, partial);
+    for (int64_t g = 0, c = 0; g < s->groups; g++, c += s->channels)
+        group_moments(s, g, pivot + c, partial, moments + c, moments + totals + c);
+    bool shared = !n->with.norm.shared || share_moments(b, moments, totals);
+    double count = (double)(s->per_group * s->p.pixels) * (n->with.norm.shared ? b->peers->count : 1);
+    for (int64_t g = 0, c = 0; shared && g < s->groups; g++, c += s->channels)
+        finish_group(n, s, g, moments + c, moments + totals + c, count);
     b->release(b, partial);
     b->release(b, pivot);
-    return true;
+    return shared;
 }
 
 static void running_statistics(node *n, const plan *s) {
@@ -239,9 +275,8 @@ static inline __attribute__((always_inline)) void plane_slope(const real *x, con
         }
 }
 
-static void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots) {
+static void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots, double count) {
     int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
-    double count = (double)(s->per_group * s->p.pixels);
     tensor *x = n->in[0], *residual = n->in[5];
     bool to_x = wants_grad(x), to_res = wants_grad(residual), relu = n->with.norm.relu;
     /* An input that is its own residual receives both parts: the second adds to the first. */
@@ -282,6 +317,20 @@ static void give_parameter(tensor *parameter, const double *sums, const plan *s)
     grad_done(parameter);
 }
 
+/* Everyone's sums, added in the order of ranks. */
+static bool share_sums(backend *b, double *sums, int64_t count) {
+    int peers = b->peers->count;
+    double *all = b->allocate(b, (size_t)(count * peers) * sizeof *all);
+    if (!all) return cpu_fail(b, "out of memory");
+    bool done = b->peers->gather(b->peers, sums, all, (size_t)count * sizeof *all);
+    for (int64_t c = 0; done && c < count; c++) {
+        sums[c] = 0;
+        for (int r = 0; r < peers; r++) sums[c] += all[count * r + c];
+    }
+    b->release(b, all);
+    return done || cpu_fail(b, "the other processes cannot be reached");
+}
+
 static bool batchnorm_backward(backend *b, node *n) {
     plan s = plan_of(n);
     int64_t slots = s.groups * s.chunks, half = slots * s.channels, totals = s.groups * s.channels;
@@ -300,10 +349,18 @@ static bool batchnorm_backward(backend *b, node *n) {
             sums[k / s.chunks * s.channels + c] += partial[k * s.channels + c];
             dots[k / s.chunks * s.channels + c] += partial[half + k * s.channels + c];
         }
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < task_count(&s); i++) chunk_slope(&s, n, task_of(&s, i), sums, dots);
-    give_parameter(n->in[1], dots, &s);
+    give_parameter(n->in[1], dots, &s); /* of this part of the batch: the parts' gradients are summed afterwards */
     give_parameter(n->in[2], sums, &s);
+    double count = (double)(s.per_group * s.p.pixels);
+    if (n->with.norm.shared) {
+        if (!share_sums(b, sums, 2 * totals)) {
+            b->release(b, partial);
+            return false;
+        }
+        count *= b->peers->count;
+    }
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < task_count(&s); i++) chunk_slope(&s, n, task_of(&s, i), sums, dots, count);
     if (wants_grad(n->in[0])) grad_done(n->in[0]);
     if (wants_grad(n->in[5])) grad_done(n->in[5]);
     b->release(b, partial);

@@ -215,6 +215,31 @@ static bool reshape_backward(backend *b, node *n) {
 }
 const kernel cpu_kernel_reshape = {reshape_forward, reshape_backward};
 
+/* Every peer computes what follows alike, so each has the whole gradient and takes its own rows of it. */
+static bool gather_rows_forward(backend *b, node *n) {
+    int64_t groups = n->with.gather.groups, count = n->with.gather.peers, values = tensor_count(n->in[0]);
+    int64_t part = values / groups; /* a group's values of one peer */
+    real *all = b->allocate(b, (size_t)(values * count) * sizeof *all);
+    if (!all) return cpu_fail(b, "out of memory");
+    bool done = b->peers->gather(b->peers, n->in[0]->data, all, (size_t)values * sizeof *all);
+    for (int64_t g = 0; done && g < groups; g++)
+        for (int64_t r = 0; r < count; r++)
+            memcpy(n->out->data + (g * count + r) * part, all + r * values + g * part, (size_t)part * sizeof *all);
+    b->release(b, all);
+    return done || cpu_fail(b, "the other processes cannot be reached");
+}
+
+static bool gather_rows_backward(backend *b, node *n) {
+    (void)b;
+    int64_t groups = n->with.gather.groups, rows = n->in[0]->shape[0] / groups;
+    int64_t part = rows * n->in[0]->shape[1];
+    start_grad(n->in[0]);
+    for (int64_t g = 0; g < groups; g++)
+        add_rows(n->in[0], g * rows, n->out->grad + (g * n->with.gather.peers + n->with.gather.rank) * part, rows);
+    return true;
+}
+const kernel cpu_kernel_gather_rows = {gather_rows_forward, gather_rows_backward};
+
 /* y = x/max(‖x‖, ε) per row; dx = (g − y·⟨g, y⟩)/‖x‖, or g/ε where the floor held. Saved: max(‖x‖, ε). ---------------
  */
 

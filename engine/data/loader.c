@@ -39,8 +39,9 @@ typedef struct worker {
 
 struct loader {
     view_plan plan;
-    int pairs, size, locals, local_size;
-    uint64_t start; /* batches before the first one, counted from epoch 0 */
+    int whole, first;                    /* samples of a batch, and the first of them that is this loader's */
+    int pairs, size, locals, local_size; /* pairs: this loader's samples of a batch */
+    uint64_t start;                      /* batches before the first one, counted from epoch 0 */
     uint32_t count, batches, slices;
     worker *workers;
     int threads, started;
@@ -90,7 +91,7 @@ static void *work(void *argument) {
         uint64_t number = l->ticket / l->slices, batch = l->start + number;
         int first = (int)(l->ticket % l->slices) * SLICE, end = first + SLICE < l->pairs ? first + SLICE : l->pairs;
         uint32_t epoch = (uint32_t)(batch / l->batches);
-        const uint32_t *samples = order_of(l, epoch) + (batch % l->batches) * (uint32_t)l->pairs;
+        const uint32_t *samples = order_of(l, epoch) + (batch % l->batches) * (uint32_t)l->whole + (uint32_t)l->first;
         buffer *out = &l->buffers[number % BUFFERS];
         l->ticket++;
         pthread_mutex_unlock(&l->mutex);
@@ -152,6 +153,11 @@ static bool allocate(loader *l, error *err) {
 
 loader *loader_open(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err) {
+    return loader_open_part(set, split, augment, views, pairs, 0, 1, seed, epoch, index, threads, err);
+}
+
+loader *loader_open_part(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
+                         int part, int parts, uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err) {
     uint32_t count = dataset_count(set, split);
     if (views < 1 || views > AUGMENT_VIEWS || pairs < 1 || threads < 1) {
         error_set(err, ERROR_USAGE,
@@ -176,10 +182,11 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
         return NULL;
     }
     l->plan = (view_plan){.set = set, .split = split, .augment = *augment, .views = views, .seed = seed};
-    l->pairs = pairs, l->size = dataset_size(set), l->threads = threads;
+    l->whole = pairs, l->pairs = pairs / parts, l->first = part * l->pairs;
+    l->size = dataset_size(set), l->threads = threads;
     if ((l->locals = (int)augment->local_crops)) l->local_size = (int)augment->local_size;
     l->count = count, l->batches = count / (uint32_t)pairs;
-    l->slices = ((uint32_t)pairs + SLICE - 1) / SLICE;
+    l->slices = ((uint32_t)l->pairs + SLICE - 1) / SLICE;
     l->start = (uint64_t)epoch * l->batches + index;
     pthread_mutex_init(&l->mutex, NULL);
     pthread_cond_init(&l->work, NULL);

@@ -32,6 +32,11 @@ loader *loader_open(const dataset *set, dataset_split split, const augment_optio
                     uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);
 uint32_t loader_batches(const loader *l); /* per epoch */
 
+/* The same with part `part` of `parts` of every batch alone, for processes that share them; pairs / parts samples of
+ * it, which must be whole. */
+loader *loader_open_part(const dataset *set, dataset_split split, const augment_options *augment, int views, int pairs,
+                         int part, int parts, uint64_t seed, uint32_t epoch, uint32_t index, int threads, error *err);
+
 /*
  * The next batch; its memory stays valid until the next call. One caller. Of packed pixels nothing is allocated after
  * loader_open; of packed files a thread's memory grows with the largest image. An error (a file that was damaged since

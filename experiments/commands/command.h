@@ -14,6 +14,7 @@ enum { EXIT_INTERRUPTED = 130 }; /* as shells count a program ended by Ctrl-C */
 /* What a command may know of the program around it. */
 typedef struct command_context {
     const volatile sig_atomic_t *interrupted;
+    struct peers *peers; /* processes that were started together, or NULL; engine/peers.h */
 } command_context;
 
 typedef struct command {

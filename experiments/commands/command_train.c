@@ -5,6 +5,7 @@
 #include "experiments/commands/command.h"
 #include "engine/clock.h"
 #include "engine/files/lease.h"
+#include "engine/peers.h"
 #include "experiments/commands/stopping.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/watch.h"
@@ -125,7 +126,30 @@ static bool work_on(watcher *w, const queue_item *item, const arguments *args, c
     }
 }
 
+/* Threads of each process, where the spec says none. */
+static void share_processors(const queue *q, peers *p) {
+    int threads = peers_threads(p); /* asks all of them */
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if (q->sweep.runs[i].spec.train.threads == 0) q->sweep.runs[i].spec.train.threads = threads;
+}
+
+/* Of another rank than 0: trains along. Rank 0 hears the signals, and says when it is over. */
+static bool run_along(const command_context *context, const arguments *args, error *err) {
+    static const int heard_by_rank_0[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU};
+    experiment_hooks hooks = {.interrupted = context->interrupted, .peers = context->peers};
+    queue q;
+    for (size_t i = 0; i < sizeof heard_by_rank_0 / sizeof *heard_by_rank_0; i++) signal(heard_by_rank_0[i], SIG_IGN);
+    if (!queue_open(&q, args->words[0], args, arguments_value(args, "--out", "results"), &hooks, err)) return false;
+    share_processors(&q, context->peers);
+    error ignored = {0}; /* rank 0 says which run is meant, or that none is */
+    const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), &ignored);
+    bool done = !item || experiment_follow(item->plan, &hooks, err);
+    queue_close(&q);
+    return done;
+}
+
 static bool run_train(const command_context *context, const arguments *args, error *err) {
+    if (context->peers && context->peers->rank) return run_along(context, args, err);
     watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
     experiment_hooks hooks = {
         .context = &w,
@@ -134,6 +158,7 @@ static bool run_train(const command_context *context, const arguments *args, err
         .note = on_note,
         .interrupted = context->interrupted,
         .unindexed = arguments_has(args, "--unindexed"),
+        .peers = context->peers,
     };
     const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
@@ -141,7 +166,11 @@ static bool run_train(const command_context *context, const arguments *args, err
     queue q;
     bool done = false;
     if (queue_again(args, &again, err) && queue_open(&q, args->words[0], args, results, &hooks, err)) {
+        if (context->peers) share_processors(&q, context->peers);
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
+        if (item && context->peers)
+            terminal_line(&w.terminal, "%d processes of %lld threads, by %s", context->peers->count,
+                          (long long)item->plan->spec.train.threads, context->peers->library);
         done = item && results_folder_open(results, q.file.name, err) &&
                work_on(&w, item, args, results, again, &hooks, &out, err);
         queue_close(&q);

@@ -4,11 +4,13 @@
  * 130 interrupted. What signals do stands in stopping.h.
  */
 #include "engine/isa.h"
+#include "engine/peers.h"
 #include "engine/room.h"
 #include "engine/threads.h"
 #include "experiments/commands/command_help.h"
 #include "experiments/commands/start.h"
 #include "experiments/commands/stopping.h"
+#include "experiments/run/train.h"
 #include "engine/version.h"
 
 #include <errno.h>
@@ -18,9 +20,31 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Processes that were started together part only when all of them are through: rank 0 may still have to be heard. One
+ * that failed by itself ends the others, who would wait for it. */
+static void part(peers *p, const error *err) {
+    if (!p) return;
+    bool alone = p->broken || (p->rank && err->code != ERROR_NONE);
+    if (p->rank == 0) train_end_followers(p);
+    if (alone) {
+        if (err->code != ERROR_NONE) fprintf(stderr, "mews: rank %d of %d: %s\n", p->rank, p->count, err->text);
+        p->abort(p, err->code ? (int)err->code : EXIT_FAILURE);
+    }
+    peers_close(p);
+}
+
 static int run_command(int argc, char **argv, error *err) {
     arguments args;
     command_context context = {.interrupted = stopping_flag()};
+    if (!peers_open(&context.peers, err)) return err->code;
+    if (context.peers && strcmp(argv[1], "train") != 0) {
+        bool first = context.peers->rank == 0;
+        peers_close(context.peers);
+        error_set(err, ERROR_USAGE, "only `mews train` runs as several processes; start `mews %.40s` by itself",
+                  argv[1]);
+        if (!first) exit(ERROR_USAGE); /* one of them says so */
+        return err->code;
+    }
     const command *found = help_find_command(argv[1], err);
     if (found && arguments_parse(&args, found->name, &found->rules, argc - 2, argv + 2, err)) {
         if (found->go_on) stopping_catch(found->go_on);
@@ -31,6 +55,7 @@ static int run_command(int argc, char **argv, error *err) {
     }
     bool told = fflush(stdout) == 0 && !ferror(stdout);
     if (!told && !stopping_pipe_is_broken()) error_set(err, ERROR_RUN, "cannot write to standard output");
+    part(context.peers, err);
     return err->code;
 }
 

@@ -169,6 +169,13 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
     return ok;
 }
 
+bool experiment_follow(const run_plan *plan, const experiment_hooks *hooks, error *err) {
+    dataset *data = dataset_open(&plan->spec.data, data_progress, data_warn, (void *)hooks, err);
+    bool done = data && train_follow(&plan->spec, data, hooks, err);
+    dataset_close(data);
+    return done;
+}
+
 /* Evaluating again ------------------------------------------------------------------------------------------------- */
 
 /* Keys of eval that decide what is trained beside the method are the training's. */

@@ -26,6 +26,7 @@ typedef struct experiment_hooks {
     void (*note)(void *context, const char *line); /* what is good to know; may be NULL */
     const volatile sig_atomic_t *interrupted;      /* non-zero: write a checkpoint and stop at the next step boundary */
     bool unindexed; /* the run's folder alone is written; whoever reads the results brings their index up to date */
+    struct peers *peers; /* who trains with this process, or NULL; engine/peers.h */
 } experiment_hooks;
 
 typedef enum run_end {
@@ -51,6 +52,10 @@ typedef struct run_outcome {
  */
 bool experiment_run(const run_plan *plan, const char *results, run_again again, const experiment_hooks *hooks,
                     run_outcome *out, error *err);
+
+/* As a process of another rank: opens the data, trains along as rank 0's experiment_run says, and returns when that
+ * calls train_end_followers. Writes nothing. */
+bool experiment_follow(const run_plan *plan, const experiment_hooks *hooks, error *err);
 
 /* Evaluates the finished run in `folder` again, by its own `eval:` as changed by `overrides` (keys of eval only). */
 bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,

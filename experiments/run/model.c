@@ -114,6 +114,8 @@ static bool create_parts(model *m, int classes, error *err) {
                              .batchnorm = s->train.batchnorm         ? (method_batchnorm)s->train.batchnorm
                                           : s->train.joint_batchnorm ? BATCHNORM_JOINT
                                                                      : BATCHNORM_VIEW};
+    if (!(m->labels = calloc((size_t)m->head.pairs, sizeof *m->labels)))
+        return error_memory(err, (size_t)m->head.pairs * sizeof *m->labels, "a batch's labels");
     size_t one_hot = (size_t)m->head.pairs * (size_t)m->head.classes;
     if (one_hot && !(m->one_hot = malloc(one_hot * sizeof *m->one_hot)))
         return error_memory(err, one_hot * sizeof *m->one_hot, "a batch's labels");
@@ -154,20 +156,39 @@ void model_destroy(model *m) {
     online_destroy(m->online);
     if (m->backend) m->backend->destroy(m->backend);
     free(m->one_hot);
+    free(m->labels);
     *m = (model){0};
 }
 
 /* Training ----------------------------------------------------------------------------------------------------------
  */
 
+/* Through a backbone. Where peers have the other parts of the batch, statistics and features are of all of them: what
+ * follows sees the whole batch. */
+static tensor *features(model *m, backbone *net, tensor *images, const backbone_pass *pass, int views) {
+    m->backend->sharded = m->backend->peers != NULL;
+    tensor *z = backbone_run(net, m->tape, images, pass);
+    m->backend->sharded = false;
+    return op_gather_rows(m->tape, z, views);
+}
+
 /* The teacher sees the global views, its BatchNorm in training mode; its activations go before the student's come. */
-static tensor *teach(model *m, tensor *images) {
+static tensor *teach(model *m, tensor *images, int views) {
     bool was = tape_set_recording(m->tape, false);
     size_t mark = tape_mark(m->tape);
-    tensor *z = backbone_forward(m->teacher, m->tape, images, method_groups(&m->head), true);
+    backbone_pass pass = {.groups = method_groups(&m->head), .training = true};
+    tensor *z = features(m, m->teacher, images, &pass, views);
     tape_release(m->tape, mark, z);
     tape_set_recording(m->tape, was);
     return z;
+}
+
+/* Of the whole batch, also where peers have its other parts. */
+static const int *whole_labels(model *m, const loader_batch *batch) {
+    peers *p = m->backend->peers;
+    if (!p) return batch->labels;
+    if (!p->gather(p, batch->labels, m->labels, (size_t)batch->pairs * sizeof *m->labels)) p->broken = true;
+    return m->labels;
 }
 
 static tensor *one_hot(model *m, const int *labels) {
@@ -184,21 +205,22 @@ double model_loss(model *m, const loader_batch *batch, int size, method_context 
     int n = batch->pairs, locals = batch->locals, side = batch->local_size;
     method_call(method->before_forward, &m->head, context, t);
     tensor *x = tape_images(t, batch->pixels, (int64_t)n * batch->views, size, size, 3);
-    context->teacher = m->teacher ? teach(m, x) : NULL;
-    context->labels = method->labels ? one_hot(m, batch->labels) : NULL;
+    const int *labels = whole_labels(m, batch);
+    context->teacher = m->teacher ? teach(m, x, batch->views) : NULL;
+    context->labels = method->labels ? one_hot(m, labels) : NULL;
     backbone_pass pass = {.groups = method_groups(&m->head),
                           .training = true,
                           .samples = batch->samples,
                           .pairs = n,
                           .seed = context->seed,
                           .epoch = context->epoch};
-    tensor *z = backbone_run(m->backbone, t, x, &pass);
-    if (m->online) online_step(m->online, t, z, batch->labels, m->pace);
+    tensor *z = features(m, m->backbone, x, &pass, batch->views);
+    if (m->online) online_step(m->online, t, z, labels, m->pace);
     context->local = NULL;
     if (locals) {
         x = tape_images(t, batch->local, (int64_t)n * locals, side, side, 3);
         pass.groups = method_local_groups(&m->head), pass.first_view = batch->views;
-        context->local = backbone_run(m->backbone, t, x, &pass);
+        context->local = features(m, m->backbone, x, &pass, locals);
     }
     tensor *loss = method->loss(&m->head, context, t, z);
     tape_backward(t, loss);

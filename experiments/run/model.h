@@ -26,6 +26,7 @@ typedef struct model {
     online *online; /* NULL unless eval.online asks for it, and the data have labels */
     double pace;    /* of the step: its learning rate as a share of the top one */
     float *one_hot; /* (pairs, classes): the batch's labels, for a method that takes them */
+    int *labels;    /* (pairs): the whole batch's, where peers have parts of it */
 } model;
 
 /* threads: compute threads. classes: of the data's labels. ERROR_USAGE for settings that cannot work together, with

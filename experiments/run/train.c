@@ -12,6 +12,9 @@
 #include "experiments/run/weights.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct training {
     model *model;
@@ -29,7 +32,65 @@ typedef struct training {
     bool stepped, noted;       /* this process took a step; its record says what follows the length */
     const char *by_length;     /* of the method, as method_context has it */
     checkpoint_place place;
+    bool diverged; /* as every peer sees alike */
 } training;
+
+/* ---- Peers (engine/peers.h): rank 0 leads, keeps the record and the checkpoints, and tells the others what comes ----
+ */
+
+typedef enum order { ORDER_START, ORDER_STEP, ORDER_END } order;
+
+/* What rank 0 tells; with a start, the whole state follows. */
+typedef struct word {
+    order order;
+    uint64_t step;
+    int threads;
+    char id[RUN_ID_SIZE], kernels[64]; /* which run it is, and by what it is computed */
+} word;
+
+static bool cannot_reach(const peers *p, error *err) {
+    return error_set(err, ERROR_RUN, "the other %d processes cannot be reached", p->count - 1);
+}
+
+static bool tell_array(peers *p, backend *b, real *array, int64_t count, error *err) {
+    float *host = malloc((size_t)count * sizeof *host); /* real is float outside the double build */
+    if (!host) return error_memory(err, (size_t)count * sizeof *host, "a parameter on its way");
+    if (p->rank == 0) b->read_real(b, (real *)host, array, count);
+    bool done = p->tell(p, host, (size_t)count * sizeof *host) || cannot_reach(p, err);
+    if (done && p->rank) b->write_real(b, array, (const real *)host, count);
+    free(host);
+    return done;
+}
+
+/* Parameters and the optimiser's state, rank 0's to all. */
+static bool tell_state(training *t, error *err) {
+    peers *p = t->hooks->peers;
+    parameters *all = t->model->parameters;
+    bool done = p->tell(p, &t->model->optimizer.steps, sizeof t->model->optimizer.steps) || cannot_reach(p, err);
+    for (size_t i = 0; done && i < all->count; i++) {
+        parameter *one = all->items[i];
+        int64_t count = tensor_count(&one->value);
+        done = p->tell(p, &one->steps, sizeof one->steps) || cannot_reach(p, err);
+        real *arrays[] = {one->value.data, one->first, one->second};
+        for (size_t a = 0; done && a < sizeof arrays / sizeof *arrays; a++)
+            done = !arrays[a] || tell_array(p, all->backend, arrays[a], count, err);
+    }
+    return done;
+}
+
+static bool tell_order(training *t, order what, error *err) {
+    peers *p = t->hooks->peers;
+    word w = {.order = what, .step = t->at.step, .threads = t->model->backend->threads};
+    if (!p || p->rank) return true;
+    snprintf(w.id, sizeof w.id, "%s", t->run->id);
+    snprintf(w.kernels, sizeof w.kernels, "%s", t->model->backend->isa);
+    return (p->tell(p, &w, sizeof w) || cannot_reach(p, err)) && (what != ORDER_START || tell_state(t, err));
+}
+
+void train_end_followers(peers *p) {
+    word w = {.order = ORDER_END};
+    if (p && p->rank == 0) p->tell(p, &w, sizeof w);
+}
 
 /* Which keys make a training depend on how long it is to be, for runs that would go on from this one. It is in the
  * record before a checkpoint stands. */
@@ -138,9 +199,13 @@ static bool step(training *t, error *err) {
         loss += model_loss(m, &batch, t->size, &context) / batches;
         if (!tape_check(m->tape, err)) return false;
     }
-    if (!t->stepped) tell_unreached(t);
+    if (!t->stepped && t->run) tell_unreached(t);
+    if (t->hooks->peers && !peers_sum_gradients(t->hooks->peers, m->parameters, "backbone.", err)) return false;
     double norm = optimizer_gradient_norm(m->parameters) / batches;
-    if (!isfinite(loss) || !isfinite(norm)) return diverged(t, loss, err);
+    if (!isfinite(loss) || !isfinite(norm)) {
+        t->diverged = true;
+        return diverged(t, loss, err);
+    }
     m->optimizer.weight_decay = optimizer_decay(&t->spec->optimizer, t->at.step, t->steps);
     optimizer_step(&m->optimizer, lr, 1.0 / batches, norm * batches);
     model_after_step(m, &context);
@@ -150,6 +215,7 @@ static bool step(training *t, error *err) {
     if (context.by_length) t->by_length = context.by_length;
     t->epoch_loss = loss;
     t->waited += waited;
+    if (!t->run) return true; /* rank 0 keeps the record */
     if (t->at.step % (uint64_t)t->spec->train.log_every == 0 || t->at.step == 1 || t->at.step == t->steps)
         return log_step(t, &context, loss, lr, norm, clock_seconds() - before, waited, err);
     return true;
@@ -173,7 +239,11 @@ static bool loop(training *t, bool *interrupted, error *err) {
             *interrupted = true;
             return save(t, err);
         }
-        if (!step(t, err)) return false;
+        if (!tell_order(t, ORDER_STEP, err)) return false;
+        if (!step(t, err)) {
+            if (t->hooks->peers && !t->diverged) t->hooks->peers->broken = true;
+            return false;
+        }
         tell(t);
         if (t->at.step % t->steps_per_epoch == 0 &&
             !onset_epoch(&t->onset, t->at.step, t->at.step / t->steps_per_epoch, err))
@@ -185,16 +255,22 @@ static bool loop(training *t, bool *interrupted, error *err) {
     return true;
 }
 
+/* At the batches of the step that comes next; of them this process's part. */
+static loader *open_loader(const training *t, const dataset *data, error *err) {
+    const spec *s = t->spec;
+    const peers *p = t->hooks->peers;
+    uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
+    return loader_open_part(data, SPLIT_PRETRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
+                            p ? p->rank : 0, p ? p->count : 1, (uint64_t)s->train.seed, (uint32_t)epoch,
+                            (uint32_t)(in_epoch * (uint64_t)s->train.accumulate), (int)s->train.loader_threads, err);
+}
+
 /* From the checkpoint's step to the last one, or to where the run is told to stop. */
 static bool work(training *t, const dataset *data, bool *interrupted, error *err) {
-    const spec *s = t->spec;
     json_object_del(json_object_get(t->run->record, "files"), "metrics.jsonl"); /* it grows from here on */
-    uint64_t epoch = t->at.step / t->steps_per_epoch, in_epoch = t->at.step % t->steps_per_epoch;
     if (t->at.step) run_log(t->run, "going on from step %llu", (unsigned long long)t->at.step);
-    t->loader = loader_open(data, SPLIT_PRETRAIN, &s->augment, t->model->head.views, (int)s->train.batch,
-                            (uint64_t)s->train.seed, (uint32_t)epoch,
-                            (uint32_t)(in_epoch * (uint64_t)s->train.accumulate), (int)s->train.loader_threads, err);
-    if (!t->loader) return false;
+    if (!(t->loader = open_loader(t, data, err)) || !tell_order(t, ORDER_START, err))
+        return loader_close(t->loader), false;
     bool ok = loop(t, interrupted, err);
     double spent = clock_seconds() - t->started;
     loader_close(t->loader);
@@ -234,24 +310,37 @@ static bool start_from(training *t, error *err) {
     return true;
 }
 
-bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
-    const spec *s = m->spec;
-    training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
-    t.chance = m->method->chance_loss ? m->method->chance_loss(&m->head) : (double)NAN;
-    if (isfinite(t.chance)) json_object_set_new(r->record, "chance_loss", json_real(t.chance));
-    t.place = run_checkpoints(r, hooks->warn, hooks->context);
+/* Whole steps that the images give. */
+static bool count_steps(training *t, const dataset *data, error *err) {
+    const spec *s = t->spec;
+    const peers *p = t->hooks->peers;
     uint32_t images = dataset_count(data, SPLIT_PRETRAIN);
     uint64_t per_step = (uint64_t)(s->train.batch * s->train.accumulate);
-    bool found, ok;
-    *interrupted = false;
-    t.started = clock_seconds();
     if (images < per_step && s->train.epochs)
         return error_set(err, ERROR_USAGE,
                          "train.batch %lld x train.accumulate %lld is more than the %u training images; take a smaller "
                          "batch or more images (data.limit)",
                          (long long)s->train.batch, (long long)s->train.accumulate, images);
-    t.steps_per_epoch = images / per_step;
-    t.steps = t.steps_per_epoch * (uint64_t)s->train.epochs;
+    if (p && s->train.batch % p->count)
+        return error_set(err, ERROR_USAGE,
+                         "train.batch %lld does not divide into %d processes; start as many as it divides into",
+                         (long long)s->train.batch, p->count);
+    t->steps_per_epoch = images / per_step;
+    t->steps = t->steps_per_epoch * (uint64_t)s->train.epochs;
+    return true;
+}
+
+bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
+    const spec *s = m->spec;
+    m->backend->peers = hooks->peers;
+    training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    t.chance = m->method->chance_loss ? m->method->chance_loss(&m->head) : (double)NAN;
+    if (isfinite(t.chance)) json_object_set_new(r->record, "chance_loss", json_real(t.chance));
+    t.place = run_checkpoints(r, hooks->warn, hooks->context);
+    bool found, ok;
+    *interrupted = false;
+    t.started = clock_seconds();
+    if (!count_steps(&t, data, err)) return false;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
     if (!found && s->train.epochs) give_caution(&t);
@@ -268,4 +357,45 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     onset_close(&t.onset);
     if (!*interrupted) json_object_set_new(r->record, "steps", json_integer((json_int_t)t.at.step));
     return ok && run_set_seconds(r, "train", t.at.seconds + spent, err);
+}
+
+/* ---- The other processes ---- */
+
+/* What this process would compute otherwise must not be mixed in. */
+static bool check_kernels(const word *w, const model *m, error *err) {
+    return strcmp(w->kernels, m->backend->isa) == 0 ||
+           error_set(err, ERROR_RUN, "this machine takes kernels for %s, rank 0's for %s; MEWS_ISA=%s makes them alike",
+                     m->backend->isa, w->kernels,
+                     strcmp(w->kernels, m->backend->isa) < 0 ? w->kernels : m->backend->isa);
+}
+
+static bool follow(training *t, const dataset *data, word *w, error *err) {
+    peers *p = t->hooks->peers;
+    t->at.step = w->step;
+    bool ok = check_kernels(w, t->model, err) && count_steps(t, data, err) && tell_state(t, err) &&
+              (t->loader = open_loader(t, data, err));
+    while (ok && (p->tell(p, w, sizeof *w) || cannot_reach(p, err)) && w->order == ORDER_STEP) {
+        ok = step(t, err);
+        if (!ok && t->diverged) { /* rank 0 says so */
+            *err = (error){0};
+            ok = p->tell(p, w, sizeof *w) || cannot_reach(p, err);
+            break;
+        }
+    }
+    loader_close(t->loader);
+    return ok && err->code == ERROR_NONE;
+}
+
+bool train_follow(const spec *s, const dataset *data, const experiment_hooks *hooks, error *err) {
+    peers *p = hooks->peers;
+    word w;
+    model m;
+    if (!p->tell(p, &w, sizeof w)) return cannot_reach(p, err);
+    if (w.order == ORDER_END) return true;
+    if (!model_create(&m, s, dataset_classes(data), w.threads, err)) return false;
+    m.backend->peers = p;
+    training t = {.model = &m, .spec = s, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    bool done = follow(&t, data, &w, err);
+    model_destroy(&m);
+    return done;
 }

@@ -14,4 +14,13 @@
  */
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err);
 
+/*
+ * Rank 0's train_model tells its peers what to do; this is what they do: the same steps on their parts of each batch,
+ * until train_end_followers. Nothing is written.
+ */
+bool train_follow(const spec *s, const dataset *data, const experiment_hooks *hooks, error *err);
+
+/* Rank 0's last word to processes that follow. Harmless on NULL. */
+void train_end_followers(peers *p);
+
 #endif

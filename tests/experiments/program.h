@@ -46,7 +46,7 @@ static inline void read_start(const char *name, char *out, size_t size) {
 
 /* A shell's commands in the test's folder. */
 static inline void shell(const char *commands) {
-    char command[1024];
+    char command[2048];
     snprintf(command, sizeof command, "cd %s && { %s; }", folder, commands);
     ck_assert_msg(system(command) == 0, "%s failed", commands);
 }

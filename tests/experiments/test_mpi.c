@@ -1,0 +1,187 @@
+/*
+ * One run as several processes, under each kind of MPI that is installed: every method's losses are those of one
+ * process that computes whole batches; what is repeated has the same bits; a run that was stopped goes on, also with
+ * another number of processes; mistakes are one line.
+ */
+#include "engine/files/file.h"
+#include "tests/experiments/program.h"
+
+#include <jansson.h>
+#include <math.h>
+
+static const char *const kinds[] = {"openmpi", "mpich"};
+enum { KINDS = 2, STEPS = 10 };
+
+/* Both the launcher and the program's module for it. */
+static bool has(const char *kind) {
+    char command[1400];
+    snprintf(command, sizeof command, "command -v mpirun.%s >/dev/null && test -r \"$(dirname '%s')/mews-mpi-%s.so\"",
+             kind, program, kind);
+    return system(command) == 0;
+}
+
+static void write_spec(const char *method, double lr, const char *eval) {
+    char path[160], text[1024];
+    error err = {0};
+    snprintf(path, sizeof path, "%s/toy.yaml", folder);
+    snprintf(text, sizeof text,
+             "name: toy\n"
+             "data: {name: shapes, size: 8, limit: 320}\n"
+             "augment: asymmetric\n"
+             "backbone: {name: resnet8, width: 4}\n"
+             "method: %s\n"
+             "optimizer: {name: sgd, lr: %g}\n"
+             "train: {epochs: 1, batch: 32, threads: 1, log_every: 1}\n"
+             "eval: %s\n",
+             method, lr, eval);
+    ck_assert_msg(file_write(path, text, strlen(text), &err), "%s", err.text);
+}
+
+/* `mews WORDS` as `count` processes. */
+static const said *together(const char *kind, int count, const char *words) {
+    static said s;
+    char command[2400];
+    snprintf(command, sizeof command,
+             "cd %s && OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "
+             "OMPI_MCA_hwloc_base_binding_policy=none mpirun.%s -n %d '%s' %s >out 2>err </dev/null",
+             folder, kind, count, program, words);
+    int status = system(command);
+    ck_assert(WIFEXITED(status));
+    s.code = WEXITSTATUS(status);
+    read_start("out", s.out, sizeof s.out);
+    read_start("err", s.err, sizeof s.err);
+    return &s;
+}
+
+/* The losses in the history of the one run under `results`. */
+static int losses(const char *results, double out[64]) {
+    char command[300], path[160];
+    size_t size;
+    error err = {0};
+    int count = 0;
+    snprintf(command, sizeof command, "cat %s/toy/toy_*/metrics.jsonl >history", results);
+    shell(command);
+    snprintf(path, sizeof path, "%s/history", folder);
+    char *text = file_read(path, &size, &err), *rest, *line;
+    ck_assert_msg(text != NULL, "%s", err.text);
+    for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        json_t *entry = json_loads(line, 0, NULL);
+        if (json_is_number(json_object_get(entry, "loss")) && count < 64)
+            out[count++] = json_number_value(json_object_get(entry, "loss"));
+        json_decref(entry);
+    }
+    free(text);
+    return count;
+}
+
+static void expect_same_losses(const char *kind, const char *method, double lr, int count) {
+    double alone[64], shared[64];
+    write_spec(method, lr, "[]");
+    shell("rm -rf alone shared");
+    const said *s = mews("train toy.yaml --out alone");
+    ck_assert_msg(s->code == 0, "%s: %s", method, s->err);
+    s = together(kind, count, "train toy.yaml --out shared");
+    ck_assert_msg(s->code == 0, "%s, %s: %s", method, kind, s->err);
+    ck_assert_int_eq(losses("alone", alone), STEPS);
+    ck_assert_int_eq(losses("shared", shared), STEPS);
+    for (int i = 0; i < STEPS; i++)
+        ck_assert_msg(fabs(shared[i] - alone[i]) <= 1e-4 * fabs(alone[i]), "%s, %s: step %d: %.9g, not %.9g", method,
+                      kind, i + 1, shared[i], alone[i]);
+}
+
+/* Learning rates at which ten steps change a loss by far more than rounding, and do not make it a matter of rounding.
+ */
+static const struct {
+    const char *spec;
+    double lr;
+} methods[] = {
+    {"{name: falcon, features: 16, codes: 32}", 0.01},
+    {"{name: barlow_twins, features: 16}", 0.003},
+    {"{name: vicreg, features: 16}", 1e-4},
+    {"{name: swav, features: 16, prototypes: 8}", 0.01},
+    {"{name: dino, features: 16, prototypes: 16}", 0.01},
+    {"self_classifier", 0.01},
+    {"gedi", 1e-6},
+    {"simsiam", 0.003},
+    {"byol", 0.001},
+    {"{name: simclr, features: 16}", 0.01},
+    {"{name: wmse, features: 8, whitening_size: 16}", 0.001},
+    {"supervised", 0.01},
+};
+
+START_TEST(a_method_sees_the_whole_batch_however_many_share_it) {
+    for (int k = 0; k < KINDS; k++)
+        if (has(kinds[k])) expect_same_losses(kinds[k], methods[_i].spec, methods[_i].lr, _i == 0 && k ? 4 : 2);
+}
+END_TEST
+
+START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_spec("{name: falcon, features: 16, codes: 32}", 0.01, "{metrics: [knn], sample: 100}");
+        shell("sed -i 's/epochs: 1/epochs: 4/' toy.yaml; rm -rf one two three");
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out one")->code, 0);
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out two")->code, 0);
+        shell("cmp one/toy/toy_*/embeddings.npy two/toy/toy_*/embeddings.npy");
+        /* stopped at the first step that stands in the history, and taken up by more */
+        char command[1600];
+        snprintf(
+            command, sizeof command,
+            "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1; "
+            "mpirun.%s -n 2 '%s' train toy.yaml --out three >out 2>err </dev/null & p=$!; "
+            "until grep -qs loss three/toy/*/metrics.jsonl || ! kill -0 $p 2>/dev/null; do sleep 0.01; done; "
+            "kill -TERM $p; wait $p; true",
+            kinds[k], program);
+        shell(command);
+        ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three")->code, 0);
+        shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");
+        double all[64];
+        ck_assert_int_eq(losses("three", all), 40);
+    }
+}
+END_TEST
+
+START_TEST(mistakes_are_one_line) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_spec("{name: falcon, features: 16, codes: 32}", 0.01, "[]");
+        const said *s = together(kinds[k], 3, "train toy.yaml --out a");
+        ck_assert_int_ne(s->code, 0);
+        ck_assert_msg(strstr(s->err, "train.batch 32 does not divide into 3 processes") != NULL, "%s", s->err);
+        s = together(kinds[k], 2, "sweep toy.yaml");
+        ck_assert_int_ne(s->code, 0);
+        const char *line = strstr(s->err, "only `mews train` runs as several processes");
+        ck_assert_msg(line && !strstr(line + 1, "only `mews train`"), "%s", s->err);
+        s = together(kinds[k], 1, "train toy.yaml --out b");
+        ck_assert_msg(s->code == 0, "%s", s->err);
+    }
+}
+END_TEST
+
+/* A launcher of a kind that the program has no module for would otherwise start as many runs as processes. */
+START_TEST(several_processes_without_a_module_are_refused) {
+    write_spec("vicreg", 0.01, "[]");
+    char command[1300];
+    snprintf(command, sizeof command, "cp '%s' mews", program);
+    shell(command);
+    snprintf(command, sizeof command, "cd %s && PMI_RANK=0 PMI_SIZE=2 ./mews train toy.yaml 2>err; test $? = 1",
+             folder);
+    ck_assert_int_eq(system(command), 0);
+    shell("grep -q '^mews: started by MPICH on 2 processes, and this program was built without it (no module); install "
+          "libmpich-dev and run `make` again$' err");
+}
+END_TEST
+
+Suite *suite_mpi(void);
+Suite *suite_mpi(void) {
+    Suite *s = suite_create("mpi");
+    TCase *c = tcase_create("mpi");
+    tcase_add_checked_fixture(c, program_setup, program_teardown);
+    tcase_set_timeout(c, 900);
+    tcase_add_loop_test(c, a_method_sees_the_whole_batch_however_many_share_it, 0, sizeof methods / sizeof *methods);
+    tcase_add_test(c, what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop);
+    tcase_add_test(c, mistakes_are_one_line);
+    tcase_add_test(c, several_processes_without_a_module_are_refused);
+    suite_add_tcase(s, c);
+    return s;
+}

@@ -80,6 +80,24 @@ MAKE(cross_entropy_self, op_soft_cross_entropy(t, in[0], in[0]))
 MAKE(batch_mean, op_batch_mean(t, in[0]))
 MAKE(batch_logmeanexp, op_batch_logmeanexp(t, op_batch_gather(t, in[0])))
 
+/* What rank 1 of three sees whose peers have rows of zeros, and no part in the loss. */
+static bool gather_zeros(peers *p, const void *mine, void *all, size_t bytes) {
+    memset(all, 0, bytes * (size_t)p->count);
+    memcpy((char *)all + (size_t)p->rank * bytes, mine, bytes);
+    return true;
+}
+
+static void share_with_zeros(tape *t, bool sharded) {
+    static peers three = {.rank = 1, .count = 3, .gather = gather_zeros};
+    tape_backend(t)->peers = &three;
+    tape_backend(t)->sharded = sharded;
+}
+
+static tensor *make_gather_rows(tape *t, tensor *const *in, attributes with) {
+    share_with_zeros(t, false);
+    return op_gather_rows(t, in[0], with.a);
+}
+
 /* A dictionary that is learned; with: a reverse, b symmetric, c MiB of logits kept. */
 static dictionary dictionary_of(tensor *w) {
     return (dictionary){.kind = CODES_DENSE, .features = w->shape[0], .codes = w->shape[1], .values = w};
@@ -107,6 +125,13 @@ static tensor *make_batchnorm(tape *t, tensor *const *in, attributes with) {
     bn.mean = tape_matrix(t, mean, 1, channels);
     bn.var = tape_matrix(t, var, 1, channels);
     return op_batchnorm(t, in[0], &bn, residual, with.b, with.a, with.c);
+}
+
+static tensor *make_shared_batchnorm(tape *t, tensor *const *in, attributes with) {
+    share_with_zeros(t, true);
+    tensor *y = make_batchnorm(t, in, with);
+    tape_backend(t)->sharded = false;
+    return y;
 }
 
 /* x·xᵀ + I, which is symmetric and positive definite. */
@@ -186,6 +211,9 @@ static const op_case cases[] = {
     {"batchnorm matrix, views", make_batchnorm, {{12, 20}, {1, 20}, {1, 20}}, {2, 1, 1, 0}},
     {"batchnorm matrix, plain", make_batchnorm, {{12, 7}}, {2, 0, 1, 0}},
     {"batchnorm matrix, residual", make_batchnorm, {{12, 7}, {12, 7}, {1, 7}, {1, 7}}, {2, 1, 1, 1}},
+    {"batchnorm images of three peers", make_shared_batchnorm, {{4, 3, 3, 16}, {1, 16}, {1, 16}}, {2, 0, 1, 0}},
+    {"batchnorm matrix of three peers", make_shared_batchnorm, {{12, 20}, {1, 20}, {1, 20}}, {1, 1, 1, 0}},
+    {"gather_rows", make_gather_rows, {{6, 4}}, {2, 0, 0, 0}},
     {"batchnorm matrix, evaluation", make_batchnorm, {{12, 20}, {1, 20}, {1, 20}}, {1, 0, 0, 0}},
     {"relu images", make_relu, {{2, 3, 3, 16}}, {0}},
     {"relu matrix", make_relu, {{4, 9}}, {0}},

@@ -13,7 +13,6 @@
  * both`), and counts the first term twice: its loss with ρ is twice this one's with ρ/2. With ρ = 0 all embeddings meet
  * in one point.
  */
-#include "engine/schedule.h"
 #include "methods/method.h"
 #include "methods/mlp.h"
 
@@ -96,7 +95,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 static void after_step(method_model *m, method_context *context, tape *t) {
     (void)t;
     const tico_options *o = m->options;
-    teacher_update(m->parameters, schedule_cosine(o->momentum, o->final_momentum, context->step, context->steps));
+    teacher_update(m->parameters, method_cosine(context, "momentum", o->momentum, o->final_momentum));
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {

@@ -359,7 +359,7 @@ kind_of_table1 = case $$(basename "$$path") in *cifar100*|*cifar-100*) kind=cifa
 after_table1 = echo; ./mews table table1 --where "name = '$@$$suffix'"
 
 SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1
-SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo methods
+SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo methods failure-proof
 $(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
@@ -455,6 +455,7 @@ help:
 	@echo "make ablation-dictionary      what codes are drawn from: signs, Hadamard, rotations, normal numbers, learned"
 	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
 	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
+	@echo "make failure-proof   how far each method is from collapse, one key at a time: 387 runs, hours"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make methods         every method at one small scale, beside the untrained backbone and the supervised one"
 	@echo "make verdicts        the trial of the collapse verdicts: 1,296 matrices of known truth, confusion tables"

@@ -14,6 +14,7 @@
 typedef struct barlow_options {
     int64_t hidden, features;
     double lambda, scale;
+    bool batchnorm;
 } barlow_options;
 
 typedef struct barlow {
@@ -25,8 +26,12 @@ static bool build(method_model *m, error *err) {
     const barlow_options *o = m->options;
     barlow *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "barlow_twins");
-    mlp_shape shape = {
-        .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_last_bias = true};
+    mlp_shape shape = {.layers = 3,
+                       .in = m->features,
+                       .hidden = o->hidden,
+                       .out = o->features,
+                       .without_last_bias = true,
+                       .without_norm = !o->batchnorm};
     return mlp_create(&s->projector, m->parameters, "head.projector", shape, err) &&
            parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
 }
@@ -68,6 +73,8 @@ static const field rows[] = {
     {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "width of the projector's output"},
     {"lambda", FIELD_REAL, OFFSET(lambda), "5.1e-3", 0, 1e6, NULL, true, "weight of redundancy reduction"},
     {"scale", FIELD_REAL, OFFSET(scale), "0.1", 1e-9, 1e6, NULL, true, "of the whole loss"},
+    {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, IDENTITY_IF_SET,
+     "false: no BatchNorm in the projector, as a control"},
 };
 
 const method method_barlow_twins = {

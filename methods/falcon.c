@@ -24,7 +24,7 @@ enum { PRIOR_FORWARD, PRIOR_REVERSE };
 
 typedef struct falcon_options {
     int projector, prior, dictionary;
-    bool symmetric;
+    bool symmetric, batchnorm;
     int64_t features, codes, memory;
     double beta, epsilon;
 } falcon_options;
@@ -50,7 +50,7 @@ static bool build(method_model *m, error *err) {
     s->tau = f / (sqrt(n) * log((1 - eps * (c - 1)) / eps));
     s->radius = sqrt(f / n);
     if (!parameters_linear(m->parameters, "head.projector.0", m->features, o->features, &s->weight, &s->bias, err) ||
-        !parameters_batchnorm(m->parameters, "head.projector.1", o->features, true, &s->norm, err))
+        (o->batchnorm && !parameters_batchnorm(m->parameters, "head.projector.1", o->features, true, &s->norm, err)))
         return false;
     return dictionary_create(&s->dictionary, m->parameters, "head.dictionary", (dictionary_law)o->dictionary,
                              o->features, o->codes, err);
@@ -61,7 +61,8 @@ static void destroy(method_model *m) { free(m->state); }
 static tensor *project(method_model *m, tape *t, tensor *z, int groups, bool training) {
     const falcon_options *o = m->options;
     falcon *s = m->state;
-    tensor *h = op_batchnorm(t, op_linear(t, z, s->weight, s->bias), &s->norm, NULL, false, groups, training);
+    tensor *h = op_linear(t, z, s->weight, s->bias);
+    if (o->batchnorm) h = op_batchnorm(t, h, &s->norm, NULL, false, groups, training);
     return o->projector == PROJECTOR_L2 ? op_scale(t, op_l2_normalize(t, h), s->radius) : op_tanh(t, h);
 }
 
@@ -146,6 +147,8 @@ static const field rows[] = {
      "forward: cross-entropy to the uniform prior (preprint); reverse: KL from it (ICML code)"},
     {"symmetric", FIELD_BOOL, OFFSET(symmetric), "true", 0, 0, NULL, true,
      "average the loss over both orders of the views"},
+    {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, IDENTITY_IF_SET,
+     "false: no BatchNorm in the projector, as a control"},
     {"features", FIELD_INT, OFFSET(features), "512", 2, 65536, NULL, true, "f: width of the projector"},
     {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, true, "c: codes in the dictionary"},
     {"dictionary", FIELD_CHOICE, OFFSET(dictionary), "rademacher", 0, 0, dictionary_names, true,

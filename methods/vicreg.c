@@ -19,7 +19,7 @@
 typedef struct vicreg_options {
     int64_t hidden, features;
     double lambda, mu, nu;
-    bool halve_variance;
+    bool halve_variance, batchnorm;
 } vicreg_options;
 
 typedef struct vicreg {
@@ -32,8 +32,12 @@ static bool build(method_model *m, error *err) {
     const vicreg_options *o = m->options;
     vicreg *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "vicreg");
-    mlp_shape shape = {
-        .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_last_bias = true};
+    mlp_shape shape = {.layers = 3,
+                       .in = m->features,
+                       .hidden = o->hidden,
+                       .out = o->features,
+                       .without_last_bias = true,
+                       .without_norm = !o->batchnorm};
     return mlp_create(&s->expander, m->parameters, "head.projector", shape, err);
 }
 
@@ -91,6 +95,8 @@ static const field rows[] = {
     {"nu", FIELD_REAL, OFFSET(nu), "1", 0, 1e6, NULL, true, "weight of covariance"},
     {"halve_variance", FIELD_BOOL, OFFSET(halve_variance), "false", 0, 0, NULL, true,
      "half of the variance term, as in the authors' code; false: the paper's form"},
+    {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, IDENTITY_IF_SET,
+     "false: no BatchNorm in the expander, as a control"},
 };
 
 const method method_vicreg = {

@@ -26,7 +26,7 @@ typedef struct wmse_options {
     int distance;
     int64_t hidden, features, whitening_size;
     double epsilon;
-    bool detach;
+    bool detach, batchnorm;
 } wmse_options;
 
 typedef struct wmse {
@@ -45,7 +45,8 @@ static bool build(method_model *m, error *err) {
                          (long long)o->whitening_size, (long long)o->features);
     wmse *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "wmse");
-    mlp_shape shape = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features};
+    mlp_shape shape = {
+        .layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
     return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
 }
 
@@ -111,6 +112,8 @@ static const field rows[] = {
      "how far the covariance is drawn to the identity before it is inverted"},
     {"detach", FIELD_BOOL, OFFSET(detach), "false", 0, 0, NULL, IDENTITY_IF_SET,
      "true: no gradient through the second view, as solo-learn has it; false: through both, as the paper"},
+    {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, IDENTITY_IF_SET,
+     "false: no BatchNorm in the projector, as a control"},
 };
 
 const method method_wmse = {

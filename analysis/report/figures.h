@@ -15,8 +15,8 @@ typedef struct figure {
     char title[240];
     char caption[1400];
     char left_out[400]; /* what of it cannot be drawn, and why; "" when all can */
-    bool heat;   /* heat maps: no CSV of lines */
-    bool folded; /* the page opens it on demand */
+    bool heat;          /* heat maps: no CSV of lines */
+    bool folded;        /* the page opens it on demand */
     int columns;
     plot_pictures pictures;
 } figure;
@@ -53,6 +53,7 @@ typedef bool figure_builder(const figure_scope *at, plot *p, figure *f, error *e
 figure_builder figure_overview, figure_quality, figure_rank;         /* figures_merit.c */
 figure_builder figure_effects, figure_cost, figure_verdicts;         /* figures_effects.c */
 figure_builder figure_spectra, figure_usage, figure_losses;          /* figures_lines.c */
+figure_builder figure_map;                                           /* figures_map.c */
 figure_builder figure_correlations, figure_by_class, figure_by_code; /* figures_heat.c */
 
 /* A thing has one colour and mark on the whole page: plot_line.style of a named line. */

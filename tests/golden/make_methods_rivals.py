@@ -323,6 +323,55 @@ def corinfomax_group(golden, f):
     golden.case('plaincorinfomax.plain', f'{settings} batchnorm false', of())
 
 
+# Earlier methods without BatchNorm in their heads -------------------------------------------------------------------
+
+
+def plain_group(golden, f):
+    widths = [D, HIDDEN, HIDDEN, f]
+    for name in ('plainbarlow', 'plainvicreg'):
+        golden.group(name, representations(N, D), projector(widths, batchnorm=False, last_bias=False))
+    golden.group('plainwmse', representations(N, D), projector([D, HIDDEN, 3], batchnorm=False))
+    signs = torch.empty(f, 8).bernoulli_().mul_(2).sub_(1)
+    golden.group('plainfalcon', representations(N, D), linear('projector.0', f, D), {'dictionary': signs})
+
+    def off_diagonal_squares(c):
+        return c.pow(2).sum() - c.diagonal().pow(2).sum()
+
+    def barlow(z, head):
+        a, b = [F.batch_norm(v, None, None, training=True) for v in project(z, head)]
+        c = a.T @ b / N
+        return 0.1 * ((1 - c.diagonal()).pow(2).sum() + 5.1e-3 * off_diagonal_squares(c))
+
+    def vicreg(z, head):
+        a, b = project(z, head)
+        spread = sum((1 - (v.var(0) + 1e-4).sqrt()).relu().mean() for v in (a, b))
+        covariance = sum(off_diagonal_squares(torch.cov(v.T)) / f for v in (a, b))
+        return 25 * F.mse_loss(a, b) + 25 * spread + covariance
+
+    def wmse(z, head):
+        a, b = project(z, head, layers=2)
+        whiten = [torch.linalg.solve_triangular(torch.linalg.cholesky(torch.cov(v.T)), (v - v.mean(0)).T, upper=False).T
+                  for v in (a, b)]
+        return 2 - 2 * F.cosine_similarity(*whiten).mean()
+
+    def falcon(z, head):
+        tau = f / (math.sqrt(N) * math.log((1 - 1e-3 * 7) / 1e-3))
+        p, q = [(math.sqrt(f / N) * F.normalize(v @ head['projector.0.weight'].T + head['projector.0.bias']) @ signs /
+                 tau) for v in z.chunk(2)]
+
+        def one(a, b):
+            mean = a.softmax(1).mean(0)
+            return -(a.softmax(1) * b.log_softmax(1)).sum(1).mean() + (mean * (8 * mean).log()).sum()
+
+        return (one(p, q) + one(q, p)) / 2
+
+    plain = 'batchnorm false'
+    golden.case('plainbarlow.plain', f'barlow_twins hidden {HIDDEN} features {f} {plain}', barlow)
+    golden.case('plainvicreg.plain', f'vicreg hidden {HIDDEN} features {f} {plain}', vicreg)
+    golden.case('plainwmse.plain', f'wmse hidden {HIDDEN} features 3 whitening_size {N} {plain}', wmse)
+    golden.case('plainfalcon.plain', f'falcon features {f} codes 8 epsilon 1e-3 {plain}', falcon)
+
+
 def main():
     golden = Golden()
     lejepa_group(golden, 5, 50)
@@ -332,6 +381,7 @@ def main():
     frossl_group(golden)
     zero_cl_group(golden, 5)
     corinfomax_group(golden, 4)
+    plain_group(golden, 5)
     golden.save('methods_rivals')
 
 

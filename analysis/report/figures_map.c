@@ -1,0 +1,213 @@
+/*
+ * The map of collapse: of studies that take one key at a time away from each method's setting, a panel a key, a row a
+ * method, a tile a value, by the worst of its verdicts. Where a row turns is the method's edge: the factor between its
+ * own setting and the first that collapses. A method's own value of a key is that of its blocks that do not vary it.
+ */
+#include "analysis/report/figures.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_ROWS = 24, MOST_VALUES = 16, MODES = 4 };
+
+/* A block that varies one key of one method. */
+typedef struct strip {
+    const study_block *block;
+    char own[64]; /* the method's own value of the key, "" when no other block tells it */
+} strip;
+
+/* Strips of one key, and the places of their values along it. */
+typedef struct field_of_map {
+    const char *key; /* "optimizer.lr" */
+    bool factors;    /* own values differ: places are factors of them */
+    strip strips[MOST_ROWS];
+    size_t count;
+    double place[MOST_VALUES];
+    char label[MOST_VALUES][32];
+    size_t places;
+} field_of_map;
+
+static bool is_strip(const study_block *b) { return b->key_count == 1 && b->count == 1 && !strchr(b->methods, ','); }
+
+static void find_own(strip *at, const study *s) {
+    char text[64];
+    *at->own = 0;
+    for (size_t i = 0; i < s->count; i++) {
+        const study_block *other = &s->blocks[i];
+        if (!is_strip(other) || strcmp(other->methods, at->block->methods) != 0 ||
+            strcmp(other->axis, at->block->axis) == 0)
+            continue;
+        snprintf(at->own, sizeof at->own, "%s",
+                 record_text(other->series[0].points[0].records[0], at->block->axis, text, sizeof text));
+        return;
+    }
+}
+
+/* Where a value stands: the number or its factor of the method's own; words by their order of appearance. */
+static bool place_of(const field_of_map *f, const strip *at, const study_point *p, double *place, char *label,
+                     size_t size) {
+    double own = atof(at->own);
+    if (!at->block->numeric) {
+        snprintf(label, size, "%s", p->label);
+        for (size_t i = 0; i < f->places; i++)
+            if (strcmp(f->label[i], p->label) == 0) return *place = f->place[i], true;
+        return *place = (double)f->places, true;
+    }
+    if (f->factors && !(own > 0)) return false;
+    *place = f->factors ? p->x / own : p->x;
+    snprintf(label, size, f->factors ? "×%.2g" : "%.6g", *place);
+    return true;
+}
+
+/* Values that differ by less than a hundredth are one. */
+static size_t find_place(const field_of_map *f, double place) {
+    for (size_t i = 0; i < f->places; i++)
+        if (fabs(f->place[i] - place) <= 0.01 * fabs(place)) return i;
+    return f->places;
+}
+
+static void collect_places(field_of_map *f) {
+    for (size_t i = 0; i < f->count; i++) {
+        const study_series *series = &f->strips[i].block->series[0];
+        for (size_t k = 0; k < series->count; k++) {
+            double place;
+            char label[32];
+            if (f->places == MOST_VALUES ||
+                !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label) ||
+                find_place(f, place) < f->places)
+                continue;
+            size_t at = f->places++;
+            while (at > 0 && f->place[at - 1] > place) {
+                f->place[at] = f->place[at - 1];
+                memcpy(f->label[at], f->label[at - 1], sizeof f->label[at]);
+                at--;
+            }
+            f->place[at] = place;
+            snprintf(f->label[at], sizeof f->label[at], "%s", label);
+        }
+    }
+}
+
+static bool find_field(field_of_map *f, const study *s, const char *key) {
+    *f = (field_of_map){.key = key};
+    for (size_t i = 0; i < s->count && f->count < MOST_ROWS; i++) {
+        if (!is_strip(&s->blocks[i]) || strcmp(s->blocks[i].axis, key) != 0) continue;
+        strip *at = &f->strips[f->count++];
+        at->block = &s->blocks[i];
+        find_own(at, s);
+        f->factors = f->factors || (at->block->numeric && strcmp(at->own, f->strips[0].own) != 0);
+    }
+    collect_places(f);
+    return f->count >= 2 && f->places >= 2;
+}
+
+/* The worst that a majority of seeds reaches in any mode; unknown only where no mode is known. */
+static int worst_verdict(const study_point *p) {
+    size_t counts[STUDY_VERDICTS];
+    int worst = STUDY_UNKNOWN;
+    for (size_t m = 0; m < MODES; m++) {
+        int verdict = study_verdict(p, study_modes[m], counts);
+        worst = verdict > worst ? verdict : worst;
+    }
+    return worst;
+}
+
+static double height_of(size_t row, size_t rows) { return 1 - ((double)row + 0.5) / (double)rows; }
+
+static bool add_tiles(plot_panel *panel, const field_of_map *f, int verdict) {
+    plot_line *tiles = NULL;
+    const double half = 0.42 / (double)f->count;
+    for (size_t i = 0; i < f->count; i++) {
+        const study_series *series = &f->strips[i].block->series[0];
+        for (size_t k = 0; k < series->count; k++) {
+            double place, y = height_of(i, f->count);
+            char label[32];
+            if (worst_verdict(&series->points[k]) != verdict ||
+                !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label))
+                continue;
+            if (!tiles) tiles = plot_add_line(panel, PLOT_TILES, study_verdict_names[verdict], MOST_ROWS * MOST_VALUES);
+            if (!tiles) return false;
+            plot_put(tiles, (double)find_place(f, place) + 1, y, y - half, y + half);
+        }
+    }
+    if (tiles) tiles->style = verdict;
+    return true;
+}
+
+static bool add_field(plot *p, const field_of_map *f, bool last) {
+    char key[96];
+    plot_panel *panel =
+        plot_add_panel(p, study_short_key(f->key, key, sizeof key), f->factors ? "times the method's own" : "", "");
+    bool ok = panel != NULL;
+    for (size_t i = 0; ok && i < f->count; i++)
+        ok = plot_add_y_tick(panel, height_of(i, f->count), f->strips[i].block->methods);
+    for (size_t i = 0; ok && i < f->places; i++) ok = plot_add_tick(panel, (double)i + 1, f->label[i]);
+    for (int v = STUDY_COLLAPSED; ok && v >= STUDY_UNKNOWN; v--) ok = add_tiles(panel, f, v);
+    if (ok) panel->listed = last;
+    return ok;
+}
+
+/* "; lejepa ×0.1, ×10": the nearest collapsed value on either side of the method's own. */
+static void say_edges(const field_of_map *f, char *out, size_t size) {
+    char key[96];
+    bool any = false;
+    for (size_t i = 0; i < f->count; i++) {
+        const strip *at = &f->strips[i];
+        const study_series *series = &at->block->series[0];
+        double own = atof(at->own), below = 0, above = INFINITY;
+        if (!at->block->numeric || !(own > 0)) continue;
+        for (size_t k = 0; k < series->count; k++) {
+            double factor = series->points[k].x / own;
+            if (worst_verdict(&series->points[k]) != STUDY_COLLAPSED) continue;
+            if (factor <= 1.001) below = fmax(below, factor);
+            if (factor >= 0.999) above = fmin(above, factor);
+        }
+        if (below == 0 && isinf(above)) continue;
+        size_t end = strlen(out);
+        snprintf(out + end, size - end, "%s %s", any ? "," : " Edges in",
+                 any ? "" : study_short_key(f->key, key, sizeof key));
+        end = strlen(out);
+        snprintf(out + end, size - end, "%s%s", any ? "" : ": ", at->block->methods);
+        end = strlen(out);
+        if (below > 0) snprintf(out + end, size - end, " ×%.2g", below);
+        end = strlen(out);
+        if (isfinite(above) && fabs(above - below) > 1e-9)
+            snprintf(out + end, size - end, "%s ×%.2g", below > 0 ? " and" : "", above);
+        any = true;
+    }
+    size_t end = strlen(out);
+    if (any) snprintf(out + end, size - end, ".");
+}
+
+bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
+    const study *s = at->study;
+    char edges[900] = "";
+    field_of_map *fields = calloc(s->count + 1, sizeof *fields);
+    size_t count = 0;
+    if (!fields) return error_memory(err, (s->count + 1) * sizeof *fields, "a figure");
+    for (size_t i = 0; i < s->count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < count; k++) known = known || strcmp(fields[k].key, s->blocks[i].axis) == 0;
+        if (!known && *s->blocks[i].axis && find_field(&fields[count], s, s->blocks[i].axis)) count++;
+    }
+    bool ok = true;
+    if (count < 2) goto done; /* no study of one key at a time */
+    p->columns = 2, p->width = 300, p->height = 60 + 20 * (int)fields[0].count;
+    for (size_t k = 0; ok && k < count; k++) {
+        ok = add_field(p, &fields[k], k + 1 == count);
+        say_edges(&fields[k], edges, sizeof edges);
+    }
+    snprintf(f->name, sizeof f->name, "map");
+    snprintf(f->title, sizeof f->title, "Which settings collapse");
+    snprintf(
+        f->caption, sizeof f->caption,
+        "A panel a key, a row a method, a tile a value: the worst verdict that most of its seeds reach. Every other "
+        "key is at the method's own setting. An edge is the nearest factor of the method's own value that "
+        "collapses.%s",
+        *edges ? edges : " None does.");
+done:
+    free(fields);
+    return ok || error_memory(err, sizeof *p, "a figure");
+}

@@ -50,7 +50,7 @@ static bool place_of(const field_of_map *f, const strip *at, const study_point *
                      size_t size) {
     double own = atof(at->own);
     if (!at->block->numeric) {
-        snprintf(label, size, "%s", p->label);
+        snprintf(label, size, "%.31s", p->label);
         for (size_t i = 0; i < f->places; i++)
             if (strcmp(f->label[i], p->label) == 0) return *place = f->place[i], true;
         return *place = (double)f->places, true;

@@ -82,7 +82,7 @@ static const field rows[] = {
      "BatchNorm in the projector's hidden layers"},
     {"invariance", FIELD_REAL, OFFSET(invariance), "1", 0, 1e6, NULL, true, "weight of the distance between views"},
     {"entropy", FIELD_REAL, OFFSET(entropy), "1", 0, 1e6, NULL, true,
-     "weight of the covariances' entropy; 0: one direction may remain, a control that collapses"},
+     "weight of the covariances' entropy; 0: one direction may remain: a control"},
     {"center", FIELD_BOOL, OFFSET(center), "true", 0, 0, NULL, true,
      "columns lose their mean before they are brought to length 1; lightly's do not"},
 };

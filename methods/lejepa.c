@@ -109,7 +109,7 @@ static const field rows[] = {
     {"batchnorm", FIELD_BOOL, OFFSET(batchnorm), "true", 0, 0, NULL, true,
      "BatchNorm in the projector's hidden layers"},
     {"lambda", FIELD_REAL, OFFSET(lambda), "0.05", 0, 1, NULL, true,
-     "weight of SIGReg; 0 leaves nothing that keeps views apart, a control that collapses"},
+     "weight of SIGReg; 0 leaves nothing that keeps samples apart: a control"},
     {"slices", FIELD_INT, OFFSET(slices), "1024", 1, 65536, NULL, true, "random directions of each step"},
     {"knots", FIELD_INT, OFFSET(knots), "17", 2, 1024, NULL, true, "points of the integral over t, from 0 on"},
     {"t_max", FIELD_REAL, OFFSET(t_max), "3", 0.01, 100, NULL, true, "where the integral over t ends"},

@@ -115,7 +115,7 @@ static const field rows[] = {
     {"dimension", FIELD_CHOICE, OFFSET(dimension), "feature", 0, 0, dimensions, true,
      "what is whitened and aligned: features (Zero-FCL), instances (Zero-ICL), or each for a loss of its own"},
     {"whiten", FIELD_BOOL, OFFSET(whiten), "true", 0, 0, NULL, true,
-     "false: aligned as they are, a control that collapses"},
+     "false: aligned as they are: a control"},
     {"epsilon", FIELD_REAL, OFFSET(epsilon), "0.1", 0, 1, NULL, true,
      "how far the covariance is drawn to the identity before its root is taken"},
     {"detach", FIELD_BOOL, OFFSET(detach), "true", 0, 0, NULL, true, "no gradient through the whitening matrix"},

@@ -27,7 +27,7 @@ START_TEST(test_a_sweep_finds_its_own_runs_its_own) {
     taken("sweep a.yaml");
     taken("sweep a.yaml --set sweep.method.beta=[3]");                      /* other values of what is swept */
     taken("sweep a.yaml --set method.beta=2 --set sweep.train.seed=[0,1]"); /* a part of it, more seeds */
-    taken("sweep a.yaml --set eval.knn_k=3 --set train.threads=2");         /* what does not decide results */
+    taken("sweep a.yaml --set eval.sample=50 --set train.threads=2");       /* what does not decide results */
     write_spec(", codes: \"${backbone.width}\"", "sweep: {method.beta: [1, 2], backbone.width: [4, 8]}\n");
     taken("sweep a.yaml --set name=other");
     taken("sweep a.yaml --set name=other --set backbone.width=2"); /* the codes follow */
@@ -61,14 +61,13 @@ END_TEST
 /* Forty images in MNIST's files, all in class 1; others for another `start`. */
 static void write_images(int start) {
     char commands[600];
-    snprintf(
-        commands, sizeof commands,
-        "mkdir -p mnist && for s in train t10k; do "
-        "{ printf '\\0\\0\\10\\3\\0\\0\\0\\50\\0\\0\\0\\34\\0\\0\\0\\34'; seq %d 9999 | head -c 31360; } "
-        ">mnist/$s-images-idx3-ubyte && "
-        "{ printf '\\0\\0\\10\\1\\0\\0\\0\\50'; head -c 40 /dev/zero | tr '\\0' '\\1'; } "
-        ">mnist/$s-labels-idx1-ubyte; done",
-        start);
+    snprintf(commands, sizeof commands,
+             "mkdir -p mnist && for s in train t10k; do "
+             "{ printf '\\0\\0\\10\\3\\0\\0\\0\\50\\0\\0\\0\\34\\0\\0\\0\\34'; seq %d 9999 | head -c 31360; } "
+             ">mnist/$s-images-idx3-ubyte && "
+             "{ printf '\\0\\0\\10\\1\\0\\0\\0\\50'; head -c 40 /dev/zero | tr '\\0' '\\1'; } "
+             ">mnist/$s-labels-idx1-ubyte; done",
+             start);
     shell(commands);
 }
 

@@ -164,7 +164,7 @@ START_TEST(test_sweeps_that_make_no_sense_are_refused) {
     refused("method: falcon\nsweeps: {a: 3}\n", NULL, ":2: `a` takes a mapping of sections and a `sweep:`");
     refused("method: falcon\nsweeps: {a b: {}}\n", NULL, ":2: `a b` is no name");
     refused("method: falcon\n", "sweep.train.seed=[]", "--set sweep.train.seed=[]: `train.seed` has nothing to sweep");
-    refused(two_blocks, "sweep.method.codes=[4]x", "takes an integer");
+    refused(two_blocks, "sweep.method.codes=[4]x", "takes one value (integer from 2");
 }
 END_TEST
 

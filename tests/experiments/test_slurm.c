@@ -153,8 +153,8 @@ static void write_node(void) {
           "echo 'PartitionName=all Nodes=ALL Default=YES'; } >>slurm.conf");
 }
 
-#define CONTROLLER "setsid timeout 900 slurmctld -D >ctld.out 2>&1 </dev/null & echo $! >ctld.p; "
-#define NODE "setsid timeout 900 slurmd -D >slurmd.out 2>&1 </dev/null & echo $! >slurmd.p; "
+#define CONTROLLER "setsid timeout -k 10 900 slurmctld -D >ctld.out 2>&1 </dev/null & echo $! >ctld.p; "
+#define NODE "setsid timeout -k 10 900 slurmd -D >slurmd.out 2>&1 </dev/null & echo $! >slurmd.p; "
 #define WAIT_FOR(what) "for i in $(seq 1200); do { " what "; } && break; sleep 0.1; done; " what
 
 static void end_node(void) {
@@ -180,7 +180,9 @@ START_TEST(a_real_slurm_loses_no_run_and_changes_no_bit) {
     shell(WAIT_FOR("test -s there/toy/*seed-1*/metrics.jsonl"));
     shell(WAIT_FOR("scancel --batch --signal=USR1 1_1 2>/dev/null"));
     shell("pkill -KILL -f 'only [t]oy_seed-0' || test -d there/toy/*seed-0*");
-    shell("kill $(cat ctld.p); sleep 1; " CONTROLLER WAIT_FOR("sinfo -h >/dev/null 2>&1"));
+    /* it may hang while it ends, and its port is wanted */
+    shell("kill $(cat ctld.p); while kill -0 $(cat ctld.p) 2>/dev/null; do sleep 0.1; done; sleep 1; " CONTROLLER
+              WAIT_FOR("timeout 5 sinfo -h >/dev/null 2>&1"));
     shell(WAIT_FOR("test \"$(squeue -h -t RUNNING,COMPLETING | wc -l)\" = 0 && "
                    "test \"$(squeue -h -r -o '%K' | grep -vx 1 | wc -l)\" = 0"));
     /* Slurm holds a task that was put back for two minutes: it is told to go now, and what was killed is handed over */

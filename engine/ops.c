@@ -349,11 +349,6 @@ tensor *(op_gather_rows)(tape *t, tensor *x, int groups) {
     return tape_apply(t, OP_gather_rows, with, 1, &x);
 }
 
-tensor *(op_batch_gather)(tape *t, tensor *x) {
-    (void)t;
-    return x;
-}
-
 /* ops_factor.c, ops_rows.c, codes.c, ops_tokens.c */
 extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_nuclear_norm, rule_inverse_root;
 extern const op_rule rule_slice_rows, rule_concat_rows, rule_concat_cols, rule_reshape, rule_sort;

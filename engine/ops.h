@@ -76,13 +76,11 @@ tensor *op_sort(tape *t, tensor *x);                                /* each colu
 /* −(1/n) Σ_i Σ_j exp(log_p_ij)·log_q_ij → 1×1; both (n,c) hold log-probabilities and both receive gradients. */
 tensor *op_soft_cross_entropy(tape *t, tensor *log_p, tensor *log_q);
 
-/* Statistics of the batch: names of their own, so that training on several processes makes collectives of them. -----
- */
+/* Statistics of the batch. ---------------------------------------------------------------------------------------- */
 int64_t batch_size(const tensor *x);      /* samples in the whole batch */
 tensor *op_batch_sum(tape *t, tensor *x); /* (n,c) → (1,c) */
 tensor *op_batch_mean(tape *t, tensor *x);
 tensor *op_batch_logmeanexp(tape *t, tensor *x); /* log (1/n) Σ_i exp x_ij → (1,c) */
-tensor *op_batch_gather(tape *t, tensor *x);     /* every process's rows → (n,c) */
 /* Rows of every peer's x (groups·n, c), group by group and in each by rank → (groups·n·peers, c); x itself where there
  * are none. */
 tensor *op_gather_rows(tape *t, tensor *x, int groups);
@@ -136,6 +134,5 @@ tensor *op_gather_rows(tape *t, tensor *x, int groups);
 #define op_batch_mean(t, ...) op_batch_mean(MEWS_AT(t), __VA_ARGS__)
 #define op_batch_logmeanexp(t, ...) op_batch_logmeanexp(MEWS_AT(t), __VA_ARGS__)
 #define op_gather_rows(t, ...) op_gather_rows(MEWS_AT(t), __VA_ARGS__)
-#define op_batch_gather(t, ...) op_batch_gather(MEWS_AT(t), __VA_ARGS__)
 
 #endif

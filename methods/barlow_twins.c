@@ -6,10 +6,7 @@
  *   C = BN(Z1)ᵀ BN(Z2) / n                                                   (eq. 2)
  *   loss = scale · ( Σ_i (1 − C_ii)² + λ Σ_i Σ_{j≠i} C_ij² )                 (eq. 1)
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 typedef struct barlow_options {
     int64_t hidden, features;
@@ -24,27 +21,23 @@ typedef struct barlow {
 
 static bool build(method_model *m, error *err) {
     const barlow_options *o = m->options;
-    barlow *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "barlow_twins");
     mlp_shape shape = {.layers = 3,
                        .in = m->features,
                        .hidden = o->hidden,
                        .out = o->features,
                        .without_last_bias = true,
                        .without_norm = !o->batchnorm};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err) &&
-           parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
+    barlow *s = projector_build(m, sizeof *s, shape, err);
+    return s && parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const barlow_options *o = m->options;
     const barlow *s = m->state;
     int n = m->pairs;
-    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true);
+    tensor *z = projector_forward(m, t, representations, method_groups(m));
     z = op_batchnorm(t, z, &s->standardize, NULL, false, m->views, true); /* each view by itself, always */
-    tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+    tensor *z1 = op_slice_rows(t, z, 0, n), *z2 = op_slice_rows(t, z, n, n);
     tensor *c = op_matmul(t, z1, true, z2, false, 1.0 / (double)batch_size(z1));
 
     tensor *diagonal = op_diagonal(t, c);
@@ -84,7 +77,7 @@ const method method_barlow_twins = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(barlow_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
     .chance_loss = chance_loss,

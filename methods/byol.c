@@ -10,10 +10,7 @@
  * Two switches make the controls that collapse: `predictor: false` compares z itself with the teacher, `stop_gradient:
  * false` puts the student's own projection, gradients and all, in the teacher's place.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 typedef struct byol_options {
     int64_t hidden, features, predictor_hidden;
@@ -27,16 +24,12 @@ typedef struct byol {
 
 static bool build(method_model *m, error *err) {
     const byol_options *o = m->options;
-    byol *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "byol");
     mlp_shape projector = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features};
     mlp_shape predictor = {.layers = 2, .in = o->features, .hidden = o->predictor_hidden, .out = o->features};
-    return mlp_create(&s->projector, m->parameters, "head.projector", projector, err) &&
-           (!o->predictor || mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err)) &&
+    byol *s = projector_build(m, sizeof *s, projector, err);
+    return s && (!o->predictor || mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err)) &&
            mlp_create(&s->teacher, m->parameters, "teacher.head.projector", projector, err);
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* z' of both views: the teacher's, or under `stop_gradient: false` the student's own. */
 static tensor *target(method_model *m, method_context *context, tape *t, tensor *z) {
@@ -58,7 +51,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const byol_options *o = m->options;
     const byol *s = m->state;
     int n = m->pairs, groups = method_groups(m);
-    tensor *z = mlp_forward(&s->projector, t, representations, groups, true);
+    tensor *z = projector_forward(m, t, representations, groups);
     tensor *q = o->predictor ? mlp_forward(&s->predictor, t, z, groups, true) : z;
     q = op_l2_normalize(t, q);
     z = op_l2_normalize(t, target(m, context, t, z));
@@ -72,13 +65,6 @@ static void after_step(method_model *m, method_context *context, tape *t) {
     const byol_options *o = m->options;
     teacher_update(m->parameters, method_cosine(context, "momentum", o->momentum, o->final_momentum));
 }
-
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const byol *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const byol *)m->state)->projector); }
 
 /* Two views at right angles, in both orders; a point scores 0. */
 static double chance_loss(const method_model *m) {
@@ -116,10 +102,10 @@ const method method_byol = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(byol_options)},
     .teacher = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .after_step = after_step,
-    .embed = embed,
+    .embed = projector_embed,
     .chance_loss = chance_loss,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

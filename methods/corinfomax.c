@@ -12,12 +12,10 @@
  * Gradients flow through this batch's share of μ and R. The trace of R is at most 1: the determinant is largest where
  * all its eigenvalues are equal. Without it (`spread: 0`) the views meet in one point.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
+#include "methods/projector.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { VIEWS = 2 };
 
@@ -34,11 +32,10 @@ typedef struct corinfomax {
 
 static bool build(method_model *m, error *err) {
     const corinfomax_options *o = m->options;
-    corinfomax *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "corinfomax");
     mlp_shape shape = {
         .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    if (!mlp_create(&s->projector, m->parameters, "head.projector", shape, err)) return false;
+    corinfomax *s = projector_build(m, sizeof *s, shape, err);
+    if (!s) return false;
     for (int v = 0; v < VIEWS; v++) {
         char name[32];
         int64_t row[] = {1, o->features}, square[] = {o->features, o->features};
@@ -51,11 +48,8 @@ static bool build(method_model *m, error *err) {
     return true;
 }
 
-static void destroy(method_model *m) { free(m->state); }
-
 static tensor *project(method_model *m, tape *t, tensor *x, int groups, bool training) {
-    const corinfomax *s = m->state;
-    tensor *z = mlp_forward(&s->projector, t, x, groups, training);
+    tensor *z = mlp_forward(m->state, t, x, groups, training);
     return ((const corinfomax_options *)m->options)->normalize ? op_l2_normalize(t, z) : z;
 }
 
@@ -81,7 +75,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const corinfomax_options *o = m->options;
     int n = m->pairs;
     tensor *z = project(m, t, representations, method_groups(m), true);
-    tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+    tensor *z1 = op_slice_rows(t, z, 0, n), *z2 = op_slice_rows(t, z, n, n);
     tensor *both = op_add(t, information(m, context, t, z1, 0), information(m, context, t, z2, 1));
     tensor *spread = op_scale(t, both, -1 / (double)o->features);
     tensor *attraction = op_mean_squares(t, op_sub(t, z1, z2));
@@ -93,8 +87,6 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
     return project(m, t, representations, 1, training);
 }
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const corinfomax *)m->state)->projector); }
 
 #define OFFSET(member) offsetof(corinfomax_options, member)
 static const field rows[] = {
@@ -122,8 +114,8 @@ const method method_corinfomax = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(corinfomax_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

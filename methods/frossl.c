@@ -12,10 +12,7 @@
  * (`center: false`). ‖ZᵀZ‖ = ‖ZZᵀ‖, so the smaller of the two is taken. Without the entropies columns cannot shrink,
  * but all may become the same one: a dimensional collapse.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 typedef struct frossl_options {
     int64_t hidden, features;
@@ -23,20 +20,12 @@ typedef struct frossl_options {
     bool center, batchnorm;
 } frossl_options;
 
-typedef struct frossl {
-    mlp projector;
-} frossl;
-
 static bool build(method_model *m, error *err) {
     const frossl_options *o = m->options;
-    frossl *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "frossl");
     mlp_shape shape = {
         .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* Columns of length 1; z (n, d). */
 static tensor *normalize(const frossl_options *o, tape *t, tensor *z) {
@@ -53,11 +42,10 @@ static tensor *entropy(tape *t, tensor *z, int64_t n, int64_t d) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const frossl_options *o = m->options;
-    const frossl *s = m->state;
     int n = m->pairs;
-    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true);
-    tensor *z1 = normalize(o, t, op_batch_gather(t, op_slice_rows(t, z, 0, n)));
-    tensor *z2 = normalize(o, t, op_batch_gather(t, op_slice_rows(t, z, n, n)));
+    tensor *z = projector_forward(m, t, representations, method_groups(m));
+    tensor *z1 = normalize(o, t, op_slice_rows(t, z, 0, n));
+    tensor *z2 = normalize(o, t, op_slice_rows(t, z, n, n));
     int64_t all = batch_size(z1);
     tensor *invariance = op_scale(t, op_sum_squares(t, op_sub(t, z1, z2)), 1 / (double)all);
     tensor *spread = op_add(t, entropy(t, z1, all, o->features), entropy(t, z2, all, o->features));
@@ -65,14 +53,6 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     method_report(context, "entropy", spread);
     return op_sub(t, op_scale(t, invariance, o->invariance), op_scale(t, spread, o->entropy));
 }
-
-/* Before the columns are normalised, which needs a batch: what is measured is a function of the sample alone. */
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const frossl *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const frossl *)m->state)->projector); }
 
 #define OFFSET(member) offsetof(frossl_options, member)
 static const field rows[] = {
@@ -94,8 +74,8 @@ const method method_frossl = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(frossl_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
-    .attainable = attainable,
+    .embed = projector_embed, /* columns are normalised over a batch, and what is measured is of each sample alone */
+    .attainable = projector_attainable,
 };

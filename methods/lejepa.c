@@ -15,13 +15,11 @@
  * from 0 to `t_max`, twice. stable-pretraining takes one statistic of all views' samples together (`sample: pooled`)
  * and adds λ·SIGReg to the whole prediction loss (`weights: additive`). With λ = 0 all views meet in one point.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
+#include "methods/projector.h"
 #include "methods/multi_crop.h"
 #include "methods/slices.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { SAMPLE_VIEW, SAMPLE_POOLED };
 enum { WEIGHTS_CONVEX, WEIGHTS_ADDITIVE };
@@ -33,24 +31,11 @@ typedef struct lejepa_options {
     bool batchnorm;
 } lejepa_options;
 
-typedef struct lejepa {
-    mlp projector;
-} lejepa;
-
 static bool build(method_model *m, error *err) {
     const lejepa_options *o = m->options;
-    lejepa *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "lejepa");
     mlp_shape shape = {
         .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
-}
-
-static void destroy(method_model *m) { free(m->state); }
-
-static tensor *project(method_model *m, tape *t, tensor *representations, int groups) {
-    const lejepa *s = m->state;
-    return mlp_forward(&s->projector, t, representations, groups, true);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
 
 /* EP of each column of x (n, directions), averaged over them. At t = 0 both functions are 1. */
@@ -73,7 +58,7 @@ static tensor *sigreg(const method_model *m, const method_context *context, tape
     const lejepa_options *o = m->options;
     int views = m->views + (context->local ? m->locals : 0), n = m->pairs;
     tensor *x = op_matmul(t, z, false, slices_draw(context, t, o->features, o->slices), false, 1), *sum = NULL;
-    if (o->sample == SAMPLE_POOLED) return epps_pulley(o, t, op_batch_gather(t, x));
+    if (o->sample == SAMPLE_POOLED) return epps_pulley(o, t, x);
     for (int v = 0; v < views; v++) {
         tensor *one = epps_pulley(o, t, op_slice_rows(t, x, (int64_t)v * n, n));
         sum = sum ? op_add(t, sum, one) : one;
@@ -83,7 +68,7 @@ static tensor *sigreg(const method_model *m, const method_context *context, tape
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const lejepa_options *o = m->options;
-    tensor *local, *global = multi_crop_project(m, context, t, representations, project, &local);
+    tensor *local, *global = multi_crop_project(m, context, t, representations, projector_forward, &local);
     tensor *near = multi_crop_center_distance(m, t, global, local);
     tensor *normal = sigreg(m, context, t, local ? op_concat_rows(t, global, local) : global);
     method_report(context, "prediction", near);
@@ -91,14 +76,6 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     double rest = o->weights == WEIGHTS_CONVEX ? 1 - o->lambda : 1;
     return op_add(t, op_scale(t, near, rest), op_scale(t, normal, o->lambda));
 }
-
-/* The projection itself: it is what is held to a Gaussian. */
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const lejepa *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const lejepa *)m->state)->projector); }
 
 static const char *const samples[] = {"view", "pooled", NULL}, *const weights[] = {"convex", "additive", NULL};
 
@@ -128,8 +105,8 @@ const method method_lejepa = {
     .batch_statistics = true,
     .local_views = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
-    .attainable = attainable,
+    .embed = projector_embed, /* what is held to a Gaussian */
+    .attainable = projector_attainable,
 };

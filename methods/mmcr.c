@@ -11,11 +11,8 @@
  * ImageNet, which is not here. `norm: frobenius` takes the root of the sum of squares in its place, which centroids of
  * length 1 have whether they differ or not: so it asks for agreement alone, a control that collapses.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
+#include "methods/projector.h"
 #include "methods/multi_crop.h"
-
-#include <stdlib.h>
 
 enum { NORM_NUCLEAR, NORM_FROBENIUS };
 
@@ -26,14 +23,8 @@ typedef struct mmcr_options {
     bool batchnorm;
 } mmcr_options;
 
-typedef struct mmcr {
-    mlp projector;
-} mmcr;
-
 static bool build(method_model *m, error *err) {
     const mmcr_options *o = m->options;
-    mmcr *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "mmcr");
     mlp_shape shape = {.layers = 2,
                        .in = m->features,
                        .hidden = o->hidden,
@@ -41,19 +32,16 @@ static bool build(method_model *m, error *err) {
                        .without_norm = !o->batchnorm,
                        .without_bias = true,
                        .without_last_bias = true};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
 
-static void destroy(method_model *m) { free(m->state); }
-
 static tensor *project(method_model *m, tape *t, tensor *representations, int groups) {
-    const mmcr *s = m->state;
-    return op_l2_normalize(t, mlp_forward(&s->projector, t, representations, groups, true));
+    return op_l2_normalize(t, projector_forward(m, t, representations, groups));
 }
 
 static tensor *centroid_norm(const mmcr_options *o, tape *t, tensor *c) {
     if (o->norm == NORM_FROBENIUS) return op_sqrt(t, op_sum_squares(t, c));
-    return op_nuclear_norm(t, op_batch_gather(t, c), 1);
+    return op_nuclear_norm(t, c, 1);
 }
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
@@ -77,11 +65,8 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const mmcr *s = m->state;
-    return op_l2_normalize(t, mlp_forward(&s->projector, t, representations, 1, training));
+    return op_l2_normalize(t, projector_embed(m, t, representations, training));
 }
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const mmcr *)m->state)->projector); }
 
 static const char *const norms[] = {"nuclear", "frobenius", NULL};
 
@@ -104,8 +89,8 @@ const method method_mmcr = {
     .batch_statistics = true,
     .local_views = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

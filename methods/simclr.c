@@ -7,34 +7,24 @@
  *   s_ij = cos(z_i, z_j)/τ over all 2n views
  *   loss = −(1/2n) Σ_i log( exp s_i,partner(i) / Σ_{k≠i} exp s_ik )                 (eq. 1, NT-Xent)
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
+#include "methods/projector.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 typedef struct simclr_options {
     int64_t hidden, features;
     double temperature;
 } simclr_options;
 
-typedef struct simclr {
-    mlp projector;
-} simclr;
-
 static bool build(method_model *m, error *err) {
     const simclr_options *o = m->options;
-    simclr *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "simclr");
     mlp_shape shape = {.layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = true};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
 
-static void destroy(method_model *m) { free(m->state); }
-
 /* On the sphere, where the loss compares them. */
-static tensor *project(const simclr *s, tape *t, tensor *x) {
-    return op_l2_normalize(t, mlp_forward(&s->projector, t, x, 1, true));
+static tensor *project(method_model *m, tape *t, tensor *x) {
+    return op_l2_normalize(t, projector_forward(m, t, x, 1));
 }
 
 static const double NEVER = -1e30; /* on the diagonal: a logit whose exponential is zero */
@@ -43,8 +33,8 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const simclr_options *o = m->options;
     int n = m->pairs;
     (void)context;
-    tensor *z = project(m->state, t, representations);
-    tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+    tensor *z = project(m, t, representations);
+    tensor *z1 = op_slice_rows(t, z, 0, n), *z2 = op_slice_rows(t, z, n, n);
     tensor *all = op_concat_rows(t, z1, z2);
     tensor *s = op_matmul(t, all, false, all, true, 1 / o->temperature);
     tensor *others = op_logsumexp(t, op_add_diagonal(t, s, NEVER), AXIS_COLS); /* log Σ_{k≠i} exp s_ik */
@@ -54,10 +44,8 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
     (void)training;
-    return project(m->state, t, representations);
+    return project(m, t, representations);
 }
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const simclr *)m->state)->projector); }
 
 /* Every other view alike. */
 static double chance_loss(const method_model *m) { return log(2.0 * m->pairs - 1); }
@@ -76,9 +64,9 @@ const method method_simclr = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(simclr_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
     .chance_loss = chance_loss,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

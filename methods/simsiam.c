@@ -11,10 +11,7 @@
  * The predictor's learning rate does not follow the schedule (the authors' --fix-pred-lr, solo-learn's static_lr): it
  * has to keep up with representations that still change.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 typedef struct simsiam_options {
     int64_t layers, hidden, features, predictor_hidden;
@@ -27,8 +24,6 @@ typedef struct simsiam {
 
 static bool build(method_model *m, error *err) {
     const simsiam_options *o = m->options;
-    simsiam *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "simsiam");
     mlp_shape projector = {.layers = (int)o->layers,
                            .in = m->features,
                            .hidden = o->hidden,
@@ -38,14 +33,12 @@ static bool build(method_model *m, error *err) {
                            .last = MLP_PLAIN_NORM};
     mlp_shape predictor = {
         .layers = 2, .in = o->features, .hidden = o->predictor_hidden, .out = o->features, .without_bias = true};
-    if (!mlp_create(&s->projector, m->parameters, "head.projector", projector, err) ||
-        (o->predictor && !mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err)))
+    simsiam *s = projector_build(m, sizeof *s, projector, err);
+    if (!s || (o->predictor && !mlp_create(&s->predictor, m->parameters, "head.predictor", predictor, err)))
         return false;
     if (o->constant_predictor_lr) parameters_keep_rate(m->parameters, "head.predictor.");
     return true;
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* D(p, z), averaged over the batch: −(1/n) Σ_i cos(p_i, z_i). */
 static tensor *distance(tape *t, tensor *p, tensor *z) {
@@ -58,20 +51,13 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const simsiam *s = m->state;
     int n = m->pairs, groups = method_groups(m);
     (void)context;
-    tensor *z = mlp_forward(&s->projector, t, representations, groups, true);
+    tensor *z = projector_forward(m, t, representations, groups);
     tensor *p = o->predictor ? mlp_forward(&s->predictor, t, z, groups, true) : z;
     tensor *target = o->stop_gradient ? tape_stop_gradient(t, z) : z;
     tensor *p1 = op_slice_rows(t, p, 0, n), *p2 = op_slice_rows(t, p, n, n);
     tensor *z1 = op_slice_rows(t, target, 0, n), *z2 = op_slice_rows(t, target, n, n);
     return op_scale(t, op_add(t, distance(t, p1, z2), distance(t, p2, z1)), 0.5);
 }
-
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const simsiam *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const simsiam *)m->state)->projector); }
 
 /* Two views at right angles; a point scores −1. */
 static double chance_loss(const method_model *m) {
@@ -107,9 +93,9 @@ const method method_simsiam = {
     .conditions = conditions,
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(simsiam_options)},
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
+    .embed = projector_embed,
     .chance_loss = chance_loss,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

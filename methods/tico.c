@@ -13,10 +13,7 @@
  * both`), and counts the first term twice: its loss with ρ is twice this one's with ρ/2. With ρ = 0 all embeddings meet
  * in one point.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 enum { TARGET_TEACHER, TARGET_STUDENT };
 enum { COVARIANCE_FIRST, COVARIANCE_BOTH };
@@ -35,19 +32,14 @@ typedef struct tico {
 
 static bool build(method_model *m, error *err) {
     const tico_options *o = m->options;
-    tico *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "tico");
     mlp_shape shape = {
         .layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    if (!mlp_create(&s->projector, m->parameters, "head.projector", shape, err) ||
-        !mlp_create(&s->teacher, m->parameters, "teacher.head.projector", shape, err))
-        return false;
+    tico *s = projector_build(m, sizeof *s, shape, err);
+    if (!s || !mlp_create(&s->teacher, m->parameters, "teacher.head.projector", shape, err)) return false;
     s->memory = parameters_add(m->parameters, "head.covariance", ROLE_BUFFER, 2, (int64_t[]){o->features, o->features},
                                INIT_VALUE, 0, err);
     return s->memory != NULL;
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* z' (n, f). */
 static tensor *target(method_model *m, const method_context *context, tape *t, tensor *z) {
@@ -68,7 +60,6 @@ static tensor *remember(method_model *m, tape *t, tensor *z) {
     const tico *s = m->state;
     bool was = tape_set_recording(t, false);
     tensor *rows = o->covariance == COVARIANCE_FIRST ? op_slice_rows(t, z, 0, m->pairs) : z;
-    rows = op_batch_gather(t, rows);
     double freedom = (double)batch_size(rows) - (o->covariance == COVARIANCE_BOTH);
     if (o->covariance == COVARIANCE_BOTH) rows = op_sub(t, rows, op_batch_mean(t, rows));
     tensor *batch = op_matmul(t, rows, true, rows, false, (1 - o->beta) / freedom);
@@ -79,9 +70,8 @@ static tensor *remember(method_model *m, tape *t, tensor *z) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const tico_options *o = m->options;
-    const tico *s = m->state;
     int n = m->pairs;
-    tensor *z = op_l2_normalize(t, mlp_forward(&s->projector, t, representations, method_groups(m), true));
+    tensor *z = op_l2_normalize(t, projector_forward(m, t, representations, method_groups(m)));
     tensor *z1 = op_slice_rows(t, z, 0, n);
     tensor *cosines = op_sum(t, op_mul(t, z1, target(m, context, t, z)), AXIS_COLS);
     tensor *invariance = op_affine(t, op_mean(t, cosines, AXIS_ALL), -1, 1);
@@ -99,11 +89,8 @@ static void after_step(method_model *m, method_context *context, tape *t) {
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const tico *s = m->state;
-    return op_l2_normalize(t, mlp_forward(&s->projector, t, representations, 1, training));
+    return op_l2_normalize(t, projector_embed(m, t, representations, training));
 }
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const tico *)m->state)->projector); }
 
 static const char *const targets[] = {"teacher", "student", NULL}, *const covariances[] = {"first", "both", NULL};
 
@@ -132,9 +119,9 @@ const method method_tico = {
     .batch_statistics = true,
     .teacher = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .after_step = after_step,
     .embed = embed,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

@@ -11,10 +11,7 @@
  * s is the mean over dimensions too, as in the paper's algorithm 1 and the code; eq. 5 leaves the 1/d out, and then the
  * published weights do not balance. The code also halves the variance term: halve_variance.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 typedef struct vicreg_options {
     int64_t hidden, features;
@@ -22,26 +19,18 @@ typedef struct vicreg_options {
     bool halve_variance, batchnorm;
 } vicreg_options;
 
-typedef struct vicreg {
-    mlp expander;
-} vicreg;
-
 static const double GAMMA = 1, EPSILON = 1e-4; /* the standard deviation that is enough; keeps its root smooth */
 
 static bool build(method_model *m, error *err) {
     const vicreg_options *o = m->options;
-    vicreg *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "vicreg");
     mlp_shape shape = {.layers = 3,
                        .in = m->features,
                        .hidden = o->hidden,
                        .out = o->features,
                        .without_last_bias = true,
                        .without_norm = !o->batchnorm};
-    return mlp_create(&s->expander, m->parameters, "head.projector", shape, err);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* C(Z) = 1/(n−1) Σ_i (z_i − z̄)(z_i − z̄)ᵀ (eq. 3); its diagonal is Var(z^j), unbiased. */
 static tensor *covariance_matrix(tape *t, tensor *z) {
@@ -62,11 +51,10 @@ static tensor *covariance(tape *t, tensor *c, double d) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const vicreg_options *o = m->options;
-    const vicreg *s = m->state;
     int n = m->pairs;
     double d = (double)o->features;
-    tensor *z = mlp_forward(&s->expander, t, representations, method_groups(m), true);
-    tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+    tensor *z = projector_forward(m, t, representations, method_groups(m));
+    tensor *z1 = op_slice_rows(t, z, 0, n), *z2 = op_slice_rows(t, z, n, n);
     tensor *c1 = covariance_matrix(t, z1), *c2 = covariance_matrix(t, z2);
 
     tensor *invariance = op_scale(t, op_sum_squares(t, op_sub(t, z1, z2)), 1 / (d * (double)batch_size(z1)));
@@ -82,8 +70,7 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
 
 /* Collapse is measured on the expander before its last layer: `hidden` columns, whatever `features` is. */
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const vicreg *s = m->state;
-    return mlp_hidden(&s->expander, t, representations, 1, training);
+    return mlp_hidden(m->state, t, representations, 1, training);
 }
 
 #define OFFSET(member) offsetof(vicreg_options, member)
@@ -106,7 +93,7 @@ const method method_vicreg = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(vicreg_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
 };

@@ -15,8 +15,7 @@
  * same for all views. λ is 0.9 for ImageNet; the paper recommends 0.6 for small data sets. Without `shape` embeddings
  * may keep to few directions, with λ = 0 to one point.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
+#include "methods/projector.h"
 #include "methods/multi_crop.h"
 #include "methods/slices.h"
 
@@ -28,10 +27,6 @@ typedef struct visreg_options {
     bool batchnorm;
 } visreg_options;
 
-typedef struct visreg {
-    mlp projector;
-} visreg;
-
 static const double EPSILON = 1e-4; /* what σ is never below where it divides */
 
 /* The three terms, summed over views. */
@@ -41,18 +36,9 @@ typedef struct terms {
 
 static bool build(method_model *m, error *err) {
     const visreg_options *o = m->options;
-    visreg *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "visreg");
     mlp_shape shape = {
         .layers = 3, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
-}
-
-static void destroy(method_model *m) { free(m->state); }
-
-static tensor *project(method_model *m, tape *t, tensor *representations, int groups) {
-    const visreg *s = m->state;
-    return mlp_forward(&s->projector, t, representations, groups, true);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
 
 /* q_1 … q_n as a column. */
@@ -72,7 +58,7 @@ static void add_view(tape *t, terms *sum, tensor *z, tensor *directions, tensor 
     tensor *deviation = op_sqrt(t, op_batch_mean(t, op_mul(t, centred, centred)));
     tensor *whole = op_affine(t, tape_stop_gradient(t, deviation), 1, EPSILON);
     tensor *seen = op_matmul(t, op_div(t, centred, whole), false, directions, false, 1);
-    tensor *off = op_sub(t, op_sort(t, op_batch_gather(t, seen)), q);
+    tensor *off = op_sub(t, op_sort(t, seen), q);
     add(t, &sum->scale, op_mean_squares(t, op_affine(t, deviation, -1, 1)));
     add(t, &sum->shape, op_mean_squares(t, off));
     add(t, &sum->center, op_mean_squares(t, mean));
@@ -81,7 +67,7 @@ static void add_view(tape *t, terms *sum, tensor *z, tensor *directions, tensor 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const visreg_options *o = m->options;
     int views = m->views + (context->local ? m->locals : 0), n = m->pairs;
-    tensor *local, *global = multi_crop_project(m, context, t, representations, project, &local);
+    tensor *local, *global = multi_crop_project(m, context, t, representations, projector_forward, &local);
     tensor *z = local ? op_concat_rows(t, global, local) : global, *q = quantiles(t, n);
     tensor *directions = slices_draw(context, t, o->features, o->slices);
     terms sum = {0};
@@ -98,14 +84,6 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
                op_add(t, op_scale(t, shape, o->lambda * o->shape), op_scale(t, center, o->lambda * o->center)));
     return op_add(t, op_scale(t, prediction, 1 - o->lambda), spread);
 }
-
-/* The projection itself: it is what is held to a Gaussian. */
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const visreg *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const visreg *)m->state)->projector); }
 
 #define OFFSET(member) offsetof(visreg_options, member)
 static const field rows[] = {
@@ -132,8 +110,8 @@ const method method_visreg = {
     .batch_statistics = true,
     .local_views = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
-    .attainable = attainable,
+    .embed = projector_embed, /* what is held to a Gaussian */
+    .attainable = projector_attainable,
 };

@@ -15,10 +15,7 @@
  * The parts are runs of rows, which the loader has shuffled already; the code's draws of its own (w_iter > 1) are not
  * here.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 enum { DISTANCE_COSINE, DISTANCE_EUCLIDEAN };
 
@@ -28,10 +25,6 @@ typedef struct wmse_options {
     double epsilon;
     bool detach, batchnorm;
 } wmse_options;
-
-typedef struct wmse {
-    mlp projector;
-} wmse;
 
 static bool build(method_model *m, error *err) {
     const wmse_options *o = m->options;
@@ -43,14 +36,10 @@ static bool build(method_model *m, error *err) {
                          "method.whitening_size %lld must be above method.features %lld: so few samples span fewer "
                          "directions than there are to whiten (or set method.epsilon above 0)",
                          (long long)o->whitening_size, (long long)o->features);
-    wmse *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "wmse");
     mlp_shape shape = {
         .layers = 2, .in = m->features, .hidden = o->hidden, .out = o->features, .without_norm = !o->batchnorm};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err);
+    return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* L⁻¹(z − μ) for the rows of z, L·Lᵀ = (1−ε)·Σ + ε·I. */
 static tensor *whiten(tape *t, tensor *z, int size, double epsilon) {
@@ -71,10 +60,9 @@ static tensor *distance(const wmse_options *o, tape *t, tensor *v1, tensor *v2) 
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const wmse_options *o = m->options;
-    const wmse *s = m->state;
     int n = m->pairs, size = (int)o->whitening_size;
     (void)context;
-    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true), *sum = NULL;
+    tensor *z = projector_forward(m, t, representations, method_groups(m)), *sum = NULL;
     for (int first = 0; first < n; first += size) {
         tensor *v1 = whiten(t, op_slice_rows(t, z, first, size), size, o->epsilon);
         tensor *v2 = whiten(t, op_slice_rows(t, z, n + first, size), size, o->epsilon);
@@ -83,14 +71,6 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     }
     return op_scale(t, sum, (double)size / n);
 }
-
-/* Before whitening, which needs a batch: what is measured is a function of the sample alone. */
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const wmse *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const wmse *)m->state)->projector); }
 
 /* Two views at right angles; each of a whitened part's columns has the squared length size − 1. */
 static double chance_loss(const method_model *m) {
@@ -123,9 +103,9 @@ const method method_wmse = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(wmse_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
+    .embed = projector_embed, /* whitening wants a batch, and what is measured is of each sample alone */
     .chance_loss = chance_loss,
-    .attainable = attainable,
+    .attainable = projector_attainable,
 };

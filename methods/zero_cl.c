@@ -12,10 +12,7 @@
  * R is the symmetric root (ZCA), through which their code lets no gradient: `detach`. `dimension: both` adds the two
  * losses. Aligned without whitening (`whiten: false`), the authors' own control, features come to repeat each other.
  */
-#include "methods/method.h"
-#include "methods/mlp.h"
-
-#include <stdlib.h>
+#include "methods/projector.h"
 
 enum { DIMENSION_FEATURE, DIMENSION_INSTANCE, DIMENSION_BOTH };
 
@@ -35,8 +32,6 @@ static const double FLOOR = 1e-5; /* added to eigenvalues before their root */
 
 static bool build(method_model *m, error *err) {
     const zero_cl_options *o = m->options;
-    zero_cl *s = m->state = calloc(1, sizeof *s);
-    if (!s) return error_memory(err, sizeof *s, "zero_cl");
     mlp_shape shape = {.layers = 3,
                        .in = m->features,
                        .hidden = o->hidden,
@@ -44,11 +39,9 @@ static bool build(method_model *m, error *err) {
                        .without_norm = !o->batchnorm,
                        .without_bias = true,
                        .without_last_bias = true};
-    return mlp_create(&s->projector, m->parameters, "head.projector", shape, err) &&
-           parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
+    zero_cl *s = projector_build(m, sizeof *s, shape, err);
+    return s && parameters_batchnorm(m->parameters, "head.standardize", o->features, false, &s->standardize, err);
 }
-
-static void destroy(method_model *m) { free(m->state); }
 
 /* ((1 − ε)·S + ε·I)^−½ of S = ZᵀZ/freedom, or of ZZᵀ/freedom over rows. */
 static tensor *root(const zero_cl_options *o, tape *t, tensor *z, bool rows, double freedom) {
@@ -79,30 +72,20 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     const zero_cl_options *o = m->options;
     const zero_cl *s = m->state;
     int n = m->pairs;
-    tensor *z = mlp_forward(&s->projector, t, representations, method_groups(m), true), *features = NULL,
-           *instances = NULL;
+    tensor *z = projector_forward(m, t, representations, method_groups(m)), *features = NULL, *instances = NULL;
     if (o->dimension != DIMENSION_INSTANCE) {
         tensor *even = op_batchnorm(t, z, &s->standardize, NULL, false, m->views, true);
-        tensor *z1 = op_batch_gather(t, op_slice_rows(t, even, 0, n)),
-               *z2 = op_batch_gather(t, op_slice_rows(t, even, n, n));
+        tensor *z1 = op_slice_rows(t, even, 0, n), *z2 = op_slice_rows(t, even, n, n);
         features = misalignment(t, whiten_features(o, t, z1), whiten_features(o, t, z2), AXIS_ROWS);
         method_report(context, "features", features);
     }
     if (o->dimension != DIMENSION_FEATURE) {
-        tensor *z1 = op_batch_gather(t, op_slice_rows(t, z, 0, n)), *z2 = op_batch_gather(t, op_slice_rows(t, z, n, n));
+        tensor *z1 = op_slice_rows(t, z, 0, n), *z2 = op_slice_rows(t, z, n, n);
         instances = misalignment(t, whiten_instances(o, t, z1), whiten_instances(o, t, z2), AXIS_COLS);
         method_report(context, "instances", instances);
     }
     return !features ? instances : !instances ? features : op_add(t, features, instances);
 }
-
-/* Before whitening, which needs a batch: what is measured is a function of the sample alone. */
-static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {
-    const zero_cl *s = m->state;
-    return mlp_forward(&s->projector, t, representations, 1, training);
-}
-
-static int attainable(const method_model *m) { return mlp_attainable(&((const zero_cl *)m->state)->projector); }
 
 static const char *const dimensions[] = {"feature", "instance", "both", NULL};
 
@@ -114,8 +97,7 @@ static const field rows[] = {
      "BatchNorm in the projector's hidden layers"},
     {"dimension", FIELD_CHOICE, OFFSET(dimension), "feature", 0, 0, dimensions, true,
      "what is whitened and aligned: features (Zero-FCL), instances (Zero-ICL), or each for a loss of its own"},
-    {"whiten", FIELD_BOOL, OFFSET(whiten), "true", 0, 0, NULL, true,
-     "false: aligned as they are: a control"},
+    {"whiten", FIELD_BOOL, OFFSET(whiten), "true", 0, 0, NULL, true, "false: aligned as they are: a control"},
     {"epsilon", FIELD_REAL, OFFSET(epsilon), "0.1", 0, 1, NULL, true,
      "how far the covariance is drawn to the identity before its root is taken"},
     {"detach", FIELD_BOOL, OFFSET(detach), "true", 0, 0, NULL, true, "no gradient through the whitening matrix"},
@@ -128,8 +110,8 @@ const method method_zero_cl = {
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(zero_cl_options)},
     .batch_statistics = true,
     .build = build,
-    .destroy = destroy,
+    .destroy = projector_destroy,
     .loss = loss,
-    .embed = embed,
-    .attainable = attainable,
+    .embed = projector_embed, /* whitening wants a batch, and what is measured is of each sample alone */
+    .attainable = projector_attainable,
 };

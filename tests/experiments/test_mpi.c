@@ -106,6 +106,13 @@ static const struct {
     {"byol", 0.001},
     {"{name: simclr, features: 16}", 0.01},
     {"{name: wmse, features: 8, whitening_size: 16}", 0.001},
+    {"{name: lejepa, features: 16, slices: 32}", 0.003},
+    {"{name: tico, features: 16}", 0.003},
+    {"{name: visreg, features: 16, slices: 32}", 0.003},
+    {"{name: mmcr, features: 16}", 0.003},
+    {"{name: frossl, features: 16}", 0.003},
+    {"{name: zero_cl, features: 16}", 1e-5},
+    {"{name: corinfomax, features: 16}", 1e-5},
     {"supervised", 0.01},
 };
 

@@ -78,7 +78,7 @@ MAKE(cross_entropy, op_soft_cross_entropy(t, op_log_softmax(t, in[0]), op_log_so
 MAKE(cross_entropy_raw, op_soft_cross_entropy(t, in[0], in[1]))
 MAKE(cross_entropy_self, op_soft_cross_entropy(t, in[0], in[0]))
 MAKE(batch_mean, op_batch_mean(t, in[0]))
-MAKE(batch_logmeanexp, op_batch_logmeanexp(t, op_batch_gather(t, in[0])))
+MAKE(batch_logmeanexp, op_batch_logmeanexp(t, in[0]))
 
 /* What rank 1 of three sees whose peers have rows of zeros, and no part in the loss. */
 static bool gather_zeros(peers *p, const void *mine, void *all, size_t bytes) {

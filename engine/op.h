@@ -107,4 +107,13 @@ typedef struct op_rule {
 
 extern const op_rule *const op_rules[OP_COUNT];
 
+/* For rules of shape. */
+static inline bool is_matrix(const tensor *x) { return x && x->kind == TENSOR_PLAIN && x->rank == 2; }
+
+static inline void set_matrix(tensor *out, int64_t rows, int64_t cols) {
+    out->kind = TENSOR_PLAIN;
+    out->rank = 2;
+    out->shape[0] = rows, out->shape[1] = cols;
+}
+
 #endif

@@ -9,12 +9,6 @@
 
 /* Shapes -------------------------------------------------------------------------------------------------------- */
 
-static void set_matrix(tensor *out, int64_t rows, int64_t cols) {
-    out->kind = TENSOR_PLAIN;
-    out->rank = 2;
-    out->shape[0] = rows, out->shape[1] = cols;
-}
-
 static void set_images(tensor *out, int64_t n, int64_t h, int64_t w, int64_t c) {
     out->kind = TENSOR_IMAGES;
     out->rank = 4;
@@ -27,7 +21,6 @@ static void set_like(tensor *out, const tensor *x) {
     for (int i = 0; i < x->rank; i++) out->shape[i] = x->shape[i];
 }
 
-static bool is_matrix(const tensor *x) { return x && x->kind == TENSOR_PLAIN && x->rank == 2; }
 static bool is_images(const tensor *x) { return x && x->kind == TENSOR_IMAGES; }
 
 static bool same_shape(const tensor *a, const tensor *b) {

@@ -7,13 +7,7 @@
 #include "engine/ops.h"
 
 static bool is_square(const tensor *x) {
-    return x && x->kind == TENSOR_PLAIN && x->rank == 2 && x->shape[0] == x->shape[1];
-}
-
-static void set_matrix(tensor *out, int64_t rows, int64_t cols) {
-    out->kind = TENSOR_PLAIN;
-    out->rank = 2;
-    out->shape[0] = rows, out->shape[1] = cols;
+    return is_matrix(x) && x->shape[0] == x->shape[1];
 }
 
 static const char *shape_square(node *n) {
@@ -38,7 +32,7 @@ tensor *(op_cholesky)(tape *t, tensor *x) {
 static const char *shape_triangular_solve(node *n) {
     const tensor *x = n->in[0], *l = n->in[1];
     if (!is_square(l)) return "needs a square triangular matrix";
-    if (!x || x->kind != TENSOR_PLAIN || x->rank != 2 || x->shape[1] != l->shape[0])
+    if (!is_matrix(x) || x->shape[1] != l->shape[0])
         return "needs a matrix with as many columns as the triangular one";
     set_matrix(n->out, x->shape[0], x->shape[1]);
     return NULL;
@@ -75,7 +69,7 @@ tensor *(op_inverse_root)(tape *t, tensor *x) {
 static const char *shape_nuclear_norm(node *n) {
     const tensor *x = n->in[0];
     int64_t groups = n->with.slice.count;
-    if (!x || x->kind != TENSOR_PLAIN || x->rank != 2) return "needs a matrix";
+    if (!is_matrix(x)) return "needs a matrix";
     if (groups < 1 || x->shape[0] % groups) return "the rows do not divide into the groups";
     n->saved_count[0] = tensor_count(x);
     set_matrix(n->out, groups, 1);

@@ -4,14 +4,6 @@
  */
 #include "engine/ops.h"
 
-static void set_matrix(tensor *out, int64_t rows, int64_t cols) {
-    out->kind = TENSOR_PLAIN;
-    out->rank = 2;
-    out->shape[0] = rows, out->shape[1] = cols;
-}
-
-static bool is_matrix(const tensor *x) { return x && x->kind == TENSOR_PLAIN && x->rank == 2; }
-
 static const char *shape_slice_rows(node *n) {
     int64_t first = n->with.slice.first, count = n->with.slice.count;
     if (!is_matrix(n->in[0])) return "needs a matrix";

@@ -3,16 +3,8 @@
  */
 #include "engine/tokens.h"
 
-static bool is_matrix(const tensor *x) { return x && x->kind == TENSOR_PLAIN && x->rank == 2; }
-
 static bool is_shape(const tensor *x, int64_t rows, int64_t cols) {
     return is_matrix(x) && x->shape[0] == rows && x->shape[1] == cols;
-}
-
-static void set_matrix(tensor *out, int64_t rows, int64_t cols) {
-    out->kind = TENSOR_PLAIN;
-    out->rank = 2;
-    out->shape[0] = rows, out->shape[1] = cols;
 }
 
 /* Saved: mean and 1/deviation of each row. */

@@ -22,7 +22,7 @@ static const struct {
 } launchers[] = {
     {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "openmpi", "Open MPI", "libopenmpi-dev"},
     {"PMI_RANK", "PMI_SIZE", "mpich", "MPICH", "libmpich-dev"},
-    {"PMIX_RANK", NULL, "openmpi", "Open MPI", "libopenmpi-dev"}, /* srun --mpi=pmix */
+    {"PMIX_RANK", "SLURM_STEP_NUM_TASKS", "openmpi", "Open MPI", "libopenmpi-dev"}, /* srun --mpi=pmix */
 };
 
 /* The module beside the program, or where `make install` puts it. */
@@ -46,7 +46,7 @@ bool peers_open(peers **out, error *err) {
     *out = NULL;
     while (i < count && !getenv(launchers[i].variable)) i++;
     if (i == count) return true;
-    const char *size = launchers[i].size ? getenv(launchers[i].size) : NULL;
+    const char *size = getenv(launchers[i].size);
     if (size && atoi(size) == 1) return true;
     void *module = load(launchers[i].module, path, sizeof path);
     if (!module)
@@ -76,6 +76,7 @@ bool peers_open(peers **out, error *err) {
 void peers_close(peers *p) {
     if (!p) return;
     p->close(p);
+    free(p->sums);
     free(p);
 }
 
@@ -92,37 +93,30 @@ int peers_threads(peers *p) {
     return own / same > 0 ? own / same : 1;
 }
 
-/* A gradient's place in the stream of all of them. */
+static tensor *shared_gradient(parameter *one, const char *prefix) {
+    tensor *x = &one->value;
+    return x->requires_grad && x->grad_ready && strncmp(one->name, prefix, strlen(prefix)) == 0 ? x : NULL;
+}
+
 bool peers_sum_gradients(peers *p, parameters *all, const char *prefix, error *err) {
-    float *block = malloc(BLOCK * sizeof *block);
-    size_t used = 0, first = 0, first_at = 0; /* where the block began */
-    bool done = block || error_memory(err, BLOCK * sizeof *block, "gradients");
-    size_t length = strlen(prefix), last = all->count;
-    for (size_t i = 0; done && i <= last; i++) {
-        tensor *x = i < last ? &all->items[i]->value : NULL;
-        bool ours = x && x->requires_grad && x->grad_ready && strncmp(all->items[i]->name, prefix, length) == 0;
-        size_t count = ours ? (size_t)tensor_count(x) : 0;
-        for (size_t at = 0; done && (at < count || (i == last && used));) {
-            size_t take = count - at < BLOCK - used ? count - at : BLOCK - used;
-            for (size_t k = 0; k < take; k++) block[used + k] = (float)x->grad[at + k];
-            used += take, at += take;
-            if (used < BLOCK && i < last) break;
-            done = p->sum(p, block, used) ||
-                   error_set(err, ERROR_RUN, "the gradients could not be summed over %d processes", p->count);
-            /* back to where they came from */
-            size_t from = 0;
-            for (size_t j = first; done && from < used; j++, first_at = 0) {
-                tensor *y = &all->items[j]->value;
-                if (!y->requires_grad || !y->grad_ready || strncmp(all->items[j]->name, prefix, length) != 0) continue;
-                size_t many =
-                    (size_t)tensor_count(y) - first_at < used - from ? (size_t)tensor_count(y) - first_at : used - from;
-                for (size_t k = 0; k < many; k++) y->grad[first_at + k] = (real)block[from + k];
-                from += many;
-            }
-            first = i, first_at = at, used = 0;
-            if (i == last) break;
-        }
+    size_t total = 0, used = 0;
+    tensor *x;
+    for (size_t i = 0; i < all->count; i++)
+        if ((x = shared_gradient(all->items[i], prefix))) total += (size_t)tensor_count(x);
+    if (total > p->room) {
+        float *grown = realloc(p->sums, total * sizeof *grown);
+        if (!grown) return error_memory(err, total * sizeof *grown, "gradients");
+        p->sums = grown, p->room = total;
     }
-    free(block);
-    return done;
+    for (size_t i = 0; i < all->count; i++)
+        if ((x = shared_gradient(all->items[i], prefix)))
+            for (int64_t k = 0; k < tensor_count(x); k++) p->sums[used++] = (float)x->grad[k];
+    for (size_t at = 0; at < total; at += BLOCK)
+        if (!p->sum(p, p->sums + at, total - at < BLOCK ? total - at : BLOCK))
+            return error_set(err, ERROR_RUN, "the gradients could not be summed over %d processes", p->count);
+    used = 0;
+    for (size_t i = 0; i < all->count; i++)
+        if ((x = shared_gradient(all->items[i], prefix)))
+            for (int64_t k = 0; k < tensor_count(x); k++) x->grad[k] = (real)p->sums[used++];
+    return true;
 }

@@ -21,6 +21,8 @@ struct peers {
     int local;           /* of them on this machine */
     const char *library; /* "Open MPI v4.1.4" */
     bool broken;         /* one has left the others in the middle of a step: they cannot be waited for */
+    float *sums;         /* gradients on their way, kept from step to step */
+    size_t room;
 
     /* Everyone's `bytes` at `mine` into `all`, in the order of ranks. */
     bool (*gather)(peers *p, const void *mine, void *all, size_t bytes);

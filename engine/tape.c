@@ -119,6 +119,11 @@ bool tape_set_statistics(tape *t, bool moving) {
 
 bool tape_moves_statistics(const tape *t) { return t->statistics; }
 
+tensor *tape_out_of_memory(tape *t, size_t bytes, const char *what) {
+    error_memory(&t->failed, bytes, what);
+    return NULL;
+}
+
 bool tape_check(tape *t, error *err) {
     if (t->failed.code == ERROR_NONE) return true;
     error_set(err, t->failed.code, "%s", t->failed.text);

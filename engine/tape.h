@@ -57,6 +57,9 @@ void tape_read(tape *t, const tensor *x, float *host);      /* rows×cols, or N,
 void tape_read_grad(tape *t, const tensor *x, float *host); /* of a leaf, after tape_backward */
 double tape_scalar(tape *t, const tensor *x);               /* of a 1×1 tensor; NaN on a failed tape */
 
+/* Memory that ran out between ops, told as an op's own failure is: bytes, for what. Returns NULL. */
+tensor *tape_out_of_memory(tape *t, size_t bytes, const char *what);
+
 bool tape_check(tape *t, error *err); /* reports the first error, if any, and clears it */
 
 /* Used by the ops' constructors: where the caller stands, then one op. */

@@ -7,7 +7,7 @@
 
 tensor *slices_draw(const method_context *context, tape *t, int64_t features, int64_t count) {
     float *values = malloc((size_t)(features * count) * sizeof *values);
-    if (!values) return NULL;
+    if (!values) return tape_out_of_memory(t, (size_t)(features * count) * sizeof *values, "random directions");
 #pragma omp parallel for schedule(static) if (features * count > 4096)
     for (int64_t i = 0; i < features; i++) {
         rng r = rng_stream(context->seed, RNG_METHOD, context->epoch, context->step, (uint32_t)i);

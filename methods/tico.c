@@ -111,11 +111,18 @@ static const field rows[] = {
      "of the teacher, where its cosine ends"},
 };
 
+static const field_condition conditions[] = {
+    {"momentum", "target=teacher"},
+    {"final_momentum", "target=teacher"},
+    {0},
+};
+
 const method method_tico = {
     .name = "tico",
     .summary = "views agree, and embeddings avoid the directions of a running covariance",
     .reference = "Zhu et al., 2022",
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(tico_options)},
+    .conditions = conditions,
     .batch_statistics = true,
     .teacher = true,
     .build = build,

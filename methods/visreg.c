@@ -44,7 +44,7 @@ static bool build(method_model *m, error *err) {
 /* q_1 … q_n as a column. */
 static tensor *quantiles(tape *t, int64_t n) {
     float *values = malloc((size_t)n * sizeof *values);
-    if (!values) return NULL;
+    if (!values) return tape_out_of_memory(t, (size_t)n * sizeof *values, "quantiles");
     for (int64_t i = 0; i < n; i++) values[i] = (float)slices_normal_quantile((double)(i + 1) / (double)(n + 1));
     tensor *q = tape_matrix(t, values, n, 1);
     free(values);

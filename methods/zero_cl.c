@@ -103,11 +103,18 @@ static const field rows[] = {
     {"detach", FIELD_BOOL, OFFSET(detach), "true", 0, 0, NULL, true, "no gradient through the whitening matrix"},
 };
 
+static const field_condition conditions[] = {
+    {"epsilon", "whiten=true"},
+    {"detach", "whiten=true"},
+    {0},
+};
+
 const method method_zero_cl = {
     .name = "zero_cl",
     .summary = "embeddings whitened by features or instances (ZCA), then aligned",
     .reference = "Zhang et al., ICLR 2022",
     .fields = {"method", rows, sizeof rows / sizeof *rows, sizeof(zero_cl_options)},
+    .conditions = conditions,
     .batch_statistics = true,
     .build = build,
     .destroy = projector_destroy,

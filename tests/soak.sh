@@ -8,9 +8,9 @@ mews=$(realpath "$1")
 seconds=$(awk "BEGIN { printf \"%d\", 3600 * $2 }")
 mkdir -p "$3"
 cd "$3"
-rm -rf samples.csv work
-mkdir work
-cd work
+rm -rf samples.csv runs
+mkdir runs
+cd runs
 cat >sweep.yaml <<'YAML'
 name: soak
 data: {name: shapes, size: 16, limit: 256, cache: cache}
@@ -43,7 +43,7 @@ begin=$(date +%s)
 echo seconds,sweep_kib,sweep_files,runs,train_kib,train_files,step >../samples.csv
 while test $(($(date +%s) - begin)) -lt "$seconds"; do
     sleep 10
-    kill -0 $sweep && kill -0 $train || { echo "soak: one of the two ended by itself; see $3/work/log*"; kill $sweep $train; exit 1; }
+    kill -0 $sweep && kill -0 $train || { echo "soak: one of the two ended by itself; see log and log.long in $3/runs"; kill $sweep $train; exit 1; }
     runs=$(find results/soak -maxdepth 2 -name diagnosis.json 2>/dev/null | wc -l)
     step=$(tail -n 1 alone/long/*/metrics.jsonl 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
     echo "$(($(date +%s) - begin)),$(kib $sweep),$(files $sweep),$runs,$(kib $train),$(files $train),${step:-0}" >>../samples.csv

@@ -39,36 +39,29 @@ double spectrum_participation_ratio(const double *sigma, size_t count) {
     return sum * sum / squares;
 }
 
-/*
- * Least squares of log λ on log rank. Left out are the first ranks, which stand for the largest clusters rather than
- * the tail, and the lower half, where the finite sample bends any spectrum down; short spectra are fitted whole.
- */
-power_law spectrum_fit_power_law(const double *sigma, size_t rank) {
-    size_t first = rank < 20 ? 1 : 5, last = rank < 20 ? rank : rank / 2;
+/* Least squares of log λ on log rank over ranks first … last, each weighing 1 or 1/rank. */
+static power_law fit(const double *sigma, size_t first, size_t last, bool by_rank) {
     if (last < first + 2) return (power_law){.alpha = NAN, .r2 = NAN};
-    double x = 0, y = 0, xx = 0, xy = 0, yy = 0, points = (double)(last - first + 1);
-    for (size_t i = first; i <= last; i++) {
-        double u = log((double)i), v = 2 * log(sigma[i - 1] / sigma[0]);
-        x += u, y += v, xx += u * u, xy += u * v, yy += v * v;
-    }
-    double cov = xy - x * y / points, var = xx - x * x / points, all = yy - y * y / points;
-    return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, first, last};
-}
-
-/* Least squares of log λ on log rank with weights 1/rank over ranks 11 to 100. The authors' code asks for a hundred
- * values that are not zero; where there are fewer, the fit ends with them. */
-power_law spectrum_fit_power_law_as_authors(const double *sigma, size_t rank) {
-    enum { FIRST = 11, LAST = 100 };
-    size_t last = rank < LAST ? rank : LAST;
-    if (last < FIRST + 2) return (power_law){.alpha = NAN, .r2 = NAN};
     double w = 0, x = 0, y = 0, xx = 0, xy = 0, yy = 0;
-    for (size_t i = FIRST; i <= last; i++) {
-        double u = log((double)i), v = 2 * log(sigma[i - 1] / sigma[0]), weight = 1 / (double)i;
+    for (size_t i = first; i <= last; i++) {
+        double u = log((double)i), v = 2 * log(sigma[i - 1] / sigma[0]), weight = by_rank ? 1 / (double)i : 1;
         w += weight, x += weight * u, y += weight * v;
         xx += weight * u * u, xy += weight * u * v, yy += weight * v * v;
     }
     double cov = xy - x * y / w, var = xx - x * x / w, all = yy - y * y / w;
-    return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, FIRST, last};
+    return (power_law){-cov / var, all > 0 ? cov * cov / (var * all) : 1, first, last};
+}
+
+/* Left out are the first ranks, which stand for the largest clusters rather than the tail, and the lower half, where
+ * the finite sample bends any spectrum down; short spectra are fitted whole. */
+power_law spectrum_fit_power_law(const double *sigma, size_t rank) {
+    return rank < 20 ? fit(sigma, 1, rank, false) : fit(sigma, 5, rank / 2, false);
+}
+
+/* Ranks 11 to 100. The authors' code asks for a hundred values that are not zero; where there are fewer, the fit ends
+ * with them. */
+power_law spectrum_fit_power_law_as_authors(const double *sigma, size_t rank) {
+    return fit(sigma, 11, rank < 100 ? rank : 100, true);
 }
 
 size_t spectrum_directions(const double *sigma, size_t count, double share) {

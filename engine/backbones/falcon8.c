@@ -66,7 +66,6 @@ static tensor *forward(const void *network, tape *t, tensor *images, int groups,
 }
 
 const backbone_kind backbone_falcon8 = {
-    .name = "falcon8",
     .summary = "four residual blocks without BatchNorm, LeakyReLU 0.2: the preprint's ResNet-8, after the GEDI paper",
     .width = 128,
     .build = build,

@@ -9,7 +9,7 @@
 #include "engine/ops.h"
 
 typedef struct backbone_kind {
-    const char *name, *summary;
+    const char *summary;
     int64_t width; /* its own, where backbone.width is 0 */
 
     /* Adds its parameters, called "<prefix>.…", and tells d, the columns of its representations. The network comes from

@@ -110,7 +110,6 @@ static tensor *forward(const void *network, tape *t, tensor *images, int groups,
 }
 
 const backbone_kind backbone_resnet8 = {
-    .name = "resnet8",
     .summary = "3x3 conv and one basic block each of width W, 2W, 4W; BatchNorm and ReLU",
     .width = 16,
     .build = build8,
@@ -118,7 +117,6 @@ const backbone_kind backbone_resnet8 = {
 };
 
 const backbone_kind backbone_resnet18 = {
-    .name = "resnet18",
     .summary = "ResNet-18; the CIFAR stem (3x3 conv, no max pool), or backbone.stem imagenet",
     .width = 64,
     .build = build18,

@@ -151,7 +151,7 @@ static tensor *positions_of(const vit *net, tape *t, int grid) {
     if (net->positions && grid == net->grid) return net->positions;
     int64_t count = patches * (net->positions ? own : net->d);
     float *host = malloc((size_t)count * sizeof *host);
-    if (!host) return NULL;
+    if (!host) return tape_out_of_memory(t, (size_t)count * sizeof *host, "positions");
     tensor *out;
     if (!net->positions) {
         positions_sincos(grid, net->d, host);
@@ -176,7 +176,7 @@ static tensor *draw_samples(const vit *net, tape *t, int64_t n, const backbone_p
     double rate = net->depth > 1 ? net->options.drop_path * layer / (net->depth - 1) : 0;
     if (!pass->training || !pass->samples || rate <= 0) return NULL;
     float *factors = malloc((size_t)n * sizeof *factors);
-    if (!factors) return NULL;
+    if (!factors) return tape_out_of_memory(t, (size_t)n * sizeof *factors, "stochastic depth");
     for (int64_t i = 0; i < n; i++) {
         uint32_t view = (uint32_t)(pass->first_view + i / pass->pairs);
         rng r = rng_stream(pass->seed, RNG_DEPTH, pass->epoch, pass->samples[i % pass->pairs],
@@ -233,7 +233,7 @@ static tensor *run(const void *network, tape *t, tensor *images, const backbone_
 }
 
 #define VIT(id, of_width, says)                                                                                        \
-    const backbone_kind backbone_##id = {.name = #id, .summary = says, .width = of_width, .build = build, .run = run};
+    const backbone_kind backbone_##id = {.summary = says, .width = of_width, .build = build, .run = run};
 VIT(vit_tiny, 192,
     "Vision Transformer of 12 blocks, 192 wide, 3 heads; backbone.patch and data.size say how many tokens")
 VIT(vit_small, 384, "Vision Transformer of 12 blocks, 384 wide, 6 heads")

@@ -287,8 +287,9 @@ static bool take_channels(const char *key, const char *list, double least, const
     for (int i = 0; i < 3; i++) {
         char *end;
         double x = strtod(at, &end);
+        bool is_number = end != at;
         at = end + strspn(end, i < 2 ? " ," : " ]");
-        if (end == list || !(x >= least && x <= 1) || (i == 2 && *at))
+        if (!is_number || !(x >= least && x <= 1) || (i == 2 && *at))
             return error_set(err, ERROR_USAGE,
                              "data.%s takes three numbers from %g to 1, [red, green, blue], not %.80s", key, least,
                              list);

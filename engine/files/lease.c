@@ -348,10 +348,10 @@ lease *lease_await(const char *path, error *err) {
     for (;;) {
         bool held;
         error why = {0};
+        while (lease_is_held(path)) nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL); /* only reads */
         lease *l = lease_take(path, NULL, &held, &why);
         if (l) return l;
         if (!held) return error_set(err, why.code, "%s", why.text), NULL;
-        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
 }
 

@@ -1,8 +1,9 @@
 /*
  * Reading and writing safetensors. A file may come from anywhere, so opening checks it whole and once: the header fits
- * the file and is strict JSON (of equal names the last counts, as for the reference), every shape multiplies without overflow to exactly the bytes
- * its offsets span, and the spans tile the data from its first byte to its last without hole or overlap (as the format
- * demands). After that every entry may be read without looking again. The file stays mapped; entries point into it.
+ * the file and is strict JSON (of equal names the last counts, as for the reference), every shape multiplies without
+ * overflow to exactly the bytes its offsets span, and the spans tile the data from its first byte to its last without
+ * hole or overlap (as the format demands). After that every entry may be read without looking again. The file stays
+ * mapped; entries point into it.
  */
 #include "engine/files/safetensors.h"
 #include "engine/files/file.h"

@@ -42,7 +42,8 @@ typedef struct safetensors_entry {
 
 typedef struct safetensors safetensors;
 
-/* Maps `path` and checks it whole; a tensor of a type that is not read is no fault of its neighbours. ERROR_RUN with the file's name and what is wrong with it. */
+/* Maps `path` and checks it whole; a tensor of a type that is not read is no fault of its neighbours. ERROR_RUN with
+ * the file's name and what is wrong with it. */
 safetensors *safetensors_open(const char *path, error *err);
 /* The same on bytes in memory that outlive the result; `name` is for messages. */
 safetensors *safetensors_parse(const void *bytes, size_t size, const char *name, error *err);

@@ -2,22 +2,9 @@
 #include "experiments/commands/command.h"
 #include "experiments/paper/paper_table.h"
 #include "experiments/paper/sweep_table.h"
+#include "experiments/sweep/results_folder.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
-
-static bool is_folder(const char *path) {
-    struct stat found;
-    return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
-}
-
-/* The folder of a sweep that `name` means: its path, or its name among the results. */
-static bool find_sweep(const char *name, const char *results, char out[1024]) {
-    snprintf(out, 1024, "%s/%s", results, name);
-    if (is_folder(out)) return true;
-    snprintf(out, 1024, "%s", name);
-    return is_folder(out);
-}
 
 static bool run_table(const command_context *context, const arguments *args, error *err) {
     (void)context;
@@ -32,7 +19,7 @@ static bool run_table(const command_context *context, const arguments *args, err
     for (int i = 0; i < 3; i++)
         if (arguments_has(args, names[i])) form = forms[i], given++;
     if (given > 1) return error_set(err, ERROR_USAGE, "one of --markdown, --csv and --latex");
-    if (!paper_table_is(name) && find_sweep(name, results, folder)) {
+    if (!paper_table_is(name) && results_folder_find(name, results, folder)) {
         if (where)
             return error_set(err, ERROR_USAGE, "--where chooses runs for a published table; a sweep has its own");
         return sweep_table_print(folder, figures, form, err);

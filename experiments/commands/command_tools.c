@@ -5,6 +5,7 @@
 #include "analysis/report/report.h"
 #include "experiments/bench/bench.h"
 #include "experiments/commands/command.h"
+#include "experiments/sweep/results_folder.h"
 #include "experiments/run/run_name.h"
 #include "experiments/sweep/watch.h"
 
@@ -32,14 +33,12 @@ static bool parse_width(const char *text, double *inches, error *err) {
            error_set(err, ERROR_USAGE, "--width takes 1.5in to 40in, as in 3.4in, 86mm or 8.6cm, not `%s`", text);
 }
 
-/* A folder; the name of one in results/; or a run's id, hash or any part that no other run has. */
+/* The name of a folder in results/; a folder; or a run's id, hash or any part that no other run has. */
 static bool find_results(const char *word, char folder[1024], error *err) {
     struct stat about;
+    if (results_folder_find(word, "results", folder)) return true;
     snprintf(folder, 1024, "%.1023s", word);
     if (stat(folder, &about) == 0 || strchr(word, '/')) return true;
-    snprintf(folder, 1024, "results/%.1000s", word);
-    if (stat(folder, &about) == 0) return true;
-    snprintf(folder, 1024, "%.1023s", word);
     return stat("results", &about) != 0 || run_name_find(word, "results", folder, err);
 }
 

@@ -5,7 +5,9 @@
 #include "experiments/commands/command.h"
 #include "experiments/commands/terminal.h"
 #include "experiments/sweep/progress.h"
+#include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/slurm.h"
+#include "experiments/sweep/sweep.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,14 +17,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* "results/name" of a path, or of a name in results. */
 static bool find_sweep(const arguments *args, char folder[1024], error *err) {
     const char *word = args->words[0], *results = arguments_value(args, "--out", "results");
-    if (strlen(word) + strlen(results) > 1000) return error_set(err, ERROR_USAGE, "%.60s…: too long a name", word);
-    snprintf(folder, 1024, "%s", word);
-    if (access(folder, F_OK) != 0) snprintf(folder, 1024, "%s/%s", results, word);
-    return access(folder, F_OK) == 0 ||
-           error_set(err, ERROR_USAGE, "there is no sweep `%s`, nor %s; `mews runs` lists what there is", word, folder);
+    return results_folder_find(word, results, folder) ||
+           error_set(err, ERROR_USAGE,
+                     "there is no sweep `%.200s` in %.200s, nor a folder of that name; `mews runs` lists "
+                     "what there is",
+                     word, results);
 }
 
 /* ---- watch ---- */
@@ -32,38 +33,25 @@ static const char *const order[] = {"running", "failed", "unreadable", "interrup
 enum { STATUSES = sizeof order / sizeof *order };
 
 /* Losses as a row of eighths, from the least to the most of them. */
-static void draw_losses(const run_progress *run, size_t width) {
+static void draw_losses(const run_progress *run) {
     static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
     double least = INFINITY, most = -INFINITY;
     for (size_t i = 0; i < run->loss_count; i++) least = fmin(least, run->losses[i]), most = fmax(most, run->losses[i]);
-    for (size_t i = 0; i < run->loss_count && i < width; i++) {
-        size_t at = run->loss_count <= width ? i : i * run->loss_count / width;
-        double height = most > least ? (run->losses[at] - least) / (most - least) : 0;
-        fputs(bars[(int)lround(7 * height)], stdout);
-    }
-    for (size_t i = run->loss_count; i < width; i++) putchar(' ');
+    for (size_t i = 0; i < run->loss_count; i++)
+        fputs(bars[most > least ? lround(7 * (run->losses[i] - least) / (most - least)) : 0], stdout);
+    printf("%*s", (int)(PROGRESS_LOSSES - run->loss_count), "");
 }
 
 static void draw_verdicts(const run_progress *run) {
     bool said = false;
-    for (int m = 0; m < PROGRESS_MODES; m++) {
+    for (int m = 0; m < COLLAPSE_MODES; m++) {
         const char *word = run->verdicts[m];
         if (strcmp(word, "collapsed") != 0 && strcmp(word, "warning") != 0) continue;
         const char *colour = terminal_colour(stdout, word);
-        printf("  %s%s %s%s", colour, progress_modes[m], word, *colour ? TERMINAL_PLAIN : "");
+        printf("  %s%s %s%s", colour, collapse_mode_name((collapse_mode)m), word, *colour ? TERMINAL_PLAIN : "");
         said = true;
     }
     if (!said && *run->verdicts[0]) fputs("  nothing collapsed", stdout);
-}
-
-/* The part of an id that tells it from the others: without the sweep's name and the hash. */
-static void label_of(const run_progress *run, const char *name, char out[256]) {
-    size_t skip = strncmp(run->id, name, strlen(name)) == 0 && run->id[strlen(name)] == '_' ? strlen(name) + 1 : 0;
-    size_t length = strlen(run->id + skip);
-    bool hashed = length > 9 && run->id[skip + length - 9] == '_';
-    snprintf(out, 256, "%.*s", (int)(hashed ? length - 9 : length), run->id + skip);
-    for (char *at = out; *at; at++)
-        if (*at == '_') *at = ' ';
 }
 
 static void draw_run(const run_progress *run, const char *label, int label_width, int width) {
@@ -74,7 +62,7 @@ static void draw_run(const run_progress *run, const char *label, int label_width
         return;
     }
     printf("  epoch %4.1f/%-3.0f  loss %-9.4g ", run->epoch, run->epochs, run->loss);
-    if (label_width + 48 + PROGRESS_LOSSES < width) draw_losses(run, PROGRESS_LOSSES);
+    if (label_width + 48 + PROGRESS_LOSSES < width) draw_losses(run);
     draw_verdicts(run);
     putchar('\n');
 }
@@ -83,10 +71,10 @@ static void draw_run(const run_progress *run, const char *label, int label_width
 static void draw(const sweep_progress *p, const char *name, int lines) {
     size_t counts[STATUSES] = {0}, drawn = 0;
     int width = terminal_width(stdout), widest = 8;
-    char label[256];
+    char label[RUN_ID_SIZE];
     for (size_t i = 0; i < p->count; i++) {
         for (size_t s = 0; s < STATUSES; s++) counts[s] += strcmp(p->runs[i].status, order[s]) == 0;
-        label_of(&p->runs[i], name, label);
+        run_label(name, p->runs[i].id, label);
         if ((int)strlen(label) > widest) widest = (int)strlen(label);
     }
     if (widest > width / 3) widest = width / 3;
@@ -97,7 +85,7 @@ static void draw(const sweep_progress *p, const char *name, int lines) {
     for (size_t s = 0; s < STATUSES; s++)
         for (size_t i = 0; i < p->count; i++) {
             if (strcmp(p->runs[i].status, order[s]) != 0 || (int)drawn >= lines) continue;
-            label_of(&p->runs[i], name, label);
+            run_label(name, p->runs[i].id, label);
             draw_run(&p->runs[i], label, widest, width);
             drawn++;
         }

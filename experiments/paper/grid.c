@@ -1,4 +1,5 @@
 #include "experiments/paper/grid.h"
+#include "analysis/report/csv.h"
 #include "experiments/commands/terminal.h"
 
 #include <stdio.h>
@@ -54,8 +55,12 @@ static void print_markdown(const grid *g) {
 static void print_csv(const grid *g) {
     for (size_t r = 0; r <= g->rows; r++)
         for (size_t c = 0; c < g->columns; c++) {
-            const char *text = grid_at(g, r, c)->text, *quote = strpbrk(text, ",\"") ? "\"" : "";
-            printf("%s%s%s%s", quote, text, quote, c + 1 == g->columns ? "\n" : ",");
+            const char *text = grid_at(g, r, c)->text;
+            if (strpbrk(text, ",\"\n"))
+                csv_text(stdout, text);
+            else
+                fputs(text, stdout);
+            putchar(c + 1 == g->columns ? '\n' : ',');
         }
 }
 

@@ -2,9 +2,11 @@
  * Settings laid over a spec as --set lays them; those that the user gives come later and win.
  */
 #include "experiments/run/elsewhere.h"
+#include "engine/files/checkpoint.h"
+#include "engine/files/record.h"
+#include "experiments/run/run.h"
 
-#include <dirent.h>
-#include <jansson.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,19 +42,19 @@ static bool set_data(spec_file *file, const char *data, error *err) {
 
 /* ---- a run's ----------------------------------------------------------------------------------------------------- */
 
-/* Names sort as their steps do. */
-static bool newest_checkpoint(const char *folder, char *path, size_t size, error *err) {
-    char newest[256] = "";
-    DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        size_t length = strlen(entry->d_name), tail = sizeof ".safetensors" - 1;
-        if (strncmp(entry->d_name, "checkpoint-", 11) != 0 || length < tail || length >= sizeof newest) continue;
-        if (strcmp(entry->d_name + length - tail, ".safetensors") == 0 && strcmp(entry->d_name, newest) > 0)
-            strcpy(newest, entry->d_name);
-    }
-    if (directory) closedir(directory);
-    snprintf(path, size, "%s/%s", folder, newest);
-    return *newest || error_set(err, ERROR_USAGE, "%s holds no checkpoint; train the run first", folder);
+/* That of the last step, which has to verify: figures of half a training are not the run's. */
+static bool last_checkpoint(const char *folder, char *path, size_t size, error *err) {
+    checkpoint_position at;
+    snprintf(path, size, "%s/run.json", folder);
+    json_t *record = record_read(path, err);
+    checkpoint_place place = {
+        .folder = folder, .run = json_string_value(json_object_get(record, "id")), .any_code = true};
+    bool ok = record && checkpoint_newest(&place, &at, err);
+    if (ok && !run_ends_at(record, at.step))
+        ok = error_set(err, ERROR_USAGE, "%s has not been trained to its end; `mews train` goes on with it", folder);
+    if (ok) snprintf(path, size, "%s/checkpoint-%08" PRIu64 ".safetensors", folder, at.step);
+    json_decref(record);
+    return ok;
 }
 
 /* What the run's own images were normalised by. */
@@ -84,7 +86,9 @@ bool elsewhere_of_run(spec_file *file, const char *folder, const char *data, err
     base_name(data, base, sizeof base);
     snprintf(name, sizeof name, "%.30s-on-%.28s", file->name, base);
     snprintf(file->name, sizeof file->name, "%s", name);
-    return newest_checkpoint(folder, path, sizeof path, err) && set(file, "train.init", path, err) &&
+    return last_checkpoint(folder, path, sizeof path, err) && set(file, "train.init", path, err) &&
+           set(file, "train.init_prefix", "", err) && set(file, "data.train", "", err) &&
+           set(file, "data.test", "", err) && set(file, "data.class_list", "", err) &&
            set(file, "train.epochs", "0", err) && set(file, "data.limit", "0", err) &&
            set(file, "data.validation", "0", err) && set(file, "data.imbalance", "1", err) &&
            set(file, "data.classes", "[]", err) && set(file, "eval.online", "[]", err) && set_data(file, data, err) &&

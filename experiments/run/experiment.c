@@ -242,7 +242,10 @@ static bool restore(model *m, const run *r, const experiment_hooks *hooks, error
     if (!checkpoint_load(&place, m->parameters, NULL, &at, &found, err)) return false;
     json_int_t steps = json_integer_value(json_object_get(r->record, "steps"));
     if (!found) return error_set(err, ERROR_RUN, "%s holds no checkpoint to evaluate; train the run first", r->folder);
-    return !steps || (uint64_t)steps == at.step ||
+    if (!json_object_get(r->record, "steps") && !run_ends_at(r->record, at.step))
+        return error_set(err, ERROR_USAGE, "%s has not been trained to its end; `mews train` goes on with it",
+                         r->folder);
+    return run_ends_at(r->record, at.step) ||
            error_set(err, ERROR_RUN, "%s holds no checkpoint of its last step, %lld; `mews train` makes it again",
                      r->folder, (long long)steps);
 }

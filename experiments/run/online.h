@@ -5,9 +5,11 @@
  * so that checkpoints carry it and a resumed run goes on with the same bits.
  *
  *   x = (z − mean)/√(var + 1e-5), the batch's statistics in training, running ones otherwise
- *   linear   softmax(W x + b), cross-entropy over all views of the batch; SGD, momentum 0.9, no decay, from zero; its
- * rate is online_lr times where the method's own schedule stands knn      the features of the first views of the last
- * online_bank images (k and T as in eval's own kNN)
+ *
+ * linear: softmax(W x + b), cross-entropy over all views of the batch; SGD, momentum 0.9, no decay, from zero; its rate
+ * is online_lr times where the method's own schedule stands.
+ *
+ * knn: the features of the first views of the last online_bank images (k and T as in eval's own kNN).
  */
 #ifndef MEWS_ONLINE_H
 #define MEWS_ONLINE_H
@@ -24,7 +26,8 @@ typedef struct online_figures {
     double linear, knn;
 } online_figures;
 
-/* Adds the buffers. features: columns of z; views, pairs: rows of a batch; images: more than these a bank never holds.
+/* Adds the buffers. features: columns of z; views, pairs: rows of a batch; the bank holds online_bank rows, at least a
+ * batch's pairs.
  */
 online *online_create(parameters *p, const eval_options *options, int features, int views, int pairs, int classes,
                       error *err);

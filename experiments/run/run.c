@@ -470,3 +470,10 @@ bool run_fail(run *r, const char *reason, error *err) {
     run_log(r, "failed: %s", reason);
     return run_save(r, err);
 }
+
+bool run_ends_at(const json_t *record, uint64_t step) {
+    const json_t *steps = json_object_get(record, "steps");
+    const char *status = json_string_value(json_object_get(record, "status"));
+    if (steps) return (uint64_t)json_integer_value(steps) == step;
+    return status && strcmp(status, "finished") == 0; /* as earlier versions noted it */
+}

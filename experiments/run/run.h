@@ -70,6 +70,9 @@ char *run_path(const run *r, const char *name, char *out, size_t size);
 /* Where its checkpoints stand and what they are bound to. */
 checkpoint_place run_checkpoints(const run *r, void (*warn)(void *, const char *), void *context);
 
+/* Whether a record's run was trained to its end, and that was after `step` steps. */
+bool run_ends_at(const json_t *record, uint64_t step);
+
 /* {"section.key": value} of a whole spec, as run.json holds it; the caller's to json_decref. */
 json_t *run_spec_json(const spec *s);
 

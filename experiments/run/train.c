@@ -45,7 +45,7 @@ typedef struct word {
     order order;
     uint64_t step;
     int threads;
-    char id[RUN_ID_SIZE], kernels[64]; /* which run it is, and by what it is computed */
+    char kernels[64]; /* by which it is computed */
 } word;
 
 static bool cannot_reach(const peers *p, error *err) {
@@ -82,7 +82,6 @@ static bool tell_order(training *t, order what, error *err) {
     peers *p = t->hooks->peers;
     word w = {.order = what, .step = t->at.step, .threads = t->model->backend->threads};
     if (!p || p->rank) return true;
-    snprintf(w.id, sizeof w.id, "%s", t->run->id);
     snprintf(w.kernels, sizeof w.kernels, "%s", t->model->backend->isa);
     return (p->tell(p, &w, sizeof w) || cannot_reach(p, err)) && (what != ORDER_START || tell_state(t, err));
 }

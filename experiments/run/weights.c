@@ -146,7 +146,8 @@ static bool none_fits(const search *s, const char *prefix, error *err) {
     const char *name = backbone_name(lacking);
     if (strcmp(name, "reg_token") == 0)
         return error_set(err, ERROR_USAGE, "%s: holds %lld registers, where backbone.registers asks for %lld", s->path,
-                         odd ? (long long)shape[odd->array.dims - 2] : 0, (long long)lacking->value.shape[0]);
+                         odd && odd->array.dims > 1 ? (long long)shape[odd->array.dims - 2] : 0,
+                         (long long)lacking->value.shape[0]);
     bool patches = strcmp(name, "patch_embed.proj.weight") == 0;
     if (odd && patches && odd->array.dims == 4 && shape[0] == lacking->value.shape[0])
         return error_set(err, ERROR_USAGE, "%s: its patches are %lld pixels wide, where backbone.patch is %lld",
@@ -281,8 +282,8 @@ static bool read_all(const search *s, array_box *b, resampling how, weights_foun
         const array_offer *o = name ? offer_named(b, found->prefix, name) : NULL;
         if (!name && found->heads && one->role != ROLE_CONSTANT && strncmp(one->name, "online.", 7) != 0)
             o = offer_named(b, "", one->name);
-        if (!o) continue;
-        if (o->problem || !fits(one, o)) {
+        if (!o && !name) continue;
+        if (!o || o->problem || !fits(one, o)) {
             if (name) return none_fits(s, found->prefix, err);
             continue; /* the head of another method or size is not taken */
         }

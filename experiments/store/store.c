@@ -11,6 +11,7 @@
 #include "engine/files/record.h"
 #include "experiments/store/store_file.h"
 #include "experiments/store/store_pages.h"
+#include "analysis/verdicts/collapse.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -290,9 +291,9 @@ static bool add_run(store *s, int64_t run, const char *folder, const json_t *rec
     bind_json(add, 14, json_object_get(seconds, "train"));
     bind_json(add, 15, json_object_get(seconds, "eval"));
     bind_text(add, 16, stamp);
-    static const char *const modes[] = {"representation", "dimensional", "cluster", "intracluster"};
-    for (int i = 0; i < 4; i++)
-        bind_text(add, 17 + i, json_string_value(json_object_get(json_object_get(record, "verdicts"), modes[i])));
+    const json_t *verdicts = json_object_get(record, "verdicts");
+    for (int i = 0; i < COLLAPSE_MODES; i++)
+        bind_text(add, 17 + i, json_string_value(json_object_get(verdicts, collapse_mode_name((collapse_mode)i))));
     return run_statement(s, add, err);
 }
 

@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-const char *const progress_modes[PROGRESS_MODES] = {"representation", "dimensional", "cluster", "intracluster"};
-
 /* The number after `key` in the beginning of a line; NaN when it is not there. */
 static double number_in(const char *line, const char *key) {
     const char *end = strchr(line, '\n'), *at = strstr(line, key);
@@ -24,8 +22,9 @@ static double number_in(const char *line, const char *key) {
 
 static void note_verdicts(run_progress *run, const char *line) {
     json_t *look = json_loadb(line, strcspn(line, "\n"), 0, NULL), *collapse = json_object_get(look, "collapse");
-    for (int m = 0; m < PROGRESS_MODES; m++) {
-        const char *word = json_string_value(json_object_get(json_object_get(collapse, progress_modes[m]), "verdict"));
+    for (int m = 0; m < COLLAPSE_MODES; m++) {
+        const char *word = json_string_value(
+            json_object_get(json_object_get(collapse, collapse_mode_name((collapse_mode)m)), "verdict"));
         snprintf(run->verdicts[m], sizeof run->verdicts[m], "%.15s", word ? word : "unknown");
     }
     json_decref(look);

@@ -5,11 +5,11 @@
 #ifndef MEWS_PROGRESS_H
 #define MEWS_PROGRESS_H
 
-#include "engine/error.h"
+#include "analysis/verdicts/collapse.h"
 
 #include <stddef.h>
 
-enum { PROGRESS_LOSSES = 24, PROGRESS_MODES = 4 };
+enum { PROGRESS_LOSSES = 24 };
 
 typedef struct run_progress {
     char id[256];
@@ -18,15 +18,13 @@ typedef struct run_progress {
     double loss;                    /* of the last line that has one; NaN before */
     double losses[PROGRESS_LOSSES]; /* over what was trained so far, evenly */
     size_t loss_count;
-    char verdicts[PROGRESS_MODES][16]; /* representation, dimensional, cluster, intracluster; "" before a look */
+    char verdicts[COLLAPSE_MODES][16]; /* "" before a look */
 } run_progress;
 
 typedef struct sweep_progress {
     run_progress *runs; /* by id */
     size_t count;
 } sweep_progress;
-
-extern const char *const progress_modes[PROGRESS_MODES];
 
 /* Of `folder` ("results/name"). Runs that only a queue knows are among them. ERROR_RUN when it cannot be read. */
 bool sweep_progress_read(sweep_progress *p, const char *folder, error *err);

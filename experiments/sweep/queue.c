@@ -133,14 +133,5 @@ void queue_close(queue *q) {
 }
 
 char *queue_label(const queue_item *item, char out[RUN_ID_SIZE]) {
-    size_t name = strlen(item->plan->spec.name);
-    const char *rest = item->id + name + (item->id[name] == '_');
-    size_t length = strlen(rest);
-    if (length <= 9) /* nothing but the hash: a spec without sweep */
-        snprintf(out, RUN_ID_SIZE, "%s", item->plan->spec.name);
-    else
-        snprintf(out, RUN_ID_SIZE, "%.*s", (int)(length - 9), rest);
-    for (char *p = out; *p; p++)
-        if (*p == '_') *p = ' ';
-    return out;
+    return run_label(item->plan->spec.name, item->id, out);
 }

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 bool results_folder_open(const char *results, const char *name, error *err) {
@@ -25,6 +26,16 @@ bool results_folder_open(const char *results, const char *name, error *err) {
     return faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) == 0 ||
            error_set(err, ERROR_USAGE, "cannot write %.800s: %s; --out DIR keeps runs elsewhere", path,
                      strerror(errno));
+}
+
+static bool is_folder(const char *path) {
+    struct stat found;
+    return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+bool results_folder_find(const char *name, const char *results, char out[1024]) {
+    if (snprintf(out, 1024, "%s/%s", results, name) < 1024 && is_folder(out)) return true;
+    return snprintf(out, 1024, "%s", name) < 1024 && is_folder(out);
 }
 
 /* ---- Whose runs ---- */

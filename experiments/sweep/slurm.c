@@ -269,14 +269,16 @@ static bool submit(const queue *q, const arguments *args, const char *results, c
     if (!file_commit(&w, err)) return false;
     snprintf(command, sizeof command, "sbatch --parsable '%s'", path);
     if (!ask(command, said, sizeof said, err)) return false;
-    said[strcspn(said, ";\n")] = '\0'; /* "12;cluster" where there are several */
+    char *number = said; /* a line that begins with it, "12;cluster" where there are several; warnings have their own */
+    while (*number && !isdigit((unsigned char)*number)) number += strcspn(number, "\n"), number += *number == '\n';
+    if (!*number) return error_set(err, ERROR_RUN, "sbatch named no job: %.400s", said);
+    number[strspn(number, "0123456789")] = '\0';
     json_t *runs = json_array();
     for (size_t i = 0; i < count; i++) json_array_append_new(runs, json_string(q->items[chosen[i]].id));
-    json_array_append_new(jobs, json_pack("{s:s, s:s, s:I, s:o}", "job", said, "script", path, "submitted",
+    json_array_append_new(jobs, json_pack("{s:s, s:s, s:I, s:o}", "job", number, "script", path, "submitted",
                                           (json_int_t)time(NULL), "runs", runs));
     size_t used = strlen(out->jobs);
-    snprintf(out->jobs + used, sizeof out->jobs - used, "%s%s", used ? " " : "", said);
-    out->arrays++;
+    snprintf(out->jobs + used, sizeof out->jobs - used, "%s%s", used ? " " : "", number);
     out->submitted += count;
     return jobs_write(folder, jobs, err);
 }
@@ -316,6 +318,7 @@ bool slurm_cancel(const char *folder, size_t *count, error *err) {
         done = ask(command, said, sizeof said, err);
         ++*count;
     }
+    if (done && *count) done = json_array_clear(jobs) == 0 && jobs_write(folder, jobs, err);
     json_decref(jobs);
     return done && (*count || error_set(err, ERROR_USAGE, "%s: nothing of it was handed to Slurm", folder));
 }

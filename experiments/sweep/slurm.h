@@ -26,8 +26,7 @@ bool slurm_check(const arguments *args, error *err);
 
 typedef struct slurm_outcome {
     size_t submitted, waiting; /* runs handed over now; those that a task of ours already waits or works for */
-    size_t arrays;
-    char jobs[512]; /* their numbers, "12 13" */
+    char jobs[512];            /* their numbers, "12 13" */
 } slurm_outcome;
 
 /* Prints the scripts of what is to do, without submitting any. */

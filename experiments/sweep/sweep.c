@@ -259,3 +259,16 @@ bool run_plan_id(const run_plan *plan, const char *data_checksum, char out[RUN_I
     snprintf(out + used, RUN_ID_SIZE - used, "_%.8s", hash);
     return true;
 }
+
+char *run_label(const char *name, const char *id, char out[RUN_ID_SIZE]) {
+    enum { HASH = 9 }; /* "_1f3a92bc" */
+    size_t length = strlen(name);
+    const char *rest = strncmp(id, name, length) == 0 ? id + length + (id[length] == '_') : id;
+    if (strlen(rest) <= HASH) /* a spec without a sweep */
+        snprintf(out, RUN_ID_SIZE, "%s", name);
+    else
+        snprintf(out, RUN_ID_SIZE, "%.*s", (int)(strlen(rest) - HASH), rest);
+    for (char *p = out; *p; p++)
+        if (*p == '_') *p = ' ';
+    return out;
+}

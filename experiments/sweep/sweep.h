@@ -39,4 +39,7 @@ void run_plan_free(run_plan *plan);
  */
 bool run_plan_id(const run_plan *plan, const char *data_checksum, char out[RUN_ID_SIZE], error *err);
 
+/* "falcon-codes codes-64 seed-0": what tells a run of the spec `name` from the others, for people. Returns `out`. */
+char *run_label(const char *name, const char *id, char out[RUN_ID_SIZE]);
+
 #endif

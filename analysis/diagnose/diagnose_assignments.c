@@ -12,10 +12,13 @@ enum { BLOCK_VALUES = 1 << 20 };
 /* What rows of half-precision probabilities may miss 1 by; how many rows may be no probabilities in a file of them. */
 static const double SUM_SLACK = 0.02, ODD_ROWS = 0.01;
 
-/* How many of rows[i …] follow each other, `most` at the most. */
-static size_t run_length(const uint64_t *rows, size_t i, size_t count, size_t most) {
+/* Where the value of the i-th row stands that is looked at, and how many rows from it on have theirs behind it, `most`
+ * at the most. Rows that are tokens of one input share its value. */
+static size_t run_at(const subject *s, size_t i, size_t most, uint64_t *first) {
     size_t length = 1;
-    while (length < most && i + length < count && rows[i + length] == rows[i] + length) length++;
+    *first = s->rows[i] / s->file.tokens;
+    if (s->file.tokens > 1) return 1;
+    while (length < most && i + length < s->count && s->rows[i + length] == s->rows[i] + length) length++;
     return length;
 }
 
@@ -23,9 +26,10 @@ int64_t *subject_ints(const subject *s, const array_file *a, error *err) {
     size_t n = s->count;
     int64_t *values = malloc(n * sizeof *values);
     bool ok = values || error_memory(err, n * sizeof *values, a->name);
+    uint64_t first;
     for (size_t i = 0, run; ok && i < n; i += run) {
-        run = run_length(s->rows, i, n, n);
-        ok = array_read_int(a, s->rows[i], run, values + i, err);
+        run = run_at(s, i, n, &first);
+        ok = array_read_int(a, first, run, values + i, err);
     }
     if (ok) return values;
     free(values);
@@ -73,9 +77,10 @@ static int rising(const void *a, const void *b) {
 static bool look_at_soft(subject *s, const array_file *a, float *block, size_t height, float *range, size_t *odd,
                          error *err) {
     size_t n = s->count, codes = a->cols;
+    uint64_t first;
     for (size_t i = 0, run; i < n; i += run) {
-        run = run_length(s->rows, i, n, height);
-        array_read_float(a, s->rows[i], run, block);
+        run = run_at(s, i, height, &first);
+        array_read_float(a, first, run, block);
         for (size_t r = 0; r < run; r++) {
             const float *row = block + r * codes;
             float low = row[0], high = row[0];
@@ -112,9 +117,10 @@ static bool soft_assignments(subject *s, const array_file *a, double temperature
         s->temperature = temperature;
     }
     if (ok) usage_deal(s->usage, s->blocks);
+    uint64_t first;
     for (size_t i = 0, run; ok && i < n; i += run) {
-        run = run_length(s->rows, i, n, height);
-        array_read_float(a, s->rows[i], run, block);
+        run = run_at(s, i, height, &first);
+        array_read_float(a, first, run, block);
         for (size_t k = 0; simplex && k < run * codes; k++) block[k] = logf(fmaxf(block[k], 1e-37f));
         for (size_t k = 0; temperature > 0 && k < run * codes; k++) block[k] /= (float)temperature;
         ok = usage_add(s->usage, block, run, s->assignment + i, err);

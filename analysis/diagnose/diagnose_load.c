@@ -185,14 +185,15 @@ static bool draw_blocks(subject *s, uint64_t seed, error *err) {
 
 /* The figures of what the rows are held against: the same rows, any width. */
 static bool take_reference(subject *s, const diagnose_options *o, error *err) {
-    array_request request = {.usual = "embeddings", .dims = 2};
+    array_request request = {.usual = "embeddings", .dims = 2, .tokens = o->tokens};
     array_file a;
     if (!open_named(o, &a, o->reference, &request, err)) return false;
     row_reader reader = {&a, s->rows, s->count, 0, NULL, NULL};
     row_source rows;
     double *own = NULL;
     evidence_options with = {.intervals = !o->fast, .blocks = s->blocks, .seed = o->seed};
-    bool ok = check_length(s, &a, "rows", err);
+    bool ok = a.rows == s->rows_given || error_set(err, ERROR_RUN, "%s: %" PRIu64 " rows, but %s has %" PRIu64, a.name,
+                                                   a.rows, s->name, s->rows_given);
     ok = ok && subject_source(&reader, &rows, &own, err);
     ok = ok && (evidence_take(&rows, &with, &s->reference, err) || error_prefix(err, "%s", a.name));
     if (ok && !(s->reference_name = strdup(a.name))) ok = error_memory(err, strlen(a.name), "a name");

@@ -115,10 +115,7 @@ static bool check_layout(const array_part *p, const array_request *r, const char
 static bool load_part(array_part *p, const array_request *r, const char *name, size_t which, error *err) {
     const array_offer *o = &p->box->offers[which];
     bool named_type = r->type && o->array.type == ELEMENT_OPAQUE;
-    char shape[64];
-    array_tell_offer(o, shape, sizeof shape);
     if (o->problem && !named_type) return error_set(err, ERROR_RUN, "%s: %s", name, o->problem);
-    if (o->problem) array_tell_offer(o, shape, sizeof shape);
     p->array = o->array;
     p->layout = array_layout_of(&o->array, r);
     if (!check_layout(p, r, name, err)) return false;

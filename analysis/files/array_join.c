@@ -23,7 +23,8 @@ bool array_box_join(array_box *b, const char *name, size_t first, size_t step, s
     for (size_t i = 0; i < count; i++) {
         const array_offer *o = &b->offers[first + i * step];
         if (o->problem || o->parts || !alike(&all, &o->array, flat)) return true;
-        rows += own_dims(&o->array, flat) == o->array.dims ? 1 : o->array.shape[0];
+        uint64_t more = own_dims(&o->array, flat) == o->array.dims ? 1 : o->array.shape[0];
+        if (__builtin_add_overflow(rows, more, &rows)) return true; /* of expanded tensors no file bounds the rows */
     }
     int dims = own_dims(&all, flat);
     memmove(all.shape + 1, all.shape + all.dims - dims, (size_t)dims * sizeof *all.shape);

@@ -98,36 +98,16 @@ static bool open_dcp(array_box *b, error *err) {
 
 /* ---- chunks ------------------------------------------------------------------------------------------------------ */
 
-typedef struct span_storages {
-    const zip *archive;
-    char folder[512];
-} span_storages;
-
-static bool span_storage(void *context, const char *key, const uint8_t **bytes, size_t *size) {
-    const span_storages *s = context;
-    char name[600];
-    snprintf(name, sizeof name, "%.500sdata/%.80s", s->folder, key);
-    const zip_member *m = zip_find(s->archive, name);
-    *bytes = m ? zip_stored(s->archive, m) : NULL;
-    *size = m ? (size_t)m->size : 0;
-    return *bytes != NULL;
-}
-
 /* The tensor in a span of a file that torch.save wrote. */
 static bool read_span(const array_box *b, const uint8_t *bytes, size_t size, strided *a, error *err) {
     zip z;
-    span_storages storages = {.archive = &z};
-    torch_reader reader = {.storage = span_storage, .context = &storages};
-    char problem[PICKLE_PROBLEM] = "holds no tensor";
-    const zip_member *m = NULL;
+    char problem[PICKLE_PROBLEM] = "holds no tensor", name[600];
     if (!zip_open(&z, bytes, size, b->name, err)) return false;
-    for (size_t i = 0; i < z.count && !m; i++) {
-        const char *slash = strrchr(z.members[i].name, '/');
-        if (!slash || strcmp(slash, "/data.pkl") != 0) continue;
-        snprintf(storages.folder, sizeof storages.folder, "%.*s", (int)(slash + 1 - z.members[i].name),
-                 z.members[i].name);
-        m = &z.members[i];
-    }
+    char *folder = torch_folder(&z);
+    torch_zip storages = {&z, folder};
+    torch_reader reader = {.storage = torch_zip_storage, .context = &storages};
+    snprintf(name, sizeof name, "%.500sdata.pkl", folder ? folder : "");
+    const zip_member *m = folder ? zip_find(&z, name) : NULL;
     const uint8_t *text = m ? zip_stored(&z, m) : NULL;
     pickle *p = text ? pickle_parse(text, (size_t)m->size, b->name, NULL, err) : NULL;
     bool ok = p && pickle_root(p)->kind == PICKLE_OBJECT;
@@ -136,6 +116,7 @@ static bool read_span(const array_box *b, const uint8_t *bytes, size_t size, str
         ok = torch_tensor(&reader, pickle_root(p), a, problem) && !*problem;
     }
     pickle_free(p);
+    free(folder);
     zip_close(&z);
     return ok || error_set(err, ERROR_RUN, "%s: a chunk %s", b->name, *problem ? problem : "is damaged");
 }

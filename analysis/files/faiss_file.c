@@ -5,24 +5,19 @@
  * vectors begin at byte 45, unaligned. Other indices keep codes, or vectors in an order of their own.
  */
 #include "analysis/files/array_box.h"
+#include "engine/files/file.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 enum { HEADER = 37 };
 
-static uint64_t little(const uint8_t *at, int size) {
-    uint64_t value = 0;
-    for (int i = size; i-- > 0;) value = value << 8 | at[i];
-    return value;
-}
-
 /* The index's header at `at`: its columns and rows, and where it ends; 0: cut short. */
 static size_t read_header(const array_box *b, size_t at, uint64_t *cols, uint64_t *rows) {
     if (b->size - at < HEADER) return 0;
-    *cols = little(b->bytes + at + 4, 4), *rows = little(b->bytes + at + 8, 8);
+    *cols = file_little_endian(b->bytes + at + 4, 4), *rows = file_little_endian(b->bytes + at + 8, 8);
     at += HEADER;
-    if (little(b->bytes + at - 4, 4) <= 1) return at;
+    if (file_little_endian(b->bytes + at - 4, 4) <= 1) return at;
     return b->size - at >= 4 ? at + 4 : 0;
 }
 
@@ -42,7 +37,7 @@ static bool open_faiss(array_box *b, error *err) {
             b->name, b->size - at >= 4 ? (const char *)b->bytes + at : "");
     at = read_header(b, at, &cols, &rows);
     if (!at || b->size - at < 8) return error_set(err, ERROR_RUN, "%s: is cut short inside its header", b->name);
-    floats = little(b->bytes + at, 8);
+    floats = file_little_endian(b->bytes + at, 8);
     at += 8;
     if (cols == 0 || floats / cols != rows || floats % cols || floats > (b->size - at) / 4)
         return error_set(err, ERROR_RUN,

@@ -6,13 +6,14 @@
  * Its parsing of names and structures is trusted: read files from strangers in a safer form.
  */
 #include "analysis/files/array_box.h"
+#include "analysis/files/zip.h"
 
 #include <matio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFLATE_BEST = 1032, LETTERS_MOST = 1000, NAME_MOST = 512, DEEPEST = 4 };
+enum { LETTERS_MOST = 1000, NAME_MOST = 512, DEEPEST = 4 };
 
 static bool class_type(enum matio_classes class, element_type *type) {
     switch (class) {

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFLATE = 8, DEFLATE_BEST = 1032 /* a pair of 1-bit codes stands for 258 bytes */, START = 4096 };
+enum { DEFLATE = 8, START = 4096 };
 
 /* An array that is whole in memory; of objects, what their pickle holds. */
 static bool offer_array(array_box *b, const npy *a, const uint8_t *end, const char *name, error *err) {
@@ -106,18 +106,6 @@ static bool open_npz(array_box *b, const zip *z, error *err) {
     }
     free(start);
     return ok;
-}
-
-/* The folder in which PyTorch's data.pkl lies ("name/"), or NULL. free() it. */
-static char *torch_folder(const zip *z) {
-    static const char file[] = "data.pkl";
-    for (size_t i = 0; i < z->count; i++) {
-        size_t length = strlen(z->members[i].name), tail = sizeof file - 1;
-        if (length < tail || strcmp(z->members[i].name + length - tail, file) != 0) continue;
-        if (length == tail || z->members[i].name[length - tail - 1] == '/')
-            return strndup(z->members[i].name, length - tail);
-    }
-    return NULL;
 }
 
 static bool open_zip(array_box *b, error *err) {

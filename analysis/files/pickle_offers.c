@@ -106,6 +106,8 @@ static bool offer_joined(walk *w, size_t count, size_t first, const char *name) 
     size_t each = count > 1 ? (b->count - first) / count : 0;
     char joined[NAME_MOST + 24], number[24];
     if (each == 0 || each * count != b->count - first || strlen(name) > 480) return true;
+    for (size_t i = first; i < b->count; i++) /* a long name is cut, and may be shorter than its list's */
+        if (strlen(b->offers[i].name) <= strlen(name) + (*name != 0)) return true;
     for (size_t k = 0; k < each; k++) {
         const char *tail = b->offers[first + k].name + strlen(name) + (*name ? 2 : 1); /* behind "name.0" */
         for (size_t i = 0; i < count; i++) {

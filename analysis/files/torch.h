@@ -37,8 +37,16 @@ bool torch_lone_storage(const uint8_t *bytes, size_t size, torch_storage_of *out
  * none. */
 bool torch_is_legacy(const pickle *first);
 bool torch_open_legacy(array_box *b, size_t after_magic, error *err);
-/* A zip archive with data.pkl in it. */
+
+/* A zip archive with data.pkl in it: the folder in which that lies ("archive/"), the caller's to free, or NULL; and the
+ * storages beside it, for a torch_reader whose context is a torch_zip. */
 typedef struct zip zip;
+typedef struct torch_zip {
+    const zip *archive;
+    const char *folder;
+} torch_zip;
+char *torch_folder(const zip *z);
+bool torch_zip_storage(void *context, const char *key, const uint8_t **bytes, size_t *size);
 bool torch_open_zip(array_box *b, const zip *z, const char *folder, error *err);
 
 #endif

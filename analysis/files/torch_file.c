@@ -13,13 +13,19 @@
 
 /* ---- zip --------------------------------------------------------------------------------------------------------- */
 
-typedef struct zip_storages {
-    const zip *archive;
-    const char *folder; /* "archive/" */
-} zip_storages;
+char *torch_folder(const zip *z) {
+    static const char file[] = "data.pkl";
+    for (size_t i = 0; i < z->count; i++) {
+        size_t length = strlen(z->members[i].name), tail = sizeof file - 1;
+        if (length < tail || strcmp(z->members[i].name + length - tail, file) != 0) continue;
+        if (length == tail || z->members[i].name[length - tail - 1] == '/')
+            return strndup(z->members[i].name, length - tail);
+    }
+    return NULL;
+}
 
-static bool zip_storage(void *context, const char *key, const uint8_t **bytes, size_t *size) {
-    const zip_storages *s = context;
+bool torch_zip_storage(void *context, const char *key, const uint8_t **bytes, size_t *size) {
+    const torch_zip *s = context;
     char name[600];
     snprintf(name, sizeof name, "%.500sdata/%.80s", s->folder, key);
     const zip_member *m = zip_find(s->archive, name);
@@ -38,7 +44,7 @@ static const uint8_t *whole_member(array_box *b, const zip *z, const char *folde
     if (!m) return NULL;
     *size = (size_t)m->size;
     if (stored) return stored;
-    uint8_t *memory = m->size / 1032 > z->size ? NULL : array_box_memory(b, name, m->size, err);
+    uint8_t *memory = m->size / DEFLATE_BEST > z->size ? NULL : array_box_memory(b, name, m->size, err);
     if (!memory || !array_box_keep(b, memory, err)) return NULL;
     if (zip_unpack(z, m, memory, *size, size, err)) return memory;
     error_prefix(err, "%s: %s", b->name, name);
@@ -46,8 +52,8 @@ static const uint8_t *whole_member(array_box *b, const zip *z, const char *folde
 }
 
 bool torch_open_zip(array_box *b, const zip *z, const char *folder, error *err) {
-    zip_storages storages = {z, folder};
-    torch_reader reader = {.storage = zip_storage, .context = &storages};
+    torch_zip storages = {z, folder};
+    torch_reader reader = {.storage = torch_zip_storage, .context = &storages};
     size_t size = 0, order_size = 0;
     const uint8_t *order = whole_member(b, z, folder, "byteorder", &order_size, err);
     reader.swapped = order && order_size == 3 && memcmp(order, "big", 3) == 0;

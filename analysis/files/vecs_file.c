@@ -4,19 +4,16 @@
  * one's width.
  */
 #include "analysis/files/array_box.h"
+#include "engine/files/file.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-static uint32_t width_at(const uint8_t *at) {
-    return at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
 
 static bool open_vecs(array_box *b, error *err) {
     size_t length = strlen(b->name);
     char kind = length > 5 ? (char)(b->name[length - 5] | 32) : 'f';
     element_type type = kind == 'b' ? ELEMENT_U8 : kind == 'i' ? ELEMENT_I32 : ELEMENT_F32;
-    uint64_t cols = b->size >= 4 ? width_at(b->bytes) : 0, step = 4 + cols * element_size(type);
+    uint64_t cols = b->size >= 4 ? file_little_endian(b->bytes, 4) : 0, step = 4 + cols * element_size(type);
     if (cols == 0 || cols > 1 << 24 || b->size % step)
         return error_set(err, ERROR_RUN,
                          "%s: is no .%cvecs file: its first row claims %" PRIu64
@@ -24,10 +21,13 @@ static bool open_vecs(array_box *b, error *err) {
                          "rows of that",
                          b->name, kind, cols, b->size);
     uint64_t rows = b->size / step;
-    for (uint64_t i = 1; i < rows; i++)
-        if (width_at(b->bytes + i * step) != cols)
-            return error_set(err, ERROR_RUN, "%s: row %" PRIu64 " has %u columns, where the first has %" PRIu64,
-                             b->name, i, width_at(b->bytes + i * step), cols);
+    for (uint64_t i = 1; i < rows; i++) {
+        uint64_t own = file_little_endian(b->bytes + i * step, 4);
+        if (own != cols)
+            return error_set(err, ERROR_RUN,
+                             "%s: row %" PRIu64 " has %" PRIu64 " columns, where the first has %" PRIu64, b->name, i,
+                             own, cols);
+    }
     strided a = {.type = type, .dims = 2, .width = element_size(type), .shape = {rows, cols}, .data = b->bytes + 4};
     a.strides[0] = step, a.strides[1] = a.width;
     return array_box_offer(b, NULL, &a, NULL, err) != NULL;

@@ -5,6 +5,7 @@
  * header zero.
  */
 #include "analysis/files/zip.h"
+#include "engine/files/file.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -22,12 +23,6 @@ enum {
     STORED = 0,
     ENCRYPTED = 1
 };
-
-static uint64_t little(const uint8_t *p, int size) {
-    uint64_t value = 0;
-    for (int i = size; i-- > 0;) value = value << 8 | p[i];
-    return value;
-}
 
 /* ---- the directory ----------------------------------------------------------------------------------------------- */
 
@@ -47,13 +42,14 @@ static const uint8_t *find_end(const uint8_t *bytes, size_t size) {
 static bool find_directory(const uint8_t *bytes, size_t size, directory *d) {
     const uint8_t *end = find_end(bytes, size), *after = end;
     if (!end) return false;
-    uint64_t offset = little(end + 16, 4);
-    d->count = little(end + 10, 2), d->size = little(end + 12, 4);
+    uint64_t offset = file_little_endian(end + 16, 4);
+    d->count = file_little_endian(end + 10, 2), d->size = file_little_endian(end + 12, 4);
     if (end - bytes >= LOCATOR_SIZE + END64_SIZE && memcmp(end - LOCATOR_SIZE, "PK\6\7", 4) == 0) {
         const uint8_t *end64 = end - LOCATOR_SIZE - END64_SIZE; /* without an extensible part, which nobody writes */
         if (memcmp(end64, "PK\6\6", 4) == 0) {
             after = end64;
-            d->count = little(end64 + 32, 8), d->size = little(end64 + 40, 8), offset = little(end64 + 48, 8);
+            d->count = file_little_endian(end64 + 32, 8), d->size = file_little_endian(end64 + 40, 8),
+            offset = file_little_endian(end64 + 48, 8);
         }
     }
     uint64_t before = (uint64_t)(after - bytes);
@@ -67,14 +63,14 @@ static bool find_directory(const uint8_t *bytes, size_t size, directory *d) {
 static bool read_zip64(zip_member *m, const uint8_t *extra, size_t size) {
     uint64_t *const wide[] = {&m->size, &m->packed, &m->header};
     while (size >= 4) {
-        size_t id = little(extra, 2), length = little(extra + 2, 2);
+        size_t id = file_little_endian(extra, 2), length = file_little_endian(extra + 2, 2);
         if (length > size - 4) return false;
         if (id == 1) {
             const uint8_t *at = extra + 4;
             for (int i = 0; i < 3; i++) {
                 if (*wide[i] != 0xffffffff) continue;
                 if (at + 8 > extra + 4 + length) return false;
-                *wide[i] = little(at, 8);
+                *wide[i] = file_little_endian(at, 8);
                 at += 8;
             }
             return true;
@@ -87,14 +83,15 @@ static bool read_zip64(zip_member *m, const uint8_t *extra, size_t size) {
 /* One entry of the directory, and where the next begins; NULL: broken. */
 static const uint8_t *read_entry(zip_member *m, const uint8_t *at, const uint8_t *end, uint64_t shift) {
     if (end - at < ENTRY_SIZE || memcmp(at, "PK\1\2", 4) != 0) return NULL;
-    size_t name = little(at + 28, 2), extra = little(at + 30, 2), comment = little(at + 32, 2);
+    size_t name = file_little_endian(at + 28, 2), extra = file_little_endian(at + 30, 2),
+           comment = file_little_endian(at + 32, 2);
     if ((size_t)(end - at) - ENTRY_SIZE < name + extra + comment) return NULL;
-    *m = (zip_member){.flags = (uint16_t)little(at + 8, 2),
-                      .method = (uint16_t)little(at + 10, 2),
-                      .checksum = (uint32_t)little(at + 16, 4),
-                      .packed = little(at + 20, 4),
-                      .size = little(at + 24, 4),
-                      .header = little(at + 42, 4)};
+    *m = (zip_member){.flags = (uint16_t)file_little_endian(at + 8, 2),
+                      .method = (uint16_t)file_little_endian(at + 10, 2),
+                      .checksum = (uint32_t)file_little_endian(at + 16, 4),
+                      .packed = file_little_endian(at + 20, 4),
+                      .size = file_little_endian(at + 24, 4),
+                      .header = file_little_endian(at + 42, 4)};
     if (!read_zip64(m, at + ENTRY_SIZE + name, extra) || __builtin_add_overflow(m->header, shift, &m->header))
         return NULL;
     if (!(m->name = strndup((const char *)at + ENTRY_SIZE, name))) return NULL;
@@ -164,7 +161,8 @@ const zip_member *zip_find(const zip *z, const char *name) {
 static const uint8_t *member_bytes(const zip *z, const zip_member *m) {
     if (m->header > z->size || z->size - m->header < LOCAL_SIZE) return NULL;
     const uint8_t *local = z->bytes + m->header;
-    uint64_t room = z->size - m->header - LOCAL_SIZE, skip = little(local + 26, 2) + little(local + 28, 2);
+    uint64_t room = z->size - m->header - LOCAL_SIZE,
+             skip = file_little_endian(local + 26, 2) + file_little_endian(local + 28, 2);
     if (memcmp(local, "PK\3\4", 4) != 0 || skip > room || m->packed > room - skip) return NULL;
     return local + LOCAL_SIZE + skip;
 }

@@ -10,6 +10,9 @@
 
 #include <stdint.h>
 
+/* Bytes that one byte of deflate can stand for: a pair of 1-bit codes for 258 of them. */
+enum { DEFLATE_BEST = 1032 };
+
 typedef struct zip_member {
     char *name; /* with a zero at its end, of the archive's bytes otherwise */
     uint64_t size, packed, header;

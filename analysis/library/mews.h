@@ -53,11 +53,10 @@ typedef struct mews_input {
     int64_t unlabelled;     /* the label that means "none"; with has_unlabelled */
     int32_t has_unlabelled;
 
-    int32_t assignment_kind; /* of `scores`: 0 told from the values, 1 probabilities, 2 logits */
-    const int64_t *codes;    /* (n) each row's code, or NULL */
-    mews_matrix scores;      /* (n, c) probabilities or logits over codes, instead of `codes` */
-    size_t code_count;       /* how many codes there are; 0: as many as `scores` has columns, or as `codes` name */
-    double temperature;      /* logits are divided by it; 0: they are as the softmax takes them */
+    const int64_t *codes; /* (n) each row's code, or NULL */
+    mews_matrix scores;   /* (n, c) probabilities or logits over codes, instead of `codes`; the values tell which */
+    size_t code_count;    /* how many codes there are; 0: as many as `scores` has columns, or as `codes` name */
+    double temperature;   /* logits are divided by it; 0: they are as the softmax takes them */
 
     mews_matrix second;     /* (n, d) a second view of the same inputs */
     mews_matrix reference;  /* (n, any) the same rows before training, or pixels: what a collapse is measured against */

@@ -8,6 +8,7 @@
 #include "analysis/verdicts/collapse_history.h"
 #include "engine/files/file.h"
 #include "engine/files/lease.h"
+#include "engine/files/record.h"
 
 #include <math.h>
 #include <omp.h>
@@ -55,18 +56,38 @@ static bool hold(mews_monitor *m, error *err) {
     return m->lease != NULL;
 }
 
+/* The figures of a monitor that was here before; another run's record is nobody's to write over. */
+static bool last_figures(const mews_monitor *m, json_t **final, error *err) {
+    char path[1200];
+    struct stat status;
+    *final = json_object();
+    if (stat(path_in(m, "run.json", path, sizeof path), &status) != 0) return true;
+    json_t *record = record_read(path, err);
+    const char *name = json_string_value(json_object_get(record, "name"));
+    bool ours = name && strcmp(name, "monitor") == 0;
+    if (record && !ours)
+        error_set(err, ERROR_USAGE, "%s: is the record of another run; name a folder of its own", path);
+    if (ours) json_object_update(*final, json_object_get(record, "final"));
+    if (!ours) json_decref(*final);
+    json_decref(record);
+    return ours;
+}
+
 /* The settings as a spec's flat keys, so that a report takes what differs between runs for what was varied. */
 static bool make_record(mews_monitor *m, const char *settings, error *err) {
     json_error_t wrong;
+    json_t *final;
+    if (!last_figures(m, &final, err)) return false;
     json_t *given = settings ? json_loads(settings, 0, &wrong) : json_object();
     if (!json_is_object(given)) {
         json_decref(given);
+        json_decref(final);
         return error_set(err, ERROR_USAGE, "settings: are no JSON object: %s", settings);
     }
     const char *method = json_string_value(json_object_get(given, "method"));
     m->record =
-        json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:{}}", "id", last_part(m->folder), "name", "monitor", "status",
-                  "running", "method", method ? method : "monitored", "spec", given, "swept", given, "final");
+        json_pack("{s:s, s:s, s:s, s:s, s:O, s:O, s:o}", "id", last_part(m->folder), "name", "monitor", "status",
+                  "running", "method", method ? method : "monitored", "spec", given, "swept", given, "final", final);
     json_decref(given);
     return m->record != NULL || error_memory(err, 1 << 10, "a run's record");
 }
@@ -155,7 +176,7 @@ static bool add_line(mews_monitor *m, json_t *line, error *err) {
 
 static json_t *line_of(int64_t epoch, const course_point *point, const diagnosis *d, const json_t *figures) {
     json_t *line = json_pack("{s:I, s:I}", "step", (json_int_t)epoch, "epoch", (json_int_t)epoch);
-    if (figures) json_object_update(line, (json_t *)figures);
+    if (figures) json_object_update_missing(line, (json_t *)figures); /* the epoch is the monitor's */
     json_object_set_new(line, "rankme", json_real(d->collapse.spectrum.rankme.value));
     json_object_set_new(line, "collapse", collapse_history_json(point, &d->collapse));
     return line;

@@ -141,10 +141,11 @@ static size_t choose(const exhibit *items, size_t count, exhibit *few) {
 static const struct {
     const char *name;
     exhibit_figure_builder *build;
+    bool by_file;
 } builders[] = {
-    {"series", exhibit_series}, {"spectra", exhibit_spectra},       {"map", exhibit_map},
-    {"heat", exhibit_heat},     {"covariance", exhibit_covariance}, {"near", exhibit_adjacency},
-    {"usage", exhibit_usage},   {"mixture", exhibit_mixture},       {"history", exhibit_history},
+    {"series", exhibit_series, false}, {"spectra", exhibit_spectra, false},      {"map", exhibit_map, true},
+    {"heat", exhibit_heat, true},      {"covariance", exhibit_covariance, true}, {"near", exhibit_adjacency, true},
+    {"usage", exhibit_usage, false},   {"mixture", exhibit_mixture, false},      {"history", exhibit_history, false},
 };
 
 bool exhibit_figures_draw(figures *all, const exhibit *items, size_t count, error *err) {
@@ -156,9 +157,7 @@ bool exhibit_figures_draw(figures *all, const exhibit *items, size_t count, erro
         figure *f = &all->items[all->count];
         snprintf(p.name, sizeof p.name, "%s", builders[b].name);
         exhibit few[OF_A_SERIES];
-        bool by_file = builders[b].build == exhibit_map || builders[b].build == exhibit_heat ||
-                       builders[b].build == exhibit_covariance || builders[b].build == exhibit_adjacency;
-        size_t shown = by_file && exhibit_is_series(items, count) ? choose(items, count, few) : 0;
+        size_t shown = builders[b].by_file && exhibit_is_series(items, count) ? choose(items, count, few) : 0;
         ok = (plot_begin_group(&p, "") || no_room(err)) &&
              builders[b].build(shown ? few : items, shown ? shown : count, &p, f, err);
         for (size_t i = 0; i < p.count; i++) p.panels[i].shared = !p.panels[i].listed; /* names stand above, once */

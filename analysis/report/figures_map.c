@@ -118,6 +118,8 @@ static double height_of(size_t row, size_t rows) { return 1 - ((double)row + 0.5
 
 static bool add_tiles(plot_panel *panel, const field_of_map *f, int verdict) {
     plot_line *tiles = NULL;
+    size_t room = 0;
+    for (size_t i = 0; i < f->count; i++) room += f->strips[i].block->series[0].count;
     const double half = 0.42 / (double)f->count;
     for (size_t i = 0; i < f->count; i++) {
         const study_series *series = &f->strips[i].block->series[0];
@@ -125,9 +127,10 @@ static bool add_tiles(plot_panel *panel, const field_of_map *f, int verdict) {
             double place, y = height_of(i, f->count);
             char label[32];
             if (worst_verdict(&series->points[k]) != verdict ||
-                !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label))
+                !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label) ||
+                find_place(f, place) == f->places)
                 continue;
-            if (!tiles) tiles = plot_add_line(panel, PLOT_TILES, study_verdict_names[verdict], MOST_ROWS * MOST_VALUES);
+            if (!tiles) tiles = plot_add_line(panel, PLOT_TILES, study_verdict_names[verdict], room);
             if (!tiles) return false;
             plot_put(tiles, (double)find_place(f, place) + 1, y, y - half, y + half);
         }

@@ -1,6 +1,7 @@
 #include "analysis/report/twins.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +20,8 @@ static bool says_nothing(const char *key) {
     return strncmp(key, "eval.", 5) == 0;
 }
 
-/* In how many keys two runs' specs differ; `keys` takes those, as `b` has them. */
-static size_t differences(const record *a, const record *b, char *keys, size_t size) {
+/* In how many keys two runs' specs differ, or more than `most`; `keys` takes those, as `b` has them. */
+static size_t differences(const record *a, const record *b, size_t most, char *keys, size_t size) {
     json_t *mine = json_object_get(a->run, "spec"), *other = json_object_get(b->run, "spec"), *value;
     const char *key;
     char text[64];
@@ -28,7 +29,7 @@ static size_t differences(const record *a, const record *b, char *keys, size_t s
     *keys = 0;
     json_object_foreach(other, key, value) {
         if (says_nothing(key) || json_equal(value, json_object_get(mine, key))) continue;
-        count++;
+        if (++count > most) return count;
         if (used < size)
             used += (size_t)snprintf(keys + used, size - used, "%s%s = %s", used ? ", " : "", key,
                                      record_scalar(value, text, sizeof text));
@@ -43,11 +44,12 @@ twin twin_of(const study *s, const study_point *p) {
         for (size_t k = 0; k < s->blocks[b].count; k++)
             for (size_t i = 0; i < s->blocks[b].series[k].count; i++) {
                 const study_point *q = &s->blocks[b].series[k].points[i];
-                double rank = study_measure(q, "rankme").mean;
                 char keys[sizeof found.keys];
-                if (q == p || !isfinite(rank) || strcmp(q->records[0]->method, p->records[0]->method) != 0) continue;
-                size_t apart = differences(p->records[0], q->records[0], keys, sizeof keys);
-                if (!apart || (least && apart > least) || (apart == least && !(rank > found.of))) continue;
+                if (q == p || strcmp(q->records[0]->method, p->records[0]->method) != 0) continue;
+                size_t apart = differences(p->records[0], q->records[0], least ? least : SIZE_MAX, keys, sizeof keys);
+                if (!apart || (least && apart > least)) continue;
+                double rank = study_measure(q, "rankme").mean;
+                if (!isfinite(rank) || (apart == least && !(rank > found.of))) continue;
                 least = apart, found.of = rank, found.point = q;
                 memcpy(found.keys, keys, sizeof keys);
             }

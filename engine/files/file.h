@@ -42,6 +42,13 @@ typedef struct file_map {
 bool file_map_open(file_map *m, const char *path, error *err);
 void file_map_close(file_map *m);
 
+/* A whole number of `size` bytes, the lowest first. */
+static inline uint64_t file_little_endian(const uint8_t *at, int size) {
+    uint64_t value = 0;
+    for (int i = size; i-- > 0;) value = value << 8 | at[i];
+    return value;
+}
+
 /* mkdir -p. */
 bool file_make_folders(const char *path, error *err);
 

@@ -41,7 +41,10 @@ START_TEST(options_of_slurm_want_slurm) {
             "--jobs does not go with --slurm; --array-limit says how many tasks run at a time");
     refused("sweep toy.yaml --slurm --partition \"$(printf 'a\\nb')\"",
             "--partition holds a control character, which no script is given");
-    refused("cancel toy.yaml", "toy.yaml: nothing of it was handed to Slurm");
+    refused("cancel toy.yaml", "there is no sweep `toy.yaml` in results, nor a folder of that name; `mews runs` lists "
+                               "what there is");
+    shell("mkdir -p results/toy");
+    refused("cancel toy", "results/toy: nothing of it was handed to Slurm");
 }
 END_TEST
 

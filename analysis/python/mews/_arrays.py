@@ -53,6 +53,9 @@ def _from_dlpack(value, name):
     if len(shape) != 2:
         raise _shape_error(name, shape)
     strides = [tensor.strides[i] for i in range(2)] if tensor.strides else [shape[1], 1]
+    if strides == [0, 0] and shape[0] * shape[1] > 1:  # one number everywhere; mews.h reads 0, 0 as packed
+        value = value.contiguous() if hasattr(value, 'contiguous') else numpy.array(value)
+        return matrix(value, name)
     # A capsule that nobody consumed frees its tensor when it goes: it is kept as long as the matrix.
     return _library.Matrix(tensor.data + tensor.byte_offset, *shape, *strides, kind), (capsule, value)
 
@@ -75,8 +78,9 @@ def matrix(value, name):
         raise ValueError(f'{name}: holds {array.dtype}; numbers are wanted')
     if array.ndim != 2:
         raise _shape_error(name, array.shape)
-    if any(stride % array.itemsize for stride in array.strides) or array.ctypes.data % array.itemsize:
-        array = numpy.ascontiguousarray(array)  # a column of a structured array, an unaligned buffer
+    if (any(stride % array.itemsize for stride in array.strides) or array.ctypes.data % array.itemsize or
+            not any(array.strides)):
+        array = numpy.ascontiguousarray(array)  # a structured array's column, an unaligned buffer, one number everywhere
     strides = [stride // array.itemsize for stride in array.strides]
     return _library.Matrix(array.ctypes.data, *array.shape, *strides, kind), array
 

@@ -20,7 +20,7 @@ class Input(ctypes.Structure):
     """mews_input of mews.h."""
     _fields_ = [('size', ctypes.c_size_t), ('name', ctypes.c_char_p),
                 ('embeddings', Matrix), ('labels', ctypes.c_void_p), ('unlabelled', ctypes.c_int64),
-                ('has_unlabelled', ctypes.c_int32), ('assignment_kind', ctypes.c_int32), ('codes', ctypes.c_void_p),
+                ('has_unlabelled', ctypes.c_int32), ('codes', ctypes.c_void_p),
                 ('scores', Matrix), ('code_count', ctypes.c_size_t), ('temperature', ctypes.c_double),
                 ('second', Matrix), ('reference', Matrix), ('prototypes', Matrix), ('groups', ctypes.c_void_p),
                 ('attainable', ctypes.c_size_t), ('seed', ctypes.c_uint64), ('threads', ctypes.c_int32),

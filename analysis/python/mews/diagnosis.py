@@ -86,7 +86,7 @@ class Diagnosis:
 
 
 def build_input(embeddings, labels=None, assignments=None, second=None, reference=None, prototypes=None, groups=None,
-                codes=None, temperature=None, probabilities=None, attainable=None, unlabelled=None, fast=False, seed=0,
+                codes=None, temperature=None, attainable=None, unlabelled=None, fast=False, seed=0,
                 threads=None, name='embeddings'):
     """(Input, owners): the structure that libmews reads, and what has to live as long as it."""
     given, owners = _library.Input(size=ctypes.sizeof(_library.Input)), []
@@ -114,7 +114,6 @@ def build_input(embeddings, labels=None, assignments=None, second=None, referenc
             given.codes = keep(_arrays.integers(assignments, 'assignments', rows))[1]
     if unlabelled is not None:
         given.unlabelled, given.has_unlabelled = int(unlabelled), 1
-    given.assignment_kind = {None: 0, True: 1, False: 2}[probabilities]
     given.code_count, given.temperature = codes or 0, temperature or 0.0
     given.attainable, given.seed = attainable or 0, seed
     given.threads, given.fast = threads or 0, int(bool(fast))
@@ -126,8 +125,8 @@ def diagnose(embeddings, labels=None, **options):
 
     embeddings     NumPy, torch, JAX or anything with DLPack; float16, bfloat16, float32 or float64, read in place
     labels         (n) whole numbers, names or one-hot rows; `unlabelled` is the number that means "none" (−1 is)
-    assignments    (n) codes, or (n, c) probabilities or logits over codes (prototypes, clusters); `probabilities` says
-                   which (True, False), else the values tell; logits are divided by `temperature`
+    assignments    (n) codes, or (n, c) probabilities or logits over codes (prototypes, clusters); the values tell
+                   which; logits are divided by `temperature`
     codes          how many codes there are, where `assignments` are numbers
     reference      (n, any) the same rows before training, or their pixels: what a collapse is measured against
     second         (n, d) a second view of each row's input

@@ -14,9 +14,9 @@ mkdir -p build/portability
 failed=0
 
 # Suites whose outcome depends on kernels or on threads.
-COMPUTING="agreement augment backbones codes collapse convolution forget golden_ops kmeans knn loader methods_golden
+COMPUTING="agreement augment backbones codes collapse conv_kernels convolution forget golden_ops kmeans knn loader methods_golden
     objectives falcon barlow_twins model onset optimizer probe resume run spectrum statistics structure tape teacher threads
-    usage vector_math views"
+    tokens usage vector_math views vit"
 
 level=$(build/release/mews doctor --json | sed -n 's/.*"x86_64_level": *\([0-9]\).*/\1/p')
 

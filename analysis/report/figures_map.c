@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 24, MOST_VALUES = 16, MODES = 4 };
+enum { MOST_ROWS = 48, MOST_VALUES = 64, MODES = 4 };
 
 /* A block that varies one key of one method. */
 typedef struct strip {
@@ -27,6 +27,7 @@ typedef struct field_of_map {
     double place[MOST_VALUES];
     char label[MOST_VALUES][32];
     size_t places;
+    bool cut; /* more rows or values than are drawn */
 } field_of_map;
 
 static bool is_strip(const study_block *b) { return b->key_count == 1 && b->count == 1 && !strchr(b->methods, ','); }
@@ -74,10 +75,13 @@ static void collect_places(field_of_map *f) {
         for (size_t k = 0; k < series->count; k++) {
             double place;
             char label[32];
-            if (f->places == MOST_VALUES ||
-                !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label) ||
+            if (!place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label) ||
                 find_place(f, place) < f->places)
                 continue;
+            if (f->places == MOST_VALUES) {
+                f->cut = true;
+                return;
+            }
             size_t at = f->places++;
             while (at > 0 && f->place[at - 1] > place) {
                 f->place[at] = f->place[at - 1];
@@ -92,8 +96,9 @@ static void collect_places(field_of_map *f) {
 
 static bool find_field(field_of_map *f, const study *s, const char *key) {
     *f = (field_of_map){.key = key};
-    for (size_t i = 0; i < s->count && f->count < MOST_ROWS; i++) {
+    for (size_t i = 0; i < s->count; i++) {
         if (!is_strip(&s->blocks[i]) || strcmp(s->blocks[i].axis, key) != 0) continue;
+        if ((f->cut = f->count == MOST_ROWS)) break;
         strip *at = &f->strips[f->count++];
         at->block = &s->blocks[i];
         find_own(at, s);
@@ -195,12 +200,13 @@ bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
         for (size_t k = 0; k < count; k++) known = known || strcmp(fields[k].key, s->blocks[i].axis) == 0;
         if (!known && *s->blocks[i].axis && find_field(&fields[count], s, s->blocks[i].axis)) count++;
     }
-    bool ok = true;
+    bool ok = true, cut = false;
     if (count < 2) goto done; /* no study of one key at a time */
     p->columns = 2, p->width = 300, p->height = 60 + 20 * (int)fields[0].count;
     for (size_t k = 0; ok && k < count; k++) {
         ok = add_field(p, &fields[k], k + 1 == count);
         say_edges(&fields[k], edges, sizeof edges);
+        cut = cut || fields[k].cut;
     }
     snprintf(f->name, sizeof f->name, "map");
     snprintf(f->title, sizeof f->title, "Which settings collapse");
@@ -208,8 +214,8 @@ bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
         f->caption, sizeof f->caption,
         "A panel a key, a row a method, a tile a value: the worst verdict that most of its seeds reach. Every other "
         "key is at the method's own setting. An edge is the nearest factor of the method's own value that "
-        "collapses.%s",
-        *edges ? edges : " None does.");
+        "collapses.%s%s",
+        *edges ? edges : " None does.", cut ? " Rows beyond 48 and values beyond 64 are not drawn." : "");
 done:
     free(fields);
     return ok || error_memory(err, sizeof *p, "a figure");

@@ -196,16 +196,26 @@ static bool has_figure(const page_parts *p, const char *name) {
     return false;
 }
 
-/* The figures that do not stand elsewhere on the page. */
+/* Whether a figure has its place among what the page begins with. */
+static bool stands_apart(const figure *f) {
+    static const char *const apart[] = {"map", "overview", "effects", NULL};
+    for (const char *const *name = apart; *name; name++)
+        if (strcmp(f->name, *name) == 0) return true;
+    return false;
+}
+
+static bool has_figures(const page_parts *p) {
+    for (size_t i = 0; i < p->drawn->count; i++)
+        if (!stands_apart(&p->drawn->items[i])) return true;
+    return false;
+}
+
 static void write_figures(FILE *out, const page_parts *p) {
-    static const char *const elsewhere[] = {"overview", "effects", NULL};
     const study *s = p->study;
     bool any = false;
     for (size_t i = 0; i < p->drawn->count; i++) {
         const figure *f = &p->drawn->items[i];
-        bool shown = false;
-        for (const char *const *name = elsewhere; *name; name++) shown = shown || strcmp(f->name, *name) == 0;
-        if (shown) continue;
+        if (stands_apart(f)) continue;
         if (!any) {
             fputs("<h2 id=\"figures\">Figures</h2>\n<p class=\"soft\">Colours mean the same in all of them. ", out);
             if (s->seeds_max > 1)
@@ -282,17 +292,16 @@ static void write_contents(FILE *out, const page_parts *p) {
     const struct {
         const char *at, *name;
         bool there;
-    } parts[] = {
-        {"verdicts", "The four collapses", s->finished > 0},
-        {"found", "What was found", true},
-        {"next", "What to run next", true},
-        {"effects", "What each key did", several},
-        {"figures", "Figures", p->drawn->count > (size_t)(has_figure(p, "overview") + has_figure(p, "effects"))},
-        {"numbers", "Numbers", s->finished > 0},
-        {"runs", "Runs", s->finished > 0},
-        {"settings", "Settings", s->finished > 0},
-        {"unfinished", "Runs that did not finish", s->finished < s->records.count},
-        {"reproduce", "To reproduce", true}};
+    } parts[] = {{"verdicts", "The four collapses", s->finished > 0},
+                 {"found", "What was found", true},
+                 {"next", "What to run next", true},
+                 {"effects", "What each key did", several},
+                 {"figures", "Figures", has_figures(p)},
+                 {"numbers", "Numbers", s->finished > 0},
+                 {"runs", "Runs", s->finished > 0},
+                 {"settings", "Settings", s->finished > 0},
+                 {"unfinished", "Runs that did not finish", s->finished < s->records.count},
+                 {"reproduce", "To reproduce", true}};
     fputs("<nav aria-label=\"Contents\">", out);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (parts[i].there) fprintf(out, "<a href=\"#%s\">%s</a>\n", parts[i].at, parts[i].name);
@@ -306,6 +315,11 @@ void page_write(FILE *out, const page_parts *p) {
     write_lede(out, s);
     write_contents(out, p);
     fputs("</header>\n<main>\n", out);
+    if (has_figure(p, "map")) { /* which settings collapse is what such a study asks */
+        fputs("<div class=\"first\">\n", out);
+        page_named_figure(out, p, "map");
+        fputs("</div>\n", out);
+    }
     if (s->finished) {
         fprintf(out, "<div class=\"first%s\">\n<div>\n", has_figure(p, "overview") ? " beside" : "");
         page_verdicts(out, s);

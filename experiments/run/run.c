@@ -288,8 +288,8 @@ static bool begin_record(run *r, const run_plan *plan, const char *data_name, co
     } else if (r->status != RUN_NEW && json_object_get(r->record, "code_before")) {
         json_object_set(fresh, "code_before", json_object_get(r->record, "code_before"));
     }
-    static const char *const lasting[] = {"extends", "follows_length"};
-    for (int i = 0; i < 2 && r->status != RUN_NEW && checkpoint_stands(r->folder); i++)
+    static const char *const lasting[] = {"extends", "follows_length", "processes"};
+    for (int i = 0; i < 3 && r->status != RUN_NEW && checkpoint_stands(r->folder); i++)
         if (json_object_get(r->record, lasting[i]))
             json_object_set(fresh, lasting[i], json_object_get(r->record, lasting[i]));
     r->threads = run_threads(&plan->spec);

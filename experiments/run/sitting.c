@@ -40,6 +40,33 @@ static void tell_changes(const json_t *was, const json_t *is, char *told, size_t
     }
 }
 
+static void put_processes(const json_t *processes, char *out, size_t size) {
+    const char *mpi = json_string_value(json_object_get(processes, "mpi"));
+    json_int_t count = json_integer_value(json_object_get(processes, "count"));
+    if (mpi)
+        snprintf(out, size, "%d processes of %s", (int)count, mpi);
+    else
+        snprintf(out, size, "one process");
+}
+
+void sitting_note_processes(json_t *record, const peers *p, char *told, size_t size) {
+    char before[160], now[160];
+    json_t *was = json_object_get(record, "processes");
+    json_t *is = p ? json_pack("{s:i, s:s}", "count", p->count, "mpi", p->library) : NULL;
+    *told = '\0';
+    if (was && !(is && json_equal(was, is))) {
+        json_t *had = json_object_get(record, "computed_before");
+        if (!had) json_object_set_new(record, "computed_before", had = json_array());
+        json_array_append_new(had, json_pack("{s:O}", "processes", was));
+        put_processes(was, before, sizeof before);
+        put_processes(is, now, sizeof now);
+        snprintf(told, size, "goes on with %s where it had %s: its last bits will be others than if it had not stopped",
+                 now, before);
+    }
+    json_object_del(record, "processes");
+    if (is) json_object_set_new(record, "processes", is);
+}
+
 int sitting_goes_on(const json_t *old, json_t *fresh, char *told, size_t size) {
     int asked = threads_of(fresh), began = threads_of(old), threads = sitting_threads(old, asked);
     char changes[512] = "";

@@ -1,10 +1,12 @@
 /*
- * What a run computes with: threads, kernels, libraries. All three decide its last bits, so that a run which goes on
- * keeps the threads that it began with; what it cannot keep stands in its record beside what it goes on with, under
- * "computed_before".
+ * What a run computes with: threads, kernels, libraries, processes. All of them decide its last bits, so that a run
+ * which goes on keeps the threads that it began with; what it cannot keep stands in its record beside what it goes on
+ * with, under "computed_before".
  */
 #ifndef MEWS_SITTING_H
 #define MEWS_SITTING_H
+
+#include "engine/peers.h"
 
 #include <jansson.h>
 #include <stddef.h>
@@ -19,5 +21,12 @@ int sitting_threads(const json_t *record, int asked);
  * "". Returns the threads.
  */
 int sitting_goes_on(const json_t *old, json_t *fresh, char *told, size_t size);
+
+/*
+ * Notes in `record` with how many processes, and by whose MPI, this sitting computes ("processes"; one process alone
+ * has no such key). Where an earlier sitting had others, they go to "computed_before", and `told` becomes a line; else
+ * "". The gradients' sums, and so the last bits, depend on both.
+ */
+void sitting_note_processes(json_t *record, const peers *p, char *told, size_t size);
 
 #endif

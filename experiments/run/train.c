@@ -9,6 +9,7 @@
 #include "engine/files/checkpoint.h"
 #include "engine/data/loader.h"
 #include "experiments/run/onset.h"
+#include "experiments/run/sitting.h"
 #include "experiments/run/weights.h"
 
 #include <math.h>
@@ -329,6 +330,15 @@ static bool count_steps(training *t, const dataset *data, error *err) {
     return true;
 }
 
+static void note_processes(training *t) {
+    char told[400], line[RUN_ID_SIZE + sizeof told];
+    sitting_note_processes(t->run->record, t->hooks->peers, told, sizeof told);
+    if (!*told) return;
+    run_log(t->run, "%s", told);
+    snprintf(line, sizeof line, "%s %s", t->run->id, told);
+    if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
+}
+
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
     m->backend->peers = hooks->peers;
@@ -347,6 +357,7 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
         return onset_close(&t.onset), false;
     t.saved = found;
+    note_processes(&t);
     ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
     double spent = clock_seconds() - t.started;
     if (*t.onset.stopped) {

@@ -87,6 +87,7 @@ static const case_of cases[] = {
     {"pickle/jax.pkl", "bfloat16", NULL, 1, 0, 0},
     {"pickle/batches.pkl", "batches.*.z", NULL, 1, 0, 0}, /* what a loop appended, one batch behind another */
     {"pickle/batches.pkl", "rows.*", NULL, 1, 0, 0},
+    {"pickle/long-names.pkl", "x", NULL, 1, 0, 0}, /* beside names that are cut */
     {"torch/batches.pt", NULL, NULL, 1, 0, 0},
     {"torch/quantized-legacy.pt", "float32", NULL, 1, 0, 0},
     /* NumPy, ml_dtypes */
@@ -225,6 +226,7 @@ static const struct {
     {"torch/quantized-legacy.pt", "q", "is rebuilt by `torch._utils._rebuild_qtensor`, which is not read"},
     {"pickle/tensors-5.pkl", "complex", "is of `torch.ComplexFloatStorage`, which is not read"},
     {"pickle/batches.pkl", "complex", "is a NumPy array of a type that is not read"},
+    {"torch/expanded.pt", NULL, "holds no matrix (n × d), only `0` (4611686018427387904 × 1)"}, /* no sum of these */
     {"dcp/__0_0.distcp", NULL, "is one file of a checkpoint of torch.distributed; name its folder"},
     {"dcp/.metadata", NULL, "name its folder, `tests/golden/embeddings/dcp`"},
     {"hdf5/linked.h5", NULL, "is a link to `/x` of kinds.h5, which is not followed; name that file"},

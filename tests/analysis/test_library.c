@@ -142,6 +142,14 @@ static void log_epoch(mews_monitor *m, int64_t epoch, const float *z, const char
     mews_free(json);
 }
 
+static double figure_of(const char *path, const char *key) {
+    json_t *record = json_load_file(path, 0, NULL), *value = json_object_get(json_object_get(record, "final"), key);
+    ck_assert_msg(json_is_number(value), "%s has no %s", path, key);
+    double figure = json_number_value(value);
+    json_decref(record);
+    return figure;
+}
+
 static size_t lines_of(const char *path) {
     error err = {0};
     size_t size, lines = 0;
@@ -152,14 +160,27 @@ static size_t lines_of(const char *path) {
     return lines;
 }
 
+/* Monitors write where their test stands. */
+static char folder[32];
+
+static void enter_folder(void) {
+    strcpy(folder, "/tmp/mews-monitor-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    ck_assert_int_eq(chdir(folder), 0);
+}
+
+static void remove_folder(void) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
 START_TEST(test_a_monitor_holds_later_epochs_against_the_first_and_goes_on) {
     static float z[N * D], flat[N * D];
-    char folder[] = "/tmp/mews-monitor-XXXXXX", why[MEWS_MESSAGE], command[128];
+    char why[MEWS_MESSAGE];
     noise(z);
     for (size_t i = 0; i < N; i++)
         for (size_t j = 0; j < D; j++) flat[i * D + j] = z[i * D + j] * (j < 1 ? 1 : 1e-4f);
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    ck_assert_int_eq(chdir(folder), 0);
     mews_monitor *m;
     ck_assert_int_eq(mews_monitor_open("run/", "{\"lr\": 0.1}", &m, why, sizeof why), MEWS_DONE);
     log_epoch(m, 0, z, "healthy");
@@ -167,7 +188,8 @@ START_TEST(test_a_monitor_holds_later_epochs_against_the_first_and_goes_on) {
     ck_assert_int_eq(mews_monitor_close(m, why, sizeof why), MEWS_DONE);
     ck_assert_uint_eq(lines_of("run/metrics.jsonl"), 2);
     ck_assert_int_eq(mews_monitor_open("run", NULL, &m, why, sizeof why), MEWS_DONE);
-    log_epoch(m, 1, flat, "collapsed"); /* the first epoch is known from the folder */
+    ck_assert(figure_of("run/run.json", "loss") == 0.5); /* a folder that is opened keeps its figures */
+    log_epoch(m, 1, flat, "collapsed");                  /* the first epoch is known from the folder */
     ck_assert_uint_eq(lines_of("run/metrics.jsonl"), 2);
     mews_input input = mews_input_of(N, D);
     char *json;
@@ -176,8 +198,42 @@ START_TEST(test_a_monitor_holds_later_epochs_against_the_first_and_goes_on) {
     ck_assert_str_eq(why, "figures: loss is no number");
     ck_assert_int_eq(mews_monitor_close(m, why, sizeof why), MEWS_DONE);
     ck_assert_int_eq(access("run/embeddings.npy", R_OK), 0);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
+START_TEST(test_a_monitor_leaves_the_record_of_a_run_alone) {
+    char why[MEWS_MESSAGE];
+    static const char run[] = "{\"id\": \"sweep_1\", \"name\": \"sweep\", \"status\": \"finished\"}\n";
+    error err = {0};
+    size_t size;
+    mews_monitor *m;
+    ck_assert(file_write("run.json", run, sizeof run - 1, &err));
+    ck_assert_int_eq(mews_monitor_open(".", NULL, &m, why, sizeof why), MEWS_WRONG);
+    ck_assert_ptr_null(m);
+    ck_assert_msg(strstr(why, "is the record of another run; name a folder of its own"), "%s", why);
+    char *after = file_read("run.json", &size, &err);
+    ck_assert_str_eq(after, run);
+    free(after);
+}
+END_TEST
+
+/* Lightning's metrics hold an "epoch" of their own. */
+START_TEST(test_the_epoch_of_a_line_is_the_monitors) {
+    char why[MEWS_MESSAGE], *json;
+    static float z[N * D];
+    error err = {0};
+    size_t size;
+    mews_monitor *m;
+    noise(z);
+    ck_assert_int_eq(mews_monitor_open("run", NULL, &m, why, sizeof why), MEWS_DONE);
+    mews_input input = mews_input_of(N, D);
+    input.embeddings.data = z;
+    ck_assert_int_eq(mews_monitor_log(m, 3, &input, "{\"epoch\": 7, \"step\": 90}", &json, why, sizeof why), MEWS_DONE);
+    mews_free(json);
+    ck_assert_int_eq(mews_monitor_close(m, why, sizeof why), MEWS_DONE);
+    char *lines = file_read("run/metrics.jsonl", &size, &err);
+    ck_assert_msg(strncmp(lines, "{\"step\":3,\"epoch\":3,", 20) == 0, "%s", lines);
+    free(lines);
 }
 END_TEST
 
@@ -189,7 +245,13 @@ Suite *suite_library(void) {
     tcase_add_test(tests, test_half_precision_is_read_as_it_is);
     tcase_add_test(tests, test_what_is_wrong_is_said_and_whose_fault_it_is);
     tcase_add_test(tests, test_a_reference_shows_what_was_lost);
+    suite_add_tcase(suite, tests);
+    tests = tcase_create("monitor");
+    tcase_set_timeout(tests, 300);
+    tcase_add_checked_fixture(tests, enter_folder, remove_folder);
     tcase_add_test(tests, test_a_monitor_holds_later_epochs_against_the_first_and_goes_on);
+    tcase_add_test(tests, test_a_monitor_leaves_the_record_of_a_run_alone);
+    tcase_add_test(tests, test_the_epoch_of_a_line_is_the_monitors);
     suite_add_tcase(suite, tests);
     return suite;
 }

@@ -107,6 +107,26 @@ static void save_failed(const char *sweep) {
 
 static char sweep[64];
 
+/* A run of a study that takes one key at a time away from a method's setting, lr 0.1 and batch 64. */
+static void save_one_key(const char *method, const char *key, double value, const char *dimensional) {
+    char folder[512], id[96], block[96];
+    snprintf(id, sizeof id, "%s-%s-%g", method, key, value);
+    snprintf(block, sizeof block, "%s %s", method, key);
+    snprintf(folder, sizeof folder, "%s/%s", sweep, id);
+    ck_assert_int_eq(mkdir(folder, 0777), 0);
+    json_t *spec = json_pack("{s:s, s:f, s:f, s:i}", "method.name", method, "optimizer.lr", 0.1, "train.batch", 64.0,
+                             "train.seed", 0);
+    json_object_set_new(spec, key, json_real(value));
+    save(folder, "run.json",
+         json_pack("{s:s, s:s, s:s, s:s, s:s, s:{s:f}, s:o, s:{s:f}, s:{s:f, s:f}}", "id", id, "name", "keys", "block",
+                   block, "status", "finished", "method", method, "swept", key, value, "spec", spec, "final", "rankme",
+                   4.0, "seconds", "train", 1.0, "eval", 1.0));
+    save(folder, "diagnosis.json",
+         json_pack("{s:i, s:i, s:{s:o, s:o, s:o, s:o}}", "n", N, "d", D, "verdicts", "representation",
+                   verdict("healthy", 0.9), "dimensional", verdict(dimensional, 0.5), "cluster", verdict("unknown", 0),
+                   "intracluster", verdict("unknown", 0)));
+}
+
 static void make_sweep(void) {
     snprintf(sweep, sizeof sweep, "/tmp/mews-report-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(sweep));
@@ -277,6 +297,34 @@ static double width_of(const char *name) {
     free(svg);
     return width;
 }
+
+/* More values than a report has panels a row, and an edge on one side. */
+START_TEST(test_settings_that_collapse_are_drawn_as_a_map) {
+    static const char *const methods[] = {"byol", "swav"};
+    error err = {0};
+    for (int m = 0; m < 2; m++) {
+        for (int i = 0; i < 20; i++) {
+            double value = 0.02 * (i + 1);
+            save_one_key(methods[m], "optimizer.lr", value, m == 0 && value > 0.25 ? "collapsed" : "healthy");
+        }
+        for (int batch = 16; batch <= 256; batch *= 2) save_one_key(methods[m], "train.batch", batch, "healthy");
+    }
+    ck_assert_msg(report_write(sweep, NULL, 0, NULL, NULL, &err), "%s", err.text);
+    assert_figure("map");
+    char path[600];
+    snprintf(path, sizeof path, "%s/index.html", sweep);
+    char *page = read_text(path);
+    assert_says(page, "Which settings collapse");
+    assert_says(page, "Edges in optimizer.lr: byol ×2.6.");
+    const char *map = strstr(page, "data-name=\"map\""), *verdicts = strstr(page, "<table>");
+    ck_assert(map && verdicts && map < verdicts && !strstr(map + 1, "data-name=\"map\""));
+    snprintf(path, sizeof path, "%s/figures/map.svg", sweep);
+    char *svg = read_text(path);
+    assert_says(svg, ">0.4<"); /* the twentieth value has its tile and its tick */
+    free(page);
+    free(svg);
+}
+END_TEST
 
 START_TEST(test_figures_are_as_wide_as_a_journals_column) {
     error err = {0};
@@ -492,6 +540,7 @@ Suite *suite_report(void) {
     tcase_set_timeout(t, 120);
     tcase_add_checked_fixture(t, make_sweep, remove_sweep);
     tcase_add_test(t, test_figures_are_as_wide_as_a_journals_column);
+    tcase_add_test(t, test_settings_that_collapse_are_drawn_as_a_map);
     tcase_add_test(t, test_one_run_by_itself_has_a_page);
     tcase_add_test(t, test_a_folder_without_runs_gets_one_clear_line);
     tcase_add_test(t, test_only_failed_runs_still_make_a_page);

@@ -132,8 +132,10 @@ START_TEST(test_keys_of_every_section_that_nothing_uses_are_refused) {
     static const char *const methods[][2] = {{"simsiam", "predictor: false, predictor_hidden: 64"},
                                              {"byol", "stop_gradient: false, momentum: 0.9"},
                                              {"swav", "sinkhorn: false, iterations: 5"},
-                                             {"dino", "centering: false, center_momentum: 0.5"}};
-    for (size_t i = 0; i < 4; i++) {
+                                             {"dino", "centering: false, center_momentum: 0.5"},
+                                             {"tico", "target: student, momentum: 0.9"},
+                                             {"zero_cl", "whiten: false, detach: false"}};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         char spec[300];
         snprintf(spec, sizeof spec, "methods: {%s: {method: {%s}}}\n", methods[i][0], methods[i][1]);
         write_spec("{name: shapes, limit: 32, cache: cache}", spec);

@@ -178,6 +178,17 @@ START_TEST(test_tokens_and_types_are_chosen_by_options) {
     const said *s = mews("diagnose golden/numpy/tokens.npy --tokens all -l golden/labels/strings.npy");
     ck_assert_msg(s->code == 0 && strstr(s->out, "18 rows, 4 columns") && strstr(s->out, "NC1"), "%s%s", s->out,
                   s->err);
+    /* what stands beside the rows is per input, and its tokens share it; a reference has tokens of its own */
+    error err = {0};
+    ck_assert(npy_write(at("codes.npy"), NPY_I64, 6, 0, (int64_t[]){0, 1, 2, 0, 1, 2}, &err));
+    json_t *d = diagnosis("golden/numpy/tokens.npy --tokens all -a codes.npy --codes 3 --groups codes.npy --reference "
+                          "golden/numpy/tokens.npy");
+    ck_assert_double_eq(number(d, "n"), 18);
+    ck_assert_double_eq(number(d, "codes_used"), 3);
+    json_decref(d);
+    s = mews("diagnose golden/numpy/tokens.npy --tokens all --reference golden/numpy/column-major.npy");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_msg(strstr(s->err, "column-major.npy: 6 rows, but "), "%s", s->err);
     refused("diagnose x.npy --tokens some", "--tokens takes cls, mean or all, not `some`");
     s = mews("diagnose golden/numpy/bfloat16.npy --dtype bfloat61");
     ck_assert_int_eq(s->code, 2);

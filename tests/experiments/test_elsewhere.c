@@ -148,6 +148,55 @@ START_TEST(test_what_does_not_fit_is_named) {
 }
 END_TEST
 
+/* Of mews' own file every tensor of the backbone has to be there: no stage stays at random in silence. */
+START_TEST(test_a_smaller_network_does_not_fill_a_larger_one) {
+    char path[200], command[600];
+    train();
+    newest(path, sizeof path);
+    snprintf(command, sizeof command, "train here.yaml -s train.init=%s -s backbone.name=resnet18", path);
+    const said *s = mews(command);
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "is not there"), "%s", s->err);
+}
+END_TEST
+
+START_TEST(test_figures_are_of_a_whole_run_only) {
+    char path[200], command[600];
+    train();
+    newest(path, sizeof path);
+    const said *s = mews("train here.yaml -s train.epochs=3 --out longer"); /* the same images, another run */
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell("cd longer/here/here_* && rm checkpoint-00000018.safetensors && test -e checkpoint-00000012.safetensors");
+    s = mews("eval longer/here/here_* --data images");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "has not been trained to its end; `mews train` goes on with it"), "%s", s->err);
+    s = mews("eval longer/here/here_*");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_msg(strstr(s->err, "holds no checkpoint of its last step, 18"), "%s", s->err);
+    snprintf(command, sizeof command,
+             "printf x | dd of=%s bs=1 seek=20000 conv=notrunc status=none && rm -f "
+             "run/checkpoint-00000000.safetensors",
+             path);
+    ck_assert_int_eq(system(command), 0);
+    s = mews("eval run --data images");
+    ck_assert_int_ne(s->code, 0);
+    ck_assert_msg(strstr(s->err, "checkpoint") != NULL, "%s", s->err);
+    shell("test ! -e results/here-on-images");
+}
+END_TEST
+
+START_TEST(test_a_run_that_started_from_weights_is_evaluated_by_its_own) {
+    static const char *const two[] = {"encoder.", "momentum_encoder.", NULL};
+    train();
+    save_as("net.safetensors", two, NULL);
+    const said *s = mews("train here.yaml -s train.init=net.safetensors -s train.init_prefix=encoder --out begun");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    s = mews("eval begun/here/here_* --data images --json");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell("cmp begun/here/*/embeddings.npy results/here-on-images/*/embeddings.npy");
+}
+END_TEST
+
 START_TEST(test_training_starts_from_given_weights_and_is_another_run) {
     char command[600], path[200];
     train();
@@ -180,6 +229,9 @@ START_TEST(test_images_are_normalised_by_what_the_spec_says) {
     s = mews("train here.yaml -s 'data.std=[0.2, 0, 0.2]'");
     ck_assert_int_eq(s->code, 2);
     ck_assert_msg(strstr(s->err, "data.std takes three numbers from 0.001 to 1"), "%s", s->err);
+    s = mews("train here.yaml -s 'data.mean=[0.5, 0.5]' -s 'data.std=[0.2, 0.2, 0.2]'");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "data.mean takes three numbers from 0 to 1"), "%s", s->err);
 }
 END_TEST
 
@@ -191,6 +243,9 @@ Suite *suite_elsewhere(void) {
     tcase_add_test(tests, test_a_run_on_its_own_images_again_has_its_own_figures);
     tcase_add_test(tests, test_a_backbone_is_found_behind_any_prefix);
     tcase_add_test(tests, test_what_does_not_fit_is_named);
+    tcase_add_test(tests, test_a_smaller_network_does_not_fill_a_larger_one);
+    tcase_add_test(tests, test_figures_are_of_a_whole_run_only);
+    tcase_add_test(tests, test_a_run_that_started_from_weights_is_evaluated_by_its_own);
     tcase_add_test(tests, test_training_starts_from_given_weights_and_is_another_run);
     tcase_add_test(tests, test_images_are_normalised_by_what_the_spec_says);
     suite_add_tcase(suite, tests);

@@ -140,8 +140,13 @@ START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
             "kill -TERM $p; wait $p; true",
             kinds[k], program);
         shell(command);
+        shell("rm -f stopped; if ls three/toy/toy_*/checkpoint-* && grep '\"running\"' three/toy/toy_*/run.json; then "
+              "touch stopped; fi >/dev/null 2>&1");
         ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three")->code, 0);
         shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");
+        shell("tr -d ' \\n' <one/toy/toy_*/run.json | grep -q '\"processes\":{\"count\":2,\"mpi\":\"'");
+        shell("test ! -e stopped || tr -d ' \\n' <three/toy/toy_*/run.json | grep '\"processes\":{\"count\":4,' | "
+              "grep -q '\"computed_before\":.*{\"processes\":{\"count\":2,'");
         double all[64];
         ck_assert_int_eq(losses("three", all), 40);
     }
@@ -179,6 +184,16 @@ START_TEST(several_processes_without_a_module_are_refused) {
 }
 END_TEST
 
+/* srun starts one task by the same means as many. */
+START_TEST(one_process_under_a_launcher_is_alone) {
+    char command[1300];
+    write_spec("vicreg", 0.01, "[]");
+    snprintf(command, sizeof command,
+             "cd %s && PMIX_RANK=0 SLURM_STEP_NUM_TASKS=1 '%s' train toy.yaml >out 2>err </dev/null", folder, program);
+    ck_assert_int_eq(system(command), 0);
+}
+END_TEST
+
 Suite *suite_mpi(void);
 Suite *suite_mpi(void) {
     Suite *s = suite_create("mpi");
@@ -189,6 +204,7 @@ Suite *suite_mpi(void) {
     tcase_add_test(c, what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop);
     tcase_add_test(c, mistakes_are_one_line);
     tcase_add_test(c, several_processes_without_a_module_are_refused);
+    tcase_add_test(c, one_process_under_a_launcher_is_alone);
     suite_add_tcase(s, c);
     return s;
 }

@@ -89,11 +89,18 @@ START_TEST(long_arrays_are_split_and_nothing_is_handed_over_twice) {
     ck_assert_ptr_nonnull(
         strstr(s->out, "4 runs are with Slurm already\n2 runs handed to Slurm as job 9, a task each\n"));
     shell("grep -q seed-3 job-3.sh && grep -q seed-4 job-3.sh");
+    shell("mkdir toy"); /* a folder of that name here is not meant where the results have one */
     s = mews("watch toy");
     ck_assert_ptr_nonnull(strstr(s->out, "toy: 6 runs, 6 queued\n"));
     s = mews("cancel toy");
     ck_assert_ptr_nonnull(strstr(s->out, "3 job arrays told to end"));
     shell("test \"$(cat cancelled | tr '\\n' ' ')\" = '--quiet 7 --quiet 8 --quiet 9 '");
+    refused("cancel toy", "results/toy: nothing of it was handed to Slurm"); /* what was told is told once */
+    shell("sed -i '2i echo \"sbatch: warning: 4 tasks are many\" >&2' bin/sbatch && rm waiting");
+    s = mews("sweep toy.yaml --slurm");
+    ck_assert_msg(strstr(s->out, "6 runs handed to Slurm as job 10 11, a task each\n"), "%s%s", s->out, s->err);
+    mews("cancel toy");
+    shell("tail -n 2 cancelled | tr '\\n' ' ' | grep -qx -- '--quiet 10 --quiet 11 '");
 }
 END_TEST
 

@@ -86,6 +86,9 @@ START_TEST(test_a_signal_leaves_a_checkpoint_and_says_how_to_go_on) {
     ck_assert_int_eq(count("results/stop/*/checkpoint-*.safetensors"), 1);
     ck_assert_int_eq(count("results/stop/*/*.tmp-*"), 0);
     assert_said("interrupted; run the same command to go on");
+    const said *s = mews("eval results/stop/*");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "has not been trained to its end; `mews train` goes on with it"), "%s", s->err);
 }
 END_TEST
 

@@ -88,6 +88,23 @@ START_TEST(test_runs_stand_on_the_published_row_of_their_method_and_codes) {
 }
 END_TEST
 
+/* RFC 4180: a quotation mark is doubled, and what holds a comma stands in them. */
+START_TEST(test_values_with_commas_and_quotes_are_quoted_in_csv) {
+    error err = {0};
+    char path[256];
+    snprintf(path, sizeof path, "%s/results/own/own_1", folder);
+    ck_assert(file_make_folders(path, &err));
+    strcat(path, "/run.json");
+    static const char text[] =
+        "{\"id\": \"own_1\", \"name\": \"own\", \"status\": \"finished\", \"method\": \"a \\\"b\\\", c\", \"swept\": "
+        "{\"method.name\": \"a \\\"b\\\", c\"}, \"spec\": {\"method.name\": \"a \\\"b\\\", c\"}, \"final\": {\"knn\": "
+        "0.5}}";
+    ck_assert(file_write(path, text, sizeof text - 1, &err));
+    const said *s = mews("table own --csv");
+    ck_assert_msg(strstr(s->out, "\"a \"\"b\"\", c\""), "%s%s", s->out, s->err);
+}
+END_TEST
+
 START_TEST(test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold) {
     paper_table t;
     write_runs(4);
@@ -178,6 +195,7 @@ Suite *suite_table(void) {
     tcase_add_checked_fixture(tests, program_setup, program_teardown);
     tcase_add_test(tests, test_published_figures_stand_alone_where_nothing_was_run);
     tcase_add_test(tests, test_runs_stand_on_the_published_row_of_their_method_and_codes);
+    tcase_add_test(tests, test_values_with_commas_and_quotes_are_quoted_in_csv);
     tcase_add_test(tests, test_five_seeds_tell_methods_apart_and_four_set_nothing_in_bold);
     tcase_add_test(tests, test_orders_by_accuracy_and_by_ami_stand_beside_each_other);
     tcase_add_test(tests, test_a_setting_is_what_differs_among_runs_of_a_method);

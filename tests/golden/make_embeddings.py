@@ -77,6 +77,9 @@ for name, zipped in (('zip.pt', True), ('legacy.pt', False)):
     torch.save(kept, at('torch/' + name), _use_new_zipfile_serialization=zipped)
 torch.save(t, at('torch/plain.pt'))
 torch.save(list(t.split(4)), at('torch/batches.pt'))
+torch.save([t[:1, :1].expand(2 ** 62, 1)] * 4, at('torch/expanded.pt'))  # together 2^64 rows, of one number
+with open(at('pickle/long-names.pkl'), 'wb') as f:
+    pickle.dump({'k' * 470: [{'v' * 200: x}, {'v' * 200: x}], 'x': x}, f)
 for protocol in (2, 5):  # not torch.save: a tensor's storage stands in the pickle itself
     with open(at(f'pickle/tensors-{protocol}.pkl'), 'wb') as f:
         pickle.dump({k: kinds[k] for k in ('float32', 'bfloat16', 'uint16', 'slice', 'negated', 'complex', 'y')}, f, protocol)

@@ -94,6 +94,8 @@ def strides_types_and_byte_orders_are_read_as_they_lie():
     wide[:, ::2] = z
     for same in (np.asfortranarray(z), wide[:, ::2], z[::-1][::-1], z.astype(np.float64), z.astype('>f4')):
         assert abs(mews.diagnose(same).rankme / expected - 1) < 1e-6, same.dtype
+    row = np.broadcast_to(np.float32(1.5), (64, 8))  # all strides are zero: one number, read as often as it is meant
+    assert mews.diagnose(row, fast=True).verdicts['representation'] == 'collapsed'
     half = z.astype(np.float16)
     assert abs(mews.diagnose(half).rankme / mews.diagnose(half.astype(np.float32)).rankme - 1) < 1e-9
 
@@ -200,6 +202,7 @@ def a_monitors_folder_is_a_run_that_report_draws():
         page = open(os.path.join(path, 'index.html'), encoding='utf-8').read()
         assert 'dimensional' in page and 'collapsed' in page
         monitor = mews.Monitor(path, lr=0.1, method='mine')  # goes on, from epoch 2 again
+        assert 'loss' in json.load(open(os.path.join(path, 'run.json'), encoding='utf-8'))['final']
         monitor.log(z, epoch=2)
         monitor.close()
         lines = [json.loads(line) for line in open(os.path.join(path, 'metrics.jsonl'), encoding='utf-8')]

@@ -40,14 +40,14 @@ LDFLAGS  += -L$(BLAS_DIR) -Wl,--disable-new-dtags,-rpath,$(BLAS_DIR)
 LDLIBS   := -ldnnl -lopenblas -llapacke $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lm -lpthread
 
 SOURCES  := $(sort $(filter-out engine/mpi/%,$(wildcard engine/*.c engine/*/*.c engine/*/*/*.c)) \
-                   $(wildcard methods/*.c analysis/*.c analysis/*/*.c) \
+                   $(wildcard methods/*.c analysis/*.c analysis/*/*.c analysis/*/*/*.c) \
                    $(filter-out experiments/commands/main.c,$(wildcard experiments/*/*.c)))
 MPI_MODULES := $(if $(filter release,$(KIND)),$(patsubst mpicc.%,$(BUILD)/mews-mpi-%.so,\
                    $(foreach m,openmpi mpich,$(shell command -v mpicc.$m >/dev/null 2>&1 && echo mpicc.$m))))
 # What runs hot, its entries, and what of it the rest calls too, which gets a copy of its own.
-HOT      := $(filter engine/cpu/%,$(SOURCES)) $(addprefix engine/data/,augment_pixels.c resize.c blur.c colour.c)
+HOT      := $(filter engine/cpu/%,$(SOURCES)) $(addprefix engine/data/views/,augment_pixels.c resize.c blur.c colour.c)
 ENTRIES  := backend_cpu augment_pixels
-SHARED   := $(addprefix engine/data/,resize.c blur.c colour.c)
+SHARED   := $(addprefix engine/data/views/,resize.c blur.c colour.c)
 OBJECTS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(HOT),$(SOURCES)) $(SHARED)) $(BUILD)/code.o $(ISAS:%=$(BUILD)/hot-%.o)
 TESTS    := $(sort $(wildcard tests/*/test_*.c))
 FUZZERS  := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -188,7 +188,7 @@ $(OWN):
 
 $(PAGE)/methods.c:   methods/registry.c methods/README.md
 $(PAGE)/backbones.c: engine/backbone.c engine/backbones/README.md
-$(PAGE)/augment.c:   engine/data/augment.c engine/data/steps/README.md
+$(PAGE)/augment.c:   engine/data/views/augment.c engine/data/steps/README.md
 $(PAGE)/formats.c:   analysis/files/array_formats.c analysis/files/README.md
 $(PAGE)/lists/analysis/metrics/list.h: analysis/metrics/list.h analysis/metrics/README.md
 LISTS := $(addprefix $(PAGE)/,methods.c backbones.c augment.c formats.c lists/analysis/metrics/list.h)

@@ -8,7 +8,7 @@
 #define MEWS_ISA_H
 
 #include "engine/backend.h"
-#include "engine/data/augment_pixels.h"
+#include "engine/data/views/augment_pixels.h"
 
 typedef struct isa {
     const char *name; /* "v2", "v3", "v4"; after -march where the program was built for one processor */

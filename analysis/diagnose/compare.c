@@ -3,7 +3,7 @@
  */
 #include "analysis/diagnose/compare.h"
 #include "analysis/verdicts/collapse.h"
-#include "analysis/report/plot_axes.h"
+#include "analysis/report/plots/plot_axes.h"
 
 #include <math.h>
 #include <stdlib.h>

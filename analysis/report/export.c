@@ -4,7 +4,7 @@
 #include "analysis/report/export.h"
 
 #include "analysis/report/csv.h"
-#include "analysis/report/effects_words.h"
+#include "analysis/report/study/effects_words.h"
 #include "engine/files/file.h"
 
 #include <math.h>

@@ -4,7 +4,7 @@
 #ifndef MEWS_EXPORT_H
 #define MEWS_EXPORT_H
 
-#include "analysis/report/effects.h"
+#include "analysis/report/study/effects.h"
 
 /*
  * Writes into `folder`: runs.csv (a run a line: what it was set to, final figures, verdicts, seconds), settings.csv (a

@@ -6,9 +6,9 @@
 #ifndef MEWS_FIGURES_H
 #define MEWS_FIGURES_H
 
-#include "analysis/report/effects.h"
-#include "analysis/report/plot.h"
-#include "analysis/report/study.h"
+#include "analysis/report/study/effects.h"
+#include "analysis/report/plots/plot.h"
+#include "analysis/report/study/study.h"
 
 typedef struct figure {
     char name[160]; /* of its files in figures/ */

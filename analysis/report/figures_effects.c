@@ -2,8 +2,8 @@
  * The figures of a sweep as a whole: what each key did to what comes out, accuracy against cost, and the verdicts of
  * every run.
  */
-#include "analysis/report/cost.h"
-#include "analysis/report/effects_words.h"
+#include "analysis/report/study/cost.h"
+#include "analysis/report/study/effects_words.h"
 #include "analysis/report/figures.h"
 
 #include <math.h>

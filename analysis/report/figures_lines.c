@@ -139,7 +139,8 @@ bool figure_spectra(const figure_scope *at, plot *p, figure *f, error *err) {
         f->caption, sizeof f->caption,
         "A line a setting: its singular values, largest first, over the largest. A line that stays high uses its "
         "dimensions evenly; one that falls off a cliff at rank r lives in r dimensions: a dimensional collapse where r "
-        "is a small part of what was possible and no clusters' own. Dotted, where all settings of a panel have one size: isotropic noise of that size. Values under "
+        "is a small part of what was possible and no clusters' own. Dotted, where all settings of a panel have one "
+        "size: isotropic noise of that size. Values under "
         "10⁻⁶ are not drawn. Above about the mean; below as they are, where the first value also holds the mean.%s",
         thinned_note(at));
     return true;

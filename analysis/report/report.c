@@ -3,11 +3,11 @@
  */
 #include "analysis/report/report.h"
 
-#include "analysis/report/effects_words.h"
+#include "analysis/report/study/effects_words.h"
 #include "analysis/report/export.h"
-#include "analysis/report/page.h"
-#include "analysis/report/plot_axes.h"
-#include "analysis/report/twins.h"
+#include "analysis/report/pages/page.h"
+#include "analysis/report/plots/plot_axes.h"
+#include "analysis/report/study/twins.h"
 #include "engine/files/file.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef MEWS_TENSORBOARD_H
 #define MEWS_TENSORBOARD_H
 
-#include "analysis/report/records.h"
+#include "analysis/report/study/records.h"
 
 #include <stdint.h>
 

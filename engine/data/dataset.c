@@ -7,12 +7,12 @@
 #include "engine/data/dataset.h"
 
 #include "engine/files/checksum.h"
-#include "engine/data/catalog.h"
-#include "engine/data/import.h"
+#include "engine/data/sets/catalog.h"
+#include "engine/data/sets/import.h"
 #include "engine/data/pack.h"
 #include "engine/data/select.h"
 #include "engine/data/shapes.h"
-#include "engine/data/source.h"
+#include "engine/data/sets/source.h"
 #include "engine/files/file.h"
 #include "engine/files/lease.h"
 

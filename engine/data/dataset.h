@@ -10,7 +10,7 @@
 #ifndef MEWS_DATASET_H
 #define MEWS_DATASET_H
 
-#include "engine/data/photo.h"
+#include "engine/data/codecs/photo.h"
 #include "engine/error.h"
 #include "engine/fields.h"
 

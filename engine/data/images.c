@@ -3,7 +3,7 @@
  */
 #include "engine/data/images.h"
 
-#include "engine/data/photo.h"
+#include "engine/data/codecs/photo.h"
 
 #include <math.h>
 #include <stdlib.h>

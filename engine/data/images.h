@@ -5,7 +5,7 @@
 #ifndef MEWS_IMAGES_H
 #define MEWS_IMAGES_H
 
-#include "engine/data/resize.h"
+#include "engine/data/views/resize.h"
 #include "engine/error.h"
 
 #include <stdint.h>

@@ -8,7 +8,7 @@
  */
 #include "engine/data/loader.h"
 #include "engine/clock.h"
-#include "engine/data/views.h"
+#include "engine/data/views/views.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -5,7 +5,7 @@
 #ifndef MEWS_LOADER_H
 #define MEWS_LOADER_H
 
-#include "engine/data/augment.h"
+#include "engine/data/views/augment.h"
 #include "engine/data/dataset.h"
 
 typedef struct loader loader;

@@ -6,7 +6,7 @@
 #include "engine/data/sheet.h"
 
 #include "engine/data/loader.h"
-#include "engine/data/views.h"
+#include "engine/data/views/views.h"
 #include "engine/files/file.h"
 
 #include <math.h>

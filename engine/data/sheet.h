@@ -5,7 +5,7 @@
 #ifndef MEWS_SHEET_H
 #define MEWS_SHEET_H
 
-#include "engine/data/augment.h"
+#include "engine/data/views/augment.h"
 #include "engine/data/dataset.h"
 
 /* `seed` is the run's (train.seed). The file appears whole or not at all. */

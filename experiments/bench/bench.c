@@ -5,7 +5,7 @@
  */
 #include "experiments/bench/bench.h"
 #include "engine/codes.h"
-#include "engine/data/augment.h"
+#include "engine/data/views/augment.h"
 #include "engine/threads.h"
 #include "experiments/bench/bench_analysis.h"
 #include "experiments/bench/bench_loader.h"

@@ -5,7 +5,7 @@
  * the same with Pillow and torchvision.
  */
 #include "experiments/bench/bench_loader.h"
-#include "engine/data/views.h"
+#include "engine/data/views/views.h"
 #include "experiments/bench/bench_measure.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * cost shows as a slope below 1 over small sizes, hence the slope between the last two as well.
  */
 #include "experiments/bench/bench_scaling.h"
-#include "analysis/report/plot.h"
+#include "analysis/report/plots/plot.h"
 #include "engine/clock.h"
 #include "engine/codes.h"
 #include "experiments/bench/bench_measure.h"

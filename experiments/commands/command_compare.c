@@ -2,7 +2,7 @@
  * `mews compare`: two runs beside each other: the keys in which their specs differ, their final figures with the
  * difference, and their histories at the same steps. Reads the run directories themselves.
  */
-#include "analysis/report/records.h"
+#include "analysis/report/study/records.h"
 #include "experiments/commands/command.h"
 #include "experiments/run/run_name.h"
 #include "experiments/commands/terminal.h"

@@ -3,7 +3,7 @@
  * byte of it, fetch brings it from the network first, show draws it as a run would see it. Where a data set is named,
  * it may be by name, by path or by the spec that uses it.
  */
-#include "engine/data/fetch.h"
+#include "engine/data/sets/fetch.h"
 #include "engine/data/sheet.h"
 #include "experiments/commands/command.h"
 #include "experiments/spec/spec_file.h"

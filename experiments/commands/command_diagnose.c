@@ -4,8 +4,8 @@
  */
 #include "experiments/commands/command.h"
 #include "experiments/commands/diagnose_print.h"
-#include "analysis/report/exhibit_figures.h"
-#include "analysis/report/exhibit_page.h"
+#include "analysis/report/pages/exhibit_figures.h"
+#include "analysis/report/pages/exhibit_page.h"
 #include "analysis/diagnose/compare.h"
 #include "analysis/diagnose/diagnose.h"
 #include "engine/threads.h"

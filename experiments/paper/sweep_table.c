@@ -2,7 +2,7 @@
  * Rows and their order are those of the sweep's page: blocks, their series, their settings.
  */
 #include "experiments/paper/sweep_table.h"
-#include "analysis/report/study.h"
+#include "analysis/report/study/study.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@ done
 echo '/* Made by experiments/run/code.sh. */'
 echo '#include "experiments/run/code.h"'
 echo 'const code_part code_parts[] = {'
-digest engine engine/*.c engine/*.h engine/*/*.c engine/*/*.h engine/*/*/*.c
+digest engine engine/*.c engine/*.h engine/*/*.c engine/*/*.h engine/*/*/*.c engine/*/*/*.h
 digest loop experiments/run/train.[ch] experiments/run/model.[ch] experiments/run/onset.[ch] experiments/run/look.[ch] experiments/run/judgement.[ch] experiments/run/evaluate.[ch]
 for f in $own; do digest "$(basename "$f" .c)" "$f" $shared; done
 echo '    {0},'

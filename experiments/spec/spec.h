@@ -7,7 +7,7 @@
 #define MEWS_SPEC_H
 
 #include "engine/backbone.h"
-#include "engine/data/augment.h"
+#include "engine/data/views/augment.h"
 #include "engine/data/dataset.h"
 #include "engine/optimizer.h"
 #include "experiments/spec/options.h"

@@ -265,7 +265,7 @@ START_TEST(test_points_that_shrink_inside_clusters_are_intracluster_collapse) {
     static const struct {
         double spread;
         verdict expected;
-    } cases[] = {{0, VERDICT_COLLAPSED}, {0.01, VERDICT_COLLAPSED}, {0.05, VERDICT_COLLAPSED},
+    } cases[] = {{0, VERDICT_COLLAPSED},  {0.01, VERDICT_COLLAPSED}, {0.05, VERDICT_COLLAPSED},
                  {0.15, VERDICT_WARNING}, {0.6, VERDICT_HEALTHY},    {2, VERDICT_HEALTHY}};
     int32_t assignment[1200];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -304,8 +304,7 @@ START_TEST(test_rows_sorted_by_class_give_the_same_figures) {
         ck_assert_double_lt(fabs(a.verdicts[mode].statistic - b.verdicts[mode].statistic),
                             mode == COLLAPSE_REPRESENTATION ? 0.05 : 1e-9);
         /* Its groups see every class: the interval stays narrow. */
-        ck_assert_double_lt(b.verdicts[mode].high - b.verdicts[mode].low,
-                            mode == COLLAPSE_REPRESENTATION ? 0.6 : 0.25);
+        ck_assert_double_lt(b.verdicts[mode].high - b.verdicts[mode].low, mode == COLLAPSE_REPRESENTATION ? 0.6 : 0.25);
     }
 }
 END_TEST

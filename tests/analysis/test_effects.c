@@ -1,10 +1,10 @@
 /*
  * Main effects of swept keys and what is advised from them, on synthetic sweeps whose truth is known.
  */
-#include "analysis/report/advice.h"
-#include "analysis/report/cost.h"
-#include "analysis/report/effects_words.h"
-#include "analysis/report/twins.h"
+#include "analysis/report/study/advice.h"
+#include "analysis/report/study/cost.h"
+#include "analysis/report/study/effects_words.h"
+#include "analysis/report/study/twins.h"
 #include "analysis/statistics.h"
 #include "engine/rng.h"
 

@@ -1,7 +1,7 @@
 /*
  * When a figure may be said to move with what was varied.
  */
-#include "analysis/report/trend.h"
+#include "analysis/report/study/trend.h"
 
 #include <check.h>
 #include <math.h>

@@ -3,7 +3,7 @@
  * encrypted members. What can be read is read, whatever the locale; what is passed over is counted and named, and a
  * class that would be lost with it is refused.
  */
-#include "engine/data/guess.h"
+#include "engine/data/sets/guess.h"
 #include "tests/engine/data_bench.h"
 
 #include <locale.h>

@@ -1,6 +1,6 @@
-#include "engine/data/augment.h"
-#include "engine/data/blur.h"
-#include "engine/data/colour.h"
+#include "engine/data/views/augment.h"
+#include "engine/data/views/blur.h"
+#include "engine/data/views/colour.h"
 #include "tests/golden/golden.h"
 
 #include <string.h>

@@ -2,7 +2,7 @@
  * WebP, TIFF, BMP and PNM: their pixels are Pillow's (tests/golden/make_codecs.py), any part of them is that part of
  * the whole, and what is damaged or of a kind that is not read is an error.
  */
-#include "engine/data/photo.h"
+#include "engine/data/codecs/photo.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/image_bench.h"
 

@@ -3,7 +3,7 @@
  * arrives whole or not at all, and what came is kept to go on from.
  */
 #include "engine/files/checksum.h"
-#include "engine/data/fetch.h"
+#include "engine/data/sets/fetch.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/http_server.h"
 

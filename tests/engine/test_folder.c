@@ -1,7 +1,7 @@
 /* Image folders and archives of them: what is read, in which order, and what is refused in which words. */
 #include "tests/engine/data_bench.h"
 
-#include "engine/data/source.h"
+#include "engine/data/sets/source.h"
 
 #include <sys/prctl.h>
 

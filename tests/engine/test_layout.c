@@ -4,7 +4,7 @@
  */
 #include "tests/engine/data_bench.h"
 
-#include "engine/data/layout.h"
+#include "engine/data/sets/layout.h"
 #include "engine/natural.h"
 
 static bench b;

@@ -1,4 +1,4 @@
-#include "engine/data/photo.h"
+#include "engine/data/codecs/photo.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/photo_bench.h"
 

@@ -3,7 +3,7 @@
  * same for any number of threads, of sizes and of ways to decode; and what happens when a file goes bad.
  */
 #include "engine/data/loader.h"
-#include "engine/data/views.h"
+#include "engine/data/views/views.h"
 #include "tests/engine/data_bench.h"
 #include "tests/engine/photo_bench.h"
 #include "tests/golden/golden.h"

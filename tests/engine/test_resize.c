@@ -1,4 +1,4 @@
-#include "engine/data/resize.h"
+#include "engine/data/views/resize.h"
 #include "tests/golden/golden.h"
 
 #include <string.h>

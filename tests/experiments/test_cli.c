@@ -182,9 +182,10 @@ START_TEST(test_no_epochs_measure_the_untrained_backbone) {
     ck_assert_msg(s->code == 0 && strstr(s->out, "  knn ") && strstr(s->out, "  linear "), "%s%s", s->out, s->err);
     s = mews("train a.yaml --json");
     ck_assert_msg(strstr(s->out, "{\"status\":\"found\"") == s->out, "%s%s", s->out, s->err);
-    refused("train a.yaml --set method.name=simclr --set augment.local_crops=2 --set augment.local_size=8",
-            "augment.local_crops 2: simclr compares global views only; methods that take local ones: falcon, swav, dino, "
-            "lejepa, visreg, mmcr");
+    refused(
+        "train a.yaml --set method.name=simclr --set augment.local_crops=2 --set augment.local_size=8",
+        "augment.local_crops 2: simclr compares global views only; methods that take local ones: falcon, swav, dino, "
+        "lejepa, visreg, mmcr");
     refused("train a.yaml --set method.name=byol --set augment.global_crops=1",
             "augment.global_crops 1: byol compares two views of each image; set it to 2");
     refused("train a.yaml --set method.name=swav --set method.queue=40",

@@ -5,7 +5,7 @@
  */
 #include "tests/experiments/harness.h"
 
-#include "engine/data/fetch.h"
+#include "engine/data/sets/fetch.h"
 #include "engine/files/checksum.h"
 #include "engine/files/file.h"
 #include "tests/engine/http_server.h"

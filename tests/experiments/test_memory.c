@@ -35,7 +35,8 @@ START_TEST(test_too_little_memory_is_one_line_and_exit_1_wherever_it_ends) {
         int mib = LEAST_MIB + (enough - LEAST_MIB) * i / tried;
         int code = under(mib, commands[_i], said);
         if (code == 0) continue; /* near the limit luck decides */
-        if (code == 127 && strstr(said, "error while loading shared libraries")) continue; /* said before we are there */
+        if (code == 127 && strstr(said, "error while loading shared libraries"))
+            continue; /* said before we are there */
         const char *last = strstr(said, "mews: ");
         ck_assert_msg(code == 1 && last, "`mews %s` within %d MiB: code %d: %s", commands[_i], mib, code, said);
         refused++;

@@ -144,8 +144,8 @@ START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
               "touch stopped; fi >/dev/null 2>&1");
         ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three")->code, 0);
         shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");
-        shell("tr -d ' \\n' <one/toy/toy_*/run.json | grep -q '\"processes\":{\"count\":2,\"mpi\":\"'");
-        shell("test ! -e stopped || tr -d ' \\n' <three/toy/toy_*/run.json | grep '\"processes\":{\"count\":4,' | "
+        shell("cat one/toy/toy_*/run.json | tr -d ' \\n' | grep -q '\"processes\":{\"count\":2,\"mpi\":\"'");
+        shell("test ! -e stopped || cat three/toy/toy_*/run.json | tr -d ' \\n' | grep '\"processes\":{\"count\":4,' | "
               "grep -q '\"computed_before\":.*{\"processes\":{\"count\":2,'");
         double all[64];
         ck_assert_int_eq(losses("three", all), 40);

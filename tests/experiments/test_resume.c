@@ -192,7 +192,7 @@ START_TEST(test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_
     char leftover[1100], *record = find("killed", "spec.yaml");
     snprintf(leftover, sizeof leftover, "%.*scheckpoint-00000001.safetensors.tmp-12", (int)strlen(record) - 9, record);
     FILE *half = *record ? fopen(leftover, "w") : NULL; /* what a kill in the middle of a write leaves */
-    ck_assert(half || !*record); /* killed early, there is no folder yet */
+    ck_assert(half || !*record);                        /* killed early, there is no folder yet */
     if (half) fclose(half);
     if (code == -SIGKILL)
         code = finish(start("killed", NULL));

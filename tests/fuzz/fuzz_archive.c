@@ -3,7 +3,7 @@
  * pixels and as files, comes to an end. A tar's headers have checksums, which are mended here: few inputs would get
  * past them.
  */
-#include "engine/data/source.h"
+#include "engine/data/sets/source.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/sources.h"
 

@@ -2,7 +2,7 @@
  * Lines as the names of a source's files: a layout is found or refused, and every name lies somewhere in it. The first
  * two lines are data.train and data.test.
  */
-#include "engine/data/layout.h"
+#include "engine/data/sets/layout.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -31,7 +31,9 @@ int fuzz_npy(const uint8_t *data, size_t size) {
     bool begun = npy_parse_header(&header, data, size, "fuzz.npy", &total, &why);
     bool fits = begun && (header.objects ? total <= size : total == size);
     if (whole != fits) abort(); /* both ways of reading agree on what a whole file is */
-    if (!whole || *a.problem || element_is_text(a.array.type) || a.array.dims < 1 || a.array.dims > 2 || a.rows == 0 || a.cols == 0 || a.cols > VALUES_MOST) return 0;
+    if (!whole || *a.problem || element_is_text(a.array.type) || a.array.dims < 1 || a.array.dims > 2 || a.rows == 0 ||
+        a.cols == 0 || a.cols > VALUES_MOST)
+        return 0;
     read_row(&a, 0);
     read_row(&a, a.rows - 1);
     return 0;

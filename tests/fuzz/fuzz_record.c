@@ -1,5 +1,5 @@
 /* A run's record, run.json, sealed, as the report and the tables ask it. */
-#include "analysis/report/records.h"
+#include "analysis/report/study/records.h"
 #include "engine/files/file.h"
 #include "engine/files/record.h"
 #include "tests/fuzz/fuzz.h"

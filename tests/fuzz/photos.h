@@ -2,7 +2,7 @@
 #ifndef MEWS_FUZZ_PHOTOS_H
 #define MEWS_FUZZ_PHOTOS_H
 
-#include "engine/data/photo.h"
+#include "engine/data/codecs/photo.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef MEWS_FUZZ_SOURCES_H
 #define MEWS_FUZZ_SOURCES_H
 
-#include "engine/data/import.h"
+#include "engine/data/sets/import.h"
 
 #include <archive.h>
 #include <archive_entry.h>

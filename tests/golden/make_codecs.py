@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Small WebP, TIFF, BMP and PNM files and what Pillow reads from them: golden values for engine/data/photo.h.
+"""Small WebP, TIFF, BMP and PNM files and what Pillow reads from them: golden values for engine/data/codecs/photo.h.
 
 Needs Pillow and NumPy (made with Pillow 13.0.0). `<name>.file` are a file's bytes, `<name>.pixels` its RGB.
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Views of a photograph at 224 and 96 pixels by torchvision and Pillow: golden values for engine/data/views.h.
+"""Views of a photograph at 224 and 96 pixels by torchvision and Pillow: golden values for engine/data/views/views.h.
 
 Needs python3-pil, python3-numpy and python3-torchvision. `file` is a JPEG of 396×301 pixels (4:2:0). Views are far too
 large to keep, so each has a checksum, Σ (place + 1)·byte over its pixels modulo 2^64, and every 16th pixel each way, to

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Crops resized by Pillow: golden values for engine/data/resize.h. Needs python3-pil and python3-numpy."""
+"""Crops resized by Pillow: golden values for engine/data/views/resize.h. Needs python3-pil and python3-numpy."""
 import numpy as np
 from PIL import Image
 

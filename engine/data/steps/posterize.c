@@ -1,5 +1,5 @@
 /* Posterising as Pillow's ImageOps.posterize does it, to four bits. */
-#include "engine/data/augment.h"
+#include "engine/data/views/augment.h"
 
 augment_step augment_step_posterize;
 

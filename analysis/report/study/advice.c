@@ -1,0 +1,407 @@
+/*
+ * The rules. Each looks at one thing, says the numbers that made it speak, and gives a command where one line does it;
+ * commands start from a run's own spec.yaml, whose result a new run joins. Nothing is advised on differences that
+ * chance explains.
+ */
+#include "analysis/report/study/advice.h"
+
+#include "analysis/report/study/words.h"
+#include "analysis/statistics.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_OF_A_KIND = 4, MOST_SEEDS = 30 };
+
+static bool add(advice *a, const words *text, const words *command) {
+    advice_item *grown = realloc(a->items, (a->count + 1) * sizeof *grown);
+    if (!grown) return false;
+    a->items = grown;
+    grown[a->count] =
+        (advice_item){.text = strdup(text->text), .command = command && *command->text ? strdup(command->text) : NULL};
+    return grown[a->count++].text != NULL;
+}
+
+/* ---- commands --------------------------------------------------------------------------------------------------- */
+
+/* A word as a shell reads it. */
+static void say_word(words *w, const char *text) {
+    bool plain = *text != 0;
+    for (const char *c = text; *c; c++) plain = plain && (isalnum((unsigned char)*c) || strchr("_./=-,:@+", *c));
+    if (!plain) words_say(w, "'");
+    for (const char *c = text; *c; c++) {
+        if (*c == '\'')
+            words_say(w, "'\\''");
+        else
+            words_say(w, "%c", *c);
+    }
+    if (!plain) words_say(w, "'");
+}
+
+/* The folder that a path stands in. */
+static void parent_of(const char *path, char *out, size_t size) {
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        snprintf(out, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+    else
+        snprintf(out, size, strcmp(path, ".") == 0 ? ".." : ".");
+}
+
+/* "mews VERB FOLDER/spec.yaml --out RESULTS": finds the run again by its spec. Nothing when the run lies elsewhere than
+ * where its spec would put it. */
+static bool say_command(words *w, const char *verb, const record *r) {
+    char sweep[1024], results[1024], path[1100];
+    const char *name = json_string_value(json_object_get(r->run, "name"));
+    parent_of(r->folder, sweep, sizeof sweep);
+    parent_of(sweep, results, sizeof results);
+    const char *slash = strrchr(sweep, '/');
+    if (!name || strcmp(slash ? slash + 1 : sweep, name) != 0) return false;
+    snprintf(path, sizeof path, "%.1000s/spec.yaml", r->folder);
+    words_say(w, "mews %s ", verb);
+    say_word(w, path);
+    if (strcmp(results, "results") == 0) return true;
+    words_say(w, " --out ");
+    say_word(w, results);
+    return true;
+}
+
+/* ---- runs that did not finish ----------------------------------------------------------------------------------- */
+
+static bool advise_unfinished(advice *a, const study *s) {
+    size_t said = 0, missing = s->records.count - s->finished;
+    for (size_t i = 0; i < s->records.count && said < MOST_OF_A_KIND; i++) {
+        const record *r = &s->records.items[i];
+        words text = {""}, command = {""};
+        bool failed = strcmp(r->status, "failed") == 0;
+        if (r->finished || strcmp(r->status, "running") == 0 || strcmp(r->status, "queued") == 0) continue;
+        words_say(&text, "%s %s", r->id, failed ? "failed" : "was interrupted");
+        if (*r->reason) words_say(&text, ": %.300s", r->reason);
+        words_say(&text, failed ? ". This tries it again." : ". This goes on with it.");
+        if (++said == MOST_OF_A_KIND && missing > said)
+            words_say(&text, " So do %zu more; the sweep's own command, given again, takes up all of them.",
+                      missing - said);
+        say_command(&command, "train", r);
+        if (!add(a, &text, &command)) return false;
+    }
+    return true;
+}
+
+/* ---- settings beside each other --------------------------------------------------------------------------------- */
+
+/* One setting of a block. */
+typedef struct candidate {
+    const study_series *series;
+    const study_point *point;
+    double mean;
+    size_t seeds; /* with the figure */
+} candidate;
+
+/* What is told the labels is there to compare with, not to choose: it has no figure. */
+static candidate *list_candidates(const study_block *b, const char *metric, size_t *count) {
+    size_t all = 0;
+    for (size_t s = 0; s < b->count; s++) all += b->series[s].count;
+    candidate *list = malloc((all + 1) * sizeof *list);
+    *count = 0;
+    for (size_t s = 0; list && s < b->count; s++)
+        for (size_t p = 0; p < b->series[s].count; p++) {
+            const study_point *point = &b->series[s].points[p];
+            study_figure figure = study_measure(point, metric);
+            if (strcmp(point->records[0]->method, "supervised") == 0) figure = (study_figure){.mean = NAN};
+            list[(*count)++] = (candidate){&b->series[s], point, figure.mean, figure.n};
+        }
+    return list;
+}
+
+static void say_setting(words *w, const study_block *b, const candidate *c) {
+    char setting[300];
+    study_setting(b, c->point, setting, sizeof setting);
+    words_say(w, "%.160s%s%.160s", setting, *c->series->label ? ", " : "", c->series->label);
+}
+
+/* The figures of settings that have one for every seed: (seeds, kept). Fresh memory; `kept` names the candidates. */
+static double *seed_table(const factors *f, const char *metric, const candidate *list, size_t count, size_t *kept,
+                          size_t *cols) {
+    *cols = 0;
+    for (size_t c = 0; c < count; c++)
+        if (list[c].seeds == f->seeds) kept[(*cols)++] = c;
+    double *table = malloc((f->seeds * *cols + 1) * sizeof *table);
+    for (size_t i = 0; table && i < f->count; i++)
+        for (size_t k = 0; k < *cols; k++)
+            if (kept[k] == f->setting[i]) table[f->seed[i] * *cols + k] = record_metric(f->runs[i], metric);
+    return table;
+}
+
+/* The seeds that the block's runs have had, in order; returns how many. */
+static size_t list_seeds(const factors *f, long seeds[MOST_SEEDS]) {
+    size_t count = 0;
+    char text[32];
+    for (size_t i = 0; i < f->count && count < MOST_SEEDS; i++) {
+        char *end;
+        long seed = strtol(record_text(f->runs[i], "train.seed", text, sizeof text), &end, 10);
+        size_t at = 0;
+        while (at < count && seeds[at] < seed) at++;
+        if (end == text || (at < count && seeds[at] == seed)) continue;
+        memmove(seeds + at + 1, seeds + at, (count++ - at) * sizeof *seeds);
+        seeds[at] = seed;
+    }
+    return count;
+}
+
+static void say_more_seeds(words *w, const factors *f, const candidate *c, size_t more) {
+    long seeds[MOST_SEEDS];
+    size_t count = list_seeds(f, seeds);
+    long next = count ? seeds[count - 1] + 1 : 0;
+    if (!say_command(w, "sweep", c->point->records[0])) return;
+    words_say(w, " --set 'sweep.train.seed=[");
+    for (size_t i = 0; i < more; i++) words_say(w, "%s%ld", i ? ", " : "", next + (long)i);
+    words_say(w, "]'");
+}
+
+static void say_pair(words *w, const study_block *b, const char *metric, const candidate *first,
+                     const candidate *second) {
+    say_setting(w, b, first);
+    words_say(w, " (%s ", study_metric_title(metric));
+    words_number(w, metric, first->mean);
+    words_say(w, ")");
+    if (!second) return;
+    words_say(w, " and ");
+    say_setting(w, b, second);
+    words_say(w, " (");
+    words_number(w, metric, second->mean);
+    words_say(w, ")");
+}
+
+static bool add_seeds(advice *a, const block_effects *e, words *text, const candidate *best, const candidate *second,
+                      size_t more) {
+    words command = {""};
+    if (more) {
+        say_more_seeds(&command, &e->factors, best, more);
+        if (*command.text) words_say(&command, "\n");
+        say_more_seeds(&command, &e->factors, second, more);
+    }
+    return add(a, text, &command);
+}
+
+static bool judge_best(advice *a, const block_effects *e, const candidate *list, size_t count) {
+    const char *metric = e->metrics[0];
+    const factors *f = &e->factors;
+    size_t *kept = malloc((count + 1) * sizeof *kept), cols = 0, best = 0, second = 0, tied = 0;
+    double *table = kept ? seed_table(f, metric, list, count, kept, &cols) : NULL;
+    words text = {""};
+    bool done = table != NULL;
+    if (!done || cols < 2) goto done;
+    best = list[kept[1]].mean > list[kept[0]].mean, second = !best;
+    for (size_t k = 2; k < cols; k++) {
+        double mean = list[kept[k]].mean;
+        if (mean > list[kept[best]].mean)
+            second = best, best = k;
+        else if (mean > list[kept[second]].mean)
+            second = k;
+    }
+    const candidate *first = &list[kept[best]], *next = &list[kept[second]];
+    double difference = first->mean - next->mean;
+    if (f->seeds < 2) {
+        words_say(&text, "One seed a setting: the order of ");
+        say_pair(&text, e->block, metric, first, next);
+        words_say(&text, ", the best two, was seen once. Two more seeds of each allow a first test.");
+        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - 1);
+        goto done;
+    }
+    if (f->seeds < STATISTICS_LEAST) {
+        words_say(&text, "%zu seeds a setting: the order of ", f->seeds);
+        say_pair(&text, e->block, metric, first, next);
+        words_say(&text, ", the best two, cannot be tested. One more seed of each allows a first test.");
+        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - f->seeds);
+        goto done;
+    }
+    variance v = statistics_blocks(table, f->seeds, cols);
+    /* the best was picked from all, so each of the others is tested at its part of 5 % */
+    double half =
+        statistics_student_quantile(0.05 / (double)(cols - 1), v.degrees) * sqrt(2 * v.error / (double)f->seeds);
+    for (size_t k = 0; k < cols; k++) tied += k != best && first->mean - list[kept[k]].mean <= half;
+    if (!tied) goto done;
+    size_t need = statistics_repetitions(difference, v.error, v.degrees);
+    words_say(&text, "More seeds: the best setting, ");
+    say_pair(&text, e->block, metric, first, NULL);
+    words_say(&text, ", cannot be told from %zu other%s, first of all ", tied, tied == 1 ? "" : "s");
+    say_pair(&text, e->block, metric, next, NULL);
+    words_say(&text, ". With %zu seeds, differences below ", f->seeds);
+    words_number(&text, metric, half);
+    words_say(&text, " are not told from chance (5 %% divided by the %zu comparisons). ", cols - 1);
+    if (need && need <= MOST_SEEDS) {
+        if (need <= f->seeds) need = f->seeds + 1;
+        words_say(&text, "If these two truly differ by ");
+        words_number(&text, metric, difference);
+        words_say(&text,
+                  ", %zu seeds of both tell them apart at least four times in five, in a test of these two alone. The "
+                  "best of several looks better than it is, so the true difference is likely to be smaller.",
+                  need);
+    } else if (need) {
+        words_say(&text, "Even if these two truly differ by ");
+        words_number(&text, metric, difference);
+        words_say(&text, ", it may take more than %d seeds to see it: choose by cost.", MOST_SEEDS);
+        need = 0;
+    } else {
+        words_say(&text, "These two have the same mean.");
+    }
+    done = add_seeds(a, e, &text, first, next, need ? need - f->seeds : 0);
+done:
+    free(kept);
+    free(table);
+    return done;
+}
+
+/* ---- the edge of a range ---------------------------------------------------------------------------------------- */
+
+/* Two values beyond an end, as the values before it run: by factors on a logarithmic axis, else by steps. Returns how
+ * many there are. */
+static int beyond(const factor *f, bool above, double out[2]) {
+    size_t n = f->count;
+    double edge = f->levels[above ? n - 1 : 0].x, inner = f->levels[above ? n - 2 : 1].x;
+    bool whole = true, ratio = edge > 0 && inner > 0 && (f->log || n == 2);
+    int found = 0;
+    for (size_t l = 0; l < n; l++) whole = whole && f->levels[l].x == floor(f->levels[l].x);
+    for (int k = 1; k <= 2; k++) {
+        double value = ratio ? edge * pow(edge / inner, k) : edge + k * (edge - inner);
+        if (whole) value = round(value);
+        if (value < edge && f->levels[0].x > 0 && value <= 0) break;
+        if (value == (found ? out[found - 1] : edge)) break;
+        out[found++] = value;
+    }
+    return found;
+}
+
+static bool advise_edge(advice *a, const block_effects *e, size_t k, const candidate *list, size_t count) {
+    const effect *x = effects_at(e, 0, k);
+    const factor *f = x->factor;
+    words text = {""}, command = {""};
+    double values[2];
+    bool above = x->count && x->best == x->count - 1;
+    if (!f->numeric || x->count < 2 || !effect_matters(x) || (!above && x->best != 0)) return true;
+    size_t inner = above ? x->best - 1 : 1;
+    double gain = x->levels[x->best].mean - x->levels[inner].mean;
+    words_say(&text, "%s is best at the %s end of what was tried, %s: ", f->key, above ? "upper" : "lower",
+              f->levels[x->levels[x->best].of].label);
+    words_say(&text, "%s is better there by ", study_metric_title(x->metric));
+    words_number(&text, x->metric, gain);
+    words_say(&text, " than at %s. ", f->levels[x->levels[inner].of].label);
+    if (!(gain > effect_interval(x, x->best, inner))) {
+        words_say(&text, "The two are not told apart, so whether values beyond do better is not known.");
+        return add(a, &text, NULL);
+    }
+    int found = f->ranges || x->count < f->count ? 0 : beyond(f, above, values);
+    words_say(&text, found ? "Extend it:" : "Look beyond it.");
+    const candidate *best = &list[0];
+    for (size_t c = 1; c < count; c++)
+        if (list[c].mean > best->mean || isnan(best->mean)) best = &list[c];
+    if (found && !*f->with && say_command(&command, "sweep", best->point->records[0])) {
+        words_say(&command, " --set 'sweep.%s=[", f->key);
+        for (int i = 0; i < found; i++) words_say(&command, "%s%.6g", i ? ", " : "", values[i]);
+        words_say(&command, "]'");
+        long seeds[MOST_SEEDS];
+        size_t had = list_seeds(&e->factors, seeds);
+        if (had > 1) words_say(&command, " --set 'sweep.train.seed=[");
+        for (size_t i = 0; had > 1 && i < had; i++) words_say(&command, "%s%ld", i ? ", " : "", seeds[i]);
+        if (had > 1) words_say(&command, "]'");
+    }
+    for (int i = 0; i < found; i++) words_say(&text, "%s %.6g", i ? "," : "", values[i]);
+    if (found) words_say(&text, "%s", *f->with ? " (and the keys that move with it)." : ".");
+    return add(a, &text, &command);
+}
+
+/* ---- collapses -------------------------------------------------------------------------------------------------- */
+
+static bool collapsed(const study_point *p) {
+    size_t counts[STUDY_VERDICTS];
+    for (const char *const *mode = study_modes; *mode; mode++)
+        if (study_verdict(p, *mode, counts) == STUDY_COLLAPSED) return true;
+    return false;
+}
+
+/* How far two runs lie apart: keys that differ, and then by how many values. */
+static double distance(const factors *f, size_t i, size_t j) {
+    double apart = 0;
+    for (size_t k = 0; k < f->factor_count; k++) {
+        double steps = fabs((double)f->items[k].level[i] - (double)f->items[k].level[j]);
+        apart += steps > 0 ? 1000 + (f->items[k].numeric ? steps : 0) : 0;
+    }
+    return apart;
+}
+
+static size_t first_run(const factors *f, size_t setting) {
+    size_t i = 0;
+    while (i + 1 < f->count && f->setting[i] != setting) i++;
+    return i;
+}
+
+static void say_changes(words *w, const factors *f, size_t from, size_t to) {
+    bool said = false;
+    char value[64];
+    for (size_t k = 0; k < f->factor_count; k++) {
+        const char *key = f->items[k].key;
+        if (f->items[k].level[from] == f->items[k].level[to]) continue;
+        words_say(w, "%s%s = %s", said ? ", " : "", key, record_text(f->runs[to], key, value, sizeof value));
+        said = true;
+    }
+}
+
+static bool advise_collapse(advice *a, const block_effects *e, const candidate *list, size_t count) {
+    const factors *f = &e->factors;
+    size_t sick = 0, said = 0;
+    words text = {""};
+    for (size_t c = 0; c < count; c++) sick += collapsed(list[c].point);
+    if (!sick || count < 2) return true;
+    if (sick == count) {
+        words_say(&text,
+                  "Every setting of %s collapsed in some mode, so the sweep holds no healthy neighbour to go to: "
+                  "look for one with other keys, or with more epochs.",
+                  e->block->name);
+        return add(a, &text, NULL);
+    }
+    words_say(&text, "%zu of %zu settings collapsed in some mode. The nearest that did not: ", sick, count);
+    for (size_t c = 0; c < count && said < MOST_OF_A_KIND; c++) {
+        size_t nearest = count;
+        double least = INFINITY;
+        if (!collapsed(list[c].point)) continue;
+        for (size_t d = 0; d < count; d++) {
+            double apart = distance(f, first_run(f, c), first_run(f, d));
+            if (!collapsed(list[d].point) && apart < least) least = apart, nearest = d;
+        }
+        words_say(&text, "%sfor ", said++ ? "; " : "");
+        say_setting(&text, e->block, &list[c]);
+        words_say(&text, " it has ");
+        say_changes(&text, f, first_run(f, c), first_run(f, nearest));
+    }
+    words_say(&text, sick > said ? "; the grid of verdicts shows the others." : ".");
+    return add(a, &text, NULL);
+}
+
+/* ---- all of it -------------------------------------------------------------------------------------------------- */
+
+bool advice_give(advice *a, const study *s, const effects *e, error *err) {
+    *a = (advice){0};
+    bool done = advise_unfinished(a, s);
+    for (size_t b = 0; b < e->count && done; b++) {
+        const block_effects *own = &e->blocks[b];
+        size_t count;
+        candidate *list = list_candidates(own->block, own->metrics[0], &count);
+        done = list && judge_best(a, own, list, count);
+        for (size_t k = 0; k < own->factors.factor_count && done; k++) done = advise_edge(a, own, k, list, count);
+        done = done && advise_collapse(a, own, list, count);
+        free(list);
+    }
+    if (done) return true;
+    advice_free(a);
+    return error_memory(err, sizeof *a, "what to run next");
+}
+
+void advice_free(advice *a) {
+    for (size_t i = 0; i < a->count; i++) {
+        free(a->items[i].text);
+        free(a->items[i].command);
+    }
+    free(a->items);
+    *a = (advice){0};
+}

@@ -330,13 +330,16 @@ static bool count_steps(training *t, const dataset *data, error *err) {
     return true;
 }
 
-static void note_processes(training *t) {
+/* On the disk before the first step: whoever goes on has to know who came before. */
+static bool note_processes(training *t, error *err) {
     char told[400], line[RUN_ID_SIZE + sizeof told];
     sitting_note_processes(t->run->record, t->hooks->peers, told, sizeof told);
-    if (!*told) return;
-    run_log(t->run, "%s", told);
-    snprintf(line, sizeof line, "%s %s", t->run->id, told);
-    if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
+    if (*told) {
+        run_log(t->run, "%s", told);
+        snprintf(line, sizeof line, "%s %s", t->run->id, told);
+        if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
+    }
+    return (!*told && !t->hooks->peers) || run_save(t->run, err);
 }
 
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
@@ -352,12 +355,12 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     if (!count_steps(&t, data, err)) return false;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
+    if (t.at.step < t.steps && !note_processes(&t, err)) return false;
     if (!found && s->train.epochs) give_caution(&t);
     if (!found && s->train.init[0] && !start_from(&t, err)) return false;
     if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
         return onset_close(&t.onset), false;
     t.saved = found;
-    note_processes(&t);
     ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
     double spent = clock_seconds() - t.started;
     if (*t.onset.stopped) {

@@ -140,7 +140,8 @@ START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
             "kill -TERM $p; wait $p; true",
             kinds[k], program);
         shell(command);
-        shell("rm -f stopped; if ls three/toy/toy_*/checkpoint-* && grep '\"running\"' three/toy/toy_*/run.json; then "
+        shell("rm -f stopped; if ls three/toy/toy_*/checkpoint-* && grep '\"status\": \"running\"' "
+              "three/toy/toy_*/run.json; then "
               "touch stopped; fi >/dev/null 2>&1");
         ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three")->code, 0);
         shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");

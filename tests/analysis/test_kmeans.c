@@ -71,6 +71,31 @@ START_TEST(test_a_large_offset_changes_no_cluster) {
 }
 END_TEST
 
+/* Noise has no clusters: centres wander for many rounds, and few rows follow each time. */
+START_TEST(test_rows_that_were_not_looked_at_are_at_their_nearest_centre) {
+    enum { N = 3000, D = 24, K = 17 };
+    float *x = malloc(sizeof(float) * N * D);
+    ck_assert_ptr_nonnull(x);
+    rng r = rng_stream(5, RNG_TEST, 0, 0, 0);
+    for (size_t i = 0; i < (size_t)N * D; i++) x[i] = (float)rng_normal(&r);
+    matrix m = {x, N, D};
+    kmeans k = compute(m, (kmeans_options){.clusters = K, .restarts = 1, .seed = 2});
+    ck_assert_int_gt(k.iterations, 30);
+    for (size_t i = 0; i < N; i++) {
+        double own = 0, nearest = INFINITY;
+        for (size_t c = 0; c < K; c++) {
+            double distance = 0;
+            for (size_t j = 0; j < D; j++) distance += pow((double)x[i * D + j] - k.centres[c * D + j], 2);
+            nearest = fmin(nearest, distance);
+            if ((int32_t)c == k.assignment[i]) own = distance;
+        }
+        ck_assert_double_le(own, nearest * (1 + 2e-6)); /* float32's own error */
+    }
+    kmeans_free(&k);
+    free(x);
+}
+END_TEST
+
 START_TEST(test_same_seed_gives_the_same_bits) {
     matrix m = golden_matrix(golden_open("kmeans"), "x");
     kmeans a = compute(m, (kmeans_options){.clusters = 9, .seed = 4, .restarts = 2});
@@ -117,6 +142,7 @@ Suite *suite_kmeans(void) {
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_inertia_is_scikit_learns_within_a_hundredth);
     tcase_add_test(t, test_a_large_offset_changes_no_cluster);
+    tcase_add_test(t, test_rows_that_were_not_looked_at_are_at_their_nearest_centre);
     tcase_add_test(t, test_same_seed_gives_the_same_bits);
     tcase_add_test(t, test_no_cluster_is_left_empty);
     tcase_add_test(t, test_as_many_clusters_as_points_leave_no_inertia);

@@ -183,7 +183,7 @@ typedef struct desk {
 
 static bool desk_make(desk *at, const lloyd *l) {
     enum { ROOM = 1 << 20 };
-    size_t d = l->m.cols, fits = ROOM / d;
+    size_t d = l->m.cols ? l->m.cols : 1, fits = ROOM / d;
     at->height = fits < 8 ? 8 : smaller(fits, LLOYD_BLOCK_ROWS);
     at->dots = malloc(LLOYD_BLOCK_ROWS * few_stride(l->k) * sizeof *at->dots);
     at->rows = malloc(at->height * d * sizeof *at->rows);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_ROWS = 48, MOST_VALUES = 64, MODES = 4 };
+enum { MOST_ROWS = 48, MOST_VALUES = 64 };
 
 /* A block that varies one key of one method. */
 typedef struct strip {
@@ -94,6 +94,22 @@ static void collect_places(field_of_map *f) {
     }
 }
 
+/* Where places are factors, a method whose own value no block tells has none, and an empty row says nothing. */
+static void drop_unplaced(field_of_map *f) {
+    size_t kept = 0;
+    for (size_t i = 0; i < f->count; i++)
+        if (!f->factors || !f->strips[i].block->numeric || atof(f->strips[i].own) > 0) f->strips[kept++] = f->strips[i];
+    f->count = kept;
+}
+
+/* A row is named after its method, or after its block where one method has several. */
+static const char *name_of_row(const field_of_map *f, size_t row) {
+    for (size_t i = 0; i < f->count; i++)
+        if (i != row && strcmp(f->strips[i].block->methods, f->strips[row].block->methods) == 0)
+            return f->strips[row].block->name;
+    return f->strips[row].block->methods;
+}
+
 static bool find_field(field_of_map *f, const study *s, const char *key) {
     *f = (field_of_map){.key = key};
     for (size_t i = 0; i < s->count; i++) {
@@ -104,19 +120,9 @@ static bool find_field(field_of_map *f, const study *s, const char *key) {
         find_own(at, s);
         f->factors = f->factors || (at->block->numeric && strcmp(at->own, f->strips[0].own) != 0);
     }
+    drop_unplaced(f);
     collect_places(f);
     return f->count >= 2 && f->places >= 2;
-}
-
-/* The worst that a majority of seeds reaches in any mode; unknown only where no mode is known. */
-static int worst_verdict(const study_point *p) {
-    size_t counts[STUDY_VERDICTS];
-    int worst = STUDY_UNKNOWN;
-    for (size_t m = 0; m < MODES; m++) {
-        int verdict = study_verdict(p, study_modes[m], counts);
-        worst = verdict > worst ? verdict : worst;
-    }
-    return worst;
 }
 
 static double height_of(size_t row, size_t rows) { return 1 - ((double)row + 0.5) / (double)rows; }
@@ -131,7 +137,7 @@ static bool add_tiles(plot_panel *panel, const field_of_map *f, int verdict) {
         for (size_t k = 0; k < series->count; k++) {
             double place, y = height_of(i, f->count);
             char label[32];
-            if (worst_verdict(&series->points[k]) != verdict ||
+            if (study_worst_verdict(&series->points[k]) != verdict ||
                 !place_of(f, &f->strips[i], &series->points[k], &place, label, sizeof label) ||
                 find_place(f, place) == f->places)
                 continue;
@@ -149,8 +155,7 @@ static bool add_field(plot *p, const field_of_map *f, bool last) {
     plot_panel *panel =
         plot_add_panel(p, study_short_key(f->key, key, sizeof key), f->factors ? "times the method's own" : "", "");
     bool ok = panel != NULL;
-    for (size_t i = 0; ok && i < f->count; i++)
-        ok = plot_add_y_tick(panel, height_of(i, f->count), f->strips[i].block->methods);
+    for (size_t i = 0; ok && i < f->count; i++) ok = plot_add_y_tick(panel, height_of(i, f->count), name_of_row(f, i));
     for (size_t i = 0; ok && i < f->places; i++) ok = plot_add_tick(panel, (double)i + 1, f->label[i]);
     for (int v = STUDY_COLLAPSED; ok && v >= STUDY_UNKNOWN; v--) ok = add_tiles(panel, f, v);
     if (ok) panel->listed = last;
@@ -168,7 +173,7 @@ static void say_edges(const field_of_map *f, char *out, size_t size) {
         if (!at->block->numeric || !(own > 0)) continue;
         for (size_t k = 0; k < series->count; k++) {
             double factor = series->points[k].x / own;
-            if (worst_verdict(&series->points[k]) != STUDY_COLLAPSED) continue;
+            if (study_worst_verdict(&series->points[k]) != STUDY_COLLAPSED) continue;
             if (factor <= 1.001) below = fmax(below, factor);
             if (factor >= 0.999) above = fmin(above, factor);
         }
@@ -177,7 +182,7 @@ static void say_edges(const field_of_map *f, char *out, size_t size) {
         snprintf(out + end, size - end, "%s %s", any ? "," : " Edges in",
                  any ? "" : study_short_key(f->key, key, sizeof key));
         end = strlen(out);
-        snprintf(out + end, size - end, "%s%s", any ? "" : ": ", at->block->methods);
+        snprintf(out + end, size - end, "%s%s", any ? "" : ": ", name_of_row(f, i));
         end = strlen(out);
         if (below > 0) snprintf(out + end, size - end, " ×%.2g", below);
         end = strlen(out);

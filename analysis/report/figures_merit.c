@@ -75,15 +75,14 @@ static bool add_group(const figure_scope *at, const char *title, const merit *li
 
 /* ---- overview --------------------------------------------------------------------------------------------------- */
 
-/* Marks on the line of a metric: what was said of dimensional collapse there. */
+/* Marks on the line of a metric: the worst that was said there of the four collapses. */
 static bool add_verdicts(plot_panel *panel, figure_subject subject, const char *metric) {
     for (int v = STUDY_UNKNOWN; v < STUDY_VERDICTS; v++) {
         plot_line *marks = NULL;
         for (size_t i = 0; i < subject.series->count; i++) {
             const study_point *point = &subject.series->points[i];
-            size_t counts[STUDY_VERDICTS];
             double y = study_measure(point, metric).mean;
-            if (study_verdict(point, "dimensional", counts) != v || !isfinite(y)) continue;
+            if (study_worst_verdict(point) != v || !isfinite(y)) continue;
             if (!marks) marks = plot_add_line(panel, PLOT_VERDICTS, study_verdict_names[v], subject.series->count);
             if (!marks) return false;
             marks->style = v;
@@ -107,14 +106,14 @@ bool figure_overview(const figure_scope *at, plot *p, figure *f, error *err) {
             return no_room(err);
         panel->lines[0].unmarked = true, panel->zero = true;
     }
+    if (p->count > 1 && p->count < (size_t)p->columns) p->columns = (int)p->count; /* accuracies stand below ranks */
     figure_share_range(p, 0);
     snprintf(f->name, sizeof f->name, "overview");
     snprintf(f->title, sizeof f->title, "Rank and accuracy of every setting");
     snprintf(
         f->caption, sizeof f->caption,
-        "Above: RankMe of the embeddings over RankMe of isotropic noise of the same size; marks say what was found "
-        "of dimensional collapse. Below: accuracy of a linear probe and of nearest neighbours on the test set; "
-        "its axis does not start at 0.");
+        "Rank: RankMe of the embeddings over RankMe of isotropic noise of the same size; a mark is the worst of the "
+        "four verdicts. Accuracy: of a linear probe and of nearest neighbours; its axis does not start at 0.");
     return add_group(at, "Accuracy on the test set", accuracies, false, p, err);
 }
 
@@ -132,7 +131,7 @@ bool figure_quality(const figure_scope *at, plot *p, figure *f, error *err) {
     snprintf(f->title, sizeof f->title, "Classes found without labels");
     snprintf(
         f->caption, sizeof f->caption,
-        "Agreement of codes (above) and of k-means clusters (below) with the classes of the test set. NMI grows with "
+        "Agreement of codes and of k-means clusters with the classes of the test set. NMI grows with "
         "the number of clusters even for labels drawn at random: the dotted line is that chance level, of the same "
         "assignment against permuted labels. AMI takes it away: 0 is chance, 1 is perfect. Compare by AMI.");
     return add_group(at, "By the codes", by_codes, true, p, err) &&

@@ -326,6 +326,42 @@ START_TEST(test_settings_that_collapse_are_drawn_as_a_map) {
 }
 END_TEST
 
+/* Each method but one varies a single key, so that nothing tells its own setting of that key. */
+START_TEST(test_a_map_of_empty_rows_is_not_drawn) {
+    error err = {0};
+    char path[600];
+    for (int i = 1; i <= 4; i++) {
+        save_one_key("byol", "optimizer.lr", 0.05 * i, "healthy");
+        save_one_key("swav", "optimizer.lr", 0.05 * i, "healthy");
+        save_one_key("swav", "train.batch", 32 * i, "healthy");
+        save_one_key("dino", "train.batch", 32 * i, "collapsed");
+    }
+    ck_assert_msg(report_write(sweep, NULL, 0, NULL, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/figures/map.svg", sweep);
+    ck_assert_msg(access(path, F_OK) != 0, "%s was drawn", path);
+}
+END_TEST
+
+/* No run is called anything but healthy for its dimensions. */
+START_TEST(test_the_overview_marks_the_worst_of_the_four_verdicts) {
+    error err = {0};
+    char path[700];
+    fill_sweep();
+    for (int k = 0; k < 3; k++)
+        for (int seed = 0; seed < 3; seed++) {
+            snprintf(path, sizeof path, "%s/run-codes=%d-seed=%d", sweep, codes[k], seed);
+            save(path, "diagnosis.json",
+                 json_pack("{s:i, s:i, s:{s:o, s:o}}", "n", N, "d", D, "verdicts", "representation",
+                           verdict(k ? "healthy" : "collapsed", 0.1), "dimensional", verdict("healthy", 0.8)));
+        }
+    ck_assert_msg(report_write(sweep, NULL, 0, NULL, NULL, &err), "%s", err.text);
+    snprintf(path, sizeof path, "%s/figures/overview.svg", sweep);
+    char *svg = read_text(path);
+    assert_says(svg, "collapsed");
+    free(svg);
+}
+END_TEST
+
 START_TEST(test_figures_are_as_wide_as_a_journals_column) {
     error err = {0};
     fill_sweep();
@@ -541,6 +577,8 @@ Suite *suite_report(void) {
     tcase_add_checked_fixture(t, make_sweep, remove_sweep);
     tcase_add_test(t, test_figures_are_as_wide_as_a_journals_column);
     tcase_add_test(t, test_settings_that_collapse_are_drawn_as_a_map);
+    tcase_add_test(t, test_a_map_of_empty_rows_is_not_drawn);
+    tcase_add_test(t, test_the_overview_marks_the_worst_of_the_four_verdicts);
     tcase_add_test(t, test_one_run_by_itself_has_a_page);
     tcase_add_test(t, test_a_folder_without_runs_gets_one_clear_line);
     tcase_add_test(t, test_only_failed_runs_still_make_a_page);

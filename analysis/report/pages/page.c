@@ -37,8 +37,9 @@ static void describe_machine(const study *s, char *out, size_t size) {
         const json_t *machine = json_object_get(s->records.items[i].run, "machine");
         const char *processor = json_string_value(json_object_get(machine, "processor"));
         *out = 0;
+        int cores = (int)json_integer_value(json_object_get(machine, "cores"));
         if (processor)
-            snprintf(out, size, "%s, %d cores", processor, (int)json_integer_value(json_object_get(machine, "cores")));
+            snprintf(out, size, "%s, %d core%s", processor, cores, cores == 1 ? "" : "s");
         else if (json_is_string(machine))
             snprintf(out, size, "%s", json_string_value(machine));
         if (*out) return;

@@ -163,6 +163,31 @@ static const char *skip_empty_group(const char *at) {
     return starts(end, "</g>") ? end + strlen("</g>") : at;
 }
 
+/* Whether a tag defines one of the marks that gnuplot puts into every document, and which. */
+static bool find_mark(const char *tag, char id[16]) {
+    const char *at = strstr(tag, " id='gp"), *end = strchr(tag, '>');
+    return at && end && at < end && sscanf(at, " id='%15[A-Za-z0-9]'", id) == 1;
+}
+
+/* A definition is drawn where something after it refers to it: the picture itself, or another that is drawn. */
+static bool mark_is_drawn(const char *definition, const char *id) {
+    char link[24], other[16];
+    const char *definitions = strstr(definition, "</defs>"), *end = strstr(definition, "</svg>");
+    snprintf(link, sizeof link, "#%s'", id);
+    for (const char *at = definition; (at = strstr(at, link)) && at < end; at++) {
+        const char *tag = at;
+        while (*tag != '<') tag--;
+        if (at > definitions || !find_mark(tag, other) || mark_is_drawn(at, other)) return true;
+    }
+    return false;
+}
+
+static const char *skip_unused_mark(const char *at) {
+    char id[16];
+    if (*at != '<' || !find_mark(at, id) || mark_is_drawn(at, id)) return at;
+    return strchr(at, '>') + 1;
+}
+
 bool gnuplot_svg_body(const char *documents, size_t index, const char *prefix, FILE *out) {
     const char *at = documents;
     for (size_t i = 0;; i++) {
@@ -174,7 +199,7 @@ bool gnuplot_svg_body(const char *documents, size_t index, const char *prefix, F
     at = strstr(at, "<g id=\"gnuplot_canvas\">");
     if (!at) return false;
     while (*at && !starts(at, "</svg>")) {
-        const char *next = skip_empty_group(skip_unused(at));
+        const char *next = skip_empty_group(skip_unused_mark(skip_unused(at)));
         if (next != at)
             at = next;
         else if (*at == '<')

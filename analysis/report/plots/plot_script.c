@@ -139,6 +139,7 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
         for (size_t i = 0; i < panel->count; i++) {
             const plot_line *line = &panel->lines[i];
             if (!has_data(line) || (pass == 0 && !has_band(line))) continue;
+            if (pass == 1 && line->apart && line->unmarked) continue; /* neither joined nor marked: others mark it */
             plot_colour(line, colour);
             fprintf(out, "%s", first ? "" : ", ");
             first = false;
@@ -156,7 +157,8 @@ static void put_lines(FILE *out, const plot_panel *panel, const plot_axis *x) {
                 continue;
             }
             if (line->look == PLOT_VERDICTS) {
-                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' lw 2 pt %d ps 0.85", i, colour, plot_mark(line));
+                fprintf(out, "$d%zu u 1:2 w points lc rgb '%s' lw 2 pt %d ps %s", i, colour, plot_mark(line),
+                        plot_mark(line) == 2 ? "1.3" : "0.85"); /* × is thin: its stroke grows with it alone */
                 continue;
             }
             if (line->look == PLOT_INTERVALS) {

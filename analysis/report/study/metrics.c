@@ -191,3 +191,13 @@ int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VE
     }
     return STUDY_HEALTHY;
 }
+
+int study_worst_verdict(const study_point *p) {
+    size_t counts[STUDY_VERDICTS];
+    int worst = STUDY_UNKNOWN;
+    for (const char *const *mode = study_modes; *mode; mode++) {
+        int verdict = study_verdict(p, *mode, counts);
+        worst = verdict > worst ? verdict : worst;
+    }
+    return worst;
+}

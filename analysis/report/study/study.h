@@ -90,6 +90,7 @@ char *study_setting(const study_block *b, const study_point *p, char *out, size_
 /* How many of a point's runs got each verdict on a mode ("dimensional"), and the worst that a majority reaches. */
 enum { STUDY_UNKNOWN, STUDY_HEALTHY, STUDY_WARNING, STUDY_COLLAPSED, STUDY_VERDICTS };
 int study_verdict(const study_point *p, const char *mode, size_t counts[STUDY_VERDICTS]);
+int study_worst_verdict(const study_point *p);            /* in any mode; unknown only where no mode is known */
 int study_run_verdict(const record *r, const char *mode); /* of one run */
 extern const char *const study_verdict_names[STUDY_VERDICTS];
 extern const char *const study_modes[5]; /* NULL-terminated */

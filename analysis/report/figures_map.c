@@ -194,6 +194,17 @@ static void say_edges(const field_of_map *f, char *out, size_t size) {
     if (any) snprintf(out + end, size - end, ".");
 }
 
+/* Whether some method had more than one key varied, one at a time: else there is nothing to lay beside each other. */
+static bool surrounds_a_method(const field_of_map *fields, size_t count) {
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < fields[k].count; i++)
+            for (size_t l = k + 1; l < count; l++)
+                for (size_t j = 0; j < fields[l].count; j++)
+                    if (strcmp(fields[k].strips[i].block->methods, fields[l].strips[j].block->methods) == 0)
+                        return true;
+    return false;
+}
+
 bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
     const study *s = at->study;
     char edges[900] = "";
@@ -206,7 +217,7 @@ bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
         if (!known && *s->blocks[i].axis && find_field(&fields[count], s, s->blocks[i].axis)) count++;
     }
     bool ok = true, cut = false;
-    if (count < 2) goto done; /* no study of one key at a time */
+    if (!surrounds_a_method(fields, count)) goto done; /* no study of one key at a time */
     p->columns = 2, p->width = 300, p->height = 60 + 20 * (int)fields[0].count;
     for (size_t k = 0; ok && k < count; k++) {
         ok = add_field(p, &fields[k], k + 1 == count);

@@ -32,7 +32,7 @@ enum { ENVIRONMENTS = sizeof environments / sizeof *environments };
 static const said *mews_in(const char *variables, const char *words) {
     char own[sizeof program], all[sizeof program + 256];
     memcpy(own, program, sizeof own);
-    snprintf(all, sizeof all, "/usr/bin/env' -u OMP_WAIT_POLICY %s '%s", variables, own);
+    snprintf(all, sizeof all, "/usr/bin/env' -u OMP_WAIT_POLICY -u OMP_NUM_THREADS %s '%s", variables, own);
     ck_assert_uint_lt(strlen(all), sizeof program);
     memcpy(program, all, strlen(all) + 1);
     const said *s = mews(words);

@@ -112,8 +112,13 @@ int threads_default(void) {
     return limits.limit && limits.limit < count ? limits.limit : count;
 }
 
+/* LLVM's libomp, which clang builds with, has a word of its own on threads that it does not give. GCC's has no such
+ * call. */
+void kmp_set_warnings_off(void) __attribute__((weak));
+
 int threads_use(int count, error *err) {
     int wanted = count > 0 ? count : threads_default(), given = 1;
+    if (kmp_set_warnings_off) kmp_set_warnings_off();
     omp_set_dynamic(0);
     omp_set_max_active_levels(1);
     omp_set_num_threads(wanted);

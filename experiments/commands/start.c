@@ -13,6 +13,7 @@
 #include "experiments/commands/start.h"
 #include "engine/room.h"
 
+#include <dlfcn.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -54,15 +55,36 @@ static void look_for_room(int argc, char **argv, char **environment) {
 __attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(int, char **,
                                                                                        char **) = look_for_room;
 
+/* What the runtime that has bound this thread knows of its places. OpenBLAS brings GCC's, also where clang's counts
+ * here only those that GCC's has left. */
+typedef struct place_calls {
+    int (*count)(void), (*size)(int);
+    void (*ids)(int, int *);
+} place_calls;
+
+static place_calls find_place_calls(void) {
+    place_calls found = {omp_get_num_places, omp_get_place_num_procs, omp_get_place_proc_ids};
+    void *gcc = dlopen("libgomp.so.1", RTLD_LAZY | RTLD_NOLOAD);
+    void *count = gcc ? dlsym(gcc, "omp_get_num_places") : NULL;
+    void *size = count ? dlsym(gcc, "omp_get_place_num_procs") : NULL;
+    void *ids = size ? dlsym(gcc, "omp_get_place_proc_ids") : NULL;
+    if (!ids) return found;
+    memcpy(&found.count, &count, sizeof count); /* ISO C has no cast from objects to functions */
+    memcpy(&found.size, &size, sizeof size);
+    memcpy(&found.ids, &ids, sizeof ids);
+    return found;
+}
+
 static void allow_all_places(void) {
     enum { PROCESSORS = 1 << 16 };
+    place_calls places = find_place_calls();
     cpu_set_t *mask = CPU_ALLOC(PROCESSORS);
     size_t size = CPU_ALLOC_SIZE(PROCESSORS);
     if (!mask) return;
     CPU_ZERO_S(size, mask);
-    for (int place = 0; place < omp_get_num_places(); place++) {
-        int count = omp_get_place_num_procs(place), *ids = malloc((size_t)(count > 0 ? count : 1) * sizeof *ids);
-        if (ids) omp_get_place_proc_ids(place, ids);
+    for (int place = 0; place < places.count(); place++) {
+        int count = places.size(place), *ids = malloc((size_t)(count > 0 ? count : 1) * sizeof *ids);
+        if (ids) places.ids(place, ids);
         for (int i = 0; ids && i < count; i++) CPU_SET_S((size_t)ids[i], size, mask);
         free(ids);
     }

@@ -1,8 +1,8 @@
+#include "analysis/spectrum/eigenvalues.h"
 #include "analysis/spectrum/across.h"
 #include "engine/rng.h"
 
 #include <cblas.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -27,7 +27,7 @@ static bool cross_values(matrix a, matrix b, const work *w, double *values, erro
                      w->second, (int)d, start ? 1 : 0, w->cross, (int)d);
     }
     /* Row by row its upper half is, column by column, its lower one. */
-    if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'L', (lapack_int)d, w->cross, (lapack_int)d, values))
+    if (!eigenvalues(w->cross, 'L', d, values))
         return error_set(err, ERROR_RUN, "eigenvalues of a %zu×%zu cross-covariance did not converge", d, d);
     for (size_t i = 0; i < d / 2; i++) {
         double swap = values[i];

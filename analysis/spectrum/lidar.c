@@ -2,10 +2,10 @@
  * Both covariances are summed from the differences themselves, tile by tile: taking one from the other would lose the
  * digits of a Σ_w that is small beside Σ_b, which is just where LiDAR looks.
  */
+#include "analysis/spectrum/eigenvalues.h"
 #include "analysis/spectrum/lidar.h"
 
 #include <cblas.h>
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -43,8 +43,7 @@ static bool solve(covariances *c, size_t d, double scale, double *value, error *
     for (size_t j = 0; j < d; j++) trace += c->work[1][j * d + j];
     double delta = fmax(DELTA, ROUNDING * trace / (double)d);
     for (size_t j = 0; j < d; j++) c->work[1][j * d + j] += delta;
-    if (LAPACKE_dsygvd(LAPACK_COL_MAJOR, 1, 'N', 'U', (lapack_int)d, c->work[0], (lapack_int)d, c->work[1],
-                       (lapack_int)d, c->values))
+    if (!eigenvalues_of_pair(c->work[0], c->work[1], d, c->values))
         return error_set(err, ERROR_RUN, "LiDAR's eigenvalues of two %zu×%zu covariances did not converge", d, d);
     double sum = 0, entropy = 0;
     for (size_t j = 0; j < d; j++) sum += c->values[j] = fmax(c->values[j], 0);

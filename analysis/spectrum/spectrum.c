@@ -1,3 +1,4 @@
+#include "analysis/spectrum/eigenvalues.h"
 #include "analysis/spectrum/moments.h"
 
 #include <cblas.h>
@@ -90,7 +91,7 @@ static bool moments_take(moments *mo, row_source m, error *err) {
 
 bool spectrum_of_gram(double *gram, size_t d, double *sigma, error *err) {
     if (d == 0) return true;
-    if (LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'N', 'U', (lapack_int)d, gram, (lapack_int)d, sigma))
+    if (!eigenvalues(gram, 'U', d, sigma))
         return error_set(err, ERROR_RUN, "eigenvalues of a %zu×%zu Gram matrix did not converge", d, d);
     for (size_t i = 0; i < d / 2; i++) {
         double swap = sigma[i];

@@ -79,21 +79,28 @@ static void rows_without(size_t n, const deal *w, size_t g, const double *all, d
 static bool tall_parts(const row_source *s, const deal *w, const double *means, jackknife *out, error *err) {
     size_t n = s->rows, k = w->kept;
     double *grams = malloc((JACKKNIFE_BLOCKS + 1) * k * k * sizeof *grams);
-    double *sums = malloc((JACKKNIFE_BLOCKS + 1) * k * sizeof *sums);
+    double *sums = malloc(JACKKNIFE_BLOCKS * k * sizeof *sums);
     bool ok = (grams && sums) || error_memory(err, 11 * k * k * sizeof *grams, "the jackknife's Gram matrices");
     ok = ok && block_grams(s, w, means, grams, sums, err);
-    double *all = grams + JACKKNIFE_BLOCKS * k * k, *sigma = sums + JACKKNIFE_BLOCKS * k;
+    double *all = grams + JACKKNIFE_BLOCKS * k * k;
     for (size_t i = 0; ok && i < k * k; i++) {
         all[i] = 0;
         for (size_t g = 0; g < JACKKNIFE_BLOCKS; g++) all[i] += grams[g * k * k + i];
     }
-    for (size_t g = 0; ok && g < JACKKNIFE_BLOCKS; g++) {
+    error failed[JACKKNIFE_BLOCKS] = {{0}};
+    /* A block a thread: threads that share one of these small problems would do nothing but wait for each other. */
+#pragma omp parallel for schedule(static)
+    for (size_t g = 0; g < JACKKNIFE_BLOCKS; g++) {
+        if (!ok) continue;
         size_t left = n - w->counts[g];
+        double *sigma = sums + g * k; /* where the block's sums stood */
         columns_without(left, k, all, grams + g * k * k, sums + g * k);
-        ok = spectrum_of_gram(grams + g * k * k, k, sigma, err);
+        if (!spectrum_of_gram(grams + g * k * k, k, sigma, &failed[g])) continue;
         /* Beyond that many, σ is the root of a rounding error. */
-        if (ok) out->without[g] = spectrum_effective_rank(sigma, smaller(k, left - 1));
+        out->without[g] = spectrum_effective_rank(sigma, smaller(k, left - 1));
     }
+    for (size_t g = 0; ok && g < JACKKNIFE_BLOCKS; g++)
+        if (failed[g].code != ERROR_NONE) *err = failed[g], ok = false;
     free(grams);
     free(sums);
     return ok;

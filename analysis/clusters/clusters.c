@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Keeps the list sorted by rows, equal ones in the order of their numbers. */
 static void keep(cluster_spectra *c, const cluster_spectrum *s) {
     if (c->count == CLUSTERS_SHOWN && s->rows <= c->list[c->count - 1].rows) return;

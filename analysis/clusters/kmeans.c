@@ -8,8 +8,6 @@
 
 enum { SEED_ROWS_BASE = 4096, SEED_ROWS_PER_CLUSTER = 8 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* ---- k-means++ ----------------------------------------------------------------------------------------------------
  */
 

@@ -10,8 +10,6 @@
 /* Up to this many centres are met without BLAS, which spends the time of a product this thin on packing the rows. */
 enum { FEW = 64 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 void lloyd_free(lloyd *l) {
     free(l->scale);
     free(l->mean);
@@ -255,7 +253,7 @@ static bool fill_empty(lloyd *l, error *err) {
     if (!has_empty(l)) return true;
     l->bounded = false; /* how far a row is has to be known of all of them */
     if (!assign(l, &changed, err)) return false;
-    l->bounded = false;
+    l->bounded = false; /* centres jump */
     for (size_t c = 0; c < l->k; c++) {
         if (l->counts[c] > 0) continue;
         size_t farthest = l->m.rows;

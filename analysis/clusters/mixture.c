@@ -27,8 +27,6 @@ typedef struct fit {
     double regularisation;
 } fit;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static void fit_free(fit *f) {
     free(f->rows);
     free(f->loadings);

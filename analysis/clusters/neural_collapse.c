@@ -14,8 +14,6 @@
 
 enum { BLOCK = 512 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Rows of each class: counts (classes). Returns how many classes have any. */
 static size_t count_classes(const int32_t *labels, size_t n, int classes, double *counts) {
     size_t used = 0;

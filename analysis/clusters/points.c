@@ -17,8 +17,6 @@ static const double STRAY = 0.02;
  * most a seventh of the cloud's. And the share of all rows that may be one point: beyond, the others are outliers. */
 static const double RADIUS = 0.02, DECILE = 0.8, LARGEST = 0.8;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Rows about their mean, without the skipped columns, and their squared lengths: out (n, *width). */
 static bool centred_rows(matrix m, const bool *skip, float **out, double **square, size_t *width, error *err) {
     size_t n = m.rows, d = m.cols, kept = 0;

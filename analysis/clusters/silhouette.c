@@ -6,8 +6,6 @@
 
 enum { BLOCK = 256 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Cluster of each sampled row as 0 … K − 1, and each cluster's rows: counts (rows). Returns K. */
 static bool number_clusters(const int32_t *assignment, const uint32_t *rows, size_t n, int32_t *number, double *counts,
                             size_t *clusters, error *err) {

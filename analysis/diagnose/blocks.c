@@ -8,8 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 typedef struct directions {
     size_t n, d;
     float *unit;    /* (n, d) */

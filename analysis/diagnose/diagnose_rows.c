@@ -18,8 +18,6 @@ static const double SMALLEST = 1e-15, LARGEST = 1e15;
 /* Rounding to float32 may make up this share of the variance: a hundredth of the differences. */
 static const double ROUNDING_MOST = 1e-4;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static void read_rows(void *context, size_t first, size_t count, double *out) {
     row_reader *r = context;
     const array_file *a = r->file;

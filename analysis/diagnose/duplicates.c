@@ -6,8 +6,6 @@
 
 enum { BLOCK = 512 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Union-find: the group of prototype i, paths halved on the way. */
 static uint32_t group_of(uint32_t *parent, uint32_t i) {
     while (parent[i] != i) i = parent[i] = parent[parent[i]];

@@ -10,8 +10,6 @@
  * about 8 MiB: large enough for BLAS to run at speed, small beside any matrix worth blocking. */
 enum { TILE_DOUBLES = 1 << 16, GRAM_DOUBLES = 1 << 20, TILE_MIN_ROWS = 64, TILE_MAX_ROWS = 4096 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static size_t height_of(size_t doubles, size_t cols) {
     size_t rows = doubles / (cols ? cols : 1);
     return rows < TILE_MIN_ROWS ? TILE_MIN_ROWS : smaller(rows, TILE_MAX_ROWS);

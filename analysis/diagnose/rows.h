@@ -8,6 +8,8 @@
 
 #include "engine/error.h"
 
+static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
+
 typedef struct row_source {
     size_t rows, cols;
     const float *floats;   /* (rows, cols), or NULL */

@@ -16,8 +16,6 @@ enum { SIDE = 512 }; /* rows of a block of the pairs' matrix */
 /* Below this, two unit vectors differ by the rounding of float32 alone: squared, and a few bits of room. */
 static const double SAME_POINT = 0x1p-42;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* ---- uniformity -------------------------------------------------------------------------------------------------- */
 
 /*

@@ -8,8 +8,6 @@
 
 enum { BLOCK = 1024 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* Memory in one piece: means of both views, two blocks of rows, the cross-covariance. */
 typedef struct work {
     double *first_means, *second_means, *first, *second, *cross; /* (d), (d), (BLOCK, d), (BLOCK, d), (d, d) */

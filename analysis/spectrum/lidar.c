@@ -14,8 +14,6 @@ static const double DELTA = 1e-4, EPSILON = 1e-8; /* the paper's */
 /* Of the mean variance inside groups: less would leave Σ_w singular to double precision, as at a scale of 1e6. */
 static const double ROUNDING = 1e-10;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* What both kinds of groups need; all of it is one piece of memory. */
 typedef struct covariances {
     double *between, *within, *values, *means, *tile, *other; /* (d, d), (d, d), (d), (d), (BLOCK, d), (BLOCK, d) */

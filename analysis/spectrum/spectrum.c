@@ -19,8 +19,6 @@ static const double FAST_WORK = 1e9;
 /* Beyond this many columns a wide matrix's correlations would take more memory than they tell. */
 enum { CORRELATION_COLUMNS = 8192 };
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static void moments_free(moments *mo) {
     free(mo->means);
     free(mo->variances);

@@ -18,8 +18,6 @@ typedef struct marked {
     uint32_t row;
 } marked;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static int by_hash(const void *a, const void *b) {
     const marked *x = a, *y = b;
     if (x->hash != y->hash) return x->hash < y->hash ? -1 : 1;

@@ -8,8 +8,6 @@
 /* 97.5 % point of Student's t with JACKKNIFE_BLOCKS − 1 = 9 degrees of freedom. */
 static const double STUDENT_9 = 2.2622;
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 void jackknife_count(const uint8_t *blocks, size_t n, size_t *counts) {
     for (int g = 0; g < JACKKNIFE_BLOCKS; g++) counts[g] = 0;
     for (size_t i = 0; i < n; i++) counts[blocks[i]]++;

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 /* What the parts are of: the columns that stay, and the rows of each block. */
 typedef struct deal {
     const uint8_t *blocks;

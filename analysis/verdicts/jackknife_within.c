@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
 static double within_share(double ssw, double sst, double n, double clusters) {
     if (n - clusters < 1) return NAN;
     return sst > 0 ? ssw / (n - clusters) / (sst / (n - 1)) : 0;

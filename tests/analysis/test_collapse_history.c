@@ -3,6 +3,7 @@
  */
 #include "analysis/verdicts/collapse_history.h"
 #include "engine/files/file.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -16,10 +17,9 @@ static collapse_history history(const char *verdicts, const char *tail) {
         char letter;
         const char *word;
     } words[] = {{'h', "healthy"}, {'w', "warning"}, {'c', "collapsed"}, {'u', "unknown"}};
-    char path[] = "/tmp/mews-history-XXXXXX";
-    int file = mkstemp(path);
-    ck_assert_int_ge(file, 0);
-    FILE *out = fdopen(file, "w");
+    char path[SCRATCH];
+    scratch_file(path);
+    FILE *out = fopen(path, "w");
     for (int epoch = 1; verdicts[epoch - 1]; epoch++) {
         const char *word = "";
         for (int k = 0; k < 4; k++)

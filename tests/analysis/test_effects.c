@@ -7,6 +7,7 @@
 #include "analysis/report/study/twins.h"
 #include "analysis/statistics.h"
 #include "engine/rng.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -22,20 +23,17 @@ static effects e;
 static advice next;
 
 static void setup(void) {
-    strcpy(root, "/tmp/mews-effects-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(root));
+    scratch_folder(root);
     snprintf(sweep, sizeof sweep, "%s/toy", root);
     ck_assert_int_eq(mkdir(sweep, 0777), 0);
     runs = 0;
 }
 
 static void teardown(void) {
-    char command[96];
     advice_free(&next);
     effects_free(&e);
     study_free(&s);
-    snprintf(command, sizeof command, "rm -rf %s", root);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(root);
 }
 
 /* A run with these swept values (taken over), a seed and a linear accuracy; NaN makes it a failed one. */

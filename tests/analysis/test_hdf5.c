@@ -1,5 +1,6 @@
 /* Chunks of HDF5 packed by LZF, byte by byte: what comes out is a whole chunk, or the file is refused. */
 #include "analysis/files/array_file.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <hdf5.h>
@@ -10,7 +11,7 @@
 
 enum { ROWS = 2, COLS = 4, CHUNK = ROWS * COLS * 4, LZF = 32000 };
 
-static char path[] = "/tmp/mews-hdf5-XXXXXX";
+static char path[SCRATCH];
 
 /* One data set of 2 × 4 floats whose only chunk is these bytes. */
 static void write_chunk(const uint8_t *bytes, size_t size) {
@@ -38,11 +39,7 @@ static bool read_back(float out[ROWS * COLS], error *err) {
     return true;
 }
 
-static void setup(void) {
-    int file = mkstemp(path);
-    ck_assert_int_ge(file, 0);
-    close(file);
-}
+static void setup(void) { scratch_file(path); }
 
 static void teardown(void) { unlink(path); }
 

@@ -2,6 +2,7 @@
 #include "analysis/library/mews.h"
 #include "engine/files/file.h"
 #include "engine/rng.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <jansson.h>
@@ -164,16 +165,11 @@ static size_t lines_of(const char *path) {
 static char folder[32];
 
 static void enter_folder(void) {
-    strcpy(folder, "/tmp/mews-monitor-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     ck_assert_int_eq(chdir(folder), 0);
 }
 
-static void remove_folder(void) {
-    char command[64];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+static void remove_folder(void) { scratch_remove(folder); }
 
 START_TEST(test_a_monitor_holds_later_epochs_against_the_first_and_goes_on) {
     static float z[N * D], flat[N * D];

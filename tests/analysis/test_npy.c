@@ -2,6 +2,7 @@
  * .npy files as NumPy writes them (bytes spelled out here), and as nobody should.
  */
 #include "analysis/files/npy.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -176,14 +177,14 @@ START_TEST(test_wrong_magic_version_and_header_length_are_refused) {
 END_TEST
 
 START_TEST(test_what_is_written_reads_back) {
-    char folder[] = "/tmp/mews-npy-XXXXXX", path[64];
+    char folder[SCRATCH], path[64];
     const int32_t labels[3] = {7, -1, 2000000000};
     const float matrix[6] = {0, 1, 2, 3, 4, 5};
     int64_t back[3];
     float floats[6];
     npy a;
     error err = {0};
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     snprintf(path, sizeof path, "%s/a.npy", folder);
     ck_assert(npy_write(path, NPY_I32, 3, 0, labels, &err));
     ck_assert_msg(npy_open(&a, path, &err), "%s", err.text);

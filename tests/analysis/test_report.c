@@ -4,10 +4,10 @@
  */
 #include "analysis/files/npy.h"
 #include "analysis/report/report.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <ctype.h>
-#include <dirent.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,10 +127,7 @@ static void save_one_key(const char *method, const char *key, double value, cons
                    "intracluster", verdict("unknown", 0)));
 }
 
-static void make_sweep(void) {
-    snprintf(sweep, sizeof sweep, "/tmp/mews-report-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(sweep));
-}
+static void make_sweep(void) { scratch_folder(sweep); }
 
 static void fill_sweep(void) {
     for (int k = 0; k < 3; k++)
@@ -150,19 +147,7 @@ static void make_report(void) {
     ck_assert_int_eq(status, 0);
 }
 
-static void remove_tree(const char *path) {
-    DIR *directory = opendir(path);
-    char inner[1024];
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
-        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
-        if (unlink(inner)) remove_tree(inner);
-    }
-    if (directory) closedir(directory);
-    rmdir(path);
-}
-
-static void remove_sweep(void) { remove_tree(sweep); }
+static void remove_sweep(void) { scratch_remove(sweep); }
 
 static char *read_text(const char *path) {
     FILE *file = fopen(path, "rb");

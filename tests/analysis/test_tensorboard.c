@@ -1,5 +1,6 @@
 #include "analysis/report/tensorboard.h"
 #include "engine/files/file.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <glob.h>
@@ -53,8 +54,8 @@ START_TEST(test_a_runs_history_is_scalars_by_step) {
     static const char metrics[] = "{\"step\": 1, \"loss\": 2.5, \"lr\": null, \"time\": {\"step\": 0.1}}\n"
                                   "{\"step\": 7, \"epoch\": 1, \"collapse\": {\"rankme\": 3.25, \"cluster\": "
                                   "{\"verdict\": \"healthy\", \"statistic\": 0.75}}}\n";
-    char folder[] = "/tmp/mews-tensorboard-XXXXXX", out[64], command[128];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char folder[SCRATCH], out[64];
+    scratch_folder(folder);
     ck_assert_int_eq(chdir(folder), 0);
     error err = {0};
     ck_assert(file_write("run.json", run, strlen(run), &err) &&
@@ -89,14 +90,13 @@ START_TEST(test_a_runs_history_is_scalars_by_step) {
     free(text);
     globfree(&found);
     records_free(&all);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 END_TEST
 
 START_TEST(test_a_damaged_history_is_named_with_its_line_and_nothing_is_written) {
-    char folder[] = "/tmp/mews-tensorboard-XXXXXX", command[128];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char folder[SCRATCH];
+    scratch_folder(folder);
     ck_assert_int_eq(chdir(folder), 0);
     error err = {0};
     ck_assert(file_write("run.json", "{}", 2, &err) && file_write("metrics.jsonl", "{\"step\": 1}\n{\"st", 16, &err));
@@ -107,8 +107,7 @@ START_TEST(test_a_damaged_history_is_named_with_its_line_and_nothing_is_written)
     glob_t found;
     ck_assert_int_eq(glob("events/*", 0, NULL, &found), GLOB_NOMATCH);
     records_free(&all);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 END_TEST
 

@@ -8,11 +8,11 @@
 #include "engine/data/dataset.h"
 #include "engine/files/file.h"
 #include "engine/rng.h"
+#include "tests/scratch.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <check.h>
-#include <ftw.h>
 #include <png.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,19 +31,12 @@ typedef struct bench {
 
 static inline void bench_begin(bench *b) {
     *b = (bench){0};
-    const char *base = getenv("TMPDIR");
-    snprintf(b->folder, sizeof b->folder, "%.200s/mews-test-XXXXXX", base ? base : "/tmp");
-    ck_assert_ptr_nonnull(mkdtemp(b->folder));
+    scratch_folder(b->folder);
     snprintf(b->source, sizeof b->source, "%s/source", b->folder);
     snprintf(b->cache, sizeof b->cache, "%s/cache", b->folder);
 }
 
-static inline int bench_remove(const char *path, const struct stat *status, int type, struct FTW *walk) {
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
-static inline void bench_end(bench *b) { nftw(b->folder, bench_remove, 16, FTW_DEPTH | FTW_PHYS); }
+static inline void bench_end(bench *b) { scratch_remove(b->folder); }
 
 /* Writes source/<name>, folders included. */
 static inline void bench_write(const bench *b, const char *name, const void *data, size_t size) {

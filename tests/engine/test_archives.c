@@ -36,8 +36,6 @@ static void sparse_image(const char *name) {
     ck_assert_int_eq(truncate(file, 13 + 64 * 64 * 3), 0);
 }
 
-static void remove_cache(const char *cache) { nftw(cache, bench_remove, 16, FTW_DEPTH | FTW_PHYS); }
-
 START_TEST(test_names_that_are_not_ascii_are_read_in_any_locale) {
     static const char *const locales[] = {"C", "C.UTF-8"};
     for (int i = 0; i < 2; i++) { /* names.zip is Python's: it says that its names are UTF-8 */
@@ -50,7 +48,7 @@ START_TEST(test_names_that_are_not_ascii_are_read_in_any_locale) {
         ck_assert_uint_eq(dataset_count(set, SPLIT_TRAIN), 6);
         ck_assert_uint_eq(dataset_count(set, SPLIT_TEST), 3);
         dataset_close(set);
-        remove_cache(b.cache);
+        scratch_remove(b.cache);
     }
     setlocale(LC_ALL, "C");
 }
@@ -179,7 +177,7 @@ START_TEST(test_of_members_with_one_name_the_last_is_meant) {
     uint8_t last[BENCH_BYTES];
     memcpy(last, dataset_image(set, SPLIT_TRAIN, 0), sizeof last);
     dataset_close(set);
-    remove_cache(b.cache);
+    scratch_remove(b.cache);
     a = bench_archive(place("once.tar"));
     bench_member_image(a, "train/ant/0.png", 4);
     bench_member_image(a, "train/bee/0.png", 2);

@@ -6,6 +6,7 @@
 #include "engine/backbone.h"
 #include "engine/files/checkpoint.h"
 #include "engine/files/file.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -62,8 +63,7 @@ static void path_of(uint64_t step, const char *suffix, char out[160]) {
 
 static void setup(void) {
     error err = {0};
-    strcpy(folder, "/tmp/mews-checkpoint-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     *warned = '\0';
     cpu = backend_cpu(1, &err);
     ours = parameters_create(cpu, 0, &err);
@@ -78,11 +78,9 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-    char command[96];
     parameters_destroy(ours);
     cpu->destroy(cpu);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 
 /* The step that loading takes; 0 for none, −1 for a refusal. */

@@ -1,5 +1,6 @@
 #include "engine/files/checksum.h"
 #include "engine/files/file.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <dirent.h>
@@ -10,16 +11,9 @@
 
 static char folder[64];
 
-static void setup(void) {
-    strcpy(folder, "/tmp/mews-file-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-}
+static void setup(void) { scratch_folder(folder); }
 
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+static void teardown(void) { scratch_remove(folder); }
 
 static const char *in_folder(const char *name) {
     static char path[128];

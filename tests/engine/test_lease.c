@@ -3,6 +3,7 @@
  */
 #include "engine/files/file.h"
 #include "engine/files/lease.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <fcntl.h>
@@ -18,16 +19,11 @@
 static char folder[64], path[128];
 
 static void setup(void) {
-    strcpy(folder, "/tmp/mews-lease-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     snprintf(path, sizeof path, "%s/lease", folder);
 }
 
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+static void teardown(void) { scratch_remove(folder); }
 
 static lease *take(bool *held, error *err) {
     *err = (error){0};

@@ -1,7 +1,7 @@
 #include "engine/data/loader.h"
+#include "tests/scratch.h"
 
 #include <check.h>
-#include <ftw.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 enum { COUNT = 70, PAIRS = 20, BATCHES = COUNT / PAIRS, SEED = 11 };
 
-static char cache[] = "/tmp/mews-loader-XXXXXX";
+static char cache[SCRATCH];
 static dataset *set;
 static augment_options asymmetric;
 
@@ -21,7 +21,7 @@ static augment_options asymmetric;
 static void open_shapes(void) {
     data_options options;
     error err = {0};
-    ck_assert_ptr_nonnull(mkdtemp(cache));
+    scratch_folder(cache);
     fields_defaults(&data_fields, &options);
     ck_assert(field_parse(&data_fields, fields_find(&data_fields, "name"), &options, "shapes", &err));
     options.limit = COUNT, options.validation = 0;
@@ -35,14 +35,9 @@ static void open_shapes(void) {
     augment_apply_preset(&asymmetric);
 }
 
-static int remove_one(const char *path, const struct stat *status, int type, struct FTW *at) {
-    (void)status, (void)type, (void)at;
-    return remove(path);
-}
-
 static void close_shapes(void) {
     dataset_close(set);
-    nftw(cache, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(cache);
 }
 
 static loader *open_at(int pairs, uint32_t epoch, uint32_t index, int threads) {

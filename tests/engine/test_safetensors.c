@@ -1,5 +1,6 @@
 #include "engine/files/file.h"
 #include "engine/files/safetensors.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -9,12 +10,7 @@
 
 static char path[64];
 
-static void setup(void) {
-    strcpy(path, "/tmp/mews-safetensors-XXXXXX");
-    int file = mkstemp(path);
-    ck_assert_int_ge(file, 0);
-    close(file);
-}
+static void setup(void) { scratch_file(path); }
 
 static void teardown(void) { unlink(path); }
 

@@ -6,6 +6,7 @@
 #include "engine/files/checkpoint.h"
 #include "engine/schedule.h"
 #include "engine/teacher.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -155,8 +156,8 @@ END_TEST
 
 /* Adam's corrections go by the steps of each parameter: a run that is resumed must know them. */
 START_TEST(test_a_checkpoint_keeps_teachers_and_the_steps_of_held_parameters) {
-    char folder[] = "/tmp/mews-teacher-XXXXXX", path[80];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char folder[SCRATCH], path[80];
+    scratch_folder(folder);
     error err = {0};
     optimizer_options with;
     optimizer o;

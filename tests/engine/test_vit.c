@@ -5,6 +5,7 @@
 #include "engine/backbone.h"
 #include "engine/files/checkpoint.h"
 #include "engine/files/safetensors.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -138,8 +139,8 @@ START_TEST(test_files_have_timms_names_and_shapes) {
     options.registers = 2, options.layer_scale = 0.1;
     bench b = open_bench(options);
     error err = {0};
-    char folder[] = "/tmp/mews-vit-XXXXXX", path[96];
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    char folder[SCRATCH], path[96];
+    scratch_folder(folder);
     checkpoint_place place = {.folder = folder, .run = "vit"};
     checkpoint_position at = {0};
     optimizer none = {.parameters = b.parameters};

@@ -5,6 +5,8 @@
 #ifndef MEWS_TESTS_PROGRAM_H
 #define MEWS_TESTS_PROGRAM_H
 
+#include "tests/scratch.h"
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +22,10 @@ static inline void program_setup(void) {
     ck_assert_ptr_nonnull(getcwd(here, sizeof here));
     snprintf(program, sizeof program, "%s%s%s", given ? "" : here, given ? "" : "/", given ? given : "mews");
     ck_assert_msg(access(program, X_OK) == 0, "%s is not there: run `make test`", program);
-    strcpy(folder, "/tmp/mews-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
 }
 
-static inline void program_teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+static inline void program_teardown(void) { scratch_remove(folder); }
 
 typedef struct said {
     int code;

@@ -4,6 +4,7 @@
 #include "engine/files/file.h"
 #include "experiments/run/model.h"
 #include "experiments/sweep/sweep.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -18,10 +19,7 @@ static error err;
 static void setup(void) {
     static const char text[] = "name: trial\nbackbone: {name: resnet8, width: 4}\n"
                                "method: {name: falcon, features: 16, codes: 1048576, dictionary: hadamard}\n";
-    strcpy(path, "/tmp/mews-model-XXXXXX");
-    int file = mkstemp(path);
-    ck_assert_int_ge(file, 0);
-    close(file);
+    scratch_file(path);
     spec_file read;
     err = (error){0};
     ck_assert(file_write(path, text, sizeof text - 1, &err));

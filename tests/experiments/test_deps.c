@@ -2,6 +2,8 @@
  * `.packaging/deps.sh` on systems that the tests do not run on: PATH holds stand-ins for what the script asks, so that
  * there is no apt, or nobody who may install.
  */
+#include "tests/scratch.h"
+
 #include <check.h>
 #include <limits.h>
 #include <stdio.h>
@@ -14,15 +16,10 @@ static char folder[64], script[PATH_MAX];
 
 static void setup(void) {
     ck_assert_ptr_nonnull(realpath(".packaging/deps.sh", script));
-    strcpy(folder, "/tmp/mews-test-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
 }
 
-static void teardown(void) {
-    char command[96];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
-}
+static void teardown(void) { scratch_remove(folder); }
 
 /* A program of this name, which does this. */
 static void stand_in(const char *name, const char *does) {

@@ -130,26 +130,23 @@ START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
         ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out one")->code, 0);
         ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out two")->code, 0);
         shell("cmp one/toy/toy_*/embeddings.npy two/toy/toy_*/embeddings.npy");
-        /* stopped at the first step that stands in the history, and taken up by more */
+        /* stopped at the first step that stands in the history, long before its end, and taken up by more */
         char command[1600];
         snprintf(
             command, sizeof command,
             "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1; "
-            "mpirun.%s -n 2 '%s' train toy.yaml --out three >out 2>err </dev/null & p=$!; "
+            "mpirun.%s -n 2 '%s' train toy.yaml --set train.epochs=60 --out three >out 2>err </dev/null & p=$!; "
             "until grep -qs loss three/toy/*/metrics.jsonl || ! kill -0 $p 2>/dev/null; do sleep 0.01; done; "
             "kill -TERM $p; wait $p; true",
             kinds[k], program);
         shell(command);
-        shell("rm -f stopped; if ls three/toy/toy_*/checkpoint-* && grep '\"status\": \"running\"' "
-              "three/toy/toy_*/run.json; then "
-              "touch stopped; fi >/dev/null 2>&1");
-        ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three")->code, 0);
+        shell("ls three/toy/toy_*/checkpoint-* >ls.out && grep -q '\"status\": \"running\"' three/toy/toy_*/run.json");
+        ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --set train.epochs=60 --out three")->code, 0);
         shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");
         shell("cat one/toy/toy_*/run.json | tr -d ' \\n' | grep -q '\"processes\":{\"count\":2,\"mpi\":\"'");
-        shell("test ! -e stopped || cat three/toy/toy_*/run.json | tr -d ' \\n' | grep '\"processes\":{\"count\":4,' | "
+        shell("cat three/toy/toy_*/run.json | tr -d ' \\n' | grep '\"processes\":{\"count\":4,' | "
               "grep -q '\"computed_before\":.*{\"processes\":{\"count\":2,'");
-        double all[64];
-        ck_assert_int_eq(losses("three", all), 40);
+        shell("test $(grep -c '\"loss\"' three/toy/toy_*/metrics.jsonl) -ge 600");
     }
 }
 END_TEST
@@ -185,13 +182,13 @@ START_TEST(several_processes_without_a_module_are_refused) {
 }
 END_TEST
 
-/* srun starts one task by the same means as many. */
+/* srun starts one task by the same means as many; it needs no module. */
 START_TEST(one_process_under_a_launcher_is_alone) {
     char command[1300];
     write_spec("vicreg", 0.01, "[]");
-    snprintf(command, sizeof command,
-             "cd %s && PMIX_RANK=0 SLURM_STEP_NUM_TASKS=1 '%s' train toy.yaml >out 2>err </dev/null", folder, program);
-    ck_assert_int_eq(system(command), 0);
+    snprintf(command, sizeof command, "cp '%s' mews", program);
+    shell(command);
+    shell("PMIX_RANK=0 SLURM_STEP_NUM_TASKS=1 ./mews train toy.yaml >out 2>err </dev/null");
 }
 END_TEST
 

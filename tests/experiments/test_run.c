@@ -1,5 +1,6 @@
 #include "engine/files/file.h"
 #include "experiments/run/run.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <math.h>
@@ -25,17 +26,14 @@ static void plan_of(const char *text) {
 }
 
 static void setup(void) {
-    strcpy(folder, "/tmp/mews-run-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     err = (error){0};
     plan_of("sweep: {train.seed: [3]}\n");
 }
 
 static void teardown(void) {
-    char command[96];
     sweep_free(&plans);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 
 static run opened(void) {

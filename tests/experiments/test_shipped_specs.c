@@ -4,6 +4,7 @@
  */
 #include "experiments/run/model.h"
 #include "experiments/sweep/sweep.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <glob.h>
@@ -91,11 +92,11 @@ END_TEST
 
 /* The spec that experiments/README.md explains, with the file that it includes. */
 START_TEST(test_the_readmes_spec_is_one) {
-    char folder[] = "/tmp/mews-readme-XXXXXX", path[64], command[512];
+    char folder[SCRATCH], path[64], command[512];
     error err = {0};
     spec_file file;
     sweep sw;
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     snprintf(command, sizeof command,
              "sed -n '/^```yaml$/,/^```$/p' experiments/README.md | sed '/^```/d' >%s/a.yaml && "
              "echo 'data: {name: shapes, limit: 512}' >%s/base.yaml",
@@ -108,8 +109,7 @@ START_TEST(test_the_readmes_spec_is_one) {
     ck_assert_int_eq(sw.runs[0].spec.data.limit, 512);
     sweep_free(&sw);
     spec_file_free(&file);
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 #include "engine/files/file.h"
 #include "experiments/sweep/sweep.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -11,8 +12,7 @@
 static char folder[64], home[1024];
 
 static void setup(void) {
-    strcpy(folder, "/tmp/mews-spec-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     ck_assert_ptr_nonnull(getcwd(home, sizeof home));
     ck_assert_int_eq(chdir(folder), 0);
 }

@@ -1,6 +1,7 @@
 /* What lies over what: included files, sections for one method, references between keys, --base. */
 #include "engine/files/file.h"
 #include "experiments/sweep/sweep.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -13,18 +14,15 @@ static char folder[64], home[1024];
 static error err;
 
 static void setup(void) {
-    strcpy(folder, "/tmp/mews-layers-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(folder));
+    scratch_folder(folder);
     ck_assert_ptr_nonnull(getcwd(home, sizeof home));
     ck_assert_int_eq(chdir(folder), 0);
     ck_assert(file_make_folders("sub", &err));
 }
 
 static void teardown(void) {
-    char command[96];
     ck_assert_int_eq(chdir(home), 0);
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    scratch_remove(folder);
 }
 
 static void put(const char *path, const char *text) {

@@ -4,7 +4,9 @@
  */
 #include "engine/backbone.h"
 #include "engine/files/checkpoint.h"
+#include "engine/files/safetensors.h"
 #include "experiments/run/weights.h"
+#include "tests/scratch.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -38,13 +40,16 @@ static backbone_options plan(int64_t patch, int64_t side, int64_t registers) {
     return (backbone_options){.name = 3, .width = D, .depth = 1, .patch = patch, .side = side, .registers = registers};
 }
 
+static char folder[SCRATCH];
+
+static void make_folder(void) { scratch_folder(folder); }
+static void remove_folder(void) { scratch_remove(folder); }
+
 /* A checkpoint of a network whose every position is (1, 2, …, D). */
 static void save(backbone_options options, char path[96]) {
     network n = make(options, 1);
     const parameter *positions = parameters_find(n.parameters, "backbone.pos_embed");
     for (int64_t i = 0; i < tensor_count(&positions->value); i++) positions->value.data[i] = (real)(i % D + 1);
-    char folder[] = "/tmp/mews-vit-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(folder));
     error err = {0};
     optimizer none = {.parameters = n.parameters};
     bool saved = checkpoint_save(&(checkpoint_place){.folder = folder, .run = "vit"}, n.parameters, &none,
@@ -98,12 +103,39 @@ START_TEST(test_what_a_file_cannot_give_is_said_with_its_key) {
 }
 END_TEST
 
+/* Registers of one dimension, as no library writes them. */
+START_TEST(test_registers_without_rows_are_none) {
+    static safetensors_item items[64];
+    char path[96], odd[96];
+    error err = {0};
+    weights_found found;
+    size_t count = 0;
+    save(plan(4, 32, 2), path);
+    safetensors *st = safetensors_open(path, &err);
+    ck_assert_msg(st != NULL, "%s", err.text);
+    for (size_t i = 0; i < safetensors_count(st) && count < 64; i++) {
+        const safetensors_entry *e = safetensors_at(st, i);
+        safetensors_item *to = &items[count++];
+        *to = (safetensors_item){.name = e->name, .dtype = e->dtype, .dims = e->dims, .data = e->data};
+        memcpy(to->shape, e->shape, sizeof e->shape);
+        if (strcmp(e->name, "backbone.reg_token") == 0) to->dims = 1, to->shape[0] = 2 * D;
+    }
+    snprintf(odd, sizeof odd, "%s/odd.safetensors", folder);
+    ck_assert_msg(safetensors_write(odd, items, count, NULL, &err), "%s", err.text);
+    safetensors_close(st);
+    const char *said = load(odd, plan(4, 32, 2), &found, NULL);
+    ck_assert_msg(strstr(said, "holds 0 registers, where backbone.registers asks for 2"), "%s", said);
+}
+END_TEST
+
 Suite *suite_vit_weights(void) {
     Suite *s = suite_create("vit_weights");
     TCase *t = tcase_create("files");
     tcase_set_timeout(t, 60);
+    tcase_add_checked_fixture(t, make_folder, remove_folder);
     tcase_add_test(t, test_positions_of_another_grid_come_resampled);
     tcase_add_test(t, test_what_a_file_cannot_give_is_said_with_its_key);
+    tcase_add_test(t, test_registers_without_rows_are_none);
     suite_add_tcase(s, t);
     return s;
 }

@@ -165,8 +165,8 @@ static const char *skip_empty_group(const char *at) {
 
 /* Whether a tag defines one of the marks that gnuplot puts into every document, and which. */
 static bool find_mark(const char *tag, char id[16]) {
-    const char *at = strstr(tag, " id='gp"), *end = strchr(tag, '>');
-    return at && end && at < end && sscanf(at, " id='%15[A-Za-z0-9]'", id) == 1;
+    const char *end = strchr(tag, '>'), *at = end ? memmem(tag, (size_t)(end - tag), " id='gp", 7) : NULL;
+    return at && sscanf(at, " id='%15[A-Za-z0-9]'", id) == 1;
 }
 
 /* A definition is drawn where something after it refers to it: the picture itself, or another that is drawn. */

@@ -7,6 +7,7 @@ the program. Exit code 1 where a row of the table is not as it should be.
 """
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from importlib.metadata import version
 
 import faiss
 import h5py
+import hdf5storage
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pandas as pd
@@ -133,6 +136,25 @@ for kind, option in (('bfloat16', ()), ('float8_e5m2', ()), ('float8_e4m3fn', ('
 np.save('x.npy', x.astype(ml_dtypes.bfloat16).view('u2'))
 check(who, 'bfloat16 as uint16', 'x.npy', '--dtype bfloat16')
 
+# pickles, and JAX
+def dump(value):
+    with open('x.pkl', 'wb') as f:
+        pickle.dump(value, f)
+dump({'x': x, 'y': y})
+check(f'pickle, numpy {np.__version__}', 'dictionary of arrays', 'x.pkl', x, '-t', 'x', '--labels-in', 'y')
+dump({'x': t, 'y': torch.tensor(y)})
+check(f'pickle, torch {version("torch")}', 'dictionary of tensors', 'x.pkl', x, '-t', 'x', '--labels-in', 'y')
+dump([t[:100], t[100:]])
+check(f'pickle, torch {version("torch")}', 'list of batches', 'x.pkl', x)
+dump({'x': x.astype(ml_dtypes.bfloat16)})
+check(f'pickle, ml_dtypes {version("ml_dtypes")}', 'bfloat16', 'x.pkl', x.astype(ml_dtypes.bfloat16).astype('f8'), '-t', 'x')
+for kind in ('float32', 'bfloat16'):
+    v = jnp.asarray(x, dtype=kind)
+    dump(v)
+    check(f'pickle, JAX {version("jax")}', kind, 'x.pkl', np.asarray(v).astype('f8'))
+    jnp.save('x.npy', v)
+    check(f'JAX {version("jax")}', f'jnp.save, {kind}', 'x.npy', np.asarray(v).astype('f8'))
+
 # safetensors
 who = f'safetensors {version("safetensors")}'
 for kind in ('float32', 'float64', 'float16', 'bfloat16', 'float8_e4m3fn', 'float8_e5m2'):
@@ -178,6 +200,8 @@ for form in ('fixed', 'table'):
 # MATLAB
 scipy.io.savemat('x.mat', {'x': x, 'y': names.tolist()}, do_compression=True)
 check(f'scipy {scipy.__version__}', '.mat', 'x.mat', x, '--labels-in', 'y')
+hdf5storage.savemat('v73.mat', {'x': x.astype('f8'), 'y': y[:, None].astype('f8')}, format='7.3')
+check(f'hdf5storage {version("hdf5storage")}', '.mat 7.3', 'v73.mat', x, '-t', 'x', '--labels-in', 'y')
 
 # tables
 frame = pd.DataFrame(x.astype('f8'), columns=[f'c{k}' for k in range(D)]).assign(label=names)

@@ -70,6 +70,9 @@ bool mews_peers_open(peers *p, char *why, size_t size) {
     MPI_Comm_free(&here);
     MPI_Get_library_version(version, &length);
     version[strcspn(version, ",\n")] = '\0';
+    static const char between[] = " Version:\t"; /* MPICH's */
+    char *at = strstr(version, between);
+    if (at) memmove(at + 1, at + strlen(between), strlen(at + strlen(between)) + 1);
     p->library = version;
     p->gather = gather, p->sum = sum, p->tell = tell, p->abort = abort_all, p->close = close_all;
     return true;

@@ -3,6 +3,7 @@
  * code that goes with it: 0 done, 1 failed while running, 2 a bad command or spec, 3 a collapse that was asked about,
  * 130 interrupted. What signals do stands in stopping.h.
  */
+#include "engine/heartbeat.h"
 #include "engine/isa.h"
 #include "engine/peers.h"
 #include "engine/room.h"
@@ -33,6 +34,37 @@ static void part(peers *p, const error *err) {
     peers_close(p);
 }
 
+/* On the heartbeat's thread, while this one waits within MPI for what will never come: there is no other way out. */
+static void end_without(int rank, const char *host, int seconds) {
+    fprintf(
+        stderr,
+        "mews: nothing has been heard of rank %d on %s for %d seconds: it ended, or the link to it is cut; the last "
+        "checkpoint stands, the same command goes on, also with another number of processes\n",
+        rank, host, seconds);
+    _exit(ERROR_RUN);
+}
+
+/* MEWS_HEARTBEAT=SECONDS, 0 for none. */
+static bool watch_machines(heartbeat **out, peers *p, error *err) {
+    const char *given = getenv("MEWS_HEARTBEAT");
+    char *end = NULL;
+    long seconds = given ? strtol(given, &end, 10) : HEARTBEAT_SECONDS;
+    int deaf = 0;
+    if (!p) return true;
+    if (given && (end == given || *end || seconds < 0 || seconds > 86400))
+        return error_set(err, ERROR_USAGE, "MEWS_HEARTBEAT=%.40s: expected seconds, 0 for none", given);
+    if (seconds == 0) return true;
+    bool ok = heartbeat_open(out, p, (int)seconds, end_without, &deaf, err);
+    if (!ok) p->broken = true;
+    if (ok && deaf && p->rank == 0)
+        fprintf(
+            stderr,
+            "mews: warning: %d processes on other machines cannot reach rank 0 but by MPI: if a link is cut, nothing "
+            "says so before MPI does\n",
+            deaf);
+    return ok;
+}
+
 static int run_command(int argc, char **argv, error *err) {
     arguments args;
     command_context context = {.interrupted = stopping_flag()};
@@ -45,7 +77,9 @@ static int run_command(int argc, char **argv, error *err) {
         if (!first) exit(ERROR_USAGE); /* one of them says so */
         return err->code;
     }
-    const command *found = help_find_command(argv[1], err);
+    heartbeat *machines = NULL;
+    bool ready = watch_machines(&machines, context.peers, err);
+    const command *found = ready ? help_find_command(argv[1], err) : NULL;
     if (found && arguments_parse(&args, found->name, &found->rules, argc - 2, argv + 2, err)) {
         if (found->go_on) stopping_catch(found->go_on);
         if (args.help)
@@ -55,6 +89,7 @@ static int run_command(int argc, char **argv, error *err) {
     }
     bool told = fflush(stdout) == 0 && !ferror(stdout);
     if (!told && !stopping_pipe_is_broken()) error_set(err, ERROR_RUN, "cannot write to standard output");
+    heartbeat_close(machines);
     part(context.peers, err);
     return err->code;
 }

@@ -4,6 +4,7 @@
  */
 #include "analysis/files/array_box.h"
 #include "analysis/files/array_file.h"
+#include "analysis/files/array_guard.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -148,7 +149,7 @@ array_box *array_box_open(const char *path, const char *apart, error *err) {
     } else if (ok && get_bytes(b, path, err)) {
         b->format = array_format_of(b->name, b->bytes, b->size, err);
     }
-    if (ok && b->format && b->format->open(b, err)) {
+    if (ok && b->format && array_guard_open(b, err)) {
         if (!folder) array_format_note(b);
         return b;
     }
@@ -189,7 +190,7 @@ bool array_box_load(array_box *b, size_t which, strided *out, void **memory, err
     *memory = NULL;
     *out = b->offers[which].array;
     if (b->offers[which].parts) return array_box_put_together(b, which, out, memory, err);
-    return out->data || b->format->load(b, which, out, memory, err);
+    return out->data || array_guard_load(b, which, out, memory, err);
 }
 
 /* ---- what formats say -------------------------------------------------------------------------------------------- */

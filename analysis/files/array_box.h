@@ -39,11 +39,13 @@ typedef struct array_box {
     file_map map;   /* behind `bytes` */
     int file;       /* a spooled pipe's, kept for `path`; or −1 */
     size_t users;   /* array_files that it is shared by */
+    bool unguarded; /* the format's library works in this process: for fuzzers, who look for its crashes */
 } array_box;
 
 struct array_format {
     const char *kind;
-    bool by_name; /* the name decides, whatever the first bytes look like */
+    bool by_name;        /* the name decides, whatever the first bytes look like */
+    const char *library; /* that parses it and may crash on a damaged file (array_guard.h); NULL: ours alone */
     /* Fills in the offers. ERROR_RUN says what is wrong with the file as a whole. */
     bool (*open)(array_box *b, error *err);
     /* Brings an offer whose data is NULL into memory: *memory is to be freed. NULL: there are none such. */

@@ -335,4 +335,4 @@ static bool load_hdf5(array_box *b, size_t which, strided *a, void **memory, err
 }
 
 const array_format array_format_hdf5 = {
-    .kind = "an HDF5 file", .open = open_hdf5, .load = load_hdf5, .close = close_hdf5};
+    .kind = "an HDF5 file", .library = "libhdf5", .open = open_hdf5, .load = load_hdf5, .close = close_hdf5};

@@ -39,7 +39,7 @@ static bool is_word(const matvar_t *v) {
 
 /* The cells of a list of strings; NULL: it is none. */
 static matvar_t *const *cells_of(const matvar_t *v, size_t *count) {
-    *count = v->data_size && v->class_type == MAT_C_CELL ? v->nbytes / (size_t)v->data_size : 0;
+    *count = v->data && v->data_size && v->class_type == MAT_C_CELL ? v->nbytes / (size_t)v->data_size : 0;
     for (size_t i = 0; i < *count; i++)
         if (!is_word(((matvar_t **)v->data)[i])) return NULL;
     return *count ? v->data : NULL;
@@ -207,4 +207,5 @@ static void close_mat(array_box *b) {
     if (b->state) Mat_Close(b->state);
 }
 
-const array_format array_format_mat = {.kind = "a MATLAB file", .open = open_mat, .load = load_mat, .close = close_mat};
+const array_format array_format_mat = {
+    .kind = "a MATLAB file", .library = "libmatio", .open = open_mat, .load = load_mat, .close = close_mat};

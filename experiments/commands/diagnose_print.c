@@ -25,7 +25,7 @@ static void print_verdict(const char *mode, const collapse_verdict *v, int width
         printf(" %.4g", v->statistic);
         if (isfinite(v->low)) printf(" (95 %% interval %.4g to %.4g)", v->low, v->high);
         printf(", null %.4g", v->expected);
-        if (isfinite(v->threshold_collapsed)) printf("; collapsed below %.3g", v->threshold_collapsed);
+        if (v->threshold_collapsed > 0) printf("; collapsed below %.3g", v->threshold_collapsed);
         if (*v->against) printf("; against %s", v->against);
         if (v->onset >= 0) printf("; since epoch %lld", (long long)v->onset);
     }

@@ -119,6 +119,24 @@ START_TEST(test_an_untrained_network_is_no_verdict) {
 }
 END_TEST
 
+/* The zoo's controls, whose loss takes directions from `embed` and not from the backbone, and one that needs few. */
+START_TEST(test_embeddings_of_few_directions_over_a_backbone_of_many_are_warned_of) {
+    course_point untrained = point(0, (ranks){36.6, 11}, (ranks){25.8, 9.1}, none);
+    course_point zero_cl = point(2, (ranks){2.4, 2.6}, (ranks){32.2, 20.4}, none);
+    course_point ten_classes = point(2, (ranks){7.3, 5.1}, (ranks){26.5, 18.8}, none);
+    collapse_verdict v;
+    course_dimensional(&(course){.now = &zero_cl, .untrained = &untrained}, &v);
+    ck_assert_int_eq(v.verdict, VERDICT_WARNING);
+    ck_assert_str_eq(v.rule, "step_0_embed");
+    ck_assert_double_eq_tol(v.statistic, 2.6 / 11, 1e-12);
+    ck_assert_msg(strstr(v.sentence, "The embeddings have few directions, the backbone has its own") == v.sentence,
+                  "%s", v.sentence);
+    course_dimensional(&(course){.now = &ten_classes, .untrained = &untrained}, &v);
+    ck_assert_int_eq(v.verdict, VERDICT_HEALTHY);
+    ck_assert_msg(strstr(v.sentence, "The backbone's directions are kept") == v.sentence, "%s", v.sentence);
+}
+END_TEST
+
 /* Far above step 0 and yet most of it gone: only the best epoch tells. */
 START_TEST(test_a_late_fall_is_told_by_the_best_epoch) {
     course_point untrained = point(0, (ranks){25, 8}, (ranks){17, 7.7}, none);
@@ -193,6 +211,7 @@ Suite *suite_course(void) {
     tcase_add_test(t, test_without_step_0_nothing_is_said_and_why);
     tcase_add_test(t, test_an_untrained_network_is_no_verdict);
     tcase_add_test(t, test_a_late_fall_is_told_by_the_best_epoch);
+    tcase_add_test(t, test_embeddings_of_few_directions_over_a_backbone_of_many_are_warned_of);
     tcase_add_test(t, test_few_images_withhold_what_they_cannot_show);
     tcase_add_test(t, test_an_interval_across_the_threshold_is_borderline);
     tcase_add_test(t, test_even_use_of_few_codes_is_no_collapse);

@@ -102,7 +102,7 @@ static void write_gauge(FILE *out, const json_t *v) {
     double statistic = number(v, "statistic"), low = number(v, "low"), high = number(v, "high");
     double collapsed = number(v, "threshold_collapsed"), warning = number(v, "threshold_warning");
     double expected = number(v, "expected"), needle = at(collapse_gauge(statistic, collapsed, warning, expected));
-    if (!isfinite(statistic)) return;
+    if (!isfinite(statistic) || !(collapsed > 0)) return; /* by this rule nothing is called collapsed */
     fprintf(out,
             "<svg class=\"gauge\" viewBox=\"-2 0 %d 50\" role=\"img\" aria-label=\"%.3g: collapsed below %.3g, a "
             "warning below %.3g\">\n",

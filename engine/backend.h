@@ -40,6 +40,7 @@ struct backend {
     peers *peers;  /* who shares batches with this process, or NULL */
     bool sharded;  /* what is recorded now sees a part of the batch: BatchNorm's statistics are everyone's */
     bool direct;   /* convolutions as direct sums only, at two to three times the cost */
+    bool bfloat16; /* what is recorded now stores images and tokens in bfloat16; codes' products take it */
     void *context; /* the backend's own */
     kernel kernels[OP_COUNT];
 
@@ -52,7 +53,8 @@ struct backend {
     void (*convolutions)(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
                          void *context);
 
-    /* Number of values behind a tensor, padding of its layout included; chooses `lanes` for images. */
+    /* Number of values behind a tensor, padding of its layout included; chooses `lanes` for images. A value is as
+       long as tensor_value_size says. */
     int64_t (*layout)(backend *b, tensor *t);
     void (*write)(backend *b, tensor *t, const float *host); /* images as N,H,W,C; plain tensors row-major */
     void (*read)(backend *b, const tensor *t, float *host);

@@ -83,8 +83,9 @@ static double flops(const node *n) {
     return 2 * entries * (double)n->in[0]->shape[1];
 }
 
-const op_rule rule_code_logits = {"code_logits", KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2), shape_logits, flops};
-const op_rule rule_code_match = {"code_match", KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2), shape_match, flops};
+const op_rule rule_code_logits = {"code_logits", KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2), shape_logits, flops, 0,
+                                  MAKES_REAL};
+const op_rule rule_code_match = {"code_match", KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2), shape_match, flops, 0, MAKES_REAL};
 
 tensor *(op_code_logits)(tape *t, tensor *h, const dictionary *d, double alpha) {
     op_attributes with = {.codes = {.kind = d->kind, .count = d->codes, .alpha = alpha}};

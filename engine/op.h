@@ -13,9 +13,9 @@
     X(linear) X(matmul) X(l2_normalize) X(softmax) X(log_softmax) X(logsumexp) X(sum) X(sum_squares) \
     X(diagonal) X(add_diagonal) X(cholesky) X(triangular_solve) X(nuclear_norm) X(inverse_root) \
     X(add) X(sub) X(mul) X(div) X(affine) X(exp) X(log) X(sqrt) X(sin) X(cos) X(abs) \
-    X(slice_rows) X(concat_rows) X(gather_rows) X(concat_cols) X(reshape) X(sort) \
+    X(widen) X(slice_rows) X(concat_rows) X(gather_rows) X(concat_cols) X(reshape) X(sort) \
     X(soft_cross_entropy) X(code_logits) X(code_match) \
-    X(layernorm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
+    X(layernorm) X(branch_norm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
 /* clang-format on */
 
 typedef enum op_id {
@@ -96,6 +96,9 @@ typedef struct node {
 enum { KEEP_OUT = 1u << OP_INPUTS, KEEP_MASK = KEEP_OUT << 1 };
 #define KEEP_IN(i) (1u << (i))
 
+/* What a result is stored in while the backend stores activations in bfloat16. */
+typedef enum op_makes { MAKES_REAL, MAKES_LIKE_INPUT, MAKES_BFLOAT16 } op_makes;
+
 typedef struct op_rule {
     const char *name;
     unsigned keeps; /* whose values backward reads: KEEP_IN(i), KEEP_OUT, KEEP_MASK */
@@ -103,6 +106,9 @@ typedef struct op_rule {
     const char *(*shape)(node *n);
     /* Products: additions and multiplications of one pass (forward, or one of the two gradients). NULL: not counted. */
     double (*flops)(const node *n);
+    /* Inputs that may be stored in bfloat16, all of them or none: KEEP_IN(i). The tape widens what else comes so. */
+    unsigned brief;
+    op_makes makes;
 } op_rule;
 
 extern const op_rule *const op_rules[OP_COUNT];

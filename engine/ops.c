@@ -77,7 +77,8 @@ static double flops_conv2d(const node *n) {
     const tensor *w = n->in[1];
     return 2 * (double)tensor_count(n->out) * (double)(w->shape[1] * w->shape[2] * w->shape[3]);
 }
-static const op_rule rule_conv2d = {"conv2d", KEEP_IN(0) | KEEP_IN(1), shape_conv2d, flops_conv2d};
+static const op_rule rule_conv2d = {"conv2d",   KEEP_IN(0) | KEEP_IN(1), shape_conv2d, flops_conv2d,
+                                    KEEP_IN(0), MAKES_BFLOAT16};
 
 tensor *(op_conv2d)(tape *t, tensor *x, tensor *w, tensor *bias, int stride, int padding) {
     op_attributes with = {.conv = {stride, padding}};
@@ -92,7 +93,7 @@ static const char *shape_avg_pool(node *n) {
     set_images(n->out, x->shape[0], x->shape[1] / size, x->shape[2] / size, x->shape[3]);
     return NULL;
 }
-static const op_rule rule_avg_pool = {"avg_pool", 0, shape_avg_pool, NULL};
+static const op_rule rule_avg_pool = {"avg_pool", 0, shape_avg_pool, NULL, KEEP_IN(0), MAKES_LIKE_INPUT};
 
 tensor *(op_avg_pool)(tape *t, tensor *x, int size) {
     op_attributes with = {.pool = {size, size, 0}};
@@ -109,7 +110,8 @@ static const char *shape_max_pool(node *n) {
     set_images(n->out, x->shape[0], h / stride + 1, w / stride + 1, x->shape[3]);
     return NULL;
 }
-static const op_rule rule_max_pool = {"max_pool", KEEP_IN(0) | KEEP_OUT, shape_max_pool, NULL};
+static const op_rule rule_max_pool = {"max_pool", KEEP_IN(0) | KEEP_OUT, shape_max_pool, NULL,
+                                      KEEP_IN(0), MAKES_LIKE_INPUT};
 
 tensor *(op_max_pool)(tape *t, tensor *x, int size, int stride, int padding) {
     op_attributes with = {.pool = {size, stride, padding}};
@@ -121,7 +123,7 @@ static const char *shape_global_pool(node *n) {
     set_matrix(n->out, n->in[0]->shape[0], n->in[0]->shape[3]);
     return NULL;
 }
-static const op_rule rule_global_pool = {"global_pool", 0, shape_global_pool, NULL};
+static const op_rule rule_global_pool = {"global_pool", 0, shape_global_pool, NULL, KEEP_IN(0), MAKES_REAL};
 
 tensor *(op_global_pool)(tape *t, tensor *x) {
     op_attributes with = {.pool = {0, 0, 0}};
@@ -148,7 +150,8 @@ static const char *shape_batchnorm(node *n) {
     set_like(n->out, x);
     return NULL;
 }
-static const op_rule rule_batchnorm = {"batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_MASK, shape_batchnorm, NULL};
+static const op_rule rule_batchnorm = {
+    "batchnorm", KEEP_IN(0) | KEEP_IN(1) | KEEP_MASK, shape_batchnorm, NULL, KEEP_IN(0) | KEEP_IN(5), MAKES_LIKE_INPUT};
 
 tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual, bool relu, int groups,
                        bool training) {
@@ -157,16 +160,18 @@ tensor *(op_batchnorm)(tape *t, tensor *x, const batchnorm *bn, tensor *residual
     return tape_apply(t, OP_batchnorm, with, 6, (tensor *[]){x, bn->gamma, bn->beta, bn->mean, bn->var, residual});
 }
 
-#define UNARY(name, keep, rule_shape)                                                                                  \
-    static const op_rule rule_##name = {#name, keep, rule_shape, NULL};                                                \
+#define UNARY(name, keep, rule_shape) UNARY_OF(name, keep, rule_shape, 0, MAKES_REAL)
+#define UNARY_BRIEF(name, keep) UNARY_OF(name, keep, shape_same, KEEP_IN(0), MAKES_LIKE_INPUT)
+#define UNARY_OF(name, keep, rule_shape, brief, makes)                                                                 \
+    static const op_rule rule_##name = {#name, keep, rule_shape, NULL, brief, makes};                                  \
     tensor *(op_##name)(tape * t, tensor * x) {                                                                        \
         op_attributes with = {.affine = {0, 0}};                                                                       \
         return tape_apply(t, OP_##name, with, 1, &x);                                                                  \
     }
 
-UNARY(relu, KEEP_OUT, shape_same)
-UNARY(tanh, KEEP_OUT, shape_same)
-UNARY(gelu, KEEP_IN(0), shape_same)
+UNARY_BRIEF(relu, KEEP_OUT)
+UNARY_BRIEF(tanh, KEEP_OUT)
+UNARY_BRIEF(gelu, KEEP_IN(0))
 UNARY(exp, KEEP_OUT, shape_same_matrix)
 UNARY(log, KEEP_IN(0), shape_same_matrix)
 UNARY(sqrt, KEEP_OUT, shape_same_matrix)
@@ -176,7 +181,7 @@ UNARY(abs, KEEP_IN(0), shape_same_matrix)
 UNARY(softmax, KEEP_OUT, shape_same_matrix)
 UNARY(log_softmax, KEEP_OUT, shape_same_matrix)
 
-static const op_rule rule_leaky_relu = {"leaky_relu", KEEP_IN(0), shape_same, NULL};
+static const op_rule rule_leaky_relu = {"leaky_relu", KEEP_IN(0), shape_same, NULL, KEEP_IN(0), MAKES_LIKE_INPUT};
 
 tensor *(op_leaky_relu)(tape *t, tensor *x, double slope) {
     op_attributes with = {.leaky = {slope}};
@@ -191,21 +196,24 @@ static const char *shape_l2_normalize(node *n) {
 }
 UNARY(l2_normalize, KEEP_OUT, shape_l2_normalize)
 
+/* The same values as reals; the tape's own, for ops that take nothing shorter. */
+static const op_rule rule_widen = {"widen", 0, shape_same, NULL, KEEP_IN(0), MAKES_REAL};
+
 /* Arithmetic ------------------------------------------------------------------------------------------------------ */
 
-#define BINARY(name, keep)                                                                                             \
-    static const op_rule rule_##name = {#name, keep, shape_broadcast, NULL};                                           \
+#define BINARY(name, keep, brief, makes)                                                                               \
+    static const op_rule rule_##name = {#name, keep, shape_broadcast, NULL, brief, makes};                             \
     tensor *(op_##name)(tape * t, tensor * a, tensor * b) {                                                            \
         op_attributes with = {.affine = {0, 0}};                                                                       \
         return tape_apply(t, OP_##name, with, 2, (tensor *[]){a, b});                                                  \
     }
 
-BINARY(add, 0)
-BINARY(sub, 0)
-BINARY(mul, KEEP_IN(0) | KEEP_IN(1))
-BINARY(div, KEEP_IN(1) | KEEP_OUT)
+BINARY(add, 0, KEEP_IN(0) | KEEP_IN(1), MAKES_LIKE_INPUT)
+BINARY(sub, 0, 0, MAKES_REAL)
+BINARY(mul, KEEP_IN(0) | KEEP_IN(1), 0, MAKES_REAL)
+BINARY(div, KEEP_IN(1) | KEEP_OUT, 0, MAKES_REAL)
 
-static const op_rule rule_affine = {"affine", 0, shape_same, NULL};
+static const op_rule rule_affine = {"affine", 0, shape_same, NULL, KEEP_IN(0), MAKES_LIKE_INPUT};
 
 tensor *(op_affine)(tape *t, tensor *x, double scale, double shift) {
     op_attributes with = {.affine = {scale, shift}};
@@ -225,7 +233,8 @@ static const char *shape_linear(node *n) {
     return NULL;
 }
 static double flops_linear(const node *n) { return 2 * (double)tensor_count(n->out) * (double)n->in[0]->shape[1]; }
-static const op_rule rule_linear = {"linear", KEEP_IN(0) | KEEP_IN(1), shape_linear, flops_linear};
+static const op_rule rule_linear = {"linear",   KEEP_IN(0) | KEEP_IN(1), shape_linear, flops_linear,
+                                    KEEP_IN(0), MAKES_LIKE_INPUT};
 
 tensor *(op_linear)(tape *t, tensor *x, tensor *w, tensor *bias) {
     op_attributes with = {.affine = {0, 0}};
@@ -243,7 +252,7 @@ static const char *shape_matmul(node *n) {
 static double flops_matmul(const node *n) {
     return 2 * (double)tensor_count(n->out) * (double)n->in[0]->shape[!n->with.matmul.transpose_a];
 }
-static const op_rule rule_matmul = {"matmul", KEEP_IN(0) | KEEP_IN(1), shape_matmul, flops_matmul};
+static const op_rule rule_matmul = {"matmul", KEEP_IN(0) | KEEP_IN(1), shape_matmul, flops_matmul, 0, MAKES_REAL};
 
 tensor *(op_matmul)(tape *t, tensor *a, bool transpose_a, tensor *b, bool transpose_b, double alpha) {
     op_attributes with = {.matmul = {transpose_a, transpose_b, alpha}};
@@ -258,7 +267,7 @@ static const char *shape_reduce(node *n) {
     set_matrix(n->out, axis == AXIS_COLS ? n->in[0]->shape[0] : 1, axis == AXIS_ROWS ? n->in[0]->shape[1] : 1);
     return NULL;
 }
-static const op_rule rule_sum = {"sum", 0, shape_reduce, NULL};
+static const op_rule rule_sum = {"sum", 0, shape_reduce, NULL, 0, MAKES_REAL};
 
 tensor *(op_sum)(tape *t, tensor *x, op_axis axis) {
     op_attributes with = {.reduce = {axis}};
@@ -274,7 +283,7 @@ tensor *(op_mean)(tape *t, tensor *x, op_axis axis) {
 static const char *shape_logsumexp(node *n) {
     return n->with.reduce.axis == AXIS_ALL ? "goes over rows or over columns" : shape_reduce(n);
 }
-static const op_rule rule_logsumexp = {"logsumexp", KEEP_IN(0) | KEEP_OUT, shape_logsumexp, NULL};
+static const op_rule rule_logsumexp = {"logsumexp", KEEP_IN(0) | KEEP_OUT, shape_logsumexp, NULL, 0, MAKES_REAL};
 
 tensor *(op_logsumexp)(tape *t, tensor *x, op_axis axis) {
     op_attributes with = {.reduce = {axis}};
@@ -307,8 +316,8 @@ static const char *shape_pair_to_scalar(node *n) {
     set_matrix(n->out, 1, 1);
     return NULL;
 }
-static const op_rule rule_soft_cross_entropy = {"soft_cross_entropy", KEEP_IN(0) | KEEP_IN(1), shape_pair_to_scalar,
-                                                NULL};
+static const op_rule rule_soft_cross_entropy = {
+    "soft_cross_entropy", KEEP_IN(0) | KEEP_IN(1), shape_pair_to_scalar, NULL, 0, MAKES_REAL};
 
 tensor *(op_soft_cross_entropy)(tape *t, tensor *log_p, tensor *log_q) {
     op_attributes with = {.affine = {0, 0}};
@@ -333,7 +342,7 @@ static const char *shape_gather_rows(node *n) {
     set_matrix(n->out, n->in[0]->shape[0] * n->with.gather.peers, n->in[0]->shape[1]);
     return NULL;
 }
-static const op_rule rule_gather_rows = {"gather_rows", 0, shape_gather_rows, NULL};
+static const op_rule rule_gather_rows = {"gather_rows", 0, shape_gather_rows, NULL, 0, MAKES_REAL};
 
 tensor *(op_gather_rows)(tape *t, tensor *x, int groups) {
     peers *p = tape_backend(t)->peers;
@@ -346,8 +355,8 @@ tensor *(op_gather_rows)(tape *t, tensor *x, int groups) {
 extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, rule_nuclear_norm, rule_inverse_root;
 extern const op_rule rule_slice_rows, rule_concat_rows, rule_concat_cols, rule_reshape, rule_sort;
 extern const op_rule rule_code_logits, rule_code_match;
-extern const op_rule rule_layernorm, rule_attention, rule_feed_forward, rule_residual, rule_scaled_residual,
-    rule_patch_embed, rule_tokens, rule_pool_tokens;
+extern const op_rule rule_layernorm, rule_branch_norm, rule_attention, rule_feed_forward, rule_residual,
+    rule_scaled_residual, rule_patch_embed, rule_tokens, rule_pool_tokens;
 
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,

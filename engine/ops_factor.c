@@ -6,23 +6,21 @@
  */
 #include "engine/ops.h"
 
-static bool is_square(const tensor *x) {
-    return is_matrix(x) && x->shape[0] == x->shape[1];
-}
+static bool is_square(const tensor *x) { return is_matrix(x) && x->shape[0] == x->shape[1]; }
 
 static const char *shape_square(node *n) {
     if (!is_square(n->in[0])) return "needs a square matrix";
     set_matrix(n->out, n->in[0]->shape[0], n->in[0]->shape[1]);
     return NULL;
 }
-const op_rule rule_add_diagonal = {"add_diagonal", 0, shape_square, NULL};
+const op_rule rule_add_diagonal = {"add_diagonal", 0, shape_square, NULL, 0, MAKES_REAL};
 
 tensor *(op_add_diagonal)(tape *t, tensor *x, double value) {
     op_attributes with = {.affine = {0, value}};
     return tape_apply(t, OP_add_diagonal, with, 1, &x);
 }
 
-const op_rule rule_cholesky = {"cholesky", KEEP_OUT, shape_square, NULL};
+const op_rule rule_cholesky = {"cholesky", KEEP_OUT, shape_square, NULL, 0, MAKES_REAL};
 
 tensor *(op_cholesky)(tape *t, tensor *x) {
     op_attributes with = {.affine = {0, 0}};
@@ -32,12 +30,12 @@ tensor *(op_cholesky)(tape *t, tensor *x) {
 static const char *shape_triangular_solve(node *n) {
     const tensor *x = n->in[0], *l = n->in[1];
     if (!is_square(l)) return "needs a square triangular matrix";
-    if (!is_matrix(x) || x->shape[1] != l->shape[0])
-        return "needs a matrix with as many columns as the triangular one";
+    if (!is_matrix(x) || x->shape[1] != l->shape[0]) return "needs a matrix with as many columns as the triangular one";
     set_matrix(n->out, x->shape[0], x->shape[1]);
     return NULL;
 }
-const op_rule rule_triangular_solve = {"triangular_solve", KEEP_IN(1) | KEEP_OUT, shape_triangular_solve, NULL};
+const op_rule rule_triangular_solve = {"triangular_solve", KEEP_IN(1) | KEEP_OUT, shape_triangular_solve, NULL, 0,
+                                       MAKES_REAL};
 
 tensor *(op_triangular_solve)(tape *t, tensor *x, tensor *l) {
     op_attributes with = {.affine = {0, 0}};
@@ -58,7 +56,7 @@ static const char *shape_inverse_root(node *n) {
     n->saved_count[1] = n->in[0]->shape[0];
     return NULL;
 }
-const op_rule rule_inverse_root = {"inverse_root", 0, shape_inverse_root, NULL};
+const op_rule rule_inverse_root = {"inverse_root", 0, shape_inverse_root, NULL, 0, MAKES_REAL};
 
 tensor *(op_inverse_root)(tape *t, tensor *x) {
     op_attributes with = {.affine = {0, 0}};
@@ -75,7 +73,7 @@ static const char *shape_nuclear_norm(node *n) {
     set_matrix(n->out, groups, 1);
     return NULL;
 }
-const op_rule rule_nuclear_norm = {"nuclear_norm", 0, shape_nuclear_norm, NULL};
+const op_rule rule_nuclear_norm = {"nuclear_norm", 0, shape_nuclear_norm, NULL, 0, MAKES_REAL};
 
 tensor *(op_nuclear_norm)(tape *t, tensor *x, int64_t groups) {
     op_attributes with = {.slice = {0, groups}};

@@ -11,7 +11,7 @@ static const char *shape_slice_rows(node *n) {
     set_matrix(n->out, count, n->in[0]->shape[1]);
     return NULL;
 }
-const op_rule rule_slice_rows = {"slice_rows", 0, shape_slice_rows, NULL};
+const op_rule rule_slice_rows = {"slice_rows", 0, shape_slice_rows, NULL, 0, MAKES_REAL};
 
 tensor *(op_slice_rows)(tape *t, tensor *x, int64_t first, int64_t count) {
     op_attributes with = {.slice = {first, count}};
@@ -24,7 +24,7 @@ static const char *shape_concat_rows(node *n) {
     set_matrix(n->out, n->in[0]->shape[0] + n->in[1]->shape[0], n->in[0]->shape[1]);
     return NULL;
 }
-const op_rule rule_concat_rows = {"concat_rows", 0, shape_concat_rows, NULL};
+const op_rule rule_concat_rows = {"concat_rows", 0, shape_concat_rows, NULL, 0, MAKES_REAL};
 
 tensor *(op_concat_rows)(tape *t, tensor *a, tensor *b) {
     op_attributes with = {.affine = {0, 0}};
@@ -37,7 +37,7 @@ static const char *shape_concat_cols(node *n) {
     set_matrix(n->out, n->in[0]->shape[0], n->in[0]->shape[1] + n->in[1]->shape[1]);
     return NULL;
 }
-const op_rule rule_concat_cols = {"concat_cols", 0, shape_concat_cols, NULL};
+const op_rule rule_concat_cols = {"concat_cols", 0, shape_concat_cols, NULL, 0, MAKES_REAL};
 
 tensor *(op_concat_cols)(tape *t, tensor *a, tensor *b) {
     op_attributes with = {.affine = {0, 0}};
@@ -52,7 +52,7 @@ static const char *shape_reshape(node *n) {
     set_matrix(n->out, rows, cols);
     return NULL;
 }
-const op_rule rule_reshape = {"reshape", 0, shape_reshape, NULL};
+const op_rule rule_reshape = {"reshape", 0, shape_reshape, NULL, 0, MAKES_REAL};
 
 tensor *(op_reshape)(tape *t, tensor *x, int64_t rows, int64_t cols) {
     op_attributes with = {.slice = {rows, cols}};
@@ -66,7 +66,7 @@ static const char *shape_sort(node *n) {
     set_matrix(n->out, n->in[0]->shape[0], n->in[0]->shape[1]);
     return NULL;
 }
-const op_rule rule_sort = {"sort", 0, shape_sort, NULL};
+const op_rule rule_sort = {"sort", 0, shape_sort, NULL, 0, MAKES_REAL};
 
 tensor *(op_sort)(tape *t, tensor *x) {
     op_attributes with = {.affine = {0, 0}};

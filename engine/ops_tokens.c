@@ -17,11 +17,17 @@ static const char *shape_layernorm(node *n) {
     set_matrix(n->out, x->shape[0], x->shape[1]);
     return NULL;
 }
-const op_rule rule_layernorm = {"layernorm", KEEP_IN(0) | KEEP_IN(1), shape_layernorm, NULL};
+const op_rule rule_layernorm = {"layernorm", KEEP_IN(0) | KEEP_IN(1), shape_layernorm, NULL, 0, MAKES_REAL};
+const op_rule rule_branch_norm = {"branch_norm", KEEP_IN(0) | KEEP_IN(1), shape_layernorm, NULL, 0, MAKES_BFLOAT16};
 
 tensor *(op_layernorm)(tape *t, tensor *x, tensor *gamma, tensor *beta, double eps) {
     op_attributes with = {.tokens = {.eps = eps}};
     return tape_apply(t, OP_layernorm, with, 3, (tensor *[]){x, gamma, beta});
+}
+
+tensor *(op_branch_norm)(tape *t, tensor *x, tensor *gamma, tensor *beta, double eps) {
+    op_attributes with = {.tokens = {.eps = eps}};
+    return tape_apply(t, OP_branch_norm, with, 3, (tensor *[]){x, gamma, beta});
 }
 
 /* Saved: log Σ exp of each sample's, head's and token's logits. */
@@ -39,7 +45,8 @@ static const char *shape_attention(node *n) {
 static double flops_attention(const node *n) {
     return 4 * (double)tensor_count(n->out) * (double)n->with.tokens.tokens;
 }
-const op_rule rule_attention = {"attention", KEEP_IN(0) | KEEP_OUT, shape_attention, flops_attention};
+const op_rule rule_attention = {"attention", KEEP_IN(0) | KEEP_OUT, shape_attention, flops_attention,
+                                KEEP_IN(0),  MAKES_LIKE_INPUT};
 
 tensor *(op_attention)(tape *t, tensor *qkv, int64_t tokens, int64_t heads) {
     op_attributes with = {.tokens = {.tokens = tokens, .heads = heads}};
@@ -53,15 +60,16 @@ static const char *shape_feed_forward(node *n) {
     int64_t d = x->shape[1], h = w1->shape[0];
     if (w1->shape[1] != d || !is_shape(w2, d, h)) return "the weights must be (h, D) and (D, h)";
     if (!is_shape(n->in[2], 1, h) || !is_shape(n->in[4], 1, d)) return "the biases must be (1, h) and (1, D)";
-    if (n->with.tokens.keep) n->saved_count[0] = x->shape[0] * h;
+    if (n->with.tokens.keep) n->saved_count[0] = x->bfloat16 ? (x->shape[0] * h + 1) / 2 : x->shape[0] * h;
     set_matrix(n->out, x->shape[0], d);
     return NULL;
 }
 static double flops_feed_forward(const node *n) {
     return 4 * (double)tensor_count(n->out) * (double)n->in[1]->shape[0];
 }
-const op_rule rule_feed_forward = {"feed_forward", KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2) | KEEP_IN(3),
-                                   shape_feed_forward, flops_feed_forward};
+const op_rule rule_feed_forward = {"feed_forward",     KEEP_IN(0) | KEEP_IN(1) | KEEP_IN(2) | KEEP_IN(3),
+                                   shape_feed_forward, flops_feed_forward,
+                                   KEEP_IN(0),         MAKES_LIKE_INPUT};
 
 tensor *(op_feed_forward)(tape *t, tensor *x, tensor *w1, tensor *b1, tensor *w2, tensor *b2, bool keep) {
     op_attributes with = {.tokens = {.keep = keep}};
@@ -78,8 +86,9 @@ static const char *shape_residual(node *n) {
     set_matrix(n->out, x->shape[0], x->shape[1]);
     return NULL;
 }
-const op_rule rule_residual = {"residual", 0, shape_residual, NULL};
-const op_rule rule_scaled_residual = {"scaled_residual", KEEP_IN(1) | KEEP_IN(2), shape_residual, NULL};
+const op_rule rule_residual = {"residual", 0, shape_residual, NULL, KEEP_IN(1), MAKES_REAL};
+const op_rule rule_scaled_residual = {"scaled_residual", KEEP_IN(1) | KEEP_IN(2), shape_residual, NULL, KEEP_IN(1),
+                                      MAKES_REAL};
 
 tensor *(op_residual)(tape *t, tensor *x, tensor *y, tensor *gamma, tensor *samples) {
     op_attributes with = {.tokens = {.keep = false}};
@@ -97,7 +106,8 @@ static const char *shape_patch_embed(node *n) {
     return NULL;
 }
 static double flops_patch_embed(const node *n) { return 2 * (double)n->out->shape[0] * (double)tensor_count(n->in[1]); }
-const op_rule rule_patch_embed = {"patch_embed", KEEP_IN(0) | KEEP_IN(1), shape_patch_embed, flops_patch_embed};
+const op_rule rule_patch_embed = {"patch_embed", KEEP_IN(0) | KEEP_IN(1), shape_patch_embed, flops_patch_embed, 0,
+                                  MAKES_REAL};
 
 tensor *(op_patch_embed)(tape *t, tensor *images, tensor *w, tensor *bias) {
     op_attributes with = {.tokens = {.keep = false}};
@@ -116,7 +126,7 @@ static const char *shape_tokens(node *n) {
     set_matrix(n->out, samples * (patches + (class_token != NULL) + (registers ? registers->shape[0] : 0)), d);
     return NULL;
 }
-const op_rule rule_tokens = {"tokens", 0, shape_tokens, NULL};
+const op_rule rule_tokens = {"tokens", 0, shape_tokens, NULL, 0, MAKES_REAL};
 
 tensor *(op_tokens)(tape *t, tensor *patches, int64_t samples, tensor *class_token, tensor *registers,
                     tensor *positions) {
@@ -132,7 +142,7 @@ static const char *shape_pool_tokens(node *n) {
     set_matrix(n->out, x->shape[0] / tokens, x->shape[1]);
     return NULL;
 }
-const op_rule rule_pool_tokens = {"pool_tokens", 0, shape_pool_tokens, NULL};
+const op_rule rule_pool_tokens = {"pool_tokens", 0, shape_pool_tokens, NULL, 0, MAKES_REAL};
 
 tensor *(op_pool_tokens)(tape *t, tensor *x, int64_t tokens, int64_t first, int64_t count) {
     op_attributes with = {.tokens = {.tokens = tokens, .first = first, .count = count}};

@@ -67,6 +67,11 @@ tape *tape_create(backend *b, error *err) {
     return t;
 }
 
+/* The same values as reals, where they are stored shorter. */
+static tensor *widened(tape *t, tensor *x) {
+    return x && x->bfloat16 ? tape_apply(t, OP_widen, (op_attributes){.affine = {0, 0}}, 1, &x) : x;
+}
+
 static void give_back(tape *t, real **memory) {
     if (*memory) t->backend->release(t->backend, *memory);
     *memory = NULL;
@@ -135,7 +140,12 @@ static bool failed(const tape *t) { return t->failed.code != ERROR_NONE; }
 
 /* Tensors ------------------------------------------------------------------------------------------------------- */
 
-static tensor *new_tensor(tape *t, tensor_kind kind, int rank, const int64_t *shape) {
+/* Chooses the layout, too. */
+static size_t bytes_behind(const tape *t, tensor *x) {
+    return (size_t)t->backend->layout(t->backend, x) * tensor_value_size(x);
+}
+
+static tensor *new_tensor(tape *t, tensor_kind kind, int rank, const int64_t *shape, bool bfloat16) {
     tensor *x = arena_take(&t->tensors);
     if (!x) {
         error_memory(&t->failed, CHUNK * sizeof *x, "the tape's tensors");
@@ -143,11 +153,12 @@ static tensor *new_tensor(tape *t, tensor_kind kind, int rank, const int64_t *sh
     }
     x->kind = kind;
     x->rank = rank;
+    x->bfloat16 = bfloat16;
     memcpy(x->shape, shape, (size_t)rank * sizeof *shape);
-    int64_t count = t->backend->layout(t->backend, x);
-    x->data = t->backend->allocate(t->backend, (size_t)count * sizeof(real));
+    size_t bytes = bytes_behind(t, x);
+    x->data = t->backend->allocate(t->backend, bytes);
     if (!x->data) {
-        error_memory(&t->failed, (size_t)count * sizeof(real), "a tensor");
+        error_memory(&t->failed, bytes, "a tensor");
         return NULL;
     }
     return x;
@@ -155,7 +166,7 @@ static tensor *new_tensor(tape *t, tensor_kind kind, int rank, const int64_t *sh
 
 static tensor *from_host(tape *t, tensor_kind kind, int rank, const int64_t *shape, const float *host) {
     if (failed(t)) return NULL;
-    tensor *x = new_tensor(t, kind, rank, shape);
+    tensor *x = new_tensor(t, kind, rank, shape, false);
     if (x) t->backend->write(t->backend, x, host);
     return x;
 }
@@ -199,7 +210,7 @@ void tape_forget(tape *t, tensor *x) {
 void tape_assign(tape *t, tensor *lasting, const tensor *value) {
     if (failed(t) || !lasting || !value) return;
     int64_t count = tensor_count(lasting);
-    if (!lasting->lasting || lasting->kind != TENSOR_PLAIN || value->kind != TENSOR_PLAIN ||
+    if (!lasting->lasting || lasting->kind != TENSOR_PLAIN || value->kind != TENSOR_PLAIN || value->bfloat16 ||
         tensor_count(value) != count || !value->data) {
         error_set(&t->failed, ERROR_RUN, "%lld values cannot be assigned to a tensor of %lld",
                   (long long)tensor_count(value), (long long)count);
@@ -284,6 +295,11 @@ static void count_uses(node *n, int by) {
     if (keeps & KEEP_OUT) n->out->uses += by;
 }
 
+static bool makes_bfloat16(const tape *t, const node *n) {
+    op_makes makes = op_rules[n->op]->makes;
+    return makes == MAKES_BFLOAT16 ? t->backend->bfloat16 : makes == MAKES_LIKE_INPUT && n->in[0]->bfloat16;
+}
+
 /* Fills in n->out and runs the op; false with a message where it cannot. */
 static bool run_forward(tape *t, node *n) {
     const kernel *k = &t->backend->kernels[n->op];
@@ -294,7 +310,7 @@ static bool run_forward(tape *t, node *n) {
     const char *why = k->forward ? op_rules[n->op]->shape(n) : "this backend has no kernel for it";
     n->out = NULL;
     if (why) return op_failed(t, n, why) != NULL;
-    n->out = new_tensor(t, shape.kind, shape.rank, shape.shape);
+    n->out = new_tensor(t, shape.kind, shape.rank, shape.shape, makes_bfloat16(t, n));
     if (!n->out) return false;
     if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory") != NULL;
     return k->forward(t->backend, n) || op_failed(t, n, t->backend->failure(t->backend)) != NULL;
@@ -306,7 +322,18 @@ static void drop_last(tape *t, node *n) {
     t->nodes.count--;
 }
 
+/* Inputs as the op takes them. */
+static void take_inputs(tape *t, op_id op, int inputs, tensor *const *in, tensor **taken) {
+    unsigned brief = op_rules[op]->brief;
+    for (int i = 0; i < inputs; i++)
+        if (in[i] && brief & KEEP_IN(i) && !in[i]->bfloat16) brief = 0;
+    for (int i = 0; i < inputs; i++) taken[i] = brief & KEEP_IN(i) ? in[i] : widened(t, in[i]);
+}
+
 tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *const *in) {
+    if (failed(t)) return NULL;
+    tensor *taken[OP_INPUTS];
+    take_inputs(t, op, inputs, in, taken);
     if (failed(t)) return NULL;
     node *n = arena_take(&t->nodes);
     if (!n) {
@@ -314,7 +341,7 @@ tensor *tape_apply(tape *t, op_id op, op_attributes with, int inputs, tensor *co
         return NULL;
     }
     *n = (node){.op = op, .inputs = inputs, .with = with, .file = t->file, .line = t->line};
-    memcpy(n->in, in, (size_t)inputs * sizeof *in);
+    memcpy(n->in, taken, (size_t)inputs * sizeof *taken);
 
     if (!run_forward(t, n)) {
         drop_last(t, n);
@@ -343,7 +370,7 @@ static void release_if_idle(tape *t, tensor *x) {
 static bool reserve_grad(tape *t, tensor *x) {
     if (x->grad) return true;
     tensor shape = *x;
-    size_t bytes = (size_t)t->backend->layout(t->backend, &shape) * sizeof(real);
+    size_t bytes = bytes_behind(t, &shape);
     x->grad = t->backend->allocate(t->backend, bytes);
     return x->grad || error_memory(&t->failed, bytes, "a gradient");
 }
@@ -365,7 +392,7 @@ static bool remember(tape *t, tensor *x) {
         gone[i] = n->in[i] && !n->in[i]->data;
         if (!remember(t, n->in[i])) return false;
     }
-    size_t bytes = (size_t)t->backend->layout(t->backend, &shape) * sizeof(real);
+    size_t bytes = bytes_behind(t, &shape);
     x->data = t->backend->allocate(t->backend, bytes);
     if (!x->data) return error_memory(&t->failed, bytes, "a tensor");
     n->again = true;

@@ -26,6 +26,7 @@ typedef struct tensor {
     int64_t shape[4];   /* images: N, H, W, C */
     int lanes;          /* images: channels that lie side by side in memory; the backend's business */
     real *data, *grad;  /* the backend's memory */
+    bool bfloat16;      /* both hold bfloat16, two bytes a value, rather than reals */
     bool requires_grad; /* a gradient may flow into it */
     bool grad_ready;    /* `grad` holds a value: add to it rather than write */
     bool held;          /* parameters: its gradient was taken away, so that it stays as it is for a step */
@@ -39,6 +40,9 @@ static inline int64_t tensor_count(const tensor *t) {
     for (int i = 0; i < t->rank; i++) count *= t->shape[i];
     return count;
 }
+/* Bytes of one value in memory. */
+static inline size_t tensor_value_size(const tensor *t) { return t->bfloat16 ? sizeof(uint16_t) : sizeof(real); }
+
 static inline int64_t tensor_rows(const tensor *t) { return t->shape[0]; }
 static inline int64_t tensor_cols(const tensor *t) { return t->shape[1]; }
 

@@ -10,6 +10,9 @@
 /* Layer normalisation (Ba et al. 2016) of each row: gamma·(x − mean)/√(var + eps) + beta; gamma, beta (1, D). */
 tensor *op_layernorm(tape *t, tensor *x, tensor *gamma, tensor *beta, double eps);
 
+/* The same, for what a block's products read: stored in bfloat16 while activations are. */
+tensor *op_branch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, double eps);
+
 /*
  * Multi-head self-attention (Vaswani et al. 2017): qkv (N·T, 3D), its columns q, k, v and in each of them head after
  * head, → softmax(q·kᵀ/√(D/heads))·v of each sample and head, (N·T, D). The softmax is streamed over blocks of keys
@@ -47,6 +50,7 @@ tensor *op_tokens(tape *t, tensor *patches, int64_t samples, tensor *class_token
 tensor *op_pool_tokens(tape *t, tensor *x, int64_t tokens, int64_t first, int64_t count);
 
 #define op_layernorm(t, ...) op_layernorm(MEWS_AT(t), __VA_ARGS__)
+#define op_branch_norm(t, ...) op_branch_norm(MEWS_AT(t), __VA_ARGS__)
 #define op_attention(t, ...) op_attention(MEWS_AT(t), __VA_ARGS__)
 #define op_feed_forward(t, ...) op_feed_forward(MEWS_AT(t), __VA_ARGS__)
 #define op_residual(t, ...) op_residual(MEWS_AT(t), __VA_ARGS__)

@@ -190,6 +190,10 @@ static tensor *draw_samples(const vit *net, tape *t, int64_t n, const backbone_p
 
 static tensor *norm(tape *t, const affine *a, tensor *x) { return op_layernorm(t, x, a->weight, a->bias, NORM_EPS); }
 
+static tensor *branch_norm(tape *t, const affine *a, tensor *x) {
+    return op_branch_norm(t, x, a->weight, a->bias, NORM_EPS);
+}
+
 static tensor *linear(tape *t, const affine *a, tensor *x) { return op_linear(t, x, a->weight, a->bias); }
 
 /* A value that no backward pass will read. */
@@ -200,7 +204,7 @@ static void done(tape *t, tensor *x) {
 static tensor *run_block(const vit *net, tape *t, int index, tensor *x, int64_t n, const backbone_pass *pass) {
     const block *b = &net->blocks[index];
     int64_t tokens = x ? tensor_rows(x) / n : 1;
-    tensor *h = norm(t, &b->norm1, x), *qkv = linear(t, &b->qkv, h);
+    tensor *h = branch_norm(t, &b->norm1, x), *qkv = linear(t, &b->qkv, h);
     tape_forget(t, h);
     tensor *mixed = op_attention(t, qkv, tokens, net->d / HEAD_WIDTH);
     if (net->options.recompute) tape_forget(t, qkv);
@@ -208,7 +212,7 @@ static tensor *run_block(const vit *net, tape *t, int index, tensor *x, int64_t 
     tensor *middle = op_residual(t, x, branch, b->scale1, draw_samples(net, t, n, pass, index, 0));
     if (!b->scale1) tape_forget(t, branch);
     done(t, qkv), done(t, mixed), done(t, x);
-    h = norm(t, &b->norm2, middle);
+    h = branch_norm(t, &b->norm2, middle);
     branch = op_feed_forward(t, h, b->fc1.weight, b->fc1.bias, b->fc2.weight, b->fc2.bias,
                              h && h->requires_grad && !net->options.recompute);
     tape_forget(t, h);

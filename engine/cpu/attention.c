@@ -7,6 +7,7 @@
  * which forward saved (Dao et al. 2022). Products of such small matrices are made here: rows of the left one by
  * broadcast, two vectors of the right one's columns, all sums in registers.
  */
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/vector_math.h"
 
@@ -57,7 +58,8 @@ static inline __attribute__((always_inline)) void tile_any(left a, const real *b
 #define ROWS(n)                                                                                                        \
     case n: tile(a, b, b_row, depth, c, c_row, add, n, width); break;
         ROWS(1)
-        ROWS(2) ROWS(3) ROWS(4) ROWS(5) ROWS(6)
+        ROWS(2)
+        ROWS(3) ROWS(4) ROWS(5) ROWS(6)
 #ifdef __AVX512F__
             ROWS(7) ROWS(8) ROWS(9) ROWS(10) ROWS(11) ROWS(12) ROWS(13) ROWS(14)
 #endif
@@ -83,6 +85,7 @@ static void product(left a, const real *b, int64_t b_row, int64_t rows, int64_t 
 typedef struct shape {
     int64_t tokens, heads, width, padded, q_blocks, k_blocks;
     real scale;
+    bool brief; /* q, k, v and the result are stored in bfloat16 */
 } shape;
 
 static shape shape_of(const node *n) {
@@ -92,6 +95,7 @@ static shape shape_of(const node *n) {
     s.q_blocks = (s.tokens + QUERIES - 1) / QUERIES;
     s.k_blocks = (s.tokens + KEYS - 1) / KEYS;
     s.scale = (real)(1 / sqrt((double)s.width));
+    s.brief = n->in[0]->bfloat16;
     return s;
 }
 
@@ -100,17 +104,28 @@ enum { LOGITS = KEYS + 2 * 16 };
 
 static int64_t whole(int64_t cols) { return (cols + BLOCK_LANES - 1) / BLOCK_LANES * BLOCK_LANES; }
 
-/* A head's columns of a sample: rows `from_row` apart → (tokens, width) together. */
-static void gather(const real *from, int64_t from_row, const shape *s, real *to) {
-    for (int64_t t = 0; t < s->tokens; t++)
-        memcpy(to + t * s->width, from + t * from_row, (size_t)s->width * sizeof *to);
+/* A head's columns of a sample, from `at` on: rows `from_row` apart → (tokens, width) together. */
+static void gather(const shape *s, const void *from, int64_t at, int64_t from_row, real *to) {
+    for (int64_t t = 0; t < s->tokens; t++, at += from_row, to += s->width) {
+        if (s->brief)
+#pragma omp simd
+            for (int64_t c = 0; c < s->width; c++) to[c] = value_get(from, at + c, true);
+        else
+            memcpy(to, (const real *)from + at, (size_t)s->width * sizeof *to);
+    }
 }
 
-static void scatter(const real *from, const shape *s, real *to, int64_t to_row, bool add) {
-    for (int64_t t = 0; t < s->tokens; t++)
+static void scatter(const shape *s, const real *from, void *to, int64_t at, int64_t to_row, bool add) {
+    for (int64_t t = 0; t < s->tokens; t++, at += to_row, from += s->width) {
+        if (s->brief)
 #pragma omp simd
-        for (int64_t c = 0; c < s->width; c++)
-            to[t * to_row + c] = (add ? to[t * to_row + c] : 0) + from[t * s->width + c];
+            for (int64_t c = 0; c < s->width; c++)
+                value_put(to, at + c, (add ? value_get(to, at + c, true) : 0) + from[c], true);
+        else
+#pragma omp simd
+            for (int64_t c = 0; c < s->width; c++)
+                value_put(to, at + c, (add ? value_get(to, at + c, false) : 0) + from[c], false);
+    }
 }
 
 /* (tokens, width) → (width, padded), what lies beyond the tokens 0. */
@@ -168,10 +183,10 @@ static void head_forward(const node *n, const shape *s, int64_t sample, int64_t 
     real *q = memory, *k = q + s->tokens * w, *v = k + s->tokens * w, *kt = v + s->tokens * w;
     real *logits = kt + w * s->padded, *out = logits + QUERIES * LOGITS, most[QUERIES];
     double sum[QUERIES];
-    const real *from = n->in[0]->data + sample * s->tokens * 3 * d + head * w;
-    gather(from, 3 * d, s, q);
-    gather(from + d, 3 * d, s, k);
-    gather(from + 2 * d, 3 * d, s, v);
+    const int64_t from = sample * s->tokens * 3 * d + head * w;
+    gather(s, n->in[0]->data, from, 3 * d, q);
+    gather(s, n->in[0]->data, from + d, 3 * d, k);
+    gather(s, n->in[0]->data, from + 2 * d, 3 * d, v);
     transpose(k, s, kt);
     for (int64_t b = 0; b < s->q_blocks; b++) {
         int64_t i = s->tokens * b / s->q_blocks, rows = s->tokens * (b + 1) / s->q_blocks - i;
@@ -183,9 +198,14 @@ static void head_forward(const node *n, const shape *s, int64_t sample, int64_t 
             product((left){logits, LOGITS, 1}, v + j * w, w, rows, w, keys, out, w, e > 0);
         }
         for (int64_t r = 0; r < rows; r++) {
-            real *to = n->out->data + (sample * s->tokens + i + r) * d + head * w, inverse = (real)(1 / sum[r]);
+            const int64_t to = (sample * s->tokens + i + r) * d + head * w;
+            const real inverse = (real)(1 / sum[r]);
+            if (s->brief)
 #pragma omp simd
-            for (int64_t c = 0; c < w; c++) to[c] = out[r * w + c] * inverse;
+                for (int64_t c = 0; c < w; c++) value_put(n->out->data, to + c, out[r * w + c] * inverse, true);
+            else
+#pragma omp simd
+                for (int64_t c = 0; c < w; c++) value_put(n->out->data, to + c, out[r * w + c] * inverse, false);
             n->saved[0][(sample * s->heads + head) * s->tokens + i + r] = (real)((double)most[r] + log(sum[r]));
         }
     }
@@ -242,11 +262,15 @@ static head_memory head_memory_at(const shape *s, real *memory) {
 }
 
 /* δ of each token. */
-static void level_rows(const shape *s, const real *g, const real *out, int64_t out_row, real *delta) {
-    for (int64_t t = 0; t < s->tokens; t++) {
+static void level_rows(const shape *s, const real *g, const void *out, int64_t at, int64_t out_row, real *delta) {
+    for (int64_t t = 0; t < s->tokens; t++, at += out_row, g += s->width) {
         double dot = 0;
+        if (s->brief)
 #pragma omp simd reduction(+ : dot)
-        for (int64_t c = 0; c < s->width; c++) dot += (double)(g[t * s->width + c] * out[t * out_row + c]);
+            for (int64_t c = 0; c < s->width; c++) dot += (double)(g[c] * value_get(out, at + c, true));
+        else
+#pragma omp simd reduction(+ : dot)
+            for (int64_t c = 0; c < s->width; c++) dot += (double)(g[c] * value_get(out, at + c, false));
         delta[t] = (real)dot;
     }
 }
@@ -255,15 +279,15 @@ static void head_backward(const node *n, const shape *s, int64_t sample, int64_t
     const int64_t d = s->heads * s->width, w = s->width;
     const head_memory m = head_memory_at(s, memory);
     const int64_t at = sample * s->tokens * d + head * w;
-    const real *from = n->in[0]->data + 3 * sample * s->tokens * d + head * w;
+    const int64_t from = 3 * sample * s->tokens * d + head * w;
     const real *saved = n->saved[0] + (sample * s->heads + head) * s->tokens;
-    gather(from, 3 * d, s, m.q);
-    gather(from + d, 3 * d, s, m.k);
-    gather(from + 2 * d, 3 * d, s, m.v);
-    gather(n->out->grad + at, d, s, m.g);
+    gather(s, n->in[0]->data, from, 3 * d, m.q);
+    gather(s, n->in[0]->data, from + d, 3 * d, m.k);
+    gather(s, n->in[0]->data, from + 2 * d, 3 * d, m.v);
+    gather(s, n->out->grad, at, d, m.g);
     transpose(m.k, s, m.kt);
     transpose(m.v, s, m.vt);
-    level_rows(s, m.g, n->out->data + at, d, m.delta);
+    level_rows(s, m.g, n->out->data, at, d, m.delta);
     for (int64_t b = 0; b < s->q_blocks; b++) {
         int64_t i = s->tokens * b / s->q_blocks, rows = s->tokens * (b + 1) / s->q_blocks - i;
         for (int64_t e = 0; e < s->k_blocks; e++) {
@@ -276,10 +300,9 @@ static void head_backward(const node *n, const shape *s, int64_t sample, int64_t
             product((left){m.logits, 1, LOGITS}, m.g + i * w, w, keys, w, rows, m.dv + j * w, w, b > 0);
         }
     }
-    real *to = n->in[0]->grad + 3 * sample * s->tokens * d + head * w;
-    scatter(m.dq, s, to, 3 * d, n->in[0]->grad_ready);
-    scatter(m.dk, s, to + d, 3 * d, n->in[0]->grad_ready);
-    scatter(m.dv, s, to + 2 * d, 3 * d, n->in[0]->grad_ready);
+    scatter(s, m.dq, n->in[0]->grad, from, 3 * d, n->in[0]->grad_ready);
+    scatter(s, m.dk, n->in[0]->grad, from + d, 3 * d, n->in[0]->grad_ready);
+    scatter(s, m.dv, n->in[0]->grad, from + 2 * d, 3 * d, n->in[0]->grad_ready);
 }
 
 static bool attention_backward(backend *b, node *n) {

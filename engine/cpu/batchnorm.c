@@ -2,8 +2,10 @@
  * Batch normalisation, with the residual sum and the ReLU folded in: forward reads its input twice (statistics, then
  * values), backward reads twice too. x̂ is recomputed from x rather than kept. Statistics are sums about a pivot (a
  * sample's own value), which keeps single precision safe from a large mean; partial sums of fixed chunks of samples are
- * added in order in double, so the bits do not depend on the number of threads.
+ * added in order in double, so the bits do not depend on the number of threads. What is kept for a channel is a real;
+ * the loops over values are written out for either storage of them.
  */
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/cpu.h"
 
 #include <math.h>
@@ -14,7 +16,10 @@ typedef struct plan {
     planes p;
     int64_t groups, per_group, chunk, chunks; /* samples in a group, in a chunk; chunks in a group */
     int64_t channels;
+    bool brief; /* values are stored in bfloat16 */
 } plan;
+
+#define INLINE static inline __attribute__((always_inline))
 
 enum { CHUNKS = 32 };
 
@@ -24,6 +29,7 @@ static plan plan_of(const node *n) {
     s.chunk = (s.per_group + CHUNKS - 1) / CHUNKS;
     s.chunks = (s.per_group + s.chunk - 1) / s.chunk;
     s.channels = s.p.blocks * s.p.lanes;
+    s.brief = n->in[0]->bfloat16;
     return s;
 }
 
@@ -40,42 +46,44 @@ static task task_of(const plan *s, int64_t i) {
 
 static int64_t task_count(const plan *s) { return s->groups * s->chunks * s->p.blocks; }
 
-static const real *plane(const plan *s, const real *data, int64_t sample, int64_t block) {
-    return data + (sample * s->p.blocks + block) * s->p.pixels * s->p.lanes;
+/* Where a plane begins, in values. */
+static int64_t plane(const plan *s, int64_t sample, int64_t block) {
+    return (sample * s->p.blocks + block) * s->p.pixels * s->p.lanes;
 }
 
 /* Statistics ------------------------------------------------------------------------------------------------------ */
 
 /* Σ(x − pivot), Σ(x − pivot)² over one plane for `width` lanes; inlined with a constant width for full registers. */
-static inline __attribute__((always_inline)) void plane_moments(const real *x, int64_t pixels, int64_t lanes, int width,
-                                                                const real *pivot, double *sum, double *squares) {
+INLINE void plane_moments(const void *x, int64_t pixels, int64_t lanes, int width, const real *pivot, double *sum,
+                          double *squares, bool brief) {
     real s[BLOCK_LANES] = {0}, q[BLOCK_LANES] = {0};
     for (int64_t i = 0; i < pixels; i++)
 #pragma omp simd
         for (int l = 0; l < width; l++) {
-            real d = x[i * lanes + l] - pivot[l];
+            real d = value_get(x, i * lanes + l, brief) - pivot[l];
             s[l] += d;
             q[l] += d * d;
         }
     for (int l = 0; l < width; l++) sum[l] += (double)s[l], squares[l] += (double)q[l];
 }
 
-static void chunk_moments(const plan *s, const real *x, task t, const real *pivot, double *sum, double *squares) {
+INLINE void chunk_moments(const plan *s, const void *x, task t, const real *pivot, double *sum, double *squares,
+                          bool brief) {
     int64_t lanes = s->p.lanes;
     for (int64_t i = t.first; i < t.last; i++)
         for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
-            const real *from = plane(s, x, i, t.block) + l;
+            const void *from = value_at(x, plane(s, i, t.block) + l, brief);
             if (lanes - l >= BLOCK_LANES)
-                plane_moments(from, s->p.pixels, lanes, BLOCK_LANES, pivot + l, sum + l, squares + l);
+                plane_moments(from, s->p.pixels, lanes, BLOCK_LANES, pivot + l, sum + l, squares + l, brief);
             else
-                plane_moments(from, s->p.pixels, lanes, (int)(lanes - l), pivot + l, sum + l, squares + l);
+                plane_moments(from, s->p.pixels, lanes, (int)(lanes - l), pivot + l, sum + l, squares + l, brief);
         }
 }
 
 /* The value of the group's first pixel in each channel. */
-static void take_pivots(const plan *s, const real *x, int64_t group, real *pivot) {
+static void take_pivots(const plan *s, const void *x, int64_t group, real *pivot) {
     for (int64_t c = 0; c < s->channels; c++)
-        pivot[c] = plane(s, x, group * s->per_group, c / s->p.lanes)[c % s->p.lanes];
+        pivot[c] = value_get(x, plane(s, group * s->per_group, c / s->p.lanes) + c % s->p.lanes, s->brief);
 }
 
 /* Group's mean and variance from the chunks' sums. */
@@ -146,7 +154,11 @@ static bool batch_statistics(backend *b, node *n, const plan *s) {
         double *sum = partial + t.slot * s->channels + t.block * s->p.lanes, *squares = sum + half;
         memset(sum, 0, (size_t)s->p.lanes * sizeof *sum);
         memset(squares, 0, (size_t)s->p.lanes * sizeof *squares);
-        chunk_moments(s, n->in[0]->data, t, pivot + t.group * s->channels + t.block * s->p.lanes, sum, squares);
+        const real *about = pivot + t.group * s->channels + t.block * s->p.lanes;
+        if (s->brief)
+            chunk_moments(s, n->in[0]->data, t, about, sum, squares, true);
+        else
+            chunk_moments(s, n->in[0]->data, t, about, sum, squares, false);
     }
     for (int64_t g = 0, c = 0; g < s->groups; g++, c += s->channels)
         group_moments(s, g, pivot + c, partial, moments + c, moments + totals + c);
@@ -170,20 +182,19 @@ static void running_statistics(node *n, const plan *s) {
 /* Forward: y = γ·(x − mean)/std + β (+ residual) (then ReLU) --------------------------------------------------------
  */
 
-static inline __attribute__((always_inline)) void plane_normalize(const real *x, const real *residual, real *y,
-                                                                  int64_t pixels, int64_t lanes, int width,
-                                                                  const real *scale, const real *shift, bool relu) {
+INLINE void plane_normalize(const void *x, const void *residual, void *y, int64_t pixels, int64_t lanes, int width,
+                            const real *scale, const real *shift, bool relu, bool brief) {
     for (int64_t i = 0; i < pixels; i++)
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real v = x[k] * scale[l] + shift[l];
-            if (residual) v += residual[k];
-            y[k] = relu && v < 0 ? 0 : v;
+            real v = value_get(x, k, brief) * scale[l] + shift[l];
+            if (residual) v += value_get(residual, k, brief);
+            value_put(y, k, relu && v < 0 ? 0 : v, brief);
         }
 }
 
-static void chunk_normalize(const plan *s, node *n, task t) {
+INLINE void chunk_normalize(const plan *s, node *n, task t, bool brief) {
     int64_t lanes = s->p.lanes, first_channel = t.block * lanes;
     const real *mean = n->saved[0] + t.group * s->channels + first_channel;
     const real *inverse = n->saved[1] + t.group * s->channels + first_channel;
@@ -198,15 +209,16 @@ static void chunk_normalize(const plan *s, node *n, task t) {
             shift[k] = (beta ? beta[l + k] : 0) - mean[l + k] * scale[k];
         }
         for (int64_t i = t.first; i < t.last; i++) {
-            int64_t offset = plane(s, n->in[0]->data, i, t.block) - n->in[0]->data + l;
-            const real *x = n->in[0]->data + offset, *residual = n->in[5] ? n->in[5]->data + offset : NULL;
-            real *y = n->out->data + offset;
+            int64_t offset = plane(s, i, t.block) + l;
+            const void *x = value_at(n->in[0]->data, offset, brief);
+            const void *residual = n->in[5] ? value_at(n->in[5]->data, offset, brief) : NULL;
+            void *y = value_at(n->out->data, offset, brief);
             if (width == BLOCK_LANES && residual)
-                plane_normalize(x, residual, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu);
+                plane_normalize(x, residual, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, brief);
             else if (width == BLOCK_LANES)
-                plane_normalize(x, NULL, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu);
+                plane_normalize(x, NULL, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, brief);
             else
-                plane_normalize(x, residual, y, s->p.pixels, lanes, width, scale, shift, relu);
+                plane_normalize(x, residual, y, s->p.pixels, lanes, width, scale, shift, relu, brief);
         }
     }
 }
@@ -220,7 +232,12 @@ static bool batchnorm_forward(backend *b, node *n) {
     else if (!batch_statistics(b, n, &s))
         return false;
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < task_count(&s); i++) chunk_normalize(&s, n, task_of(&s, i));
+    for (int64_t i = 0; i < task_count(&s); i++) {
+        if (s.brief)
+            chunk_normalize(&s, n, task_of(&s, i), true);
+        else
+            chunk_normalize(&s, n, task_of(&s, i), false);
+    }
     return true;
 }
 
@@ -229,53 +246,56 @@ static bool batchnorm_forward(backend *b, node *n) {
  *   dγ = Σ g·x̂, dβ = Σ g, dresidual = g, dx = γ/std·(g − [mean(g) + x̂·mean(g·x̂)]), the bracket in training only.
  */
 
-static inline __attribute__((always_inline)) void plane_sums(const real *x, const real *y, const real *g,
-                                                             int64_t pixels, int64_t lanes, int width, const real *mean,
-                                                             const real *inverse, bool relu, double *sum, double *dot) {
+INLINE void plane_sums(const void *x, const void *y, const void *g, int64_t pixels, int64_t lanes, int width,
+                       const real *mean, const real *inverse, bool relu, double *sum, double *dot, bool brief) {
     real s[BLOCK_LANES] = {0}, d[BLOCK_LANES] = {0};
     for (int64_t i = 0; i < pixels; i++)
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real masked = relu && y[k] <= 0 ? 0 : g[k];
+            real masked = relu && value_get(y, k, brief) <= 0 ? 0 : value_get(g, k, brief);
             s[l] += masked;
-            d[l] += masked * (x[k] - mean[l]);
+            d[l] += masked * (value_get(x, k, brief) - mean[l]);
         }
     for (int l = 0; l < width; l++) sum[l] += (double)s[l], dot[l] += (double)d[l] * (double)inverse[l];
 }
 
-static void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot) {
+INLINE void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot, bool brief) {
     int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
     bool relu = n->with.norm.relu;
     for (int64_t i = t.first; i < t.last; i++)
         for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
-            int64_t offset = plane(s, n->in[0]->data, i, t.block) - n->in[0]->data + l;
-            const real *x = n->in[0]->data + offset, *g = n->out->grad + offset;
-            const real *y = relu ? n->out->data + offset : x; /* without a ReLU the output may be gone */
+            int64_t offset = plane(s, i, t.block) + l;
+            const void *x = value_at(n->in[0]->data, offset, brief), *g = value_at(n->out->grad, offset, brief);
+            /* Without a ReLU the output may be gone. */
+            const void *y = relu ? value_at(n->out->data, offset, brief) : x;
             const real *mean = n->saved[0] + at + l, *inverse = n->saved[1] + at + l;
             if (lanes - l >= BLOCK_LANES)
-                plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, relu, sum + l, dot + l);
+                plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, relu, sum + l, dot + l, brief);
             else
-                plane_sums(x, y, g, s->p.pixels, lanes, (int)(lanes - l), mean, inverse, relu, sum + l, dot + l);
+                plane_sums(x, y, g, s->p.pixels, lanes, (int)(lanes - l), mean, inverse, relu, sum + l, dot + l, brief);
         }
 }
 
 /* dx = a·g − b·x − c per channel (b = c = 0 in evaluation), and the residual's gradient. */
-static inline __attribute__((always_inline)) void plane_slope(const real *x, const real *y, const real *g, real *dx,
-                                                              real *dres, int64_t pixels, int64_t lanes, int width,
-                                                              const real *a, const real *b, const real *c, bool relu,
-                                                              bool add_x, bool add_res) {
+INLINE void plane_slope(const void *x, const void *y, const void *g, void *dx, void *dres, int64_t pixels,
+                        int64_t lanes, int width, const real *a, const real *b, const real *c, bool relu, bool add_x,
+                        bool add_res, bool brief) {
     for (int64_t i = 0; i < pixels; i++)
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real masked = relu && y[k] <= 0 ? 0 : g[k];
-            if (dx) dx[k] = (add_x ? dx[k] : 0) + a[l] * masked - b[l] * x[k] - c[l];
-            if (dres) dres[k] = (add_res ? dres[k] : 0) + masked;
+            real masked = relu && value_get(y, k, brief) <= 0 ? 0 : value_get(g, k, brief);
+            if (dx)
+                value_put(dx, k,
+                          (add_x ? value_get(dx, k, brief) : 0) + a[l] * masked - b[l] * value_get(x, k, brief) - c[l],
+                          brief);
+            if (dres) value_put(dres, k, (add_res ? value_get(dres, k, brief) : 0) + masked, brief);
         }
 }
 
-static void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots, double count) {
+INLINE void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots, double count,
+                        bool brief) {
     int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
     tensor *x = n->in[0], *residual = n->in[5];
     bool to_x = wants_grad(x), to_res = wants_grad(residual), relu = n->with.norm.relu;
@@ -293,15 +313,17 @@ static void chunk_slope(const plan *s, node *n, task t, const double *sums, cons
             c[k] = (real)(n->with.norm.training ? scale * sums[at + l + k] / count - slope * mean : 0);
         }
         for (int64_t i = t.first; i < t.last; i++) {
-            int64_t offset = plane(s, x->data, i, t.block) - x->data + l;
-            const real *px = x->data + offset, *y = relu ? n->out->data + offset : px, *g = n->out->grad + offset;
-            real *dx = to_x ? x->grad + offset : NULL, *dres = to_res ? residual->grad + offset : NULL;
+            int64_t offset = plane(s, i, t.block) + l;
+            const void *px = value_at(x->data, offset, brief), *g = value_at(n->out->grad, offset, brief);
+            const void *y = relu ? value_at(n->out->data, offset, brief) : px;
+            void *dx = to_x ? value_at(x->grad, offset, brief) : NULL;
+            void *dres = to_res ? value_at(residual->grad, offset, brief) : NULL;
             if (width == BLOCK_LANES && dx && !dres && !add_x)
-                plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false);
+                plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false, brief);
             else if (width == BLOCK_LANES && dx && dres && !add_x && !add_res)
-                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false);
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false, brief);
             else
-                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, width, a, b, c, relu, add_x, add_res);
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, width, a, b, c, relu, add_x, add_res, brief);
         }
     }
 }
@@ -342,7 +364,10 @@ static bool batchnorm_backward(backend *b, node *n) {
     for (int64_t i = 0; i < task_count(&s); i++) {
         task t = task_of(&s, i);
         double *sum = partial + t.slot * s.channels + t.block * s.p.lanes;
-        chunk_sums(&s, n, t, sum, sum + half);
+        if (s.brief)
+            chunk_sums(&s, n, t, sum, sum + half, true);
+        else
+            chunk_sums(&s, n, t, sum, sum + half, false);
     }
     for (int64_t k = 0; k < slots; k++)
         for (int64_t c = 0; c < s.channels; c++) {
@@ -360,7 +385,12 @@ static bool batchnorm_backward(backend *b, node *n) {
         count *= b->peers->count;
     }
 #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < task_count(&s); i++) chunk_slope(&s, n, task_of(&s, i), sums, dots, count);
+    for (int64_t i = 0; i < task_count(&s); i++) {
+        if (s.brief)
+            chunk_slope(&s, n, task_of(&s, i), sums, dots, count, true);
+        else
+            chunk_slope(&s, n, task_of(&s, i), sums, dots, count, false);
+    }
     if (wants_grad(n->in[0])) grad_done(n->in[0]);
     if (wants_grad(n->in[5])) grad_done(n->in[5]);
     b->release(b, partial);

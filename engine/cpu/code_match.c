@@ -70,11 +70,12 @@ static void end(match *m, backend *b) {
     code_product_end(&m->product);
 }
 
-/* The block of Z that begins at code `first`: made, unless it was kept and has been made before. */
+/* The block of Z that begins at code `first`: made, unless it was kept and has been made before. NULL: out of memory.
+ */
 static real *block_at(const match *m, int64_t first, int64_t count, bool made) {
     real *z = m->logits + (m->kept ? first : 0);
-    if (!m->kept || !made) code_product_forward(&m->product, first, count, z, m->stride);
-    return z;
+    if (m->kept && made) return z;
+    return code_product_forward(&m->product, first, count, z, m->stride) ? z : NULL;
 }
 
 /* Pass 1 ---------------------------------------------------------------------------------------------------------- */
@@ -102,15 +103,17 @@ static bool row_sums(match *m, backend *b) {
     running *row = b->allocate(b, (size_t)rows * sizeof *row);
     if (!row) return cpu_fail(b, "out of memory");
     for (int64_t i = 0; i < rows; i++) row[i] = (running){.most = -INFINITY};
-    for (int64_t first = 0; first < m->codes; first += m->product.block) {
+    bool ok = true;
+    for (int64_t first = 0; ok && first < m->codes; first += m->product.block) {
         int64_t count = smaller(m->product.block, m->codes - first);
         const real *z = block_at(m, first, count, false);
+        if (!(ok = z != NULL)) break;
 #pragma omp parallel for schedule(static) if (m->n * count > PARALLEL_FROM)
         for (int64_t i = 0; i < rows; i++) meet(&row[i], z + i * m->stride, count);
     }
-    for (int64_t i = 0; i < rows; i++) m->s.log_sum[i] = (real)(row[i].most + log(row[i].sum));
+    for (int64_t i = 0; ok && i < rows; i++) m->s.log_sum[i] = (real)(row[i].most + log(row[i].sum));
     b->release(b, row);
-    return true;
+    return ok;
 }
 
 /* Pass 2 ---------------------------------------------------------------------------------------------------------- */
@@ -197,6 +200,7 @@ static bool match_priors(match *m, backend *b, double *prior) {
     for (int64_t first = 0; ok && first < m->codes; first += m->product.block) {
         int64_t count = smaller(m->product.block, m->codes - first), tasks = (count + STRETCH - 1) / STRETCH;
         const real *z = block_at(m, first, count, true);
+        if (!(ok = z != NULL)) break;
 #pragma omp parallel if (m->n * count > PARALLEL_FROM)
         {
 #pragma omp for schedule(static)
@@ -296,9 +300,10 @@ static bool code_match_backward(backend *b, node *n) {
     for (int64_t first = 0; ok && first < m.codes; first += m.product.block) {
         int64_t count = smaller(m.product.block, m.codes - first);
         real *z = block_at(&m, first, count, true);
+        if (!(ok = z != NULL)) break;
         slopes(&m, z, first, count);
-        if (wants_grad(h)) code_product_gradient(&m.product, first, count, z, m.stride, h->grad);
-        if (wants_grad(w)) code_product_weights(&m.product, first, count, z, m.stride, w->grad_ready, w->grad);
+        ok = (!wants_grad(h) || code_product_gradient(&m.product, first, count, z, m.stride, h->grad)) &&
+             (!wants_grad(w) || code_product_weights(&m.product, first, count, z, m.stride, w->grad_ready, w->grad));
     }
     if (ok && wants_grad(h)) {
         code_product_gradient_end(&m.product, h->grad);

@@ -4,6 +4,8 @@
  * signs and Hadamard codes the same bits for any number of threads.
  */
 #include "engine/cpu/codes.h"
+#include "engine/cpu/gemm_brief.h"
+#include "engine/cpu/signs.h"
 
 #include <cblas.h>
 #include <omp.h>
@@ -99,7 +101,27 @@ static real *own_scratch(const code_product *p) { return p->scratch + omp_get_th
 
 /* Products -------------------------------------------------------------------------------------------------------- */
 
-void code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld) {
+/* In bfloat16: W's columns from code `first` on (f, count), or turned (count, f). */
+static operand block_of_codes(const code_product *p, int64_t first, bool turn) {
+    if (p->kind == CODES_DENSE) {
+        const operand columns = rows_of(p->values->data + first, p->codes, false);
+        return turn ? turned(columns) : columns;
+    }
+    const packing words = packing_of(p->values, turn);
+    return (operand){words.words + (turn ? first / WORD * words.wide : first), words.wide, 1, false, true};
+}
+
+static bool multiplies_brief(const code_product *p) {
+    return p->backend->bfloat16 &&
+           (p->kind == CODES_DENSE || (p->kind == CODES_SIGNS && gemm_brief_takes_signs(p->backend)));
+}
+
+bool code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld) {
+    if (multiplies_brief(p)) {
+        const operand h = rows_of(p->h, p->features, false), logits = rows_of(z, ld, false);
+        return gemm_brief(p->backend, &(brief_product){p->rows, count, p->features, h, block_of_codes(p, first, false),
+                                                       p->alpha, false, logits, NULL});
+    }
     if (p->kind == CODES_SIGNS) {
         signs_product(p->values, false, p->rows, p->h, p->features, 0, p->features, first, count, p->alpha, false, z,
                       ld, p->scratch, p->per_thread);
@@ -114,6 +136,7 @@ void code_product_forward(const code_product *p, int64_t first, int64_t count, r
                 transform(p, p->h + r * p->order, p->values->data + first + at, smaller(p->order, count - at),
                           z + r * ld + at, own_scratch(p));
     }
+    return true;
 }
 
 bool code_product_gradient_begin(code_product *p, bool add, real *to) {
@@ -126,7 +149,12 @@ bool code_product_gradient_begin(code_product *p, bool add, real *to) {
     return true;
 }
 
-void code_product_gradient(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, real *to) {
+bool code_product_gradient(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, real *to) {
+    if (multiplies_brief(p)) {
+        const operand slopes = rows_of(dz, ld, false), dh = rows_of(to, p->features, false);
+        return gemm_brief(p->backend, &(brief_product){p->rows, p->features, count, slopes,
+                                                       block_of_codes(p, first, true), p->alpha, true, dh, NULL});
+    }
     if (p->kind == CODES_SIGNS) {
         signs_product(p->values, true, p->rows, dz, ld, first, count, 0, p->features, p->alpha, true, to, p->features,
                       p->scratch, p->per_thread);
@@ -141,6 +169,7 @@ void code_product_gradient(const code_product *p, int64_t first, int64_t count, 
                 transform_back(p, dz + r * ld + at, p->values->data + first + at, smaller(p->order, count - at),
                                sum + r * p->order, own_scratch(p));
     }
+    return true;
 }
 
 void code_product_gradient_end(const code_product *p, real *to) {
@@ -151,10 +180,16 @@ void code_product_gradient_end(const code_product *p, real *to) {
             to[r * p->features + k] += p->sum[r * p->order + (int64_t)p->position->data[k]];
 }
 
-void code_product_weights(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, bool add,
+bool code_product_weights(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, bool add,
                           real *dw) {
+    if (multiplies_brief(p)) {
+        const operand h = turned(rows_of(p->h, p->features, false)), slopes = rows_of(dz, ld, false);
+        return gemm_brief(p->backend, &(brief_product){p->features, count, p->rows, h, slopes, p->alpha, add,
+                                                       rows_of(dw + first, p->codes, false), NULL});
+    }
     cblas_rgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (blasint)p->features, (blasint)count, (blasint)p->rows,
                 p->alpha, p->h, (blasint)p->features, dz, (blasint)ld, add ? 1 : 0, dw + first, (blasint)p->codes);
+    return true;
 }
 
 /* The op: logits as a matrix -------------------------------------------------------------------------------------- */
@@ -163,7 +198,7 @@ static bool code_logits_forward(backend *b, node *n) {
     code_product p;
     bool ok = code_product_begin(&p, b, n);
     for (int64_t first = 0; ok && first < p.codes; first += p.block)
-        code_product_forward(&p, first, smaller(p.block, p.codes - first), n->out->data + first, p.codes);
+        ok = code_product_forward(&p, first, smaller(p.block, p.codes - first), n->out->data + first, p.codes);
     code_product_end(&p);
     return ok;
 }
@@ -176,8 +211,8 @@ static bool code_logits_backward(backend *b, node *n) {
     ok = ok && (!wants_grad(h) || code_product_gradient_begin(&p, h->grad_ready, h->grad));
     for (int64_t first = 0; ok && first < p.codes; first += p.block) {
         int64_t count = smaller(p.block, p.codes - first);
-        if (wants_grad(h)) code_product_gradient(&p, first, count, g + first, p.codes, h->grad);
-        if (wants_grad(w)) code_product_weights(&p, first, count, g + first, p.codes, w->grad_ready, w->grad);
+        ok = (!wants_grad(h) || code_product_gradient(&p, first, count, g + first, p.codes, h->grad)) &&
+             (!wants_grad(w) || code_product_weights(&p, first, count, g + first, p.codes, w->grad_ready, w->grad));
     }
     if (ok && wants_grad(h)) {
         code_product_gradient_end(&p, h->grad);

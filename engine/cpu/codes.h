@@ -28,16 +28,18 @@ typedef struct code_product {
 bool code_product_begin(code_product *p, backend *b, const node *n);
 void code_product_end(code_product *p);
 
-/* z (rows, count), leading dimension ld: codes first … first + count − 1 of Z; first is a multiple of the block. */
-void code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld);
+/* All of these: false when out of memory. */
 
-/* to (rows, f) = (add ? to : 0) + α·dZ·Wᵀ: begin, every block in order, end. False: out of memory. */
+/* z (rows, count), leading dimension ld: codes first … first + count − 1 of Z; first is a multiple of the block. */
+bool code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld);
+
+/* to (rows, f) = (add ? to : 0) + α·dZ·Wᵀ: begin, every block in order, end. */
 bool code_product_gradient_begin(code_product *p, bool add, real *to);
-void code_product_gradient(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, real *to);
+bool code_product_gradient(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, real *to);
 void code_product_gradient_end(const code_product *p, real *to);
 
 /* Dense dictionaries: the block's columns of dW (f, c) = (add ? dW : 0) + α·Hᵀ·dZ. */
-void code_product_weights(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, bool add,
+bool code_product_weights(const code_product *p, int64_t first, int64_t count, const real *dz, int64_t ld, bool add,
                           real *dw);
 
 /* ---- hadamard.c: y_j = Σ_k (−1)^popcount(j & k) x_k in place; length is a power of two. */

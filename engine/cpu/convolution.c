@@ -3,11 +3,18 @@
  * network's first layer by kernels of its own, and by oneDNN what is left: channels that do not fill blocks, and the
  * gradient of pixels. The choice is made by shape alone, never by timing, so that the same run gives the same bits;
  * `direct` in the backend keeps to the direct sums.
+ *
+ * Images in bfloat16 are multiplied with weights that are rounded to it, and sums are floats: by the processor's tiles
+ * where it has them (amx.h), elsewhere by the same kernels as floats are, which widen what they read and round what
+ * they write. Gradients with respect to weights are never rounded.
  */
 #include "engine/cpu/convolution.h"
 
 #ifndef MEWS_DOUBLE
+#include "engine/cpu/amx.h"
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/direct.h"
+#include "engine/cpu/products.h"
 #include "engine/cpu/stem.h"
 #include "engine/cpu/winograd.h"
 
@@ -21,35 +28,88 @@ static conv_shape shape_of(const node *n) {
     s.out = y->shape[3], s.out_h = y->shape[1], s.out_w = y->shape[2], s.window = w->shape[2];
     s.stride = n->with.conv.stride, s.padding = n->with.conv.padding;
     s.in_lanes = x->lanes, s.out_lanes = y->lanes, s.bias = n->in[2] != NULL;
+    s.in_brief = x->bfloat16, s.out_brief = y->bfloat16;
     return s;
 }
 
 /* Kernels of our own, which add to gradients that are there and leave the bias to us. Without `data` oneDNN has that.
- */
+   `rounds`: to bfloat16 what weights they are given. */
 typedef struct way {
     const char *name;
-    bool (*forward)(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y);
-    bool (*data)(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add);
-    bool (*weights)(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add);
+    bool rounds;
+    bool (*forward)(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y);
+    bool (*data)(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add);
+    bool (*weights)(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add);
 } way;
 
-static const way by_winograd = {"winograd", winograd_forward, winograd_data, winograd_weights},
-                 by_direct_sums = {"direct sums", direct_forward, direct_data, direct_weights},
-                 by_planes = {"first layer", stem_forward, NULL, stem_weights};
+static const way by_winograd = {"winograd", false, winograd_forward, winograd_data, winograd_weights},
+                 by_direct_sums = {"direct sums", false, direct_forward, direct_data, direct_weights},
+                 by_planes = {"first layer", false, stem_forward, NULL, stem_weights};
+#ifdef AMX_BUILT
+static const way by_tiles = {"bfloat16 tiles", true, amx_conv_forward, amx_conv_data, amx_conv_weights};
+#endif
 
 /* NULL: oneDNN's. */
 static const way *way_for(const backend *b, const conv_shape *s) {
+#ifdef AMX_BUILT
+    if (amx_conv_takes(b, s)) return &by_tiles;
+#endif
     if (!b->direct && winograd_takes(s)) return &by_winograd;
     return direct_takes(s) ? &by_direct_sums : stem_takes(s) ? &by_planes : NULL;
+}
+
+/* Weights as images in bfloat16 meet them: rounded, in memory of their own. NULL: out of memory. */
+static real *rounded_weights(backend *b, const tensor *w) {
+    int64_t count = tensor_count(w);
+    real *to = b->allocate(b, (size_t)count * sizeof *to);
+    if (!to) return cpu_fail(b, "out of memory"), NULL;
+#pragma omp parallel for simd schedule(static) if (count > 32768)
+    for (int64_t i = 0; i < count; i++) to[i] = bfloat_value(bfloat_round(w->data[i]));
+    return to;
+}
+
+static real *take_weights(backend *b, const node *n, const way *own) {
+    return n->in[0]->bfloat16 && !(own && own->rounds) ? rounded_weights(b, n->in[1]) : n->in[1]->data;
+}
+
+static void leave_weights(backend *b, const node *n, real *weights) {
+    if (weights != n->in[1]->data) b->release(b, weights);
+}
+
+/* Values or a gradient of `t` as reals: themselves, or a copy. */
+static real *take_reals(backend *b, const tensor *t, real *data) {
+    if (!t->bfloat16) return data;
+    real *copy = b->allocate(b, (size_t)tensor_count(t) * sizeof *copy);
+    if (!copy) return cpu_fail(b, "out of memory"), NULL;
+    cpu_widen(data, copy, tensor_count(t));
+    return copy;
+}
+
+static void leave_reals(backend *b, const tensor *t, real *reals) {
+    if (t->bfloat16) b->release(b, reals);
+}
+
+static bool library_forward(backend *b, node *n, const conv_shape *s, real *weights, real *bias) {
+    tensor *x = n->in[0], *y = n->out;
+    real *from = take_reals(b, x, x->data), *to = y->data;
+    if (y->bfloat16) to = b->allocate(b, (size_t)tensor_count(y) * sizeof *to);
+    bool ok = from && (to || cpu_fail(b, "out of memory")) && onednn_forward(b, s, from, weights, bias, to);
+    if (ok && y->bfloat16) cpu_round(to, y->data, tensor_count(y));
+    leave_reals(b, x, from);
+    leave_reals(b, y, to);
+    return ok;
 }
 
 static bool conv2d_forward(backend *b, node *n) {
     conv_shape s = shape_of(n);
     const way *own = way_for(b, &s);
-    real *x = n->in[0]->data, *weights = n->in[1]->data, *bias = n->in[2] ? n->in[2]->data : NULL;
+    real *weights = take_weights(b, n, own), *bias = n->in[2] ? n->in[2]->data : NULL;
+    if (!weights) return false;
     if (own) conv_note(b, &s, CONV_FORWARD, own->name);
-    return own ? own->forward(b, &s, x, weights, bias, n->out->data)
-               : onednn_forward(b, &s, x, weights, bias, n->out->data);
+    bool ok = own ? own->forward(b, &s, n->in[0]->data, weights, bias, n->out->data)
+                  : library_forward(b, n, &s, weights, bias);
+    leave_weights(b, n, weights);
+    return ok;
 }
 
 /*
@@ -63,25 +123,30 @@ typedef struct landing {
 
 static bool landing_begin(backend *b, landing *l, tensor *to) {
     size_t bytes = (size_t)tensor_count(to) * sizeof(real);
-    *l = (landing){to, wants_grad(to) && !to->grad_ready ? to->grad : b->allocate(b, bytes)};
+    bool in_place = wants_grad(to) && !to->grad_ready && !to->bfloat16;
+    *l = (landing){to, in_place ? to->grad : b->allocate(b, bytes)};
     return l->memory || cpu_fail(b, "out of memory");
 }
 
 static void landing_end(backend *b, landing *l, bool landed) {
     if (!l->memory) return;
     if (landed && l->memory != l->to->grad && wants_grad(l->to)) {
+        const bool brief = l->to->bfloat16, add = l->to->grad_ready;
         int64_t count = tensor_count(l->to);
-#pragma omp parallel for simd schedule(static) if (count > 32768)
-        for (int64_t i = 0; i < count; i++) l->to->grad[i] += l->memory[i];
+#pragma omp parallel for schedule(static) if (count > 32768)
+        for (int64_t i = 0; i < count; i++)
+            value_put(l->to->grad, i, (add ? value_get(l->to->grad, i, brief) : 0) + l->memory[i], brief);
     }
     if (l->memory != l->to->grad) b->release(b, l->memory);
     if (landed && wants_grad(l->to)) grad_done(l->to);
 }
 
-static bool library_data(backend *b, node *n, const conv_shape *s) {
+static bool library_data(backend *b, node *n, const conv_shape *s, real *weights) {
     landing x;
     if (!landing_begin(b, &x, n->in[0])) return false;
-    bool ok = onednn_data(b, s, n->out->grad, n->in[1]->data, x.memory);
+    real *dy = take_reals(b, n->out, n->out->grad);
+    bool ok = dy && onednn_data(b, s, dy, weights, x.memory);
+    leave_reals(b, n->out, dy);
     landing_end(b, &x, ok);
     return ok;
 }
@@ -89,8 +154,11 @@ static bool library_data(backend *b, node *n, const conv_shape *s) {
 static bool library_weights(backend *b, node *n, const conv_shape *s) {
     landing w, bias = {0};
     if (!landing_begin(b, &w, n->in[1])) return false;
-    bool ok = (!n->in[2] || landing_begin(b, &bias, n->in[2])) &&
-              onednn_weights(b, s, n->in[0]->data, n->out->grad, w.memory, bias.memory);
+    real *x = take_reals(b, n->in[0], n->in[0]->data), *dy = take_reals(b, n->out, n->out->grad);
+    bool ok = x && dy && (!n->in[2] || landing_begin(b, &bias, n->in[2])) &&
+              onednn_weights(b, s, x, dy, w.memory, bias.memory);
+    leave_reals(b, n->in[0], x);
+    leave_reals(b, n->out, dy);
     landing_end(b, &w, ok);
     landing_end(b, &bias, ok);
     return ok;
@@ -107,12 +175,13 @@ static bool bias_gradient(backend *b, node *n) {
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t i = 0; i < p.n; i++)
         for (int64_t k = 0; k < p.blocks; k++) {
-            const real *from = n->out->grad + (i * p.blocks + k) * p.pixels * BLOCK_LANES;
-            real lanes[BLOCK_LANES] = {0};
-            for (int64_t q = 0; q < p.pixels; q++)
-#pragma omp simd
-                for (int l = 0; l < BLOCK_LANES; l++) lanes[l] += from[q * BLOCK_LANES + l];
-            memcpy(sums + i * channels + k * BLOCK_LANES, lanes, sizeof lanes);
+            const int64_t from = (i * p.blocks + k) * p.pixels;
+            vec lanes = {0};
+            if (n->out->bfloat16)
+                for (int64_t q = 0; q < p.pixels; q++) lanes += pixel_get(n->out->grad, from + q, true);
+            else
+                for (int64_t q = 0; q < p.pixels; q++) lanes += pixel_get(n->out->grad, from + q, false);
+            memcpy(sums + i * channels + k * BLOCK_LANES, &lanes, sizeof lanes);
         }
     for (int64_t c = 0; c < channels; c++) {
         double total = bias->grad_ready ? (double)bias->grad[c] : 0;
@@ -124,15 +193,24 @@ static bool bias_gradient(backend *b, node *n) {
     return true;
 }
 
-static bool own_backward(backend *b, node *n, const conv_shape *s, const way *own) {
-    tensor *x = n->in[0], *weights = n->in[1];
-    if (wants_grad(x) && !own->data) {
-        if (!library_data(b, n, s)) return false;
-    } else if (wants_grad(x)) {
+/* `own` NULL or without a way to it: by oneDNN. */
+static bool data_gradient(backend *b, node *n, const conv_shape *s, const way *own) {
+    tensor *x = n->in[0];
+    real *weights = take_weights(b, n, own);
+    if (!weights) return false;
+    bool ok;
+    if (own && own->data) {
         conv_note(b, s, CONV_DATA, own->name);
-        if (!own->data(b, s, n->out->grad, weights->data, x->grad, x->grad_ready)) return false;
-        grad_done(x);
-    }
+        ok = own->data(b, s, n->out->grad, weights, x->grad, x->grad_ready);
+        if (ok) grad_done(x);
+    } else
+        ok = library_data(b, n, s, weights);
+    leave_weights(b, n, weights);
+    return ok;
+}
+
+static bool own_weights(backend *b, node *n, const conv_shape *s, const way *own) {
+    tensor *x = n->in[0], *weights = n->in[1];
     if (wants_grad(weights)) {
         conv_note(b, s, CONV_WEIGHTS, own->name);
         if (!own->weights(b, s, x->data, n->out->grad, weights->grad, weights->grad_ready)) return false;
@@ -144,8 +222,8 @@ static bool own_backward(backend *b, node *n, const conv_shape *s, const way *ow
 static bool conv2d_backward(backend *b, node *n) {
     conv_shape s = shape_of(n);
     const way *own = way_for(b, &s);
-    if (own) return own_backward(b, n, &s, own);
-    if (wants_grad(n->in[0]) && !library_data(b, n, &s)) return false;
+    if (wants_grad(n->in[0]) && !data_gradient(b, n, &s, own)) return false;
+    if (own) return own_weights(b, n, &s, own);
     return (!wants_grad(n->in[1]) && !wants_grad(n->in[2])) || library_weights(b, n, &s);
 }
 const kernel cpu_kernel_conv2d = {conv2d_forward, conv2d_backward};

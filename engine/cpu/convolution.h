@@ -12,10 +12,11 @@
 typedef struct conv_shape {
     int64_t n, h, w, in, out, window, stride, padding, out_h, out_w;
     int in_lanes, out_lanes, bias; /* lanes of the images; whether there is a bias */
+    int in_brief, out_brief;       /* whether images are stored in bfloat16, values and gradients alike */
 } conv_shape;
 
-/* Images in the layout of cpu.h, weights (out, in, window, window), bias (out) or NULL; results are written, not added.
- */
+/* Images of reals in the layout of cpu.h, weights (out, in, window, window), bias (out) or NULL; results are written,
+ * not added. */
 bool onednn_forward(backend *b, const conv_shape *s, real *x, real *weights, real *bias, real *y);
 bool onednn_data(backend *b, const conv_shape *s, real *dy, real *weights, real *dx);
 bool onednn_weights(backend *b, const conv_shape *s, real *x, real *dy, real *dw, real *dbias);

@@ -1,6 +1,8 @@
 /*
  * The CPU backend: its table of kernels, its memory, and the copies between host arrays and tensors.
  */
+#include "engine/cpu/amx.h"
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/codes.h"
 #include "engine/threads.h"
 
@@ -74,17 +76,18 @@ static void cpu_read(backend *b, const tensor *t, float *host) {
         return;
     }
     if (t->kind != TENSOR_IMAGES) {
-        for (int64_t i = 0; i < tensor_count(t); i++) host[i] = (float)t->data[i];
+        for (int64_t i = 0; i < tensor_count(t); i++) host[i] = (float)value_get(t->data, i, t->bfloat16);
         return;
     }
     planes p = planes_of(t);
     int64_t channels = p.blocks * p.lanes;
     for (int64_t n = 0; n < p.n; n++)
         for (int64_t k = 0; k < p.blocks; k++) {
-            const real *from = t->data + (n * p.blocks + k) * p.pixels * p.lanes;
+            int64_t from = (n * p.blocks + k) * p.pixels * p.lanes;
             float *to = host + n * p.pixels * channels + k * p.lanes;
             for (int64_t i = 0; i < p.pixels; i++)
-                for (int64_t l = 0; l < p.lanes; l++) to[i * channels + l] = (float)from[i * p.lanes + l];
+                for (int64_t l = 0; l < p.lanes; l++)
+                    to[i * channels + l] = (float)value_get(t->data, from + i * p.lanes + l, t->bfloat16);
         }
 }
 
@@ -174,6 +177,7 @@ backend *backend_cpu(int threads, error *err) {
         .update_adam = cpu_update_adam,
         .update_adamw = cpu_update_adamw,
     };
+    context->tiles = amx_available();
     context->pool = pool_create();
     context->plans = conv_plans_create(err);
     context->notes = conv_notes_create();

@@ -2,55 +2,75 @@
  * Elementwise kernels: activations and arithmetic, each forward beside its backward. Formulas in terms of x (input),
  * y (output) and g (gradient of the loss with respect to y).
  */
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/cpu.h"
 #include "engine/cpu/vector_math.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { PARALLEL_FROM = 1 << 15 }; /* fewer elements are done sooner by one thread */
 
 /* Constants go by value: a loop that reads them behind a pointer, where the results might land, is not vectorised. */
 #define ELEMENTS _Pragma("omp parallel for simd schedule(static) firstprivate(k0, k1) if (count > PARALLEL_FROM)")
 
+/* A unary kernel's loops over values of one storage: BRIEF is a constant wherever they are written out. */
+#define UNARY_VALUES(value)                                                                                            \
+    ELEMENTS for (int64_t i = 0; i < count; i++) {                                                                     \
+        const real x = value_get(in, i, BRIEF);                                                                        \
+        value_put(out, i, (value), BRIEF);                                                                             \
+    }
+#define UNARY_SLOPES(slope)                                                                                            \
+    if (add) ELEMENTS for (int64_t i = 0; i < count; i++) {                                                            \
+            const real g = value_get(from_g, i, BRIEF);                                                                \
+            value_put(to, i, value_get(to, i, BRIEF) + (slope), BRIEF);                                                \
+        }                                                                                                              \
+    else                                                                                                               \
+        ELEMENTS for (int64_t i = 0; i < count; i++) {                                                                 \
+            const real g = value_get(from_g, i, BRIEF);                                                                \
+            value_put(to, i, (slope), BRIEF);                                                                          \
+        }
+
 /* A unary kernel from its constants k0 and k1 and two expressions. */
 #define UNARY_KERNEL(name, first, second, value, slope)                                                                \
     static bool name##_forward(backend *b, node *n) {                                                                  \
         (void)b;                                                                                                       \
         int64_t count = tensor_count(n->out);                                                                          \
-        const real *in = n->in[0]->data;                                                                               \
-        real *out = n->out->data;                                                                                      \
+        const void *in = n->in[0]->data;                                                                               \
+        void *out = n->out->data;                                                                                      \
         const real k0 = (real)(first), k1 = (real)(second);                                                            \
         (void)k0, (void)k1;                                                                                            \
-        ELEMENTS for (int64_t i = 0; i < count; i++) {                                                                 \
-            const real x = in[i];                                                                                      \
-            out[i] = (value);                                                                                          \
+        if (n->out->bfloat16) {                                                                                        \
+            enum { BRIEF = true };                                                                                     \
+            UNARY_VALUES(value)                                                                                        \
+        } else {                                                                                                       \
+            enum { BRIEF = false };                                                                                    \
+            UNARY_VALUES(value)                                                                                        \
         }                                                                                                              \
         return true;                                                                                                   \
     }                                                                                                                  \
     static bool name##_backward(backend *b, node *n) {                                                                 \
         (void)b;                                                                                                       \
         int64_t count = tensor_count(n->out);                                                                          \
-        const real *from_x = n->in[0]->data, *from_y = n->out->data, *from_g = n->out->grad;                           \
-        real *to = n->in[0]->grad;                                                                                     \
+        const void *from_x = n->in[0]->data, *from_y = n->out->data, *from_g = n->out->grad;                           \
+        void *to = n->in[0]->grad;                                                                                     \
         const bool add = n->in[0]->grad_ready;                                                                         \
         const real k0 = (real)(first), k1 = (real)(second);                                                            \
         (void)from_x, (void)from_y, (void)k0, (void)k1;                                                                \
-        if (add) ELEMENTS for (int64_t i = 0; i < count; i++) {                                                        \
-                const real g = from_g[i];                                                                              \
-                to[i] += (slope);                                                                                      \
-            }                                                                                                          \
-        else                                                                                                           \
-            ELEMENTS for (int64_t i = 0; i < count; i++) {                                                             \
-                const real g = from_g[i];                                                                              \
-                to[i] = (slope);                                                                                       \
-            }                                                                                                          \
+        if (n->out->bfloat16) {                                                                                        \
+            enum { BRIEF = true };                                                                                     \
+            UNARY_SLOPES(slope)                                                                                        \
+        } else {                                                                                                       \
+            enum { BRIEF = false };                                                                                    \
+            UNARY_SLOPES(slope)                                                                                        \
+        }                                                                                                              \
         grad_done(n->in[0]);                                                                                           \
         return true;                                                                                                   \
     }                                                                                                                  \
     const kernel cpu_kernel_##name = {name##_forward, name##_backward};
 
-#define INPUT from_x[i]
-#define OUTPUT from_y[i]
+#define INPUT value_get(from_x, i, BRIEF)
+#define OUTPUT value_get(from_y, i, BRIEF)
 
 UNARY_KERNEL(relu, 0, 0, x<0 ? 0 : x, OUTPUT> 0 ? g : 0) /* NaN stays NaN, for the run to notice */
 UNARY_KERNEL(leaky_relu, n->with.leaky.slope, 0, x *(x > 0 ? 1 : k0), g *(INPUT > 0 ? 1 : k0))
@@ -123,7 +143,7 @@ static void extent(const tensor *out, int64_t *rows, int64_t *cols) {
         return true;                                                                                                   \
     }
 
-BINARY_FORWARD(add, a + b)
+BINARY_FORWARD(add_reals, a + b)
 BINARY_FORWARD(sub, a - b)
 BINARY_FORWARD(mul, a *b)
 BINARY_FORWARD(div, a / b)
@@ -200,8 +220,34 @@ static void binary_operand(node *n, int operand) {
     grad_done(x);
 }
 
+/* Sums of values in bfloat16 have operands of one shape: images. */
+static bool add_forward(backend *b, node *n) {
+    if (!n->out->bfloat16) return add_reals_forward(b, n);
+    const bfloat *x = (const bfloat *)n->in[0]->data, *y = (const bfloat *)n->in[1]->data;
+    bfloat *out = (bfloat *)n->out->data;
+    const int64_t count = tensor_count(n->out);
+#pragma omp parallel for simd schedule(static) if (count > PARALLEL_FROM)
+    for (int64_t i = 0; i < count; i++) out[i] = bfloat_round(bfloat_value(x[i]) + bfloat_value(y[i]));
+    return true;
+}
+
+static void pass_gradient(const tensor *out, tensor *x) {
+    const int64_t count = tensor_count(x);
+    const bfloat *g = (const bfloat *)out->grad;
+    bfloat *to = (bfloat *)x->grad;
+    if (x->grad_ready) {
+#pragma omp parallel for simd schedule(static) if (count > PARALLEL_FROM)
+        for (int64_t i = 0; i < count; i++) to[i] = bfloat_round(bfloat_value(to[i]) + bfloat_value(g[i]));
+    } else
+        memcpy(to, g, (size_t)count * sizeof *to);
+    grad_done(x);
+}
+
 static bool binary_backward(backend *b, node *n) {
     (void)b;
+    for (int i = 0; i < 2 && n->out->bfloat16; i++)
+        if (wants_grad(n->in[i])) pass_gradient(n->out, n->in[i]);
+    if (n->out->bfloat16) return true;
     for (int i = 0; i < 2; i++)
         if (wants_grad(n->in[i])) binary_operand(n, i);
     return true;

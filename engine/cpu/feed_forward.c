@@ -5,6 +5,7 @@
  * a is always made again, h too where it was not kept.
  */
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/gemm_brief.h"
 #include "engine/cpu/vector_math.h"
 
 #include <string.h>
@@ -40,7 +41,95 @@ static void activate(const real *h, int64_t count, real *a) {
     }
 }
 
+/* Tokens in bfloat16: the same by whole products, a stretch of rows at a time; h and a are stored in bfloat16. */
+enum { STRETCH = 4096 };
+
+typedef struct brief_layers {
+    int64_t rows, d, hidden;
+    operand w1, w2;
+    bfloat *h, *a, *da; /* of a stretch; h where it was not kept, da for backward */
+} brief_layers;
+
+static bool brief_begin(backend *b, const node *n, bool backward, brief_layers *l) {
+    *l = (brief_layers){n->in[0]->shape[0], n->in[0]->shape[1], n->in[1]->shape[0], {0}, {0}, NULL, NULL, NULL};
+    l->w1 = rows_of(n->in[1]->data, l->d, false), l->w2 = rows_of(n->in[3]->data, l->hidden, false);
+    const int64_t values = (l->rows < STRETCH ? l->rows : STRETCH) * l->hidden, parts = 2 + backward;
+    l->h = b->allocate(b, (size_t)(values * parts) * sizeof *l->h);
+    l->a = l->h + values, l->da = l->a + values;
+    return l->h || cpu_fail(b, "out of memory");
+}
+
+/* The stretch's h, made if it was not kept. */
+static bfloat *brief_hidden(backend *b, const node *n, const brief_layers *l, int64_t first, int64_t rows, bool make) {
+    bfloat *h = n->saved[0] ? (bfloat *)n->saved[0] + first * l->hidden : l->h;
+    const operand x = rows_of((const bfloat *)n->in[0]->data + first * l->d, l->d, true);
+    const brief_product product = {
+        rows, l->hidden, l->d, x, turned(l->w1), 1, false, rows_of(h, l->hidden, true), n->in[2]->data};
+    return !make && n->saved[0] ? h : gemm_brief(b, &product) ? h : NULL;
+}
+
+static bool brief_forward(backend *b, node *n) {
+    brief_layers l;
+    bool ok = brief_begin(b, n, false, &l);
+    for (int64_t first = 0; ok && first < l.rows; first += STRETCH) {
+        const int64_t rows = l.rows - first < STRETCH ? l.rows - first : STRETCH, values = rows * l.hidden;
+        const bfloat *h = brief_hidden(b, n, &l, first, rows, true);
+        if (!(ok = h != NULL)) break;
+#pragma omp parallel for simd schedule(static)
+        for (int64_t i = 0; i < values; i++) {
+            real slope;
+            l.a[i] = bfloat_round(fast_gelu(bfloat_value(h[i]), &slope));
+        }
+        const operand a = rows_of(l.a, l.hidden, true);
+        const operand y = rows_of((bfloat *)n->out->data + first * l.d, l.d, true);
+        ok = gemm_brief(b, &(brief_product){rows, l.d, l.hidden, a, turned(l.w2), 1, false, y, n->in[4]->data});
+    }
+    b->release(b, l.h);
+    return ok;
+}
+
+/* to (out, in) (+)= gᵀ·x, and the rows of g summed up. */
+static bool brief_weights(backend *b, int64_t rows, operand g, operand x, bool again, tensor *w, tensor *bias) {
+    const int64_t out = w->shape[0], in = w->shape[1];
+    const brief_product product = {out, in, rows, turned(g), x, 1, again || w->grad_ready, rows_of(w->grad, in, false),
+                                   NULL};
+    if (wants_grad(w) && !gemm_brief(b, &product)) return false;
+    return !wants_grad(bias) || cpu_sum_rows(b, g.data, true, rows, out, again || bias->grad_ready, bias->grad);
+}
+
+static bool brief_stretch_backward(backend *b, node *n, const brief_layers *l, int64_t first, int64_t rows) {
+    const int64_t values = rows * l->hidden;
+    const bfloat *h = brief_hidden(b, n, l, first, rows, false);
+    const operand g = rows_of((const bfloat *)n->out->grad + first * l->d, l->d, true);
+    const operand x = rows_of((const bfloat *)n->in[0]->data + first * l->d, l->d, true);
+    const operand a = rows_of(l->a, l->hidden, true), da = rows_of(l->da, l->hidden, true);
+    if (!h || !gemm_brief(b, &(brief_product){rows, l->hidden, l->d, g, l->w2, 1, false, da, NULL})) return false;
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < values; i++) {
+        real slope;
+        l->a[i] = bfloat_round(fast_gelu(bfloat_value(h[i]), &slope));
+        l->da[i] = bfloat_round(bfloat_value(l->da[i]) * slope);
+    }
+    if (!brief_weights(b, rows, g, a, first > 0, n->in[3], n->in[4])) return false;
+    if (!brief_weights(b, rows, da, x, first > 0, n->in[1], n->in[2])) return false;
+    if (!wants_grad(n->in[0])) return true;
+    const operand dx = rows_of((bfloat *)n->in[0]->grad + first * l->d, l->d, true);
+    return gemm_brief(b, &(brief_product){rows, l->d, l->hidden, da, l->w1, 1, n->in[0]->grad_ready, dx, NULL});
+}
+
+static bool brief_backward(backend *b, node *n) {
+    brief_layers l;
+    bool ok = brief_begin(b, n, true, &l);
+    for (int64_t first = 0; ok && first < l.rows; first += STRETCH)
+        ok = brief_stretch_backward(b, n, &l, first, l.rows - first < STRETCH ? l.rows - first : STRETCH);
+    for (int i = 0; ok && i < 5; i++)
+        if (wants_grad(n->in[i])) grad_done(n->in[i]);
+    b->release(b, l.h);
+    return ok;
+}
+
 static bool feed_forward_forward(backend *b, node *n) {
+    if (n->in[0]->bfloat16) return brief_forward(b, n);
     const layers l = layers_of(b, n);
     const int64_t size = l.runs.step * l.hidden;
     real *scratch = b->allocate(b, (size_t)(2 * size * b->threads) * sizeof *scratch);
@@ -95,6 +184,7 @@ static void run_backward(const node *n, const layers *l, const share *s, int64_t
 }
 
 static bool feed_forward_backward(backend *b, node *n) {
+    if (n->in[0]->bfloat16) return brief_backward(b, n);
     const layers l = layers_of(b, n);
     const int64_t size = l.runs.step * l.hidden, weights = l.hidden * l.d, threads = b->threads;
     const int64_t reals = 3 * size + 2 * weights, doubles = l.hidden + l.d;

@@ -53,7 +53,8 @@ static inline void add_columns(const real *x, int64_t rows, int64_t cols, double
 void cpu_sum_partial(const real *partial, int64_t threads, int64_t stride, int64_t count, bool add, real *to);
 void cpu_sum_partial_double(const double *partial, int64_t threads, int64_t stride, int64_t count, bool add, real *to);
 
-/* to[cols] (+)= the columns of x (rows, cols) summed up, the same for any number of threads. linear.c */
-bool cpu_sum_rows(backend *b, const real *x, int64_t rows, int64_t cols, bool add, real *to);
+/* to[cols] (+)= the columns of x (rows, cols), stored in bfloat16 where `brief`, summed up; the same for any number of
+   threads. linear.c */
+bool cpu_sum_rows(backend *b, const void *x, bool brief, int64_t rows, int64_t cols, bool add, real *to);
 
 #endif

@@ -3,6 +3,7 @@
  * cache when the product is added to it, and whose parts of the weights' gradient each thread sums up for itself.
  */
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/gemm_brief.h"
 
 #include <string.h>
 
@@ -25,8 +26,14 @@ void cpu_sum_partial_double(const double *partial, int64_t threads, int64_t stri
     }
 }
 
+static void add_brief_columns(const bfloat *x, int64_t rows, int64_t cols, double *sums) {
+    for (int64_t r = 0; r < rows; r++)
+#pragma omp simd
+        for (int64_t c = 0; c < cols; c++) sums[c] += (double)bfloat_value(x[r * cols + c]);
+}
+
 /* to[c] (+)= Σ_rows x[r][c]: partial sums of ROW_CHUNK rows in double, then the chunks in order. */
-bool cpu_sum_rows(backend *b, const real *x, int64_t rows, int64_t cols, bool add, real *to) {
+bool cpu_sum_rows(backend *b, const void *x, bool brief, int64_t rows, int64_t cols, bool add, real *to) {
     int64_t chunks = (rows + ROW_CHUNK - 1) / ROW_CHUNK;
     double *partial = b->allocate(b, (size_t)(chunks * cols) * sizeof *partial);
     if (!partial) return cpu_fail(b, "out of memory");
@@ -35,7 +42,10 @@ bool cpu_sum_rows(backend *b, const real *x, int64_t rows, int64_t cols, bool ad
         double *sum = partial + k * cols;
         memset(sum, 0, (size_t)cols * sizeof *sum);
         int64_t end = (k + 1) * ROW_CHUNK < rows ? (k + 1) * ROW_CHUNK : rows;
-        add_columns(x + k * ROW_CHUNK * cols, end - k * ROW_CHUNK, cols, sum);
+        if (brief)
+            add_brief_columns((const bfloat *)x + k * ROW_CHUNK * cols, end - k * ROW_CHUNK, cols, sum);
+        else
+            add_columns((const real *)x + k * ROW_CHUNK * cols, end - k * ROW_CHUNK, cols, sum);
     }
     cpu_sum_partial_double(partial, chunks, cols, cols, add, to);
     b->release(b, partial);
@@ -46,7 +56,42 @@ static void set_rows(real *to, int64_t rows, int64_t cols, const real *row) {
     for (int64_t r = 0; r < rows; r++) memcpy(to + r * cols, row, (size_t)cols * sizeof *to);
 }
 
+/* Tokens in bfloat16: y = x·Wᵀ + bias, dx = g·W, dW = gᵀ·x, the bias' gradient the sum of g's rows. */
+static bool brief_forward(backend *b, node *n) {
+    const tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
+    const int64_t in = x->shape[1], out = w->shape[0];
+    return gemm_brief(b, &(brief_product){.m = x->shape[0],
+                                          .n = out,
+                                          .k = in,
+                                          .a = rows_of(x->data, in, true),
+                                          .b = turned(rows_of(w->data, in, false)),
+                                          .alpha = 1,
+                                          .c = rows_of(n->out->data, out, true),
+                                          .bias = bias ? bias->data : NULL});
+}
+
+static bool brief_backward(backend *b, node *n) {
+    tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
+    const int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
+    const operand g = rows_of(n->out->grad, out, true);
+    if (wants_grad(x)) {
+        const operand weights = rows_of(w->data, in, false), dx = rows_of(x->grad, in, true);
+        if (!gemm_brief(b, &(brief_product){rows, in, out, g, weights, 1, x->grad_ready, dx, NULL})) return false;
+        grad_done(x);
+    }
+    if (wants_grad(w)) {
+        const operand from = rows_of(x->data, in, true), dw = rows_of(w->grad, in, false);
+        if (!gemm_brief(b, &(brief_product){out, in, rows, turned(g), from, 1, w->grad_ready, dw, NULL})) return false;
+        grad_done(w);
+    }
+    if (!wants_grad(bias)) return true;
+    if (!cpu_sum_rows(b, g.data, true, rows, out, bias->grad_ready, bias->grad)) return false;
+    grad_done(bias);
+    return true;
+}
+
 static bool linear_forward(backend *b, node *n) {
+    if (n->in[0]->bfloat16) return brief_forward(b, n);
     const tensor *x = n->in[0], *w = n->in[1], *bias = n->in[2];
     int64_t rows = x->shape[0], in = x->shape[1], out = w->shape[0];
     runs r = runs_of(rows, rows < TALL ? rows : RUN, rows < TALL ? 1 : b->threads);
@@ -72,7 +117,7 @@ static bool backward_at_once(backend *b, node *n) {
         grad_done(w);
     }
     if (wants_grad(bias)) {
-        if (!cpu_sum_rows(b, g, rows, out, bias->grad_ready, bias->grad)) return false;
+        if (!cpu_sum_rows(b, g, false, rows, out, bias->grad_ready, bias->grad)) return false;
         grad_done(bias);
     }
     return true;
@@ -115,6 +160,7 @@ static bool backward_in_runs(backend *b, node *n) {
 }
 
 static bool linear_backward(backend *b, node *n) {
+    if (n->in[0]->bfloat16) return brief_backward(b, n);
     return n->in[0]->shape[0] < TALL || n->in[0] == n->in[1] ? backward_at_once(b, n) : backward_in_runs(b, n);
 }
 const kernel cpu_kernel_linear = {linear_forward, linear_backward};

@@ -50,7 +50,7 @@ const kernel cpu_kernel_matmul = {matmul_forward, matmul_backward};
 static bool sum_forward(backend *b, node *n) {
     const tensor *x = n->in[0];
     int64_t rows = x->shape[0], cols = x->shape[1];
-    if (n->with.reduce.axis == AXIS_ROWS) return cpu_sum_rows(b, x->data, rows, cols, false, n->out->data);
+    if (n->with.reduce.axis == AXIS_ROWS) return cpu_sum_rows(b, x->data, false, rows, cols, false, n->out->data);
     double total = 0;
     for (int64_t r = 0; r < rows; r++) {
         double sum = 0;

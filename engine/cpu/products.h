@@ -8,11 +8,34 @@
 #ifndef MEWS_PRODUCTS_H
 #define MEWS_PRODUCTS_H
 
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/cpu.h"
 
 typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(BLOCK_LANES * sizeof(float))));
 
 #define INLINE static inline __attribute__((always_inline))
+
+/* A pixel's block of channels as it is stored in bfloat16, and the bits of one in floats. */
+typedef uint16_t brief_vec
+    __attribute__((vector_size(BLOCK_LANES * sizeof(bfloat)), aligned(BLOCK_LANES * sizeof(bfloat))));
+typedef uint32_t bits_vec __attribute__((vector_size(BLOCK_LANES * sizeof(float))));
+
+/* Pixel i of images in blocks of channels. */
+INLINE vec pixel_get(const void *images, int64_t i, bool brief) {
+    if (!brief) return ((const vec *)images)[i];
+    return (vec)(__builtin_convertvector(((const brief_vec *)images)[i], bits_vec) << 16);
+}
+
+/* As bfloat_round does it. */
+INLINE void pixel_put(void *images, int64_t i, vec value, bool brief) {
+    if (!brief) {
+        ((vec *)images)[i] = value;
+        return;
+    }
+    bits_vec bits = (bits_vec)value, nan = (bits_vec)(value != value);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    ((brief_vec *)images)[i] = __builtin_convertvector((nan & 0x7fc0) | (~nan & bits), brief_vec);
+}
 
 /*
  * Of 32 registers, 28 sums (16 in an outer product); of 16, 12 (8).

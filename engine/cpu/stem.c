@@ -29,7 +29,8 @@ enum { TILES = 4, TAPS = 5 };
 enum { ROWS = 32, CHUNKS = 32, MOST_CHANNELS = 4, MOST_WINDOW = 16 };
 
 bool stem_takes(const conv_shape *s) {
-    return s->in_lanes == 1 && s->in <= MOST_CHANNELS && s->window <= MOST_WINDOW && s->out_lanes == BLOCK_LANES;
+    return s->in_lanes == 1 && !s->in_brief && s->in <= MOST_CHANNELS && s->window <= MOST_WINDOW &&
+           s->out_lanes == BLOCK_LANES;
 }
 
 /* Padded planes of a strip: [in][h][w]; w leaves room for TILES outputs beyond the last one. */
@@ -68,6 +69,11 @@ static int64_t find_taps(const conv_shape *s, const strip *t, int64_t *to) {
 }
 
 enum { MOST_TAPS = MOST_CHANNELS * MOST_WINDOW * MOST_WINDOW + TAPS };
+
+/* Row `row` of a block of the outputs. */
+static void *row_at(const conv_shape *s, const void *y, int64_t block, int64_t row) {
+    return value_at(y, (block * s->out_h + row) * s->out_w * BLOCK_LANES, s->out_brief);
+}
 
 /* Forward ---------------------------------------------------------------------------------------------------------- */
 
@@ -119,7 +125,7 @@ static vec *groups_make(backend *b, const conv_shape *s, const real *weights) {
 
 /* One group of blocks of a strip's outputs; `y` is the first row of the first block. */
 static void strip_product(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const vec *u,
-                          int64_t rows, const vec *plus, vec *y, int width) {
+                          int64_t rows, const vec *plus, void *y, int width) {
     for (int64_t row = 0; row < rows; row++)
         for (int64_t x = 0; x < s->out_w; x += TILES) {
             vec m[TILES * PAIR];
@@ -127,13 +133,13 @@ static void strip_product(const conv_shape *s, const strip *t, const real *plane
                             s->in * s->window * s->window, u, m, width);
             int64_t some = smaller(TILES, s->out_w - x);
             for (int l = 0; l < width; l++) {
-                vec *to = y + (l * s->out_h + row) * s->out_w + x;
-                for (int64_t k = 0; k < some; k++) to[k] = m[k * width + l] + plus[l];
+                int64_t to = (l * s->out_h + row) * s->out_w + x;
+                for (int64_t k = 0; k < some; k++) pixel_put(y, to + k, m[k * width + l] + plus[l], s->out_brief);
             }
         }
 }
 
-bool stem_forward(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y) {
+bool stem_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
     const strip t = strip_of(s);
     int64_t taps[MOST_TAPS], count = find_taps(s, &t, taps), strips = (s->out_h + t.rows - 1) / t.rows;
     int64_t per_thread = s->in * t.h * t.w, blocks = s->out / BLOCK_LANES;
@@ -144,13 +150,13 @@ bool stem_forward(backend *b, const conv_shape *s, const real *x, const real *we
     for (int64_t task = 0; task < (ok ? s->n * strips : 0); task++) {
         real *planes = scratch + omp_get_thread_num() * per_thread;
         int64_t image = task / strips, first = task % strips * t.rows, rows = smaller(t.rows, s->out_h - first);
-        copy_planes(s, &t, x + image * s->in * s->h * s->w, first, planes);
+        copy_planes(s, &t, (const real *)x + image * s->in * s->h * s->w, first, planes);
         for (int64_t block = 0; block < blocks; block += PAIR) {
             int width = group_width(s->out, block / PAIR);
             vec plus[PAIR] = {0};
             for (int l = 0; bias && l < width; l++) plus[l] = ((const vec *)bias)[block + l];
             strip_product(s, &t, planes, taps, u + block * count, rows, plus,
-                          (vec *)y + ((image * blocks + block) * s->out_h + first) * s->out_w, width);
+                          row_at(s, y, image * blocks + block, first), width);
         }
     }
     b->release(b, scratch);
@@ -161,18 +167,18 @@ bool stem_forward(backend *b, const conv_shape *s, const real *x, const real *we
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
 
 /* sum[tap][width] += Σ over a strip's outputs of TAPS taps' inputs times a group's gradients. */
-INLINE void strip_outer(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const vec *dy,
-                        int64_t rows, int64_t stride, vec *sum, int width) {
+INLINE void strip_outer(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const void *dy,
+                        int64_t rows, int64_t stride, vec *sum, int width, bool brief) {
     vec sums[TAPS][PAIR];
     for (int i = 0; i < TAPS; i++)
         for (int l = 0; l < PAIR; l++) sums[i][l] = l < width ? sum[i * width + l] : (vec){0};
     const real *from[TAPS];
     for (int i = 0; i < TAPS; i++) from[i] = planes + taps[i];
     for (int64_t row = 0; row < rows; row++) {
-        const vec *g0 = dy + row * s->out_w, *g1 = width > 1 ? g0 + s->out_h * s->out_w : g0;
+        const int64_t g0 = row * s->out_w, g1 = width > 1 ? g0 + s->out_h * s->out_w : g0;
         const int64_t at = row * s->stride * t->w;
         for (int64_t x = 0; x < s->out_w; x++) {
-            vec a = g0[x], z = g1[x];
+            vec a = pixel_get(dy, g0 + x, brief), z = pixel_get(dy, g1 + x, brief);
 #pragma GCC unroll 9
             for (int i = 0; i < TAPS; i++) {
                 vec one = from[i][at + x * stride] - (vec){0};
@@ -185,18 +191,26 @@ INLINE void strip_outer(const conv_shape *s, const strip *t, const real *planes,
         for (int l = 0; l < width; l++) sum[i * width + l] = sums[i][l];
 }
 
-static void strip_outer_any(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const vec *dy,
-                            int64_t rows, vec *sum, int width) {
+INLINE void strip_outer_of(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const void *dy,
+                           int64_t rows, vec *sum, int width, bool brief) {
     if (s->stride == 1 && width == PAIR)
-        strip_outer(s, t, planes, taps, dy, rows, 1, sum, PAIR);
+        strip_outer(s, t, planes, taps, dy, rows, 1, sum, PAIR, brief);
     else if (s->stride == 2 && width == PAIR)
-        strip_outer(s, t, planes, taps, dy, rows, 2, sum, PAIR);
+        strip_outer(s, t, planes, taps, dy, rows, 2, sum, PAIR, brief);
     else
-        strip_outer(s, t, planes, taps, dy, rows, s->stride, sum, width);
+        strip_outer(s, t, planes, taps, dy, rows, s->stride, sum, width, brief);
+}
+
+static void strip_outer_any(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps,
+                            const void *dy, int64_t rows, vec *sum, int width) {
+    if (s->out_brief)
+        strip_outer_of(s, t, planes, taps, dy, rows, sum, width, true);
+    else
+        strip_outer_of(s, t, planes, taps, dy, rows, sum, width, false);
 }
 
 /* Sums of images first … last − 1: groups of outputs, [tap][width] each, the taps filled up to whole TAPS. */
-static void chunk_outer(const conv_shape *s, const strip *t, const real *x, const real *dy, int64_t first, int64_t last,
+static void chunk_outer(const conv_shape *s, const strip *t, const real *x, const void *dy, int64_t first, int64_t last,
                         const int64_t *taps, int64_t filled, real *planes, vec *sums) {
     int64_t blocks = s->out / BLOCK_LANES;
     memset(sums, 0, (size_t)(filled * blocks) * sizeof *sums);
@@ -205,7 +219,7 @@ static void chunk_outer(const conv_shape *s, const strip *t, const real *x, cons
             copy_planes(s, t, x + image * s->in * s->h * s->w, top, planes);
             for (int64_t block = 0; block < blocks; block += PAIR) {
                 int width = group_width(s->out, block / PAIR);
-                const vec *g = (const vec *)dy + ((image * blocks + block) * s->out_h + top) * s->out_w;
+                const void *g = row_at(s, dy, image * blocks + block, top);
                 for (int64_t i = 0; i < filled; i += TAPS)
                     strip_outer_any(s, t, planes, taps + i, g, smaller(t->rows, s->out_h - top),
                                     sums + block * filled + i * width, width);
@@ -213,7 +227,7 @@ static void chunk_outer(const conv_shape *s, const strip *t, const real *x, cons
         }
 }
 
-bool stem_weights(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add) {
+bool stem_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
     const strip t = strip_of(s);
     int64_t taps[MOST_TAPS], count = find_taps(s, &t, taps), filled = (count + TAPS - 1) / TAPS * TAPS;
     int64_t chunk = (s->n + CHUNKS - 1) / CHUNKS, chunks = (s->n + chunk - 1) / chunk;

@@ -11,8 +11,8 @@
 bool stem_takes(const conv_shape *s);
 
 /* y = x * weights (out, in, window, window) + bias (may be NULL). */
-bool stem_forward(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y);
+bool stem_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y);
 /* The gradient with respect to the weights; added to what is there when `add`. */
-bool stem_weights(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add);
+bool stem_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add);
 
 #endif

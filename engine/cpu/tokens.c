@@ -2,6 +2,7 @@
  * Between images and tokens, and along the residual stream: patch embedding, the class token, registers and positions,
  * means over tokens, residual connections. Sums over samples go in order, each element on one thread.
  */
+#include "engine/cpu/bfloat16.h"
 #include "engine/cpu/gemm.h"
 
 #include <string.h>
@@ -84,7 +85,7 @@ static bool patch_embed_backward(backend *b, node *n) {
     if (wants_grad(w)) cpu_sum_partial(scratch, team, each, weights, w->grad_ready, w->grad), grad_done(w);
     b->release(b, scratch);
     if (!wants_grad(bias)) return true;
-    if (!cpu_sum_rows(b, n->out->grad, s.image.n * per, s.width, bias->grad_ready, bias->grad)) return false;
+    if (!cpu_sum_rows(b, n->out->grad, false, s.image.n * per, s.width, bias->grad_ready, bias->grad)) return false;
     grad_done(bias);
     return true;
 }
@@ -210,7 +211,23 @@ static bool pool_tokens_backward(backend *b, node *n) {
 }
 const kernel cpu_kernel_pool_tokens = {pool_tokens_forward, pool_tokens_backward};
 
-/* Residual connections: out = x + s·γ ⊙ y; dy = s·γ ⊙ g, dγ = Σ s·g ⊙ y. ---------------------------------------- */
+/* Residual connections: out = x + s·γ ⊙ y; dy = s·γ ⊙ g, dγ = Σ s·g ⊙ y. Of the three only y, what a branch has made,
+   may be stored in bfloat16. ------------------------------------------------------------------------------------- */
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE void add_branch(const node *n, int64_t r, real s, const real *gamma, bool brief) {
+    const int64_t d = n->out->shape[1];
+    const real *x = n->in[0]->data + r * d;
+    const void *y = value_at(n->in[1]->data, r * d, brief);
+    real *out = n->out->data + r * d;
+    if (gamma)
+#pragma omp simd
+        for (int64_t c = 0; c < d; c++) out[c] = x[c] + s * gamma[c] * value_get(y, c, brief);
+    else
+#pragma omp simd
+        for (int64_t c = 0; c < d; c++) out[c] = x[c] + s * value_get(y, c, brief);
+}
 
 static bool residual_forward(backend *b, node *n) {
     (void)b;
@@ -219,16 +236,26 @@ static bool residual_forward(backend *b, node *n) {
     const int64_t tokens = samples ? rows / n->in[3]->shape[0] : 1;
 #pragma omp parallel for schedule(static) if (rows * d > PARALLEL_FROM)
     for (int64_t r = 0; r < rows; r++) {
-        const real *x = n->in[0]->data + r * d, *y = n->in[1]->data + r * d, s = samples ? samples[r / tokens] : 1;
-        real *out = n->out->data + r * d;
-        if (gamma)
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) out[c] = x[c] + s * gamma[c] * y[c];
+        const real s = samples ? samples[r / tokens] : 1;
+        if (n->in[1]->bfloat16)
+            add_branch(n, r, s, gamma, true);
         else
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) out[c] = x[c] + s * y[c];
+            add_branch(n, r, s, gamma, false);
     }
     return true;
+}
+
+INLINE void slope_branch(const node *n, int64_t r, real s, const real *gamma, bool add, bool brief) {
+    const int64_t d = n->out->shape[1];
+    const real *g = n->out->grad + r * d;
+    void *to = value_at(n->in[1]->grad, r * d, brief);
+    if (gamma)
+#pragma omp simd
+        for (int64_t c = 0; c < d; c++)
+            value_put(to, c, (add ? value_get(to, c, brief) : 0) + s * gamma[c] * g[c], brief);
+    else
+#pragma omp simd
+        for (int64_t c = 0; c < d; c++) value_put(to, c, (add ? value_get(to, c, brief) : 0) + s * g[c], brief);
 }
 
 static void branch_backward(const node *n, int64_t rows, bool add) {
@@ -237,14 +264,11 @@ static void branch_backward(const node *n, int64_t rows, bool add) {
     const int64_t tokens = samples ? rows / n->in[3]->shape[0] : 1;
 #pragma omp parallel for schedule(static) if (rows * d > PARALLEL_FROM)
     for (int64_t r = 0; r < rows; r++) {
-        const real *g = n->out->grad + r * d, s = samples ? samples[r / tokens] : 1;
-        real *to = n->in[1]->grad + r * d;
-        if (gamma)
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) to[c] = (add ? to[c] : 0) + s * gamma[c] * g[c];
+        const real s = samples ? samples[r / tokens] : 1;
+        if (n->in[1]->bfloat16)
+            slope_branch(n, r, s, gamma, add, true);
         else
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) to[c] = (add ? to[c] : 0) + s * g[c];
+            slope_branch(n, r, s, gamma, add, false);
     }
 }
 
@@ -260,9 +284,10 @@ static bool scale_backward(backend *b, node *n, int64_t rows) {
         double *sum = sums + k * d;
         memset(sum, 0, (size_t)d * sizeof *sum);
         for (int64_t r = k * CHUNK; r < rows && r < (k + 1) * CHUNK; r++) {
-            const real *g = n->out->grad + r * d, *y = n->in[1]->data + r * d, s = samples ? samples[r / tokens] : 1;
+            const real *g = n->out->grad + r * d, s = samples ? samples[r / tokens] : 1;
+            const bool brief = n->in[1]->bfloat16;
 #pragma omp simd
-            for (int64_t c = 0; c < d; c++) sum[c] += (double)(s * g[c] * y[c]);
+            for (int64_t c = 0; c < d; c++) sum[c] += (double)(s * g[c] * value_get(n->in[1]->data, r * d + c, brief));
         }
     }
     cpu_sum_partial_double(sums, chunks, d, d, n->in[2]->grad_ready, n->in[2]->grad);

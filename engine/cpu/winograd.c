@@ -48,63 +48,89 @@ bool winograd_takes(const conv_shape *s) {
 
 /* Tiles in and out ------------------------------------------------------------------------------------------------- */
 
-/* One block of channels of one image. */
+/* `n` images in blocks of channels, and one block of one of them. */
+typedef struct images {
+    int64_t n, h, w, blocks;
+    bool brief; /* stored in bfloat16 */
+    void *data;
+} images;
+
 typedef struct picture {
-    const vec *pixels;
+    void *pixels;
     int64_t h, w;
 } picture;
 
+INLINE picture picture_of(const images *of, int64_t image, int64_t block, bool brief) {
+    return (picture){value_at(of->data, (image * of->blocks + block) * of->h * of->w * BLOCK_LANES, brief), of->h,
+                     of->w};
+}
+
 /* `side`×`side` pixels from (y, x) on, zero outside the image. */
-INLINE void load_square(picture p, int64_t y, int64_t x, int side, vec *to) {
+INLINE void load_square(picture p, int64_t y, int64_t x, int side, vec *to, bool brief) {
     bool inside = y >= 0 && x >= 0 && y + side <= p.h && x + side <= p.w;
     if (inside) {
         for (int i = 0; i < side; i++)
-            for (int j = 0; j < side; j++) to[i * side + j] = p.pixels[(y + i) * p.w + x + j];
+            for (int j = 0; j < side; j++) to[i * side + j] = pixel_get(p.pixels, (y + i) * p.w + x + j, brief);
         return;
     }
     for (int i = 0; i < side; i++)
         for (int j = 0; j < side; j++) {
             bool in = y + i >= 0 && y + i < p.h && x + j >= 0 && x + j < p.w;
-            to[i * side + j] = in ? p.pixels[(y + i) * p.w + x + j] : (vec){0};
+            to[i * side + j] = in ? pixel_get(p.pixels, (y + i) * p.w + x + j, brief) : (vec){0};
         }
 }
 
 /* Bᵀ d B of tile `t` of block `block` to 36 places. */
-static void transform_input(const vec *images, int64_t blocks, int64_t h, int64_t w, int64_t padding, const grid *g,
-                            int64_t t, int64_t block, vec *to, int64_t stride) {
+static void transform_input(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
+                            int64_t stride) {
     int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
-    picture p = {images + (image * blocks + block) * h * w, h, w};
     vec d[POINTS];
-    load_square(p, y - padding, x - padding, HALO, d);
+    if (in->brief)
+        load_square(picture_of(in, image, block, true), y - padding, x - padding, HALO, d, true);
+    else
+        load_square(picture_of(in, image, block, false), y - padding, x - padding, HALO, d, false);
     TRANSFORM(input_line, d, HALO, to, HALO, stride);
 }
 
 /* A ∂Y Aᵀ likewise. */
-static void transform_gradient(const vec *images, int64_t blocks, int64_t h, int64_t w, const grid *g, int64_t t,
-                               int64_t block, vec *to, int64_t stride) {
+static void transform_gradient(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride) {
     int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
-    picture p = {images + (image * blocks + block) * h * w, h, w};
     vec d[TILE * TILE];
-    load_square(p, y, x, TILE, d);
+    if (out->brief)
+        load_square(picture_of(out, image, block, true), y, x, TILE, d, true);
+    else
+        load_square(picture_of(out, image, block, false), y, x, TILE, d, false);
     TRANSFORM(gradient_line, d, TILE, to, HALO, stride);
 }
 
 /* Aᵀ m A (+ bias) to the image, cut at its edges; added to what is there when `add`. */
-static void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
-                             int64_t blocks, int64_t h, int64_t w, vec *images, bool add) {
+INLINE void output_tile(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
+                        const images *to, bool add, bool brief) {
     int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
     vec out[TILE * TILE], half[TILE * HALO];
     for (int j = 0; j < HALO; j++) output_line(m + j * stride, HALO * stride, half + j, HALO);
     for (int i = 0; i < TILE; i++) output_line(half + i * HALO, 1, out + i * TILE, 1);
-    vec *to = images + (image * blocks + block) * h * w + y * w + x;
-    int64_t rows = h - y < TILE ? h - y : TILE, cols = w - x < TILE ? w - x : TILE;
+    const picture p = picture_of(to, image, block, brief);
+    int64_t rows = p.h - y < TILE ? p.h - y : TILE, cols = p.w - x < TILE ? p.w - x : TILE, corner = y * p.w + x;
     if (rows == TILE && cols == TILE && !add) {
         for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) to[i * w + j] = out[i * TILE + j] + *bias;
+            for (int j = 0; j < TILE; j++) pixel_put(p.pixels, corner + i * p.w + j, out[i * TILE + j] + *bias, brief);
         return;
     }
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) to[i * w + j] = (add ? to[i * w + j] : (vec){0}) + out[i * TILE + j] + *bias;
+        for (int64_t j = 0; j < cols; j++) {
+            int64_t at = corner + i * p.w + j;
+            vec before = add ? pixel_get(p.pixels, at, brief) : (vec){0};
+            pixel_put(p.pixels, at, before + out[i * TILE + j] + *bias, brief);
+        }
+}
+
+static void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
+                             const images *to, bool add) {
+    if (to->brief)
+        output_tile(m, stride, bias, g, t, block, to, add, true);
+    else
+        output_tile(m, stride, bias, g, t, block, to, add, false);
 }
 
 /* Windows ---------------------------------------------------------------------------------------------------------- */
@@ -145,13 +171,8 @@ static bool windows_make(backend *b, const real *weights, int64_t in, int64_t ou
 
 /* Forward and data gradient ---------------------------------------------------------------------------------------- */
 
-/* x * u → y over `n` images in blocks of channels. */
-typedef struct images {
-    int64_t n, h, w, blocks;
-} images;
-
-static bool convolve(backend *b, images in, const real *x, int64_t padding, const windows *u, const real *bias,
-                     images out, real *y, bool add) {
+/* in * u → out */
+static bool convolve(backend *b, images in, int64_t padding, const windows *u, const real *bias, images out, bool add) {
     grid g = grid_over(out.n, out.h, out.w);
     int64_t per_tile = POINTS * in.blocks * BLOCK_LANES * (int64_t)sizeof(real);
     int64_t share = (g.count + b->threads - 1) / b->threads, fit = CACHE / per_tile;
@@ -166,8 +187,7 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
         int64_t first = batch * tiles, count = g.count - first < tiles ? g.count - first : tiles;
         for (int64_t k = 0; k < in.blocks; k++)
             for (int64_t t = 0; t < count; t++)
-                transform_input((const vec *)x, in.blocks, in.h, in.w, padding, &g, first + t, k, v + k * tiles + t,
-                                v_stride);
+                transform_input(&in, padding, &g, first + t, k, v + k * tiles + t, v_stride);
         for (int64_t group = 0; group < group_count(u->out); group++) {
             int width = group_width(u->out, group);
             for (int i = 0; i < POINTS; i++)
@@ -180,8 +200,7 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
                 int64_t block = group * PAIR + l;
                 vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
                 for (int64_t t = 0; t < count; t++)
-                    transform_output(m + t * width + l, m_stride, &plus, &g, first + t, block, out.blocks, out.h, out.w,
-                                     (vec *)y, add);
+                    transform_output(m + t * width + l, m_stride, &plus, &g, first + t, block, &out, add);
             }
         }
     }
@@ -189,22 +208,26 @@ static bool convolve(backend *b, images in, const real *x, int64_t padding, cons
     return true;
 }
 
-static images images_in(const conv_shape *s) { return (images){s->n, s->h, s->w, s->in / BLOCK_LANES}; }
+static images images_in(const conv_shape *s, const void *x) {
+    return (images){s->n, s->h, s->w, s->in / BLOCK_LANES, s->in_brief, (void *)x};
+}
 
-static images images_out(const conv_shape *s) { return (images){s->n, s->out_h, s->out_w, s->out / BLOCK_LANES}; }
+static images images_out(const conv_shape *s, const void *y) {
+    return (images){s->n, s->out_h, s->out_w, s->out / BLOCK_LANES, s->out_brief, (void *)y};
+}
 
-bool winograd_forward(backend *b, const conv_shape *s, const real *x, const real *weights, const real *bias, real *y) {
+bool winograd_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
     windows u;
     bool ok = windows_make(b, weights, s->in, s->out, false, &u) &&
-              convolve(b, images_in(s), x, s->padding, &u, bias, images_out(s), y, false);
+              convolve(b, images_in(s, x), s->padding, &u, bias, images_out(s, y), false);
     b->release(b, u.values);
     return ok;
 }
 
-bool winograd_data(backend *b, const conv_shape *s, const real *dy, const real *weights, real *dx, bool add) {
+bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
     windows u;
     bool ok = windows_make(b, weights, s->out, s->in, true, &u) &&
-              convolve(b, images_out(s), dy, WINDOW - 1 - s->padding, &u, NULL, images_in(s), dx, add);
+              convolve(b, images_out(s, dy), WINDOW - 1 - s->padding, &u, NULL, images_in(s, dx), add);
     b->release(b, u.values);
     return ok;
 }
@@ -227,8 +250,8 @@ static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw,
         }
 }
 
-bool winograd_weights(backend *b, const conv_shape *s, const real *x, const real *dy, real *dw, bool add) {
-    images in = images_in(s), out = images_out(s);
+bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
+    images in = images_in(s, x), out = images_out(s, dy);
     grid g = grid_over(out.n, out.h, out.w);
     int64_t per_tile = POINTS * (s->in + s->out) * (int64_t)sizeof(real), tiles = SHARED_CACHE / per_tile;
     if (tiles < LEAST_SHARED_TILES) tiles = LEAST_SHARED_TILES;
@@ -243,13 +266,11 @@ bool winograd_weights(backend *b, const conv_shape *s, const real *x, const real
 #pragma omp for schedule(static) nowait
         for (int64_t t = 0; t < count; t++)
             for (int64_t k = 0; k < in.blocks; k++)
-                transform_input((const vec *)x, in.blocks, in.h, in.w, s->padding, &g, first + t, k, v + k * tiles + t,
-                                v_stride);
+                transform_input(&in, s->padding, &g, first + t, k, v + k * tiles + t, v_stride);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < count; t++)
             for (int64_t k = 0; k < out.blocks; k++)
-                transform_gradient((const vec *)dy, out.blocks, out.h, out.w, &g, first + t, k, m + k * tiles + t,
-                                   m_stride);
+                transform_gradient(&out, &g, first + t, k, m + k * tiles + t, m_stride);
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
             int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;

@@ -12,6 +12,7 @@
 #include "experiments/bench/bench_measure.h"
 #include "experiments/bench/bench_scaling.h"
 #include "experiments/bench/bench_step.h"
+#include "experiments/spec/options.h"
 
 #include <cblas.h>
 #include <math.h>
@@ -29,6 +30,8 @@ static const field rows[] = {
     {"codes", FIELD_INT, OFFSET(codes), "2048", 2, 1 << 20, NULL, false, "step, loss: c, codes in the dictionary"},
     {"dictionary", FIELD_CHOICE, OFFSET(dictionary), "rademacher", 0, 0, dictionary_names, false,
      "step, loss: its kind"},
+    {"precision", FIELD_CHOICE, OFFSET(precision), "float32", 0, 0, precision_names, false,
+     "step, loss: as train.precision"},
     {"rows", FIELD_INT, OFFSET(rows), "50000", 2, 1 << 24, NULL, false, "spectrum, kmeans, knn: rows"},
     {"cols", FIELD_INT, OFFSET(cols), "512", 1, 1 << 16, NULL, false, "spectrum, kmeans, knn: columns"},
     {"decades", FIELD_INT, OFFSET(decades), "0", 0, 30, NULL, false, "spectrum: that the columns' scales span"},
@@ -61,6 +64,7 @@ static json_t *bench_step(const bench_options *o, error *err) {
         bench_measure(step_bench_body, &s, o->repeats, &t, err)) {
         backend_memory memory = s.backend->memory(s.backend);
         out = bench_report("step", t, s.flops);
+        json_object_set_new(out, "precision", json_string(precision_names[o->precision]));
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "width", json_integer(o->width));
         json_object_set_new(out, "size", json_integer(step_bench_side(o)));
@@ -84,6 +88,7 @@ static json_t *bench_loss(const bench_options *o, error *err) {
             double most = bench_resident_mib("VmHWM");
             out = bench_report("loss", t, s.flops);
             json_object_set_new(out, "peak_rss_mib", json_real(fmax(whole, most)));
+            json_object_set_new(out, "precision", json_string(precision_names[o->precision]));
             json_object_set_new(out, "dictionary", json_string(dictionary_names[o->dictionary]));
             json_object_set_new(out, "features", json_integer(o->features));
             json_object_set_new(out, "codes", json_integer(o->codes));

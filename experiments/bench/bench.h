@@ -16,6 +16,7 @@ typedef struct bench_options {
     bool recompute;
     int dictionary; /* choice of dictionary_names */
     int decode;     /* DECODE_ */
+    int precision;  /* PRECISION_ */
     char out[FIELD_TEXT_SIZE], data[FIELD_TEXT_SIZE];
 } bench_options;
 

@@ -1,6 +1,7 @@
 #include "experiments/bench/bench_step.h"
 #include "engine/codes.h"
 #include "experiments/bench/bench_measure.h"
+#include "experiments/spec/options.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,6 +34,7 @@ int64_t step_bench_side(const bench_options *o) { return o->size ? o->size : BEN
 bool step_bench_begin(step_bench *s, const bench_options *o, int64_t input_values, error *err) {
     s->backend = backend_cpu((int)o->threads, err);
     if (!s->backend) return false;
+    s->backend->bfloat16 = o->precision == PRECISION_BFLOAT16;
     s->parameters = parameters_create(s->backend, 0, err);
     backbone_options network;
     fields_defaults(&backbone_fields, &network);

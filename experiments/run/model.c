@@ -199,7 +199,7 @@ static tensor *one_hot(model *m, const int *labels) {
     return tape_matrix(m->tape, m->one_hot, n, classes);
 }
 
-double model_loss(model *m, const loader_batch *batch, int size, method_context *context) {
+static tensor *batch_loss(model *m, const loader_batch *batch, int size, method_context *context) {
     tape *t = m->tape;
     const method *method = m->method;
     int n = batch->pairs, locals = batch->locals, side = batch->local_size;
@@ -222,10 +222,16 @@ double model_loss(model *m, const loader_batch *batch, int size, method_context 
         pass.groups = method_local_groups(&m->head), pass.first_view = batch->views;
         context->local = features(m, m->backbone, x, &pass, locals);
     }
-    tensor *loss = method->loss(&m->head, context, t, z);
-    tape_backward(t, loss);
-    method_call(method->after_backward, &m->head, context, t);
-    return tape_scalar(t, loss);
+    return method->loss(&m->head, context, t, z);
+}
+
+double model_loss(model *m, const loader_batch *batch, int size, method_context *context) {
+    m->backend->bfloat16 = m->spec->train.precision == PRECISION_BFLOAT16;
+    tensor *loss = batch_loss(m, batch, size, context);
+    tape_backward(m->tape, loss);
+    method_call(m->method->after_backward, &m->head, context, m->tape);
+    m->backend->bfloat16 = false;
+    return tape_scalar(m->tape, loss);
 }
 
 void model_after_step(model *m, method_context *context) {

@@ -16,6 +16,8 @@ static const char *const collapse_names[] = {"representation", "dimensional", "c
 
 static const char *const batchnorm_views[] = {"view", "joint", "all", NULL}; /* in the order of method_batchnorm */
 
+const char *const precision_names[] = {"float32", "bfloat16", NULL};
+
 #define OPTIONS train_options
 static const field train_rows[] = {
     ROW(epochs, FIELD_INT, "20", 0, 1000000, NULL, true,
@@ -32,6 +34,9 @@ static const field train_rows[] = {
     ROW(winograd, FIELD_BOOL, "true", 0, 0, NULL, true,
         "3x3 convolutions with a quarter of the products, where they apply; false: direct sums, half the rounding "
         "error"),
+    ROW(precision, FIELD_CHOICE, "float32", 0, 0, precision_names, IDENTITY_IF_SET,
+        "what a backbone's activations and their gradients are stored and multiplied in while it trains; weights, "
+        "statistics, sums, heads and losses stay float32, and so does everything that is measured"),
     ROW(accumulate, FIELD_INT, "1", 1, 4096, NULL, true, "batches whose gradients make one step"),
     ROW(checkpoint_every, FIELD_INT, "1", 1, 1000000, NULL, false, "epochs between checkpoints"),
     ROW(log_every, FIELD_INT, "10", 1, 1000000, NULL, false, "steps between lines of metrics.jsonl"),

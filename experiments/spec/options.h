@@ -15,12 +15,17 @@ typedef struct train_options {
     bool joint_batchnorm;   /* the older name of batchnorm: joint */
     int batchnorm;          /* choice: view, joint, all; in the order of method_batchnorm */
     bool winograd;          /* convolutions by Winograd's algorithm where it applies */
+    int precision;          /* choice: PRECISION_ */
     int64_t accumulate;     /* batches whose gradients make one step */
     int64_t checkpoint_every, log_every;                      /* epochs; steps */
     unsigned stop_on_collapse;                                /* set of 1 << collapse_mode */
     int64_t stop_patience;                                    /* epochs in a row */
     char init[FIELD_TEXT_SIZE], init_prefix[FIELD_TEXT_SIZE]; /* weights to start from; "": drawn by the seed */
 } train_options;
+
+/* What activations are stored in while a network trains, in the order of the choice. */
+enum { PRECISION_FLOAT32, PRECISION_BFLOAT16 };
+extern const char *const precision_names[]; /* NULL-terminated */
 
 extern const field_table train_fields;
 extern const field_condition train_conditions[]; /* of keys that do nothing beside some values of others */

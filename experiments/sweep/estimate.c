@@ -29,7 +29,7 @@ static const double most_seconds = 60; /* of measuring, all shapes together */
 /* ---- Shapes ---- */
 
 static bool shapes_step(const spec_item *item) {
-    static const char *const train[] = {"batch", "accumulate", "joint_batchnorm", "batchnorm", "winograd"};
+    static const char *const train[] = {"batch", "accumulate", "joint_batchnorm", "batchnorm", "winograd", "precision"};
     if (item->type == FIELD_REAL) return false;
     if (strcmp(item->section, "augment") == 0) return item->type == FIELD_INT;
     if (strcmp(item->section, "backbone") == 0 || strcmp(item->section, "method") == 0) return true;

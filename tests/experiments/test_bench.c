@@ -23,6 +23,29 @@ START_TEST(test_the_loss_of_every_dictionary_is_measured) {
 }
 END_TEST
 
+/* Half the bytes of activations: a step takes less memory, by much. */
+START_TEST(test_a_step_and_a_loss_are_measured_in_either_precision) {
+    static const char *const lines[] = {"bench step --width 16 --batch 32 --repeats 1 --json",
+                                        "bench loss --features 60 --codes 700 --batch 8 --repeats 1 --json"};
+    static const char *const precisions[] = {"float32", "bfloat16"};
+    double pool[2] = {0};
+    for (int i = 0; i < 2; i++) {
+        char line[160];
+        snprintf(line, sizeof line, "%s --precision %s", lines[_i], precisions[i]);
+        const said *s = mews(line);
+        ck_assert_msg(s->code == 0 && !*s->err, "%s", s->err);
+        json_t *got = json_loads(s->out, 0, NULL);
+        ck_assert_str_eq(json_string_value(json_object_get(got, "precision")), precisions[i]);
+        ck_assert_double_gt(json_number_value(json_object_get(got, "seconds")), 0);
+        pool[i] = json_number_value(json_object_get(got, "pool_mib"));
+        json_decref(got);
+    }
+    ck_assert(_i || pool[1] < 0.75 * pool[0]);
+    refused("bench step --precision float16",
+            "--precision float16: `bench.precision` does not know `float16`; did you mean `bfloat16`?");
+}
+END_TEST
+
 START_TEST(test_the_loaders_yardstick_needs_photographs) {
     refused("bench loader", "the loader's yardstick needs --data PATH, a folder or archive of images");
 }
@@ -39,6 +62,7 @@ Suite *suite_bench(void) {
     tcase_add_checked_fixture(t, program_setup, program_teardown);
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_the_loss_of_every_dictionary_is_measured, 0, 5);
+    tcase_add_loop_test(t, test_a_step_and_a_loss_are_measured_in_either_precision, 0, 2);
     tcase_add_test(t, test_the_loaders_yardstick_needs_photographs);
     tcase_add_test(t, test_an_unknown_yardstick_gets_the_nearest_name);
     suite_add_tcase(s, t);

@@ -38,16 +38,27 @@ static void write_cifar(void) {
 
 /* What a method keeps from step to step must be in its checkpoints: a teacher and its BatchNorm, a centre, queues, how
    long layers have been frozen; and what is trained beside it. */
-static const char *const methods[] = {
-    "method: {name: falcon, features: 16, codes: 64}\n" EVAL,
-    ("method: {name: falcon, features: 16, codes: 64}\n"
-     "eval: {metrics: [knn, collapse], online: [linear, knn], online_bank: 130}\n"),
-    ("method: {name: dino, hidden: 16, features: 8, prototypes: 32, batchnorm: true, momentum: 0.9, teacher_warmup: 5, "
-     "frozen_epochs: 3}\n"
-     "augment: {local_crops: 2, local_size: 8}\n"
-     "optimizer: {name: adamw, clip_each: 1, final_weight_decay: 0.1}\n" EVAL),
-    ("method: {name: swav, hidden: 16, features: 8, prototypes: 32, queue: 100, queue_start: 2, frozen_epochs: 2}\n"
-     "augment: {local_crops: 3, local_size: 8}\n" EVAL),
+static const struct {
+    const char *sections;
+    int width;
+    const char *precision;
+} methods[] = {
+    {"method: {name: falcon, features: 16, codes: 64}\n" EVAL, 4, "float32"},
+    {("method: {name: falcon, features: 16, codes: 64}\n"
+      "eval: {metrics: [knn, collapse], online: [linear, knn], online_bank: 130}\n"),
+     4, "float32"},
+    {("method: {name: dino, hidden: 16, features: 8, prototypes: 32, batchnorm: true, momentum: 0.9, teacher_warmup: "
+      "5, "
+      "frozen_epochs: 3}\n"
+      "augment: {local_crops: 2, local_size: 8}\n"
+      "optimizer: {name: adamw, clip_each: 1, final_weight_decay: 0.1}\n" EVAL),
+     4, "float32"},
+    {("method: {name: swav, hidden: 16, features: 8, prototypes: 32, queue: 100, queue_start: 2, frozen_epochs: 2}\n"
+      "augment: {local_crops: 3, local_size: 8}\n" EVAL),
+     4, "float32"},
+    {("method: {name: dino, hidden: 16, features: 8, prototypes: 32, momentum: 0.9, teacher_warmup: 5}\n"
+      "augment: {local_crops: 2, local_size: 8}\n" EVAL),
+     16, "bfloat16"},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 static int trained; /* which of them a test trains */
@@ -55,13 +66,14 @@ static int trained; /* which of them a test trains */
 static void write_spec(size_t i) {
     char spec[1024], path[160];
     error err = {0};
-    int length = snprintf(spec, sizeof spec,
-                          "name: run\n"
-                          "data: {name: cifar10, path: %s/data, size: %d, cache: %s/cache}\n"
-                          "backbone: {name: resnet8, width: 4}\n"
-                          "%s"
-                          "train: {epochs: %d, batch: %d, threads: 2, loader_threads: 2, log_every: 1}\n",
-                          folder, SIDE, folder, methods[i], EPOCHS, BATCH);
+    int length =
+        snprintf(spec, sizeof spec,
+                 "name: run\n"
+                 "data: {name: cifar10, path: %s/data, size: %d, cache: %s/cache}\n"
+                 "backbone: {name: resnet8, width: %d}\n"
+                 "%s"
+                 "train: {epochs: %d, batch: %d, threads: 2, loader_threads: 2, log_every: 1, precision: %s}\n",
+                 folder, SIDE, folder, methods[i].width, methods[i].sections, EPOCHS, BATCH, methods[i].precision);
     snprintf(path, sizeof path, "%s/run%zu.yaml", folder, i);
     ck_assert(file_write(path, spec, (size_t)length, &err));
 }

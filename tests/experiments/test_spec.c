@@ -235,10 +235,10 @@ static void hash_of(const char *set, const char *checksum, char out[65]) {
 }
 
 START_TEST(test_identity_is_what_decides_the_result) {
-    static const char *const same[] = {"train.threads=3", "train.log_every=7", "eval=[knn]", "data.cache=/x",
-                                       "name=other"};
-    static const char *const others[] = {"train.seed=1", "method.codes=64", "method=barlow_twins", "augment=none",
-                                         "optimizer.lr=0.5"};
+    static const char *const same[] = {"train.threads=3", "train.log_every=7", "eval=[knn]",
+                                       "data.cache=/x",   "name=other",        "train.precision=float32"};
+    static const char *const others[] = {"train.seed=1", "method.codes=64",  "method=barlow_twins",
+                                         "augment=none", "optimizer.lr=0.5", "train.precision=bfloat16"};
     char base[65], other[65];
     hash_of(NULL, "data", base);
     for (size_t i = 0; i < sizeof same / sizeof *same; i++) {

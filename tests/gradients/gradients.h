@@ -39,5 +39,6 @@ void check_gradients(const graph *g, const char *what);
 Suite *suite_ops(void);
 Suite *suite_networks(void);
 Suite *suite_extremes(void);
+Suite *suite_bfloat16(void);
 
 #endif

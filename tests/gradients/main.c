@@ -8,6 +8,7 @@
 
 int main(void) {
     SRunner *runner = srunner_create(suite_networks());
+    srunner_add_suite(runner, suite_bfloat16());
     srunner_add_suite(runner, suite_ops());
     srunner_add_suite(runner, suite_extremes());
     srunner_set_fork_status(runner, CK_NOFORK);

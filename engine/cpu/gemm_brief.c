@@ -1,0 +1,218 @@
+/*
+ * By tiles: blocks of columns and of depth of the right factor are packed into tiles by all threads, then each thread
+ * takes panels of rows of the left one, packs them and multiplies, and hands the sums on to c. What is packed is
+ * rounded on the way; where a tile's numbers of one column lie side by side in memory and not in the tile, 16×16 pairs
+ * are turned.
+ */
+#include "engine/cpu/gemm_brief.h"
+#include "engine/cpu/amx.h"
+#include "engine/cpu/gemm.h"
+
+#include <string.h>
+
+/* One row of sums to c. */
+static void hand_on(const brief_product *p, int64_t row, int64_t first, int64_t count, const real *sums, bool add,
+                    const real *bias) {
+    const real alpha = p->alpha;
+    const int64_t at = row * p->c.row + first;
+    if (p->c.brief) {
+        bfloat *to = (bfloat *)p->c.data + at;
+        for (int64_t j = 0; j < count; j++)
+            to[j] = bfloat_round((add ? bfloat_value(to[j]) : 0) + alpha * sums[j] + (bias ? bias[first + j] : 0));
+    } else {
+        real *to = (real *)p->c.data + at;
+        for (int64_t j = 0; j < count; j++) to[j] = (add ? to[j] : 0) + alpha * sums[j] + (bias ? bias[first + j] : 0);
+    }
+}
+
+/* By OpenBLAS ------------------------------------------------------------------------------------------------------ */
+
+/* An operand of (rows, cols) as reals that bfloat16 has, row by row as it is stored: `stored` lines of `length`. */
+static real *widened(backend *b, const operand *x, int64_t rows, int64_t cols) {
+    const int64_t lines = x->col == 1 ? rows : cols, length = x->col == 1 ? cols : rows;
+    const int64_t step = x->col == 1 ? x->row : x->col;
+    real *to = b->allocate(b, (size_t)(lines * length) * sizeof *to);
+#pragma omp parallel for schedule(static) if (lines * length > 32768)
+    for (int64_t i = 0; i < (to ? lines : 0); i++) {
+        if (x->brief) {
+            const bfloat *from = (const bfloat *)x->data + i * step;
+            for (int64_t j = 0; j < length; j++) to[i * length + j] = bfloat_value(from[j]);
+        } else {
+            const real *from = (const real *)x->data + i * step;
+            for (int64_t j = 0; j < length; j++) to[i * length + j] = bfloat_value(bfloat_round(from[j]));
+        }
+    }
+    return to;
+}
+
+static bool by_blas(backend *b, const brief_product *p) {
+    real *left = widened(b, &p->a, p->m, p->k), *right = widened(b, &p->b, p->k, p->n);
+    real *sums = b->allocate(b, (size_t)(p->m * p->n) * sizeof *sums);
+    bool ok = left && right && sums, ta = p->a.col != 1, tb = p->b.col != 1;
+    if (ok) gemm(ta, tb, p->m, p->n, p->k, 1, left, ta ? p->m : p->k, right, tb ? p->k : p->n, false, sums);
+#pragma omp parallel for schedule(static) if (p->m * p->n > 32768)
+    for (int64_t i = 0; i < (ok ? p->m : 0); i++) hand_on(p, i, 0, p->n, sums + i * p->n, p->add, p->bias);
+    b->release(b, sums);
+    b->release(b, right);
+    b->release(b, left);
+    return ok || cpu_fail(b, "out of memory");
+}
+
+#ifdef AMX_BUILT
+
+/* By tiles --------------------------------------------------------------------------------------------------------- */
+
+/*
+ *   PANEL   rows that a thread takes at a time
+ *   COLUMNS of the right factor packed at a time
+ *   DEPTH   likewise
+ */
+enum { PANEL = 128, COLUMNS = 1024, DEPTH = 1024 };
+
+typedef float float_vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef uint32_t bits_vec __attribute__((vector_size(64), may_alias));
+typedef uint16_t brief_vec __attribute__((vector_size(32), aligned(2), may_alias));
+
+/* 16 numbers that lie side by side. */
+static inline brief_vec take_16(const operand *x, int64_t at) {
+    if (x->brief) return *(const brief_vec *)((const bfloat *)x->data + at);
+    float_vec value = *(const float_vec *)((const float *)x->data + at);
+    bits_vec bits = (bits_vec)value, nan = (bits_vec)(value != value);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return __builtin_convertvector((nan & 0x7fc0) | (~nan & bits), brief_vec);
+}
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static inline bfloat take_1(const operand *x, int64_t at) {
+    return x->brief ? ((const bfloat *)x->data)[at] : bfloat_round(((const real *)x->data)[at]);
+}
+
+/*
+ * The tile of lines `first` … and depth `k` … of an operand, `line` and `deep` its strides: [16 lines][16 pairs], or
+ * turned, [16 pairs][16 lines]. Beyond the edge it holds zeros.
+ */
+static void pack_tile(const operand *x, int64_t line, int64_t deep, int64_t first, int64_t lines, int64_t k,
+                      int64_t depth, bool by_pairs, uint32_t *to) {
+    uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
+    const int64_t at = first * line + k * deep;
+    if (lines < TILE_ROWS || depth < TILE_DEPTH) {
+        bfloat *numbers = (bfloat *)to;
+        memset(to, 0, TILE_SIZE * sizeof *numbers);
+        for (int64_t i = 0; i < smaller(lines, TILE_ROWS); i++)
+            for (int64_t j = 0; j < smaller(depth, TILE_DEPTH); j++) {
+                int64_t place = by_pairs ? (j / 2 * TILE_ROWS + i) * 2 + j % 2 : i * TILE_DEPTH + j;
+                numbers[place] = take_1(x, at + i * line + j * deep);
+            }
+        return;
+    }
+    const bool side_by_side = deep == 1; /* numbers of a line */
+    uint32_t *made = side_by_side == by_pairs ? scratch : to;
+    for (int i = 0; i < TILE_ROWS; i++) {
+        if (side_by_side) {
+            brief_vec *row = (brief_vec *)(made + i * TILE_ROWS);
+            row[0] = take_16(x, at + i * line);
+            row[1] = take_16(x, at + i * line + TILE_ROWS);
+        } else {
+            bits_vec even = __builtin_convertvector(take_16(x, at + 2 * i * deep), bits_vec);
+            bits_vec odd = __builtin_convertvector(take_16(x, at + (2 * i + 1) * deep), bits_vec);
+            *(bits_vec *)(made + i * TILE_ROWS) = even | odd << 16;
+        }
+    }
+    if (made == scratch) amx_turn(scratch, to);
+}
+
+/* The tile of signs that 16 words hold, a column each: for every bit that is not set, the sign of −1. */
+static void unpack_signs(const uint32_t *words, uint32_t *to) {
+    for (int pair = 0; pair < TILE_ROWS; pair++)
+        for (int j = 0; j < TILE_ROWS; j++) {
+            uint32_t two = words[j] >> 2 * pair;
+            to[pair * TILE_ROWS + j] = 0xbf80bf80 ^ (two & 1) << 15 ^ (two >> 1 & 1) << 31;
+        }
+}
+
+static void pack_right(const operand *x, int64_t first, int64_t cols, int64_t k, int64_t depth, uint32_t *to) {
+    if (x->signs)
+        unpack_signs((const uint32_t *)x->data + k / TILE_DEPTH * x->row + first, to);
+    else
+        pack_tile(x, x->col, x->row, first, cols, k, depth, true, to);
+}
+
+/* One panel times the packed block: columns from `first` on, depth from `k` on. */
+static void multiply_panel(const brief_product *p, int64_t row, int64_t rows, int64_t first, int64_t cols, int64_t k,
+                           int64_t depth, const bfloat *right, bfloat *left, float *sums) {
+    const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH, tiles = (cols + TILE_ROWS - 1) / TILE_ROWS;
+    const int64_t lines = (rows + TILE_ROWS - 1) / TILE_ROWS, wide = tiles * TILE_ROWS;
+    for (int64_t i = 0; i < lines; i++)
+        for (int64_t d = 0; d < steps; d++)
+            pack_tile(&p->a, p->a.row, p->a.col, row + i * TILE_ROWS, rows - i * TILE_ROWS, k + d * TILE_DEPTH,
+                      depth - d * TILE_DEPTH, false, (uint32_t *)(left + (i * steps + d) * TILE_SIZE));
+    for (int64_t j = 0; j < tiles; j += 2)
+        for (int64_t i = 0; i < lines; i += 2) {
+            amx_product product = {.a = left + i * steps * TILE_SIZE,
+                                   .a_next = steps * TILE_SIZE,
+                                   .a_step = TILE_SIZE,
+                                   .b = right + j * steps * TILE_SIZE,
+                                   .b_next = steps * TILE_SIZE,
+                                   .b_step = TILE_SIZE,
+                                   .c = sums + i * TILE_ROWS * wide + j * TILE_ROWS,
+                                   .c_down = TILE_ROWS * wide,
+                                   .c_right = TILE_ROWS,
+                                   .c_row = wide,
+                                   .steps = steps,
+                                   .rows = lines - i < 2 ? 1 : 2,
+                                   .cols = tiles - j < 2 ? 1 : 2};
+            amx_multiply(&product);
+        }
+    const bool last = k + depth == p->k;
+    for (int64_t i = 0; i < rows; i++)
+        hand_on(p, row + i, first, cols, sums + i * wide, p->add || k > 0, last ? p->bias : NULL);
+}
+
+static bool by_tiles(backend *b, const brief_product *p) {
+    /* What is stored in bfloat16 must not be rounded between blocks of depth. */
+    const int64_t deep = p->c.brief || p->k < DEPTH ? p->k : DEPTH, wide = smaller(p->n, COLUMNS);
+    const int64_t steps = (deep + TILE_DEPTH - 1) / TILE_DEPTH, tiles = (wide + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t panels = (p->m + PANEL - 1) / PANEL;
+    panels = (panels + b->threads - 1) / b->threads * b->threads;
+    const int64_t pair = 2 * TILE_ROWS, panel = ((p->m + panels - 1) / panels + pair - 1) / pair * pair;
+    const int64_t left = panel / TILE_ROWS * steps * TILE_SIZE * (int64_t)sizeof(bfloat);
+    const int64_t per_thread = left + panel * tiles * TILE_ROWS * (int64_t)sizeof(float);
+    bfloat *right = b->allocate(b, (size_t)(tiles * steps * TILE_SIZE) * sizeof *right);
+    char *scratch = b->allocate(b, (size_t)(b->threads * per_thread));
+    bool ok = right && scratch;
+#pragma omp parallel num_threads(b->threads) if (ok)
+    {
+        char *own = scratch + (ok ? omp_get_thread_num() * per_thread : 0);
+        if (ok) amx_begin();
+        for (int64_t first = 0; ok && first < p->n; first += wide)
+            for (int64_t k = 0; k < p->k; k += deep) {
+                const int64_t cols = smaller(wide, p->n - first), depth = smaller(deep, p->k - k);
+                const int64_t down = (depth + TILE_DEPTH - 1) / TILE_DEPTH, across = (cols + TILE_ROWS - 1) / TILE_ROWS;
+#pragma omp for schedule(static)
+                for (int64_t t = 0; t < across * down; t++) {
+                    int64_t j = t / down * TILE_ROWS, d = t % down * TILE_DEPTH;
+                    pack_right(&p->b, first + j, cols - j, k + d, depth - d, (uint32_t *)(right + t * TILE_SIZE));
+                }
+#pragma omp for schedule(static)
+                for (int64_t row = 0; row < p->m; row += panel)
+                    multiply_panel(p, row, smaller(panel, p->m - row), first, cols, k, depth, right, (bfloat *)own,
+                                   (float *)(own + left));
+            }
+        if (ok) amx_end();
+    }
+    b->release(b, scratch);
+    b->release(b, right);
+    return ok || cpu_fail(b, "out of memory");
+}
+
+#endif
+
+bool gemm_brief_takes_signs(const backend *b) { return ((const cpu_context *)b->context)->tiles; }
+
+bool gemm_brief(backend *b, const brief_product *p) {
+#ifdef AMX_BUILT
+    if (gemm_brief_takes_signs(b)) return by_tiles(b, p);
+#endif
+    return by_blas(b, p);
+}

@@ -1,0 +1,44 @@
+/*
+ * Products of matrices in bfloat16 with sums in floats. Operands are stored in either way and rounded where they are
+ * reals; by the processor's tiles where it has them (amx.h), elsewhere by OpenBLAS on values widened again. Bits do not
+ * depend on how many threads share the work of the tiles.
+ */
+#ifndef MEWS_GEMM_BRIEF_H
+#define MEWS_GEMM_BRIEF_H
+
+#include "engine/cpu/bfloat16.h"
+#include "engine/cpu/cpu.h"
+
+/*
+ * Element (i, j) lies at data[i·row + j·col] and is stored in bfloat16 where `brief`; row or col is 1. Or, right
+ * factors alone, `signs`: ±1, of which (i, j) is bit i % 32 of word i/32·row + j, and words of 16 columns more can be
+ * read.
+ */
+typedef struct operand {
+    const void *data;
+    int64_t row, col;
+    bool brief, signs;
+} operand;
+
+/* A matrix with `cols` columns stored row by row, and its transpose. */
+static inline operand rows_of(const void *data, int64_t cols, bool brief) {
+    return (operand){data, cols, 1, brief, false};
+}
+static inline operand turned(operand x) { return (operand){x.data, x.col, x.row, x.brief, false}; }
+
+/* c (m, n) = (add ? c : 0) + α·a (m, k)·b (k, n) + bias (n; may be NULL), c stored row by row. False: out of memory. */
+typedef struct brief_product {
+    int64_t m, n, k;
+    operand a, b;
+    real alpha;
+    bool add;
+    operand c;
+    const real *bias;
+} brief_product;
+
+bool gemm_brief(backend *b, const brief_product *p);
+
+/* Whether right factors may be signs: where there are tiles. */
+bool gemm_brief_takes_signs(const backend *b);
+
+#endif

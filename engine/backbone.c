@@ -13,7 +13,8 @@
     X(falcon8)                                                                                                         \
     X(vit_tiny)                                                                                                        \
     X(vit_small)                                                                                                       \
-    X(vit_base)
+    X(vit_base)                                                                                                        \
+    X(resnet50)
 
 #define X(name) extern const backbone_kind backbone_##name;
 BACKBONES(X)
@@ -43,11 +44,10 @@ static const char *const stem_inits[] = {"torchvision", "pytorch", NULL};
 static const field rows[] = {
     {"name", FIELD_CHOICE, OFFSET(name), "resnet8", 0, 0, backbone_names, true, "the network that is trained"},
     {"width", FIELD_INT, OFFSET(width), "0", 0, 4096, NULL, true,
-     "channels of the first stage, or of a transformer's tokens; 0 = the backbone's own (resnet8 16, resnet18 64, "
-     "falcon8 "
-     "128, vit_tiny 192, vit_small 384, vit_base 768)"},
+     "channels of the first stage, or of a transformer's tokens; 0 = the backbone's own (resnet8 16, resnet18 and "
+     "resnet50 64, falcon8 128, vit_tiny 192, vit_small 384, vit_base 768)"},
     {"stem_padding", FIELD_INT, OFFSET(stem_padding), "1", 1, 2, NULL, true,
-     "padding of resnet18's first convolution: 1, or 2 as solo-learn has it; cifar stem only"},
+     "padding of resnet18's and resnet50's first convolution: 1, or 2 as solo-learn has it; cifar stem only"},
     {"stem", FIELD_CHOICE, OFFSET(stem), "cifar", 0, 0, stems, IDENTITY_IF_SET,
      "how the ResNets begin: cifar, 3x3 conv; imagenet, 7x7 conv of stride 2 and max pool, for images from 64 pixels "
      "on"},
@@ -55,6 +55,9 @@ static const field rows[] = {
      "how the ResNets' first convolution starts: as the others (He normal), or as PyTorch's own, since solo-learn "
      "replaces "
      "it after the others have started"},
+    {"zero_init_residual", FIELD_BOOL, OFFSET(zero_init_residual), "false", 0, 0, NULL, IDENTITY_IF_SET,
+     "true: the weight of the ResNets' last BatchNorm of every block starts at 0, as timm's does; torchvision's starts "
+     "at 1"},
     {"patch", FIELD_INT, OFFSET(patch), "16", 1, 64, NULL, IDENTITY_IF_SET,
      "side of a transformer's patches, pixels: 16 or 8 at 224 pixels, 14 as DINOv2, 4 at 32"},
     {"registers", FIELD_INT, OFFSET(registers), "0", 0, 64, NULL, IDENTITY_IF_SET,
@@ -73,9 +76,11 @@ static const field rows[] = {
     {"recompute", FIELD_BOOL, OFFSET(recompute), "false", 0, 0, NULL, false,
      "true: a transformer's blocks keep a third of the memory and compute again what backward needs"},
 };
-const field_condition backbone_conditions[] = {{"stem_padding", "name=resnet18"},
-                                               {"stem", "name=resnet8|resnet18"},
-                                               {"stem_init", "name=resnet8|resnet18"},
+const field_condition backbone_conditions[] = {{"stem_padding", "name=resnet18|resnet50"},
+#define RESNETS "name=resnet8|resnet18|resnet50"
+                                               {"stem", RESNETS},
+                                               {"stem_init", RESNETS},
+                                               {"zero_init_residual", RESNETS},
 #define TRANSFORMERS "name=vit_tiny|vit_small|vit_base"
                                                {"patch", TRANSFORMERS},
                                                {"registers", TRANSFORMERS},

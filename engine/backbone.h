@@ -16,9 +16,10 @@ typedef enum backbone_positions { POSITIONS_LEARNED, POSITIONS_SINCOS } backbone
 typedef struct backbone_options {
     int name;             /* choice: backbone_names */
     int64_t width;        /* of the first stage; 0 = the backbone's own */
-    int64_t stem_padding; /* of resnet18's first convolution: 1, or 2 as solo-learn has it */
+    int64_t stem_padding; /* of resnet18's and resnet50's first convolution: 1, or 2 as solo-learn has it */
     int stem;             /* choice: backbone_stem */
     int stem_init;        /* choice: backbone_stem_init */
+    bool zero_init_residual;
     /* transformers */
     int64_t patch, registers, depth; /* depth: blocks; 0 = 12 */
     int pool;                        /* choice: backbone_pool */

@@ -33,7 +33,7 @@ static bool build_blocks(falcon8 *net, parameters *p, const char *prefix, int64_
 static void *build(const backbone_options *o, int64_t width, parameters *p, const char *prefix, int *features,
                    error *err) {
     if (o->stem == STEM_IMAGENET) {
-        error_set(err, ERROR_USAGE, "backbone.stem imagenet is for resnet8 and resnet18; falcon8 begins with a block");
+        error_set(err, ERROR_USAGE, "backbone.stem imagenet is for the ResNets; falcon8 begins with a block");
         return NULL;
     }
     falcon8 *net = calloc(1, sizeof *net);

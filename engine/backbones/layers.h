@@ -15,8 +15,8 @@ typedef struct layer {
 } layer;
 
 typedef struct residual {
-    layer conv1, conv2, shortcut;
-    bool projects; /* shortcut is a layer rather than the identity */
+    layer conv1, conv2, conv3, shortcut; /* conv3: of a bottleneck */
+    bool projects;                       /* shortcut is a layer rather than the identity */
 } residual;
 
 /* The convolution "<conv>.weight" (out, in, window, window) and the BatchNorm "<norm>.…", or, `norm` NULL,

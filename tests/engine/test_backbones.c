@@ -43,14 +43,22 @@ static void fill(parameters *p) {
 }
 
 /*
- * A gradient's norm and its projections beside the golden ones, in units of the norm. In single precision some maxima
- * and signs that nearly tie fall otherwise, and normalising over the few pixels of a deep network's last layers blows
- * that up.
+ * What a gradient may differ by, in units of its norm. In single precision some maxima and signs that nearly tie fall
+ * otherwise, and normalising over the few pixels of a deep network's last layers blows that up: of this training
+ * resnet50 PyTorch's own single precision differs from its double by up to 7e-3. Finite differences in double precision
+ * hold the gradients themselves (tests/gradients).
  */
+static double gradient_tolerance(const char *label) {
+    return strcmp(label, "resnet50.8.train") == 0                                                ? 3e-2
+           : strcmp(label, "torchvision.train") == 0 || strcmp(label, "torchvision50.eval") == 0 ? 2e-3
+                                                                                                 : 1e-4;
+}
+
+/* A gradient's norm and its projections beside the golden ones, in units of the norm. */
 static void compare_summary(const safetensors *file, const char *label, const char *name, const float *gradient,
                             int64_t count) {
     enum { SIDES = 4 };
-    const double tolerance = strcmp(label, "torchvision.train") == 0 ? 2e-3 : 1e-4;
+    const double tolerance = gradient_tolerance(label);
     array expected = golden(file, label, name);
     double norm = 0, size = (double)expected.values[0];
     for (int64_t i = 0; i < count; i++) norm += (double)gradient[i] * (double)gradient[i];
@@ -84,7 +92,7 @@ static void compare_parameters(const safetensors *file, const char *label, tape 
             compare_summary(file, label, one->name, host, count);
         } else if (training) {
             p->backend->read(p->backend, &one->value, host);
-            assert_close(host, golden(file, label, one->name), 1e-5, label, one->name);
+            assert_close(host, golden(file, label, one->name), strstr(label, "50") ? 1e-4 : 1e-5, label, one->name);
         }
         free(host);
     }
@@ -110,6 +118,8 @@ static const struct {
     {"falcon8.16.eval", {.name = 2, .width = 16, .stem_padding = 1}, 16, false},
     {"torchvision.train", {.name = 1, .width = 64, .stem_padding = 2, .stem = 1}, 50, true},
     {"torchvision.eval", {.name = 1, .width = 64, .stem_padding = 1, .stem = 1}, 50, false},
+    {"resnet50.8.train", {.name = 6, .width = 8, .stem_padding = 1}, 48, true},
+    {"torchvision50.eval", {.name = 6, .width = 64, .stem = 1}, 50, false},
     {"vit", VIT(16, .pool = 0), 16, true},
     {"vit", VIT(16, .recompute = true), 16, true},
     {"vit.registers", VIT(16, .registers = 3, .layer_scale = 0.5), 16, true},
@@ -151,7 +161,8 @@ START_TEST(test_backbone_matches_pytorch_from_the_same_weights) {
     bool ok = tape_check(t, &err);
     ck_assert_msg(ok, "%s", err.text);
 
-    assert_close(host, expected, 1e-5, label, "features");
+    /* rounding through 53 layers that normalise by the batch */
+    assert_close(host, expected, strcmp(label, "resnet50.8.train") == 0 ? 5e-5 : 1e-5, label, "features");
     tape_read_grad(t, x, images);
     compare_summary(file, label, "images", images, pixels);
     compare_parameters(file, label, t, p, cases[_i].training);
@@ -166,11 +177,41 @@ START_TEST(test_backbone_matches_pytorch_from_the_same_weights) {
 }
 END_TEST
 
+/* The first value of a BatchNorm's weights. */
+static double first_weight(backbone_options options, const char *name) {
+    error err = {0};
+    backend *b = backend_cpu(1, &err);
+    parameters *p = parameters_create(b, 0, &err);
+    backbone *net = backbone_create(&options, p, "backbone", &err);
+    ck_assert_msg(net != NULL, "%s", err.text);
+    const parameter *one = parameters_find(p, name);
+    ck_assert_msg(one != NULL, "%s", name);
+    double value = (double)one->value.data[0];
+    backbone_destroy(net);
+    parameters_destroy(p);
+    b->destroy(b);
+    return value;
+}
+
+START_TEST(test_blocks_begin_as_the_identity_only_where_that_is_asked_for) {
+    backbone_options deep = {.name = 6, .width = 2, .stem_padding = 1},
+                     basic = {.name = 1, .width = 2, .stem_padding = 1};
+    ck_assert_double_eq(first_weight(deep, "backbone.layer4.2.bn3.weight"), 1); /* as torchvision */
+    deep.zero_init_residual = basic.zero_init_residual = true;
+    ck_assert_double_eq(first_weight(deep, "backbone.layer4.2.bn3.weight"), 0); /* as timm */
+    ck_assert_double_eq(first_weight(deep, "backbone.layer4.2.bn2.weight"), 1);
+    ck_assert_double_eq(first_weight(deep, "backbone.layer1.0.downsample.1.weight"), 1);
+    ck_assert_double_eq(first_weight(basic, "backbone.layer2.1.bn2.weight"), 0);
+    ck_assert_double_eq(first_weight(basic, "backbone.layer2.1.bn1.weight"), 1);
+}
+END_TEST
+
 Suite *suite_backbones(void) {
     Suite *s = suite_create("backbones");
     TCase *t = tcase_create("pytorch");
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, test_backbone_matches_pytorch_from_the_same_weights, 0, CASES);
+    tcase_add_test(t, test_blocks_begin_as_the_identity_only_where_that_is_asked_for);
     suite_add_tcase(s, t);
     return s;
 }

@@ -67,6 +67,28 @@ class ResNet(nn.Module):
         return x.mean((2, 3))
 
 
+class ResNet50(nn.Module):
+    """torchvision's bottlenecks behind a CIFAR stem, narrower."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+        i = width
+        for s, depth in enumerate((3, 4, 6, 3)):
+            blocks = []
+            for k in range(depth):
+                own, stride, down = width << s, 2 if s and not k else 1, None
+                if k == 0:
+                    down = nn.Sequential(nn.Conv2d(i, 4 * own, 1, stride, bias=False), nn.BatchNorm2d(4 * own))
+                blocks.append(torchvision.models.resnet.Bottleneck(i, own, stride, down))
+                i = 4 * own
+            setattr(self, f'layer{s + 1}', nn.Sequential(*blocks))
+
+    def forward(self, x):
+        x = F.relu(self.bn1(self.conv1(x)))
+        return self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3))
+
+
 class Plain(nn.Module):
     """DESIGN's block: (activation,) conv, activation, conv, and perhaps average pooling of both branches."""
     def __init__(self, i, o, first, down):
@@ -137,9 +159,9 @@ def record(label, net, n, side, training):
                 out[f'{label}.backbone.{name}'] = t.numpy().astype(np.float32)
 
 
-def imagenet_resnet18():
+def imagenet_resnet(name):
     """torchvision's own, without its classifier."""
-    net = torchvision.models.resnet18()
+    net = getattr(torchvision.models, name)()
     net.fc = nn.Identity()
     return net
 
@@ -196,6 +218,8 @@ if __name__ == '__main__':
         record(f'resnet8.5.{mode}', ResNet(5, 3, 1, 1), 4, 15, training)
         record(f'resnet18.16.{mode}', ResNet(16, 4, 2, 1), 4, 16, training)
         record(f'falcon8.16.{mode}', Falcon8(16), 4, 16, training)
-        record(f'torchvision.{mode}', imagenet_resnet18(), 4, 50, training)
+        record(f'torchvision.{mode}', imagenet_resnet('resnet18'), 4, 50, training)
     record('resnet18.8.padded.train', ResNet(8, 4, 2, 2), 4, 16, True)
+    record('resnet50.8.train', ResNet50(8), 4, 48, True)
+    record('torchvision50.eval', imagenet_resnet('resnet50'), 4, 50, False)
     save('backbones', out)

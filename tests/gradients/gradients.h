@@ -9,7 +9,7 @@
 
 #include <check.h>
 
-enum { MAX_LEAVES = 80 };
+enum { MAX_LEAVES = 200 };
 
 /* What is differentiated: tensors that last, and a function that makes a 1×1 loss of them. */
 typedef struct graph {

@@ -180,6 +180,7 @@ START_TEST(test_gradient_of_backbones_matches_finite_differences) {
         {.name = 2, .width = 3, .stem_padding = 1},
         {.name = 3, .width = 64, .depth = 1, .patch = 4, .registers = 2, .layer_scale = 0.5, .side = 12},
         {.name = 3, .width = 64, .depth = 1, .patch = 4, .pool = 1, .recompute = true, .side = 8},
+        {.name = 6, .width = 1, .stem_padding = 1},
     };
     backend *b = counting_backend();
     error err = {0};
@@ -214,6 +215,9 @@ Suite *suite_networks(void) {
     tcase_add_loop_test(t, test_gradient_of_methods_matches_finite_differences, 0, METHODS);
     tcase_add_test(t, test_no_method_went_unchecked);
     tcase_add_loop_test(t, test_gradient_of_backbones_matches_finite_differences, 0, 10);
+    /* In training the 53 layers of a resnet50 that normalise by a batch are too curved for differences; its golden
+       values are PyTorch's (tests/engine/test_backbones.c). */
+    tcase_add_loop_test(t, test_gradient_of_backbones_matches_finite_differences, 11, 12);
     suite_add_tcase(s, t);
     return s;
 }

@@ -139,8 +139,10 @@ bool backbone_check_side(const backbone_options *options, int64_t side, const ch
 int backbone_features(const backbone *net) { return net->features; }
 
 tensor *backbone_run(const backbone *net, tape *t, tensor *images, const backbone_pass *pass) {
-    return net->kind->run ? net->kind->run(net->network, t, images, pass)
-                          : net->kind->forward(net->network, t, images, pass->groups, pass->training);
+    tensor *z = net->kind->run ? net->kind->run(net->network, t, images, pass)
+                               : net->kind->forward(net->network, t, images, pass->groups, pass->training);
+    tape_tell(t, (tape_layer){.value = z}, "representation");
+    return z;
 }
 
 tensor *backbone_forward(const backbone *net, tape *t, tensor *images, int groups, bool training) {

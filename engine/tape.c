@@ -6,6 +6,7 @@
 #include "engine/tape.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ struct tape {
     bool statistics;        /* running statistics follow the batches */
     bool recording, walked; /* walked: backward has run since the last reset */
     double flops;
+    const tape_listener *listener;
     error failed;
     const char *file;
     int line;
@@ -217,6 +219,18 @@ void tape_assign(tape *t, tensor *lasting, const tensor *value) {
         return;
     }
     t->backend->copy(t->backend, lasting->data, value->data, count);
+}
+
+void tape_listen(tape *t, const tape_listener *listener) { t->listener = listener; }
+
+void tape_tell(tape *t, tape_layer layer, const char *format, ...) {
+    char name[64];
+    va_list args;
+    if (!t->listener || failed(t) || !layer.value) return;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    t->listener->hear(t->listener->context, t, name, &layer);
 }
 
 size_t tape_mark(const tape *t) { return t->tensors.count; }

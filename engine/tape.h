@@ -41,6 +41,29 @@ tensor *tape_stop_gradient(tape *t, tensor *x);
    weights. Backward passes that still want the old values would read the new ones: assign before they are used. */
 void tape_assign(tape *t, tensor *lasting, const tensor *value);
 
+/*
+ * What goes by in a network, told to whoever listens: `hear` may read the value and run ops on it, but not keep it. A
+ * layer's value is images (N,H,W,C), a row a sample (N, d), or a row a token (N·T, d). Where `heads` is not 0 it is
+ * what a layer's attention reads instead: q, k and v (N·T, 3d), as op_attention takes them.
+ */
+typedef struct tape_layer {
+    tensor *value;
+    int64_t samples, patches; /* of tokens: N, and how many of a sample's stand for patches, which come last */
+    bool class_token;         /* the first of a sample's tokens represents it */
+    int64_t heads;
+} tape_layer;
+typedef struct tape_listener {
+    void (*hear)(void *context, tape *t, const char *name, const tape_layer *layer);
+    void *context;
+} tape_listener;
+
+/* NULL: nobody. The listener stays the caller's, and has to last. */
+void tape_listen(tape *t, const tape_listener *listener);
+
+/* Networks tell of their layers as they are computed, under a name like "layer1.0"; nothing happens where nobody
+   listens. */
+void tape_tell(tape *t, tape_layer layer, const char *name, ...) __attribute__((format(printf, 3, 4)));
+
 /* Gives back what unrecorded ops have made since tape_mark, all but `keep`: a teacher's activations. */
 size_t tape_mark(const tape *t);
 void tape_release(tape *t, size_t mark, const tensor *keep);

@@ -61,7 +61,10 @@ static tensor *forward(const void *network, tape *t, tensor *images, int groups,
     const falcon8 *net = network;
     tensor *x = images;
     (void)groups, (void)training; /* no BatchNorm */
-    for (int i = 0; i < BLOCKS; i++) x = block(t, &net->block[i], x, i);
+    for (int i = 0; i < BLOCKS; i++) {
+        x = block(t, &net->block[i], x, i);
+        tape_tell(t, (tape_layer){.value = x}, "block%d", i);
+    }
     return op_global_pool(t, op_leaky_relu(t, x, 0.2));
 }
 

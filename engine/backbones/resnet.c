@@ -164,8 +164,12 @@ static tensor *forward(const void *network, tape *t, tensor *images, int groups,
         x = op_max_pool(t, whole, 3, 2, 1);
         tape_forget(t, whole);
     }
-    for (int i = 0; i < net->blocks; i++)
-        x = run_block(t, &net->block[i].layers, net->plan.bottleneck, x, groups, training);
+    tape_tell(t, (tape_layer){.value = x}, "stem");
+    for (int i = 0; i < net->blocks; i++) {
+        const block *b = &net->block[i];
+        x = run_block(t, &b->layers, net->plan.bottleneck, x, groups, training);
+        tape_tell(t, (tape_layer){.value = x}, "layer%d.%d", b->stage, b->index);
+    }
     return op_global_pool(t, x);
 }
 

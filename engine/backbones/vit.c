@@ -201,11 +201,13 @@ static void done(tape *t, tensor *x) {
     if (x && !x->requires_grad) tape_forget(t, x);
 }
 
-static tensor *run_block(const vit *net, tape *t, int index, tensor *x, int64_t n, const backbone_pass *pass) {
+static tensor *run_block(const vit *net, tape *t, int index, tensor *x, tape_layer layer, const backbone_pass *pass) {
     const block *b = &net->blocks[index];
-    int64_t tokens = x ? tensor_rows(x) / n : 1;
+    int64_t n = layer.samples, tokens = x ? tensor_rows(x) / n : 1;
     tensor *h = branch_norm(t, &b->norm1, x), *qkv = linear(t, &b->qkv, h);
     tape_forget(t, h);
+    layer.value = qkv, layer.heads = net->d / HEAD_WIDTH;
+    tape_tell(t, layer, "blocks.%d", index);
     tensor *mixed = op_attention(t, qkv, tokens, net->d / HEAD_WIDTH);
     if (net->options.recompute) tape_forget(t, qkv);
     tensor *branch = linear(t, &b->proj, mixed);
@@ -219,6 +221,8 @@ static tensor *run_block(const vit *net, tape *t, int index, tensor *x, int64_t 
     tensor *out = op_residual(t, middle, branch, b->scale2, draw_samples(net, t, n, pass, index, 1));
     if (!b->scale2) tape_forget(t, branch);
     done(t, middle);
+    layer.value = out, layer.heads = 0;
+    tape_tell(t, layer, "blocks.%d", index);
     return out;
 }
 
@@ -231,8 +235,11 @@ static tensor *run(const void *network, tape *t, tensor *images, const backbone_
     tensor *x = op_tokens(t, patches, n, net->class_token, net->registers, positions_of(net, t, grid));
     tape_forget(t, patches);
     int64_t tokens = x ? tensor_rows(x) / n : 1, before = x ? tokens - tensor_rows(patches) / n : 0;
-    for (int i = 0; i < net->depth; i++) x = run_block(net, t, i, x, n, pass);
     bool mean = net->options.pool == POOL_MEAN;
+    tape_layer layer = {.value = x, .samples = n, .patches = tokens - before};
+    tape_tell(t, layer, "embedding"); /* the class token is the same for all images here, so it is none yet */
+    layer.class_token = !mean;
+    for (int i = 0; i < net->depth; i++) x = run_block(net, t, i, x, layer, pass);
     return norm(t, &net->norm, op_pool_tokens(t, x, tokens, mean ? before : 0, mean ? tokens - before : 1));
 }
 

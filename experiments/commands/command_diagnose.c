@@ -3,6 +3,7 @@
  * either words for people or one JSON object; --fail-on turns a verdict into exit code 3, for pipelines.
  */
 #include "experiments/commands/command.h"
+#include "experiments/commands/diagnose_layers.h"
 #include "experiments/commands/diagnose_print.h"
 #include "analysis/report/pages/exhibit_figures.h"
 #include "analysis/report/pages/exhibit_page.h"
@@ -239,7 +240,9 @@ static void print_several(diagnoses *all, bool as_json) {
 }
 
 static bool run_diagnose(const command_context *context, const arguments *args, error *err) {
-    (void)context;
+    if (arguments_has(args, "--layers")) return diagnose_layers(context, args, err);
+    if (arguments_has(args, "--figures"))
+        return error_set(err, ERROR_USAGE, "--figures says where --layers draws; give both");
     terminal t = terminal_open(stderr);
     diagnose_options o;
     diagnoses all = {.count = args->word_count};
@@ -296,6 +299,10 @@ static const option options[] = {
     {"--strict", NULL, NULL, "with --fail-on: unknown and warning fail too"},
     {"--json", NULL, NULL, "print one JSON object on stdout and nothing else; of several files, an array of them"},
     {"--html", NULL, "FILE", "write a page with verdicts, figures and every number; it needs nothing but itself"},
+    {"--layers", NULL, NULL,
+     "of a RUN: its network by depth (rank, cosine, verdicts; of transformers tokens and attention), beside the "
+     "untrained one"},
+    {"--figures", NULL, "DIR", "with --layers: draw layers.svg, .pdf, .png and .csv there"},
     {0},
 };
 

@@ -30,6 +30,10 @@ static void data_warn(void *context, const char *line) {
     if (hooks->warn) hooks->warn(hooks->context, line);
 }
 
+dataset *experiment_data(const spec *s, const experiment_hooks *hooks, error *err) {
+    return dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+}
+
 /* The index repeats what the run's directory says; a run goes on without it, and the next reader mends it. */
 static void note_in_index(const run *r, bool make, const experiment_hooks *hooks) {
     error why = {0};
@@ -143,7 +147,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
                     run_outcome *out, error *err) {
     const spec *s = &plan->spec;
     *out = (run_outcome){0};
-    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    dataset *data = experiment_data(s, hooks, err);
     if (!data) return false;
     run r;
     if (!can_be_measured(s, data, err) || !can_do_without_labels(s, data, hooks, err) ||
@@ -170,7 +174,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
 }
 
 bool experiment_follow(const run_plan *plan, const experiment_hooks *hooks, error *err) {
-    dataset *data = dataset_open(&plan->spec.data, data_progress, data_warn, (void *)hooks, err);
+    dataset *data = experiment_data(&plan->spec, hooks, err);
     bool done = data && train_follow(&plan->spec, data, hooks, err);
     dataset_close(data);
     return done;
@@ -212,8 +216,7 @@ static bool is_the_runs_own(const char *folder, const char *name, error *err) {
     return own;
 }
 
-/* The spec that the run was made from, with the overrides laid over it. */
-static bool read_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
+bool experiment_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err) {
     char path[1200];
     snprintf(path, sizeof path, "%s/spec.yaml", folder);
     if (access(path, F_OK) != 0)
@@ -255,7 +258,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     model m = {0};
     run r = {0};
     run_end end = RUN_END_INTERRUPTED;
-    dataset *data = dataset_open(&s->data, data_progress, data_warn, (void *)hooks, err);
+    dataset *data = experiment_data(s, hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
     bool made = opened && can_be_measured(s, data, err) &&
                 model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);
@@ -276,8 +279,8 @@ bool experiment_evaluate(const char *folder, const settings *overrides, const ex
     spec_file file = {0};
     sweep plan = {0};
     *out = (run_outcome){0};
-    bool ok =
-        read_plan(folder, overrides, &file, &plan, err) && evaluate_plan(&plan.runs[0].spec, folder, hooks, out, err);
+    bool ok = experiment_plan(folder, overrides, &file, &plan, err) &&
+              evaluate_plan(&plan.runs[0].spec, folder, hooks, out, err);
     sweep_free(&plan);
     spec_file_free(&file);
     return ok;

@@ -6,6 +6,7 @@
 #ifndef MEWS_EXPERIMENT_H
 #define MEWS_EXPERIMENT_H
 
+#include "engine/data/dataset.h"
 #include "experiments/run/run.h"
 
 #include <signal.h>
@@ -56,6 +57,13 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
 /* As a process of another rank: opens the data, trains along as rank 0's experiment_run says, and returns when that
  * calls train_end_followers. Writes nothing. */
 bool experiment_follow(const run_plan *plan, const experiment_hooks *hooks, error *err);
+
+/* The spec that the run in `folder` was made from, with overrides (keys of eval only) laid over it: file and plan are
+ * the caller's to free, also after an error. ERROR_USAGE when it is no run's folder. */
+bool experiment_plan(const char *folder, const settings *overrides, spec_file *file, sweep *plan, error *err);
+
+/* A spec's images, with what happens meanwhile told to the hooks; NULL with a message. */
+dataset *experiment_data(const spec *s, const experiment_hooks *hooks, error *err);
 
 /* Evaluates the finished run in `folder` again, by its own `eval:` as changed by `overrides` (keys of eval only). */
 bool experiment_evaluate(const char *folder, const settings *overrides, const experiment_hooks *hooks, run_outcome *out,

@@ -253,7 +253,7 @@ INLINE void plane_sums(const void *x, const void *y, const void *g, int64_t pixe
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real masked = relu && value_get(y, k, brief) <= 0 ? 0 : value_get(g, k, brief);
+            real arriving = value_get(g, k, brief), masked = relu && value_get(y, k, brief) <= 0 ? 0 : arriving;
             s[l] += masked;
             d[l] += masked * (value_get(x, k, brief) - mean[l]);
         }
@@ -285,7 +285,7 @@ INLINE void plane_slope(const void *x, const void *y, const void *g, void *dx, v
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real masked = relu && value_get(y, k, brief) <= 0 ? 0 : value_get(g, k, brief);
+            real arriving = value_get(g, k, brief), masked = relu && value_get(y, k, brief) <= 0 ? 0 : arriving;
             if (dx)
                 value_put(dx, k,
                           (add_x ? value_get(dx, k, brief) : 0) + a[l] * masked - b[l] * value_get(x, k, brief) - c[l],

@@ -223,7 +223,7 @@ bool subject_load(subject *s, const diagnose_options *options, error *err) {
     ok = ok && (!o.groups ||
                 (open_named(&o, &groups, o.groups, &for_groups, err) && check_length(s, &groups, "groups", err)));
     ok = ok && (!o.prototypes || load_prototypes(s, &o, err));
-    if (ok && s->run && !o.prototypes) run_take_prototypes(s);
+    ok = ok && (!s->run || o.prototypes || run_take_prototypes(s, err));
     ok = ok && (!o.second || open_second(s, &o, err)) && subject_take_rows(s, &o, o.second ? &s->other : NULL, err) &&
          (!has_labels(&o) || number_labels(s, &labels, &o, err)) && (!o.groups || take_groups(s, &groups, err)) &&
          draw_blocks(s, o.seed, err) &&

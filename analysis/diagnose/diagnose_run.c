@@ -5,6 +5,7 @@
 #include "analysis/diagnose/diagnose_load.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -52,27 +53,30 @@ bool run_use(diagnose_options *o, run_files *f, error *err) {
     if (!o->labels && access(f->labels, F_OK) == 0) o->labels = f->labels;
     if (o->assignments || access(f->assignments, F_OK) != 0) return true;
     o->assignments = f->assignments;
-    json_t *known = json_load_file(f->diagnosis, 0, NULL);
+    json_t *known;
+    if (!record_peek(f->diagnosis, &known, err)) return false;
     json_int_t codes = json_integer_value(json_object_get(known, "codes"));
     if (!o->codes && codes > 0 && codes <= DIAGNOSE_CODES) o->codes = (size_t)codes;
     json_decref(known);
     return true;
 }
 
-/* The newest checkpoint of a run's folder; false when there is none. */
-static bool newest_checkpoint(const char *folder, char *path, size_t size) {
+/* The newest checkpoint of a run's folder, if there is one. */
+static bool newest_checkpoint(const char *folder, bool *there, char *path, size_t size, error *err) {
     static const char ending[] = ".safetensors";
     char newest[256] = "";
     DIR *directory = opendir(folder);
-    for (struct dirent *entry; directory && (entry = readdir(directory));) {
+    if (!directory) return error_set(err, ERROR_RUN, "cannot read %.1000s: %s", folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(directory));) {
         size_t length = strlen(entry->d_name), tail = strlen(ending);
         if (strncmp(entry->d_name, "checkpoint-", 11) != 0 || length >= sizeof newest) continue;
         if (strcmp(entry->d_name + length - tail, ending) == 0 && strcmp(entry->d_name, newest) > 0)
             strcpy(newest, entry->d_name);
     }
-    if (directory) closedir(directory);
+    closedir(directory);
     snprintf(path, size, "%.1000s/%s", folder, newest);
-    return *newest != 0;
+    *there = *newest != 0;
+    return true;
 }
 
 /* What methods call the vectors that embeddings are scored against, where these are learned; drawn ones are in no
@@ -87,24 +91,42 @@ static const struct {
     {"head.dictionary", NULL, true},
 };
 
-void run_take_prototypes(subject *s) {
-    char path[1300];
-    error ignored = {0};
-    size_t d = s->file.cols;
-    safetensors *st = newest_checkpoint(s->run, path, sizeof path) ? safetensors_open(path, &ignored) : NULL;
-    for (size_t i = 0; st && !s->own_prototypes && i < sizeof learned / sizeof *learned; i++) {
+/* The tensor that holds them, as rows of d; NULL when there is none. */
+static const safetensors_entry *find_learned(const safetensors *st, size_t d, bool *columns) {
+    for (size_t i = 0; i < sizeof learned / sizeof *learned; i++) {
         const safetensors_entry *e = safetensors_find(st, learned[i].name);
-        bool columns = learned[i].columns;
+        *columns = learned[i].columns;
         if (!e || e->dims != 2 || (learned[i].beside && !safetensors_find(st, learned[i].beside))) continue;
-        size_t c = (size_t)e->shape[columns];
-        if (e->shape[!columns] != d || !c || c > DUPLICATES_PROTOTYPES) continue;
-        float *values = malloc(c * d * sizeof *values);
-        float *rows = s->own_prototypes = malloc(c * d * sizeof *rows);
-        bool read = values && rows && safetensors_read_float(st, learned[i].name, values, c * d, &ignored);
-        for (size_t k = 0; read && k < c; k++)
-            for (size_t j = 0; j < d; j++) rows[k * d + j] = values[columns ? j * c + k : k * d + j];
-        if (read && matrix_check((matrix){rows, c, d}, path, &ignored)) s->prototypes = (matrix){rows, c, d};
-        free(values);
+        uint64_t c = e->shape[*columns];
+        if (e->shape[!*columns] == d && c && c <= DUPLICATES_PROTOTYPES) return e;
     }
+    return NULL;
+}
+
+static bool take(subject *s, const safetensors *st, const safetensors_entry *e, bool columns, const char *path,
+                 error *err) {
+    error ignored = {0}; /* weights that are no numbers say nothing */
+    size_t d = s->file.cols, c = (size_t)e->shape[columns];
+    if (safetensors_claims_seal(st) && safetensors_seal(st) != SEAL_SOUND)
+        return error_set(err, ERROR_RUN, "%.1100s: its checksum does not hold: it has been damaged", path);
+    float *values = malloc(c * d * sizeof *values);
+    float *rows = s->own_prototypes = malloc(c * d * sizeof *rows);
+    bool ok = (values && rows) || error_memory(err, 2 * c * d * sizeof *rows, path);
+    ok = ok && safetensors_read_float(st, e->name, values, c * d, err);
+    for (size_t k = 0; ok && k < c; k++)
+        for (size_t j = 0; j < d; j++) rows[k * d + j] = values[columns ? j * c + k : k * d + j];
+    if (ok && matrix_check((matrix){rows, c, d}, path, &ignored)) s->prototypes = (matrix){rows, c, d};
+    free(values);
+    return ok;
+}
+
+bool run_take_prototypes(subject *s, error *err) {
+    char path[1300];
+    bool there = false, columns;
+    if (!newest_checkpoint(s->run, &there, path, sizeof path, err)) return false;
+    safetensors *st = there ? safetensors_open(path, err) : NULL;
+    const safetensors_entry *e = st ? find_learned(st, s->file.cols, &columns) : NULL;
+    bool ok = (!there || st) && (!e || take(s, st, e, columns, path, err));
     safetensors_close(st);
+    return ok;
 }

@@ -28,6 +28,8 @@ static bool offer_entries(array_box *b, const safetensors *st, error *err) {
 
 static bool open_file(array_box *b, error *err) {
     b->state = safetensors_parse(b->bytes, b->size, b->name, err);
+    if (b->state && safetensors_is_checkpoint(b->state) && safetensors_seal(b->state) != SEAL_SOUND)
+        return error_set(err, ERROR_RUN, "%.1100s: its checksum does not hold: it has been damaged", b->name);
     return b->state && offer_entries(b, b->state, err);
 }
 

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { HEAT_SIDE = 88, HEAT_SETTINGS = 3, HEAT_ROWS = 20000, HEAT_PANEL = 134 };
 
@@ -31,16 +32,10 @@ static uint64_t row_of(size_t i, size_t taken, uint64_t total) {
     return (uint64_t)((double)i * (double)total / (double)taken);
 }
 
-static bool has_file(const char *path) {
-    FILE *file = fopen(path, "rb");
-    if (file) fclose(file);
-    return file != NULL;
-}
-
 static bool read_groups(const char *path, uint64_t rows, size_t taken, int32_t **out, error *err) {
     npy array;
     bool ok = false;
-    if (!has_file(path)) return true;
+    if (access(path, F_OK) != 0) return true;
     if (!npy_open(&array, path, err)) return false;
     if (array.rows != rows || array.cols != 1) {
         error_set(err, ERROR_RUN, "%s: holds %llu × %llu numbers; one for each of %llu embeddings is expected", path,
@@ -72,7 +67,7 @@ static bool read_sample(const record *r, sample *s, error *err) {
     bool ok = false;
     *s = (sample){0};
     snprintf(path, sizeof path, "%s/embeddings.npy", r->folder);
-    if (!has_file(path)) return true;
+    if (access(path, F_OK) != 0) return true;
     if (!npy_open(&array, path, err)) return false;
     if (array.rows < 2 || array.cols < 2) {
         npy_close(&array);

@@ -3,7 +3,9 @@
  * of collapsed ones: what is not known does not count as collapsed.
  */
 #include "analysis/verdicts/collapse_history.h"
+#include "engine/files/record.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,7 +65,7 @@ bool collapse_history_read(collapse_history *h, const char *path, error *err) {
     FILE *file = fopen(path, "r");
     char *text = NULL;
     size_t room = 0;
-    bool ok = true;
+    bool ok = file || errno == ENOENT || error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
     ssize_t length;
     for (int number = 1; file && ok && (length = getline(&text, &room, file)) > 0; number++) {
         json_t *line = json_loadb(text, (size_t)length, 0, NULL);
@@ -73,6 +75,7 @@ bool collapse_history_read(collapse_history *h, const char *path, error *err) {
                  : error_set(err, ERROR_RUN, "%s:%d: is no line of a history; the file has been damaged", path, number);
         json_decref(line);
     }
+    if (ok && file && ferror(file)) ok = error_set(err, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
     free(text);
     if (file) fclose(file);
     if (!ok) collapse_history_free(h);
@@ -97,8 +100,9 @@ bool collapse_history_read_run(collapse_history *h, const char *folder, error *e
     snprintf(path, sizeof path, "%.1100s/metrics.jsonl", folder);
     if (!collapse_history_read(h, path, err)) return false;
     snprintf(path, sizeof path, "%.1100s/diagnosis.json", folder);
-    json_t *diagnosis = json_load_file(path, 0, NULL), *course = json_object_get(diagnosis, "course");
-    bool ok = true;
+    json_t *diagnosis, *course;
+    bool ok = record_peek(path, &diagnosis, err);
+    course = json_object_get(diagnosis, "course");
     for (int i = 0; ok && i < 3; i++) ok = take_point(h, json_object_get(course, points[i]), err);
     json_decref(diagnosis);
     if (!ok) collapse_history_free(h);

@@ -10,6 +10,7 @@
 #include "engine/files/safetensors.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,11 +88,12 @@ static bool bundle_fill(bundle *b, const parameters *p, const optimizer *o, erro
     return true;
 }
 
-/* Steps of the folder's checkpoints, newest first; returns how many (at most `most`). */
-static size_t list_steps(const char *folder, uint64_t *steps, size_t most) {
+/* Steps of the folder's checkpoints, newest first, and how many (at most `most`); none where there is no folder. */
+static bool list_steps(const char *folder, uint64_t *steps, size_t most, size_t *listed, error *err) {
     size_t count = 0;
     DIR *d = opendir(folder);
-    if (!d) return 0;
+    *listed = 0;
+    if (!d) return errno == ENOENT || error_set(err, ERROR_RUN, "cannot read %s: %s", folder, strerror(errno));
     for (struct dirent *e; (e = readdir(d));) {
         uint64_t step;
         int end = 0;
@@ -105,12 +107,15 @@ static size_t list_steps(const char *folder, uint64_t *steps, size_t most) {
         if (at < most) steps[at] = step;
     }
     closedir(d);
-    return count;
+    *listed = count;
+    return true;
 }
 
 bool checkpoint_stands(const char *folder) {
     uint64_t step;
-    return list_steps(folder, &step, 1) > 0;
+    size_t count;
+    error why = {0};
+    return !list_steps(folder, &step, 1, &count, &why) || count > 0;
 }
 
 static void step_path(const char *folder, uint64_t step, char *out, size_t size) {
@@ -122,7 +127,9 @@ enum { LISTED = 64 };
 static void remove_old(const char *folder) {
     uint64_t steps[LISTED];
     char path[1200];
-    size_t count = list_steps(folder, steps, LISTED);
+    size_t count;
+    error ignored = {0}; /* the next one tries again */
+    list_steps(folder, steps, LISTED, &count, &ignored);
     for (size_t i = KEPT; i < count; i++) {
         step_path(folder, steps[i], path, sizeof path);
         unlink(path);
@@ -248,17 +255,9 @@ static bool load_all(const safetensors *st, parameters *p, optimizer *o, error *
     return true;
 }
 
-/* Whether a checkpoint says of itself that it is sealed: earlier versions wrote none of these keys. */
-static bool claims_seal(const safetensors *st) {
-    static const char *const keys[] = {SEAL_KEY, "run", "threads", "history", "code"};
-    bool claims = false;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) claims |= safetensors_metadata(st, keys[i]) != NULL;
-    return claims;
-}
-
 /* Why the checkpoint cannot be this run's of `step`, into `why`; false with `err` only when that cannot be told. */
 static bool examine(const safetensors *st, const checkpoint_place *place, uint64_t step, error *why, error *err) {
-    bool sealed = claims_seal(st), enough = true;
+    bool sealed = safetensors_claims_seal(st), enough = true;
     const char *run = safetensors_metadata(st, "run"), *history = safetensors_metadata(st, "history");
     const char *code = safetensors_metadata(st, "code");
     char sum[65] = "";
@@ -294,7 +293,7 @@ static bool try_one(const checkpoint_place *place, const char *path, uint64_t st
     if (!file_map_open(&map, path, err)) return false; /* unreadable, which is not damaged */
     safetensors *st = safetensors_parse(map.data, map.size, path, why);
     bool ok = !st || examine(st, place, step, why, err);
-    if (ok && !why->code && !fits(st, p, o != NULL, why) && claims_seal(st))
+    if (ok && !why->code && !fits(st, p, o != NULL, why) && safetensors_claims_seal(st))
         ok = error_set(err, ERROR_RUN, "%s does not fit this run: %s", path, why->text);
     if (ok && !why->code) {
         ok = load_all(st, p, o, err) || error_prefix(err, "%s", path);
@@ -308,8 +307,9 @@ static bool try_one(const checkpoint_place *place, const char *path, uint64_t st
 bool checkpoint_load(const checkpoint_place *place, parameters *p, optimizer *o, checkpoint_position *at, bool *found,
                      error *err) {
     uint64_t steps[LISTED];
-    size_t count = list_steps(place->folder, steps, LISTED);
+    size_t count;
     *found = false;
+    if (!list_steps(place->folder, steps, LISTED, &count, err)) return false;
     for (size_t i = 0; i < count && !*found; i++) {
         char path[1200];
         error why = {0};
@@ -343,8 +343,10 @@ static safetensors *open_sound(const checkpoint_place *place, uint64_t step, fil
 
 bool checkpoint_newest(const checkpoint_place *place, checkpoint_position *at, error *err) {
     uint64_t step;
+    size_t count;
     file_map map = {0};
-    if (!list_steps(place->folder, &step, 1)) return error_set(err, ERROR_RUN, "%s holds no checkpoint", place->folder);
+    if (!list_steps(place->folder, &step, 1, &count, err)) return false;
+    if (!count) return error_set(err, ERROR_RUN, "%s holds no checkpoint", place->folder);
     safetensors *st = open_sound(place, step, &map, err);
     if (!st) return false;
     *at = position_of(st, step);

@@ -35,7 +35,7 @@ bool checkpoint_save(const checkpoint_place *place, const parameters *p, const o
 /* Removes every checkpoint of the folder, and what was put aside. */
 void checkpoint_remove_all(const char *folder);
 
-/* Whether there is any, sound or not. */
+/* Whether there is any, sound or not; also when that cannot be told. */
 bool checkpoint_stands(const char *folder);
 
 /*

@@ -38,19 +38,23 @@ static void stamp_now(char out[STAMP + 1]) {
     strftime(out, STAMP + 1, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &utc));
 }
 
-static void read_line(const char *path, char *out, size_t size) {
+/* False when it cannot be told what the file says, which is another thing than that there is none. */
+static bool read_line(const char *path, char *out, size_t size) {
     FILE *file = fopen(path, "re");
+    bool told = file || errno == ENOENT;
     if (!file || !fgets(out, (int)size, file)) *out = '\0';
+    told = told && !(file && ferror(file) && errno != ESRCH); /* it ended while we read */
     out[strcspn(out, "\n")] = '\0';
     if (file) fclose(file);
+    return told;
 }
 
-/* When a process of this machine began, in ticks since boot; 0 when there is none. */
+/* When a process of this machine began, in ticks since boot; 0 when there is none, −1 when that cannot be told. */
 static json_int_t started_at(json_int_t pid) {
     char path[64], line[1024];
     unsigned long long ticks = 0;
     snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-    read_line(path, line, sizeof line);
+    if (!read_line(path, line, sizeof line)) return -1;
     const char *after = strrchr(line, ')'); /* the name before it may hold anything */
     if (!after || sscanf(after + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
                          &ticks) != 1)
@@ -106,13 +110,19 @@ static bool is_alive(const json_t *who, double age) {
                 strcmp(space, their_space) == 0 && *space;
     if (!here) return age < LEASE_STALE_SECONDS;
     began = started_at(pid);
-    return began && began == json_integer_value(json_object_get(who, "started"));
+    return began < 0 || (began && began == json_integer_value(json_object_get(who, "started")));
 }
 
-/* The lease's file and its age by `now`; NULL when there is none. *there tells whether there is a file at all. */
+/* The lease's file and its age by `now`; NULL when there is none. *there tells whether there is a file at all. Where it
+ * cannot be opened for want of descriptors or memory, it is somebody's. */
 static json_t *read_lease(const char *path, double now, double *age, bool *there) {
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    *age = 0;
+    if (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
+        *there = true;
+        return json_object();
+    }
     *there = file >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode);
     json_t *who = *there ? json_loadfd(file, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
     if (*there) *age = now - ((double)status.st_mtim.tv_sec + (double)status.st_mtim.tv_nsec / 1e9);

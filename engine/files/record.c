@@ -34,6 +34,13 @@ json_t *record_read(const char *path, error *err) {
     return NULL;
 }
 
+bool record_peek(const char *path, json_t **out, error *err) {
+    json_error_t wrong;
+    *out = json_load_file(path, 0, &wrong);
+    if (*out || json_error_code(&wrong) != json_error_cannot_open_file || access(path, F_OK) != 0) return true;
+    return error_set(err, ERROR_RUN, "%.500s", wrong.text);
+}
+
 bool record_write(const char *path, json_t *record, error *err) {
     json_object_set_new(record, SEAL_KEY, json_string(SEAL_BLANK));
     char *text = json_dumps(record, JSON_INDENT(2));

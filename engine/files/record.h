@@ -13,6 +13,10 @@
 /* ERROR_RUN with the path and what is wrong with it; an object otherwise, the caller's to json_decref. */
 json_t *record_read(const char *path, error *err);
 
+/* JSON beside a record, the caller's to json_decref: NULL where there is no such file, or none that can be made out.
+ * ERROR_RUN for one that is there and cannot be opened. */
+bool record_peek(const char *path, json_t **out, error *err);
+
 /* Seals and writes it, whole or not at all. */
 bool record_write(const char *path, json_t *record, error *err);
 

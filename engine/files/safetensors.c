@@ -233,6 +233,21 @@ seal_state safetensors_seal(const safetensors *st) {
     return seal_check(st->map.data, st->map.size, 8, header_length(st));
 }
 
+bool safetensors_claims_seal(const safetensors *st) {
+    static const char *const keys[] = {SEAL_KEY, "run", "threads", "history", "code"};
+    bool claims = false;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) claims |= safetensors_metadata(st, keys[i]) != NULL;
+    return claims;
+}
+
+bool safetensors_is_checkpoint(const safetensors *st) {
+    static const char *const keys[] = {
+        SEAL_KEY, "step", "optimizer_steps", "metrics_offset", "seconds", "run", "threads", "history", "code"};
+    size_t found = 0;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) found += safetensors_metadata(st, keys[i]) != NULL;
+    return found > 4; /* those without a seal have four of them, files of others fewer */
+}
+
 /* Element i of an entry as a double. */
 static double element(const safetensors_entry *e, uint64_t i) {
     return element_double(e->dtype, (const uint8_t *)e->data + i * element_size(e->dtype));

@@ -57,6 +57,12 @@ const char *safetensors_metadata(const safetensors *st, const char *key);
 /* Whether the file's bytes are those that its seal speaks of; reads all of them. SEAL_NONE: it carries no seal. */
 seal_state safetensors_seal(const safetensors *st);
 
+/* Whether a checkpoint says of itself that it is sealed: those of earlier versions wrote no key that goes with it. */
+bool safetensors_claims_seal(const safetensors *st);
+
+/* Whether a file from anywhere is a checkpoint of mews that is sealed, though one of its keys be damaged. */
+bool safetensors_is_checkpoint(const safetensors *st);
+
 /* Elements [first, first + count) of an entry that is read, which must exist, converted from any dtype. */
 void safetensors_entry_double(const safetensors_entry *entry, uint64_t first, uint64_t count, double *out);
 

@@ -198,12 +198,12 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     queue q;
     if (!slurm_check(args, err)) return false;
     if (!arguments_number(args, "--jobs", 1, SCHEDULE_MAX_JOBS, 1, &jobs, err)) return false;
-    bool opened = queue_open(&q, args->words[0], args, results, &hooks, err), done = opened;
+    bool opened = queue_open(&q, args->words[0], args, results, &hooks, err);
     terminal_clear(&t);
     if (!opened) return false;
-    done = arguments_has(args, "--slurm")     ? to_slurm(args, &q, results, err)
-           : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
-                                              : run_queue(context, args, &q, results, &t, (int)jobs, err);
+    bool done = arguments_has(args, "--slurm")     ? to_slurm(args, &q, results, err)
+                : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
+                                                   : run_queue(context, args, &q, results, &t, (int)jobs, err);
     queue_close(&q);
     return done;
 }

@@ -129,13 +129,16 @@ typedef struct source {
     size_t swept_count;
     size_t *first; /* of each chosen run: the first of its data and method */
     bool *varies;  /* (runs, swept_count): of each first run, whether the key differs among those like it */
+    error *err;    /* why a column could not be read, if one could not */
 } source;
 
 /* A run's cell; an empty one when no run has the key. */
 static cell cell_of(source *s, const char *key, size_t run) {
     size_t column;
-    error none = {0};
-    return store_runs_column(s->store, &s->all, key, &column, &none) ? s->all.columns[column].cells[run] : (cell){0};
+    error why = {0};
+    if (store_runs_column(s->store, &s->all, key, &column, &why)) return s->all.columns[column].cells[run];
+    if (why.code != ERROR_USAGE) error_set(s->err, why.code, "%s", why.text);
+    return (cell){0};
 }
 
 static const char *text_of(source *s, const char *key, size_t run) {
@@ -267,11 +270,11 @@ static bool add_chosen(paper_table *t, source *s, const filter *f, error *err) {
     free(chosen);
     free(s->first);
     free(s->varies);
-    return done;
+    return done && s->err->code == ERROR_NONE;
 }
 
 static bool add_measured(paper_table *t, const char *results, const char *where, error *err) {
-    source s = {0};
+    source s = {.err = err};
     filter *f = NULL;
     if (access(results, F_OK) != 0) return true; /* nothing has been run */
     bool done = (!where || (f = filter_parse(where, err))) && (s.store = store_open_current(results, err)) &&

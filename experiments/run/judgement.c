@@ -2,6 +2,7 @@
 #include "experiments/run/landing.h"
 #include "analysis/diagnose/diagnose.h"
 #include "engine/files/file.h"
+#include "engine/files/record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,8 @@ bool judgement_again(const char *folder, bool *kept, bool *changed, error *err) 
     snprintf(path, sizeof path, "%.1100s/embeddings.npy", folder);
     if (access(path, F_OK) != 0) return true;
     snprintf(path, sizeof path, "%.1100s/diagnosis.json", folder);
-    json_t *diagnosis = json_load_file(path, 0, NULL);
+    json_t *diagnosis;
+    if (!record_peek(path, &diagnosis, err)) return false;
     if (!json_is_object(diagnosis)) return json_decref(diagnosis), true;
     *kept = true;
     bool ok = run_open_folder(&r, folder, err), opened = ok, judged = false;

@@ -69,8 +69,11 @@ static bool walk_name(store *s, found_list *list, int results, const char *name,
     int file = openat(results, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *directory = file >= 0 ? fdopendir(file) : NULL;
     bool done = true;
+    int reason = errno;
     if (!directory && file >= 0) close(file);
-    if (!directory) return true;
+    if (!directory && (reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO))
+        return error_set(err, ERROR_RUN, "cannot read %s/%s: %s", s->results, name, strerror(reason));
+    if (!directory) return true; /* no folder, or one that is closed to us */
     for (struct dirent *entry; done && (entry = readdir(directory));)
         if (strncmp(entry->d_name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0 && entry->d_type != DT_DIR)
             done = note_queue(s, name, entry->d_name, err);

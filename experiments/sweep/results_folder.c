@@ -144,14 +144,16 @@ static void look_at(finding *f, const char *name, bool homes) {
     json_decref(record);
 }
 
-static void look_through(finding *f, const char *const *ids, bool homes) {
+static bool look_through(finding *f, const char *const *ids, bool homes, error *err) {
     DIR *runs = opendir(f->folder);
-    for (struct dirent *entry; runs && (entry = readdir(runs));) {
+    if (!runs) return errno == ENOENT || error_set(err, ERROR_RUN, "cannot read %s: %s", f->folder, strerror(errno));
+    for (struct dirent *entry; (entry = readdir(runs));) {
         const char *name = entry->d_name;
         if (*name != '.' && !bsearch(&name, ids, f->queue->sweep.count, sizeof *ids, compare_ids))
             look_at(f, name, homes);
     }
-    if (runs) closedir(runs);
+    closedir(runs);
+    return true;
 }
 
 /* Planned runs that have begun are at home, too. */
@@ -178,8 +180,7 @@ bool results_folder_check(const queue *q, const char *results, error *err) {
         for (size_t i = 0; i < n; i++) ids[i] = q->items[i].id;
         qsort(ids, n, sizeof *ids, compare_ids);
         find_begun(&f);
-        look_through(&f, ids, true);
-        look_through(&f, ids, false);
+        ok = look_through(&f, ids, true, err) && look_through(&f, ids, false, err);
     }
     free(ids);
     free(f.at_home);

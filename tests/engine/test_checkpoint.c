@@ -11,6 +11,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char folder[64], warned[4096];
@@ -100,6 +101,22 @@ START_TEST(test_the_newest_sound_checkpoint_is_taken) {
     ck_assert_int_eq(load_as("ours", &err), 2);
     ck_assert_double_eq(first_weight(), 2);
     ck_assert_str_eq(warned, "");
+}
+END_TEST
+
+START_TEST(test_a_folder_that_cannot_be_looked_into_is_not_one_without_checkpoints) {
+    struct rlimit limit;
+    error err;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 3; /* as when a process has used up its descriptors */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    int step = load_as("ours", &err);
+    bool stands = checkpoint_stands(folder);
+    limit.rlim_cur = before;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    ck_assert_msg(step == -1 && strstr(err.text, folder), "took step %d: %s", step, err.text);
+    ck_assert(stands);
 }
 END_TEST
 
@@ -222,6 +239,7 @@ Suite *suite_checkpoint(void) {
     tcase_set_timeout(t, 300);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_the_newest_sound_checkpoint_is_taken);
+    tcase_add_test(t, test_a_folder_that_cannot_be_looked_into_is_not_one_without_checkpoints);
     tcase_add_test(t, test_every_single_bit_that_turns_is_seen_and_the_one_before_is_taken);
     tcase_add_test(t, test_zeroed_and_cut_off_stretches_are_seen);
     tcase_add_test(t, test_a_checkpoint_of_another_run_or_step_is_not_taken);

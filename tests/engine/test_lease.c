@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,6 +68,22 @@ START_TEST(test_a_living_holder_is_named_and_a_dead_one_makes_room) {
     ck_assert(lease_is_ours(l));
     lease_release(l);
     ck_assert_int_ne(access(path, F_OK), 0);
+}
+END_TEST
+
+START_TEST(test_a_lease_that_cannot_be_read_is_somebodys) {
+    struct rlimit limit;
+    pid_t child = holder();
+    getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 3; /* as when a process has used up its descriptors */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    bool is_held = lease_is_held(path);
+    limit.rlim_cur = before;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    ck_assert(is_held);
 }
 END_TEST
 
@@ -200,6 +217,7 @@ Suite *suite_lease(void) {
     TCase *t = tcase_create("leases");
     tcase_set_timeout(t, 300);
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_a_lease_that_cannot_be_read_is_somebodys);
     tcase_add_test(t, test_who_waits_for_a_lease_has_it_when_its_holder_ends);
     tcase_add_test(t, test_a_living_holder_is_named_and_a_dead_one_makes_room);
     tcase_add_test(t, test_a_process_on_another_machine_lives_while_its_heart_beats);

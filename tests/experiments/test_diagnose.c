@@ -291,7 +291,7 @@ START_TEST(test_one_prototype_alone_says_nothing) {
 }
 END_TEST
 
-/* A run's folder with these prototypes in its newer checkpoint; in the older one all are one. */
+/* A run's folder with these prototypes in its newer checkpoint, which is sealed; in the older one all are one. */
 static void write_run(const char *name, bool columns) {
     enum { CODES = 3 };
     float rows[CODES * D], turned[CODES * D], flat[CODES * D];
@@ -309,7 +309,8 @@ static void write_run(const char *name, bool columns) {
     ck_assert_msg(safetensors_write(path, &item, 1, NULL, &err), "%s", err.text);
     snprintf(path, sizeof path, "%s/run/checkpoint-00000002.safetensors", folder);
     item.data = columns ? turned : rows;
-    ck_assert_msg(safetensors_write(path, &item, 1, NULL, &err), "%s", err.text);
+    const char *metadata[] = {SEAL_KEY, SEAL_BLANK, "run", "run", NULL};
+    ck_assert_msg(safetensors_write(path, &item, 1, metadata, &err), "%s", err.text);
 }
 
 START_TEST(test_a_runs_learned_prototypes_come_out_of_its_newest_checkpoint) {
@@ -325,6 +326,21 @@ START_TEST(test_a_runs_learned_prototypes_come_out_of_its_newest_checkpoint) {
     json_t *root = diagnosis("run");
     ck_assert_ptr_null(json_object_get(root, "prototypes"));
     json_decref(root);
+}
+END_TEST
+
+START_TEST(test_prototypes_out_of_a_damaged_checkpoint_are_not_believed) {
+    static const char *const harm[] = {"printf x | dd of=$f bs=1 seek=$(($(stat -c %s $f) - 5)) conv=notrunc",
+                                       "sed -i 's/sha256/sha255/' $f", "truncate -s -4 $f"};
+    for (size_t i = 0; i < sizeof harm / sizeof *harm; i++) {
+        char command[200];
+        write_run("head.prototypes.weight", false);
+        snprintf(command, sizeof command, "f=run/checkpoint-00000002.safetensors; %s 2>dd", harm[i]);
+        shell(command);
+        const said *s = mews("diagnose run");
+        ck_assert_msg(s->code == 1 && strstr(s->err, "mews: run/checkpoint-00000002.safetensors: "), "%zu: %d, %s", i,
+                      s->code, s->err);
+    }
 }
 END_TEST
 
@@ -533,6 +549,7 @@ Suite *suite_diagnose(void) {
     tcase_add_test(tests, test_structure_is_in_the_object);
     tcase_add_test(tests, test_one_prototype_alone_says_nothing);
     tcase_add_test(tests, test_a_runs_learned_prototypes_come_out_of_its_newest_checkpoint);
+    tcase_add_test(tests, test_prototypes_out_of_a_damaged_checkpoint_are_not_believed);
     tcase_add_test(tests, test_a_file_beyond_memory_is_read_in_passes);
     tcase_add_test(tests, test_a_sample_keeps_labels_with_their_rows);
     tcase_add_test(tests, test_a_run_is_diagnosed_by_its_folder);

@@ -185,6 +185,28 @@ START_TEST(test_figures_are_of_a_whole_run_only) {
 }
 END_TEST
 
+START_TEST(test_damaged_weights_and_a_changed_spec_are_not_believed) {
+    char path[200], command[600];
+    train();
+    newest(path, sizeof path);
+    snprintf(command, sizeof command,
+             "cp %s damaged.safetensors && printf x | dd of=damaged.safetensors bs=1 seek=$(($(stat -c %%s %s) - 3)) "
+             "conv=notrunc status=none",
+             path, path);
+    shell(command);
+    const said *s = mews("train here.yaml -s train.init=damaged.safetensors");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_msg(strstr(s->err, "train.init: damaged.safetensors: its checksum does not hold"), "%s", s->err);
+    s = mews("diagnose damaged.safetensors --tensor backbone.conv1.weight");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_msg(strstr(s->err, "its checksum does not hold"), "%s", s->err);
+    shell("sed -i 's/limit: 0/limit: 1/' run/spec.yaml");
+    s = mews("eval run --data images");
+    ck_assert_int_eq(s->code, 1);
+    ck_assert_msg(strstr(s->err, "spec.yaml: is not the file that run.json speaks of"), "%s", s->err);
+}
+END_TEST
+
 START_TEST(test_a_run_that_started_from_weights_is_evaluated_by_its_own) {
     static const char *const two[] = {"encoder.", "momentum_encoder.", NULL};
     train();
@@ -245,6 +267,7 @@ Suite *suite_elsewhere(void) {
     tcase_add_test(tests, test_what_does_not_fit_is_named);
     tcase_add_test(tests, test_a_smaller_network_does_not_fill_a_larger_one);
     tcase_add_test(tests, test_figures_are_of_a_whole_run_only);
+    tcase_add_test(tests, test_damaged_weights_and_a_changed_spec_are_not_believed);
     tcase_add_test(tests, test_a_run_that_started_from_weights_is_evaluated_by_its_own);
     tcase_add_test(tests, test_training_starts_from_given_weights_and_is_another_run);
     tcase_add_test(tests, test_images_are_normalised_by_what_the_spec_says);

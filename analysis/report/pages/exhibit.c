@@ -5,6 +5,7 @@
  */
 #include "analysis/report/pages/exhibit.h"
 #include "analysis/report/study/records.h"
+#include "engine/files/record.h"
 
 #include <cblas.h>
 #include <lapacke.h>
@@ -276,7 +277,7 @@ static bool take_history(exhibit *e, const char *folder, error *err) {
     record r = {.folder = (char *)folder};
     history h;
     snprintf(path, sizeof path, "%.1100s/run.json", folder);
-    r.run = json_load_file(path, 0, NULL);
+    if (!record_peek(path, &r.run, err)) return false;
     if (r.run) describe_run(e, &r);
     e->final = json_deep_copy(json_object_get(r.run, "final"));
     const json_t *chance = json_object_get(r.run, "chance_loss");

@@ -30,14 +30,15 @@ bool amx_conv_takes(const backend *b, const conv_shape *s) {
 
 /* Gathering -------------------------------------------------------------------------------------------------------- */
 
-/* Where pixel p of the j-th of (tap, block of channels) goes, in blocks: j/2·pair + j%2·odd + p·step. */
+/* Where pixel p of the j-th of (tap, block of channels) goes, in blocks: j/2·pair + j%2·odd + p·step, step 1 or 2. */
 typedef struct places {
     brief_vec *to;
     int64_t pair, odd, step;
 } places;
 
-INLINE void gather_row(const lattice *f, int64_t image, int64_t row, int64_t col, int64_t count, int64_t from_step,
-                       int64_t j, int64_t at, const places *places) {
+/* What one tap sees from `count` neighbouring targets, the first of which looks at column `col` of `row`. */
+INLINE void gather_row(const lattice *f, int64_t image, int64_t row, int64_t col, int64_t count, int64_t j, int64_t at,
+                       const places *places, int64_t from_step, int64_t step) {
     int64_t first = col < 0 ? (-col + from_step - 1) / from_step : 0;
     int64_t last = (f->w - col + from_step - 1) / from_step;
     if (row < 0 || row >= f->h) last = 0;
@@ -46,27 +47,34 @@ INLINE void gather_row(const lattice *f, int64_t image, int64_t row, int64_t col
     if (last < first) last = first;
     for (int64_t k = 0; k < f->blocks; k++, j++) {
         const brief_vec *from = (const brief_vec *)f->data + ((image * f->blocks + k) * f->h + row) * f->w + col;
-        brief_vec *to = places->to + j / 2 * places->pair + j % 2 * places->odd + at * places->step;
-        for (int64_t p = 0; p < first; p++) to[p * places->step] = (brief_vec){0};
-        for (int64_t p = first; p < last; p++) to[p * places->step] = from[p * from_step];
-        for (int64_t p = last; p < count; p++) to[p * places->step] = (brief_vec){0};
+        brief_vec *to = places->to + j / 2 * places->pair + j % 2 * places->odd + at * step;
+        for (int64_t p = 0; p < first; p++) to[p * step] = (brief_vec){0};
+#pragma GCC unroll 8
+        for (int64_t p = first; p < last; p++) to[p * step] = from[p * from_step];
+        for (int64_t p = last; p < count; p++) to[p * step] = (brief_vec){0};
     }
+}
+
+INLINE void gather_taps(const meeting *m, spot s, int64_t count, int64_t at, const places *places, int64_t from_step,
+                        int64_t step) {
+    const int64_t y = s.row * from_step, x = s.col * from_step;
+    for (int64_t t = 0; t < m->tap_count; t++)
+        gather_row(&m->from, s.image, y + m->taps[t].dy, x + m->taps[t].dx, count, t * m->from.blocks, at, places,
+                   from_step, step);
 }
 
 /* What the taps of target pixels first … first + count − 1 see. */
 static void gather(const meeting *m, int64_t first, int64_t count, const places *places) {
-    const lattice *f = &m->from;
     spot s = spot_of(m, first);
     for (int64_t p = 0; p < count;) {
-        const int64_t y = s.row * f->step, x = s.col * f->step, image = s.image;
+        const spot from = s;
         const int64_t some = take_row(m, &s, count - p);
-        for (int64_t t = 0; t < m->tap_count; t++) {
-            const int64_t row = y + m->taps[t].dy, col = x + m->taps[t].dx, j = t * f->blocks;
-            if (f->step == 1)
-                gather_row(f, image, row, col, some, 1, j, p, places);
-            else
-                gather_row(f, image, row, col, some, f->step, j, p, places);
-        }
+        if (m->from.step == 1 && places->step == 1)
+            gather_taps(m, from, some, p, places, 1, 1);
+        else if (m->from.step == 1)
+            gather_taps(m, from, some, p, places, 1, 2);
+        else
+            gather_taps(m, from, some, p, places, m->from.step, places->step);
         p += some;
     }
 }

@@ -358,7 +358,9 @@ kind_of_table1 = case $$(basename "$$path") in *cifar100*|*cifar-100*) kind=cifa
 	        esac; fi;
 after_table1 = echo; ./mews table table1 --where "name = '$@$$suffix'"
 
-SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1
+after_table2 = echo; ./mews table table2 --where "name = '$@$$suffix'"
+
+SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1 table2
 SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo methods failure-proof
 $(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 	@$(MAKE) --no-print-directory all
@@ -449,6 +451,7 @@ help:
 	@echo "                     DATA=PATH (image folder, archive or published files)  EPOCHS=N  SEEDS=N  JOBS=N  QUICK=1"
 	@echo "                     SCALE=small (under an hour on two cores) or paper (its settings; months): these take it:"
 	@echo "make table1          the paper's Table 1: five methods beside random and supervised; prints it beside ours"
+	@echo "make table2          the paper's Table 2: DINO and FALCON on a Vision Transformer, by number of codes; likewise"
 	@echo "make figure-collapse spectra, entropy, covariance and adjacency by number of codes and by method"
 	@echo "make ablation-beta   is beta robust?  (again with DATA=PATH for another data set)"
 	@echo "make ablation-batch  tau depends on the batch: does the result?"

@@ -46,8 +46,10 @@ static size_t fill_row(const paper_table *t, const paper_row *row, grid_cell *ou
     const char *const words[] = {row ? row->data : "data", row ? row->method : "method",
                                  row ? row->setting : "setting"};
     for (int i = 0; i < 3; i++) snprintf(out[c++].text, sizeof out->text, "%s", words[i]);
-    for (int i = 0; i < PAPER_PUBLISHED; i++)
-        snprintf(out[c++].text, sizeof out->text, row ? "%s" : "%s (paper)", row ? row->published[i] : t->published[i]);
+    for (int i = 0; i < PAPER_PUBLISHED; i++, c++) {
+        snprintf(out[c].text, sizeof out->text, row ? "%s" : "%s (paper)", row ? row->published[i] : t->published[i]);
+        if (row && !csv && *row->elsewhere[i]) snprintf(out[c].text, sizeof out->text, "(%s)", row->elsewhere[i]);
+    }
     if (row && row->n) snprintf(out[c].text, sizeof out->text, "%zu", row->n);
     if (!row) strcpy(out[c].text, "n");
     c++;
@@ -160,8 +162,11 @@ static void print_orders(const paper_table *t) {
 }
 
 static void print_notes(const paper_table *t) {
-    bool any = false;
-    for (size_t i = 0; i < t->count; i++) any |= t->rows[i].n > 0;
+    bool any = false, elsewhere = false, undertrained = false;
+    for (size_t i = 0; i < t->count; i++) {
+        any |= t->rows[i].n > 0;
+        elsewhere |= *t->rows[i].elsewhere[0] != 0, undertrained |= t->rows[i].undertrained;
+    }
     if (strcmp(t->name, "table1") == 0)
         printf("\nNMI is not adjusted for chance: the rows `chance` are labels against 16,384 codes, both drawn at "
                "random, about\n"
@@ -174,6 +179,17 @@ static void print_notes(const paper_table *t) {
                : "\nNothing of it has been run yet: runs whose name begins with `%s`, or that --where chooses, stand "
                  "beside it.\n",
            t->name);
+    if (elsewhere)
+        printf("\nIn brackets: what the paper has for as many codes on its own data, %s. Other data, another network: "
+               "compare how\n"
+               "figures move with the number of codes, not the figures.\n",
+               t->data);
+    if (undertrained)
+        printf(
+            "\nUnder-trained rows had fewer epochs than the paper's %g. Below three seeds no p is given: with two, a "
+            "difference that is\n"
+            "no larger than their standard deviations says nothing, and a larger one is a hint.\n",
+            t->epochs);
 }
 
 bool paper_table_print(const paper_table *t, grid_form form, error *err) {

@@ -20,14 +20,16 @@ static const struct layout {
     bool judged[PAPER_MEASURED];
     double factor;
     const char *data; /* of all rows, where the table has no column for it */
+    double epochs;    /* that the paper trains, where rows of fewer are to be called under-trained */
 } layouts[] = {
     {"table1",
      {"NMI", "accuracy"},
      {"linear", "prototype_nmi", "prototype_nmi_chance", "prototype_ami"},
      {true, false, false, true},
      1,
-     NULL},
-    {"table2", {"top-1", "top-5"}, {"linear", "linear_top5", NULL, NULL}, {true, true}, 100, "imagenet100"},
+     NULL,
+     0},
+    {"table2", {"top-1", "top-5"}, {"linear", "linear_top5", NULL, NULL}, {true, true}, 100, "imagenet100", 100},
 };
 enum { LAYOUTS = sizeof layouts / sizeof *layouts };
 
@@ -165,10 +167,20 @@ static void name_protocol(source *s, size_t run, char *out, size_t size) {
     out[used < size ? used : size - 1] = '\0';
 }
 
+/* A row of fewer epochs than the paper's says so behind its scale. */
+static void name_undertrained(const paper_table *t, double epochs, paper_row *out) {
+    size_t length = strlen(out->scale);
+    out->undertrained = t->epochs > 0 && epochs > 0 && epochs < t->epochs;
+    if (out->undertrained)
+        snprintf(out->scale + length, sizeof out->scale - length, "; under-trained: %g of the paper's %g epochs",
+                 epochs, t->epochs);
+}
+
 /* A run as a row of its own; its setting is what differs among the runs of its data and method. */
-static void describe(source *s, size_t run, paper_row *out) {
+static void describe(const paper_table *t, source *s, size_t run, paper_row *out) {
     *out = (paper_row){.codes = (double)NAN};
     cell codes = cell_of(s, "method.codes", run);
+    if (codes.type != CELL_NUMBER && t->data) codes = cell_of(s, "method.prototypes", run); /* DINO's are its codes */
     snprintf(out->data, sizeof out->data, "%.63s", text_of(s, "data.name", run));
     snprintf(out->method, sizeof out->method, "%.63s", method_of(s, run));
     if (codes.type == CELL_NUMBER) out->codes = codes.number;
@@ -187,6 +199,7 @@ static void describe(source *s, size_t run, paper_row *out) {
                           strcmp(epochs, "1") == 0 ? "" : "s", text_of(s, "train.batch", run), limited ? ", " : "",
                           limited ? limit : "", limited ? " images" : "");
     name_protocol(s, run, out->scale + length, sizeof out->scale - (size_t)length);
+    name_undertrained(t, cell_of(s, "train.epochs", run).number, out);
 }
 
 static bool same_cell(const paper_row *a, const paper_row *b) {
@@ -204,6 +217,7 @@ static paper_row *row_for(paper_table *t, const paper_row *like, error *err) {
         paper_row *r = &t->rows[i];
         if (r->n || !same_cell(r, like) || !(isnan(r->codes) || r->codes == like->codes)) continue;
         memcpy(r->scale, like->scale, sizeof like->scale);
+        r->undertrained = like->undertrained;
         memcpy(r->swept, like->swept, sizeof like->swept);
         if (*like->setting) memcpy(r->setting, like->setting, sizeof like->setting);
         r->codes = like->codes;
@@ -212,6 +226,11 @@ static paper_row *row_for(paper_table *t, const paper_row *like, error *err) {
     paper_row *row = add_row(t, err);
     if (!row) return NULL;
     *row = *like;
+    for (size_t i = 0; t->data && i + 1 < t->count; i++) {
+        const paper_row *r = &t->rows[i];
+        if (strcmp(r->data, t->data) == 0 && strcmp(r->method, row->method) == 0 && r->codes == row->codes)
+            memcpy(row->elsewhere, r->published, sizeof row->elsewhere);
+    }
     for (int m = 0; m < PAPER_MEASURED; m++) row->p[m] = (double)NAN;
     return row;
 }
@@ -219,7 +238,7 @@ static paper_row *row_for(paper_table *t, const paper_row *like, error *err) {
 static bool add_run(paper_table *t, source *s, size_t run, error *err) {
     paper_row like;
     cell seed = cell_of(s, "train.seed", run);
-    describe(s, run, &like);
+    describe(t, s, run, &like);
     paper_row *row = row_for(t, &like, err);
     if (!row) return false;
     for (size_t i = 0; i < row->n; i++) /* a seed again, under another name, is no further evidence */
@@ -313,7 +332,7 @@ bool paper_table_read(paper_table *t, const char *name, const char *results, con
     memcpy(t->published, layout->published, sizeof t->published);
     memcpy(t->measured, layout->measured, sizeof t->measured);
     memcpy(t->judged, layout->judged, sizeof t->judged);
-    t->factor = layout->factor;
+    t->factor = layout->factor, t->data = layout->data, t->epochs = layout->epochs;
     if (add_published(t, layout, results, err) && add_measured(t, results, where, err) && gather_by_data(t, err) &&
         paper_table_judge(t, err))
         return true;

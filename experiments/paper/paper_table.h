@@ -14,7 +14,9 @@ enum { PAPER_SEEDS = 64, PAPER_PUBLISHED = 2, PAPER_MEASURED = 4 };
 typedef struct paper_row {
     char data[64], method[64], setting[96]; /* setting: "16384 codes", "codes 64"; "" */
     char published[PAPER_PUBLISHED][16];    /* as printed in the paper, "" where it has none */
-    char scale[160];                        /* what was run: backbone, width, epochs; "" when nothing was */
+    char elsewhere[PAPER_PUBLISHED][16];    /* what it prints of this method and as many codes on its own data */
+    char scale[192];                        /* what was run: backbone, width, epochs; "" when nothing was */
+    bool undertrained;                      /* fewer epochs than the paper's; scale says so */
     size_t n;                               /* runs, one a seed */
     double seeds[PAPER_SEEDS];
     double values[PAPER_MEASURED][PAPER_SEEDS];
@@ -31,6 +33,8 @@ typedef struct paper_table {
     const char *measured[PAPER_MEASURED];   /* metrics, NULL past the last */
     bool judged[PAPER_MEASURED];            /* whether it is tested and set in bold: never a plain NMI */
     double factor;                          /* 100 where the paper prints percent */
+    const char *data;                       /* of all published rows, where they are of one data set */
+    double epochs;                          /* that the paper trains; 0: rows are not held to it */
     paper_row *rows;                        /* by data, in the paper's order */
     size_t count;
     size_t unreadable;        /* runs whose record cannot be read, so that nothing of them is here */

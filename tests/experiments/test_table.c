@@ -169,6 +169,47 @@ START_TEST(test_a_seed_that_ran_twice_counts_once) {
 }
 END_TEST
 
+static void write_table2_run(const char *method, const char *key, int codes, int epochs, const char *data, int seed) {
+    char path[256], text[1024];
+    error err = {0};
+    snprintf(path, sizeof path, "%s/results/table2-x/table2-x_%s-%d-%s-%d", folder, method, codes, data, seed);
+    ck_assert(file_make_folders(path, &err));
+    strcat(path, "/run.json");
+    snprintf(text, sizeof text,
+             "{\"id\": \"table2-x_%s-%d-%s-%d\", \"status\": \"finished\", \"method\": \"%s\", \"swept\": "
+             "{\"method.%s\": %d, \"train.seed\": %d}, \"spec\": {\"data.name\": \"%s\", \"backbone.name\": "
+             "\"vit_tiny\", \"backbone.width\": 128, \"train.epochs\": %d, \"train.batch\": 64, \"method.%s\": %d, "
+             "\"train.seed\": %d}, \"final\": {\"linear\": 0.1%d, \"linear_top5\": 0.3}}",
+             method, codes, data, seed, method, key, codes, seed, data, epochs, key, codes, seed, seed);
+    ck_assert(file_write(path, text, strlen(text), &err));
+}
+
+/* The paper's Table 2 beside runs on other data: its figures for as many codes in brackets, DINO's prototypes among
+   them, and rows of fewer epochs than its 100 labelled so. */
+START_TEST(test_runs_on_other_data_stand_beside_the_papers_figures_for_as_many_codes) {
+    for (int seed = 0; seed < 2; seed++) {
+        write_table2_run("dino", "prototypes", 1000, 6, "folder", seed);
+        write_table2_run("falcon", "codes", 10000, 6, "folder", seed);
+        write_table2_run("falcon", "codes", 77, 120, "folder", seed);
+    }
+    write_table2_run("falcon", "codes", 500, 100, "imagenet100", 0);
+    const said *s = mews("table table2 --markdown");
+    static const char *const lines[] = {
+        "| folder | dino |  | (65.1) | (88.7) | 2 | 10.5 ± 0.7 |",
+        "| folder | falcon | codes 10000 | (72.9) | (92.3) | 2 | 10.5 ± 0.7 |",
+        "| folder | falcon | codes 77 |  |  | 2 |",
+        "| vit_tiny width 128, 6 epochs, batch 64; under-trained: 6 of the paper's 100 epochs |",
+        "| vit_tiny width 128, 120 epochs, batch 64 |",
+        "| imagenet100 | falcon | 500 codes | 68.4 | 89.9 | 1 | 10.0 |",
+    };
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        ck_assert_msg(strstr(s->out, lines[i]) != NULL, "%s: %s", lines[i], s->out);
+    ck_assert_ptr_null(strstr(mews("table table2 --csv")->out, "(65.1)"));
+    ck_assert_ptr_nonnull(
+        strstr(mews("table table2")->out, "Under-trained rows had fewer epochs than the paper's 100."));
+}
+END_TEST
+
 START_TEST(test_other_runs_are_chosen_by_a_condition) {
     write_runs(2);
     ck_assert_ptr_null(strstr(mews("table table1 --where 'method = swav'")->out, "reference"));
@@ -200,6 +241,7 @@ Suite *suite_table(void) {
     tcase_add_test(tests, test_orders_by_accuracy_and_by_ami_stand_beside_each_other);
     tcase_add_test(tests, test_a_setting_is_what_differs_among_runs_of_a_method);
     tcase_add_test(tests, test_a_seed_that_ran_twice_counts_once);
+    tcase_add_test(tests, test_runs_on_other_data_stand_beside_the_papers_figures_for_as_many_codes);
     tcase_add_test(tests, test_other_runs_are_chosen_by_a_condition);
     tcase_add_test(tests, test_a_run_that_cannot_be_read_is_named_beside_the_table);
     suite_add_tcase(suite, tests);

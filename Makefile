@@ -218,7 +218,7 @@ $(BUILD)/mews-page: $(BUILD)/experiments/commands/main.o \
 $(BUILD)/run-tests: | $(BUILD)/mews-page
 
 # The program with its calls failing on demand; see tests/faults/faults.c, from which the names are taken.
-WRAPPED := $(shell awk -F', *' '/^WRAP./ {print $$2}' tests/faults/faults.c) fwrite open
+WRAPPED := $(shell awk -F', *' '/^WRAP./ {print $$2}' tests/faults/faults.c) fread getline fgets fwrite fclose json_load_file open openat asprintf
 $(BUILD)/mews-faults: $(BUILD)/experiments/commands/main.o $(BUILD)/tests/faults/faults.o $(BUILD)/libmews.a
 	@echo '  ld $@'
 	@$(CC) $(CFLAGS) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) $^ $(LDLIBS) -o $@

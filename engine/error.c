@@ -5,6 +5,7 @@
  */
 #include "engine/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,6 +38,13 @@ bool error_prefix(error *err, const char *format, ...) {
 
 bool error_memory(error *err, size_t bytes, const char *what) {
     return error_set(err, ERROR_RUN, "out of memory: %s needs %.1f MiB", what, (double)bytes / (1 << 20));
+}
+
+bool error_is_shortage(const error *err) {
+    static const int reasons[] = {ENOMEM, EMFILE, ENFILE};
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strstr(err->text, strerror(reasons[i]))) return true;
+    return strcasestr(err->text, "out of memory") || strcasestr(err->text, "insufficient memory"); /* libjpeg's */
 }
 
 enum { LONGEST_WORD = 63 };

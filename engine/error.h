@@ -29,6 +29,10 @@ bool error_prefix(error *err, const char *format, ...) __attribute__((format(pri
 /* Out of memory for `bytes` bytes of `what`. Returns false. */
 bool error_memory(error *err, size_t bytes, const char *what);
 
+/* Whether memory or file descriptors ran out, in these words or in a library's: with what was being read, nothing is
+ * wrong. */
+bool error_is_shortage(const error *err);
+
 /*
  * The candidate nearest to `word` by edit distance, or NULL when none is near enough to suggest.
  * `candidates` is NULL-terminated. For "did you mean ...?".

@@ -174,7 +174,7 @@ bool mixture_fit(matrix m, const mixture_options *o, mixture *out, error *err) {
             last = now;
         }
         out->log_likelihood = expect(&f, out, false);
-        out->entropy = mixture_entropy(out);
+        ok = mixture_entropy(out, &out->entropy, err);
     }
     fit_free(&f);
     if (!ok) mixture_free(out);
@@ -200,10 +200,10 @@ static double divergence(const double *mean, const double *variance, const doubl
     return 0.5 * (sum - (double)d);
 }
 
-double mixture_entropy(const mixture *x) {
+bool mixture_entropy(const mixture *x, double *entropy, error *err) {
     size_t d = x->dims, k = x->components;
     double total = 0, *parts = malloc((2 * k + k * d) * sizeof *parts);
-    if (!parts) return NAN;
+    if (!parts) return error_memory(err, (2 * k + k * d) * sizeof *parts, "a mixture's entropy");
     double *logs = parts + k, *precisions = logs + k;
     for (size_t a = 0; a < k; a++) {
         logs[a] = 0;
@@ -223,7 +223,8 @@ double mixture_entropy(const mixture *x) {
     }
     for (size_t a = 0; a < k; a++) total += parts[a];
     free(parts);
-    return total;
+    *entropy = total;
+    return true;
 }
 
 /* ---- the curve -------------------------------------------------------------------------------------------------- */

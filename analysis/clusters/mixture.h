@@ -34,7 +34,7 @@ void mixture_free(mixture *x);
  * Upper bound of the density's entropy from the divergences between its components (Kolchinsky & Tracey 2017, eq. 10):
  * Σ w_i H_i − Σ w_i log Σ_j w_j exp(−KL(i‖j)). Exact when components coincide or stand apart, and free of draws.
  */
-double mixture_entropy(const mixture *x);
+bool mixture_entropy(const mixture *x, double *entropy, error *err);
 
 /* Rows a fit looks at (another sample a seed; fewer of wide matrices, at least four a component), seeds, rounds at
  * most, and the width that the FALCON paper pads embeddings to. */

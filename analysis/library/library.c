@@ -91,7 +91,7 @@ bool library_options(const mews_input *in, memory_array arrays[LIBRARY_ARRAYS], 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
 mews_result library_end(bool ok, bool loaded, const error *err, char *message, size_t size) {
-    bool memory = strstr(err->text, "out of memory") != NULL;
+    bool memory = error_is_shortage(err);
     if (message && size) snprintf(message, size, "%s", ok ? "" : err->text);
     return ok ? MEWS_DONE : err->code == ERROR_USAGE || (!loaded && !memory) ? MEWS_WRONG : MEWS_FAILED;
 }

@@ -20,15 +20,12 @@ static int descending(const void *a, const void *b) {
 }
 
 /* Tall: the Gram matrix's rows and columns that stay. Returns its size. */
-static size_t columns_left(const moments *mo, const bool *out, double *a) {
+static size_t columns_left(const moments *mo, const bool *out, double *a, size_t *active) {
     size_t d = mo->m.cols, kept = 0;
-    size_t *active = malloc(d * sizeof *active);
-    if (!active) return 0;
     for (size_t j = 0; j < d; j++)
         if (!out[j] && mo->variances[j] > 0) active[kept++] = j;
     for (size_t p = 0; p < kept; p++)
         for (size_t q = 0; q < kept; q++) a[p * kept + q] = mo->gram[active[p] * d + active[q]];
-    free(active);
     return kept;
 }
 
@@ -63,15 +60,16 @@ bool spectrum_outliers(const moments *mo, spectrum *s, error *err) {
         for (size_t j = 0; s->outliers && j < d; j++) out[j] = mo->variances[j] >= s->outlier_variance;
     }
     if (ok && s->outliers) {
-        size_t side = mo->side, kept;
+        size_t side = mo->side, kept, *active = malloc(d * sizeof *active);
         double *gram = malloc(side * side * sizeof *gram), *column = malloc(mo->m.rows * sizeof *column);
         s->trimmed = calloc(side, sizeof *s->trimmed);
-        ok = (gram && column && s->trimmed) || error_memory(err, side * side * sizeof *gram, "a Gram matrix");
-        if (ok) kept = mo->tall ? columns_left(mo, out, gram) : rows_left(mo, out, gram, column);
+        ok = (gram && column && active && s->trimmed) || error_memory(err, side * side * sizeof *gram, "a Gram matrix");
+        if (ok) kept = mo->tall ? columns_left(mo, out, gram, active) : rows_left(mo, out, gram, column);
         ok = ok && spectrum_of_gram(gram, kept, s->trimmed, err);
         if (ok) s->trimmed_count = kept;
         free(gram);
         free(column);
+        free(active);
     }
     free(sorted);
     free(out);

@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,8 +101,18 @@ static void fill_standard_files(void) {
         if (fcntl(file, F_GETFD) < 0 && errno == EBADF) open("/dev/null", file == 0 ? O_RDONLY : O_WRONLY);
 }
 
+/* JSON is built in hundreds of places, a few bytes at a time. Where there is no room even for these, the program ends
+ * at once, as if it had been killed: what is on the disk withstands that, and a figure left out would go unnoticed. */
+static void *json_room(size_t size) {
+    void *room = malloc(size);
+    if (room) return room;
+    dprintf(STDERR_FILENO, "mews: out of memory: JSON needs %zu bytes more\n", size);
+    _exit(ERROR_RUN);
+}
+
 int main(int argc, char **argv) {
     fill_standard_files();
+    json_set_alloc_funcs(json_room, free);
     start_settle(argv);
     signal(SIGXFSZ, SIG_IGN); /* a file over the user's limit is then an error of write(), like a full disk */
     error err = {0};

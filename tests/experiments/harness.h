@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <time.h>
 
 /* How many trials: the environment's, for a long one, or a few. */
@@ -39,6 +40,22 @@ static inline double seconds(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Tells what is wrong and goes on to the next trial; the test fails at its end, where `wrong` has to be 0. */
+static int wrong;
+
+__attribute__((format(printf, 2, 3))) static inline bool hold(bool holds, const char *format, ...) {
+    va_list more;
+    if (holds) return true;
+    wrong++;
+    va_start(more, format);
+    printf("wrong: ");
+    vprintf(format, more);
+    puts("");
+    fflush(stdout);
+    va_end(more);
+    return false;
+}
+
 /* A shell's command in the test's folder: its exit code. */
 static inline int try(const char *commands) {
     char command[3000];
@@ -65,6 +82,43 @@ static inline bool same_run(const char *a, const char *b) {
         "grep '\"status\"' $1/run.json; }; strip %s >a.txt && strip %s >b.txt && cmp a.txt b.txt",
         a, b, a, b);
     return try(command) == 0;
+}
+
+/* From the life in whole/: long/, a training of twenty epochs, and cut/, one that was told to stop when it had two
+ * checkpoints. */
+static inline void write_cut(void) {
+    char command[1600];
+    snprintf(
+        command, sizeof command,
+        "mkdir long && cd long && sed 's/epochs: 3/epochs: 20/' ../toy.yaml >toy.yaml && cp -r ../whole/cache . && "
+        "'%s' train toy.yaml",
+        program);
+    ck_assert_int_eq(try(command), 0);
+    snprintf(command, sizeof command,
+             "rm -rf cut; mkdir cut; cd cut; cp ../long/toy.yaml .; cp -r ../whole/cache .; '%s' train toy.yaml & "
+             "child=$!; for i in $(seq 3000); do test $(ls results/toy/*/checkpoint-* | wc -l) -ge 2 && break; "
+             "sleep 0.01; done; kill $child; wait $child; test $? = 130",
+             program);
+    for (int i = 0; i < 20; i++)
+        if (try(command) == 0) return;
+    ck_abort_msg("no training was stopped on its way");
+}
+
+/* Whether the index in state/ says of the runs what the one in whole/ does. */
+static inline bool same_index(void) {
+    char command[2600];
+    snprintf(command, sizeof command,
+             "cd state && '%s' runs --json --show knn,method.codes >../a.txt && cd ../whole && "
+             "'%s' runs --json --show knn,method.codes >../b.txt && cd .. && cmp a.txt b.txt",
+             program, program);
+    return try(command) == 0;
+}
+
+/* Figures carry the day that gnuplot drew them on; the numbers beside them and the page's tables do not. */
+static inline bool same_report(void) {
+    return try("cd whole/results/two/figures && for f in *.csv; do cmp $f ../../../../state/results/two/figures/$f || "
+               "exit 1; done; cd ../../../.. && test -s state/results/two/index.html && "
+               "! find state/results/two -name '*.tmp-*' | grep .") == 0;
 }
 
 /* Starts `mews WORDS` through a shell that becomes it, in a group of its own. */

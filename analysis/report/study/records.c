@@ -112,6 +112,10 @@ static bool add_record(records *all, const char *folder, error *err) {
     json_t *run = path ? record_read(path, &why) : NULL;
     free(path);
     for (size_t i = 0; run && i < sizeof beside / sizeof *beside; i++) record_check_file(run, folder, beside[i], &why);
+    if (error_is_shortage(&why)) {
+        json_decref(run);
+        return error_set(err, why.code, "%s", why.text);
+    }
     if (!run || why.code) { /* one run that cannot be believed must not keep the others from being told of */
         json_decref(run);
         return note_unreadable(all, why.text) || error_memory(err, sizeof why, "the list of runs");

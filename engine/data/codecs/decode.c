@@ -165,24 +165,27 @@ static bool decode_one(fitter *f, const source_item *item, int side, uint8_t *pi
     return true;
 }
 
-/* Fits every image of the batch into its place in `pixels`, or counts it. */
-static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], found *out) {
+/* Fits every image of the batch into its place in `pixels`, or counts it. Where memory runs out, no image is broken and
+ * none is left out: the import fails. */
+static bool decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], found *out, error *err) {
     size_t each = (size_t)side * (size_t)side * 3;
+    error failed = {0};
 #pragma omp parallel
     {
-        error none = {0};
-        fitter f = {.resizer = resizer_create(RESIZE_BICUBIC, &none)};
+        error none = {0}, own = none;
+        fitter f = {.resizer = resizer_create(RESIZE_BICUBIC, &own)};
 #pragma omp for schedule(dynamic, 8)
         for (int i = 0; i < b->count; i++) {
             source_item *item = &b->items[i];
-            error err = none;
+            error why = none;
             b->problems[i][0] = '\0';
             if (item->kind != SOURCE_FILE || (!item->data && !item->problem)) continue;
             if (item->problem)
-                error_set(&err, ERROR_RUN, "%s", item->problem);
+                error_set(&why, ERROR_RUN, "%s", item->problem);
             else if (f.resizer)
-                decode_one(&f, item, side, pixels ? pixels + (size_t)i * each : NULL, &b->tallies[i], &err);
-            if (err.code) snprintf(b->problems[i], sizeof b->problems[i], "%.190s", err.text);
+                decode_one(&f, item, side, pixels ? pixels + (size_t)i * each : NULL, &b->tallies[i], &why);
+            if (error_is_shortage(&why)) error_set(&own, ERROR_RUN, "%.300s: %.600s", item->name, why.text);
+            if (why.code) snprintf(b->problems[i], sizeof b->problems[i], "%.190s", why.text);
         }
 #pragma omp critical(decode_sizes)
         {
@@ -190,10 +193,12 @@ static void decode_batch(batch *b, int side, uint8_t *pixels, int smallest[2], f
                 (!smallest[0] || (int64_t)f.smallest[0] * f.smallest[1] < (int64_t)smallest[0] * smallest[1]))
                 smallest[0] = f.smallest[0], smallest[1] = f.smallest[1];
             out->refitted += f.refitted, out->dim += f.dim;
+            if (own.code) failed = own;
         }
         photo_part_free(&f.part);
         resizer_destroy(f.resizer);
     }
+    return !failed.code || error_set(err, failed.code, "%s", failed.text);
 }
 
 static bool grow(void *array, uint32_t count, uint32_t *capacity, size_t each, error *err) {
@@ -290,7 +295,7 @@ static bool take_batches(importer *im, reader *r, uint8_t *pixels, found *out, e
         pthread_mutex_lock(&r->lock);
         while (!b->full) pthread_cond_wait(&r->turned, &r->lock);
         pthread_mutex_unlock(&r->lock);
-        decode_batch(b, im->size, pixels, smallest, out);
+        if (!decode_batch(b, im->size, pixels, smallest, out, err)) return false;
         if (smallest[0]) import_warn_enlarged(im, smallest[0], smallest[1]);
         if (!keep_batch(im, b, pixels, out, err)) return false;
         if (out->broken > HOPELESS && out->broken > out->count)

@@ -27,8 +27,8 @@ void account_skip_many(account *a, const char *name, uint64_t count, const char 
     to->count += count;
     for (int i = 0; i < ACCOUNT_EXAMPLES; i++) {
         if (to->examples[i]) continue;
-        if (!(to->examples[i] = strndup(name, 120))) return; /* a count without a name is still right */
-        for (char *p = to->examples[i]; *p; p++)
+        if (!(to->examples[i] = strndup(name, 120))) a->lost = true;
+        for (char *p = to->examples[i]; p && *p; p++)
             if ((unsigned char)*p < 32 || *p == 127) *p = '?';
         return;
     }
@@ -43,7 +43,10 @@ void account_note(account *a, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if ((a->notes[a->note_count] = strdup(line))) a->note_count++;
+    if ((a->notes[a->note_count] = strdup(line)))
+        a->note_count++;
+    else
+        a->lost = true;
 }
 
 uint64_t account_skipped(const account *a) {
@@ -79,7 +82,11 @@ char *account_text(const account *a, error *err) {
     char *text = NULL;
     size_t size = 0;
     FILE *to = open_memstream(&text, &size);
-    if (!to) return error_memory(err, 1 << 12, "an account of an import"), NULL;
+    if (a->lost || !to) {
+        if (to) fclose(to);
+        free(text);
+        return error_memory(err, 1 << 12, "an account of an import"), NULL;
+    }
     for (int i = 0; i < a->note_count; i++) fprintf(to, "%s\n", a->notes[i]);
     if (a->seen)
         fprintf(to, "%" PRIu64 " files seen, %" PRIu64 " used, %" PRIu64 " skipped\n", a->seen, a->used,

@@ -24,6 +24,7 @@ typedef struct account {
     int reason_count;
     char *notes[ACCOUNT_NOTES]; /* how the files were read: a sentence each */
     int note_count;
+    bool lost; /* memory had no room for some of it */
 } account;
 
 /* One file more that is not used, or `count` files, of which `name` is one. */

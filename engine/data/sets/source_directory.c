@@ -115,13 +115,14 @@ bool source_next_in_directory(source *s, source_chooser choose, const void *cont
     if (entry->problem) item->kind = SOURCE_SKIPPED, item->problem = entry->problem, item->link = entry->link;
     if (want == SOURCE_STREAM) {
         item->streamed = (s->stream = fopen(path, "rbe"));
-        if (!item->streamed) item->problem = "cannot be read";
+        if (!item->streamed) error_set(&unread, ERROR_RUN, "cannot read %s: %s", path, strerror(errno));
     } else if (want == SOURCE_READ) {
         if (stat(path, &status) == 0 && status.st_size > SOURCE_MAX_BYTES)
             item->problem = source_too_large;
-        else if (!(item->data = (uint8_t *)file_read(path, &item->size, &unread)))
-            item->problem = "cannot be read";
+        else
+            item->data = (uint8_t *)file_read(path, &item->size, &unread);
     }
+    if (unread.code) item->problem = "cannot be read";
     free(path);
-    return true;
+    return !error_is_shortage(&unread) || error_set(err, unread.code, "%s", unread.text);
 }

@@ -20,7 +20,8 @@ typedef struct run_files {
 
 /* Where the source is a run's folder, the options come to point at its files, in *f. */
 bool run_use(diagnose_options *o, run_files *f, error *err);
-/* A run's learned prototypes out of its newest checkpoint; a run without is none the worse. ERROR_RUN for a damaged one. */
+/* A run's learned prototypes out of its newest checkpoint; a run without is none the worse. ERROR_RUN for a damaged
+ * one. */
 bool run_take_prototypes(subject *s, error *err);
 
 #endif

@@ -45,14 +45,19 @@ static real *widened(backend *b, const operand *x, int64_t rows, int64_t cols) {
     return to;
 }
 
+/* Straight into c where that is stored as sums are, and otherwise by way of them. */
 static bool by_blas(backend *b, const brief_product *p) {
+    const bool straight = !p->c.brief && !p->bias, ta = p->a.col != 1, tb = p->b.col != 1;
     real *left = widened(b, &p->a, p->m, p->k), *right = widened(b, &p->b, p->k, p->n);
-    real *sums = b->allocate(b, (size_t)(p->m * p->n) * sizeof *sums);
-    bool ok = left && right && sums, ta = p->a.col != 1, tb = p->b.col != 1;
-    if (ok) gemm(ta, tb, p->m, p->n, p->k, 1, left, ta ? p->m : p->k, right, tb ? p->k : p->n, false, sums);
+    real *sums = straight ? (real *)p->c.data : b->allocate(b, (size_t)(p->m * p->n) * sizeof *sums);
+    bool ok = left && right && sums;
+    if (ok)
+        cblas_rgemm(CblasRowMajor, gemm_flip(ta), gemm_flip(tb), (blasint)p->m, (blasint)p->n, (blasint)p->k,
+                    straight ? p->alpha : 1, left, (blasint)(ta ? p->m : p->k), right, (blasint)(tb ? p->k : p->n),
+                    straight && p->add ? 1 : 0, sums, (blasint)(straight ? p->c.row : p->n));
 #pragma omp parallel for schedule(static) if (p->m * p->n > 32768)
-    for (int64_t i = 0; i < (ok ? p->m : 0); i++) hand_on(p, i, 0, p->n, sums + i * p->n, p->add, p->bias);
-    b->release(b, sums);
+    for (int64_t i = 0; i < (ok && !straight ? p->m : 0); i++) hand_on(p, i, 0, p->n, sums + i * p->n, p->add, p->bias);
+    if (!straight) b->release(b, sums);
     b->release(b, right);
     b->release(b, left);
     return ok || cpu_fail(b, "out of memory");

@@ -106,7 +106,8 @@ typedef struct op_rule {
     const char *(*shape)(node *n);
     /* Products: additions and multiplications of one pass (forward, or one of the two gradients). NULL: not counted. */
     double (*flops)(const node *n);
-    /* Inputs that may be stored in bfloat16, all of them or none: KEEP_IN(i). The tape widens what else comes so. */
+    /* Inputs that may be stored in bfloat16, all of them or none and of one shape: KEEP_IN(i). The tape widens what
+       else comes so. */
     unsigned brief;
     op_makes makes;
 } op_rule;

@@ -339,8 +339,12 @@ static void drop_last(tape *t, node *n) {
 /* Inputs as the op takes them. */
 static void take_inputs(tape *t, op_id op, int inputs, tensor *const *in, tensor **taken) {
     unsigned brief = op_rules[op]->brief;
-    for (int i = 0; i < inputs; i++)
-        if (in[i] && brief & KEEP_IN(i) && !in[i]->bfloat16) brief = 0;
+    int64_t count = 0; /* of values in the first of those that may be stored so */
+    for (int i = 0; i < inputs; i++) {
+        if (!in[i] || !(brief & KEEP_IN(i))) continue;
+        if (!count) count = tensor_count(in[i]);
+        if (!in[i]->bfloat16 || tensor_count(in[i]) != count) brief = 0;
+    }
     for (int i = 0; i < inputs; i++) taken[i] = brief & KEEP_IN(i) ? in[i] : widened(t, in[i]);
 }
 

@@ -111,9 +111,9 @@ static operand block_of_codes(const code_product *p, int64_t first, bool turn) {
     return (operand){words.words + (turn ? first / WORD * words.wide : first), words.wide, 1, false, true};
 }
 
+/* Where it is faster: without tiles a dictionary would be rounded and widened again for nothing. */
 static bool multiplies_brief(const code_product *p) {
-    return p->backend->bfloat16 &&
-           (p->kind == CODES_DENSE || (p->kind == CODES_SIGNS && gemm_brief_takes_signs(p->backend)));
+    return p->backend->bfloat16 && p->kind != CODES_HADAMARD && gemm_brief_by_tiles(p->backend);
 }
 
 bool code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld) {

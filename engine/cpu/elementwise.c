@@ -220,7 +220,7 @@ static void binary_operand(node *n, int operand) {
     grad_done(x);
 }
 
-/* Sums of values in bfloat16 have operands of one shape: images. */
+/* Operands in bfloat16 have one shape (op.h). */
 static bool add_forward(backend *b, node *n) {
     if (!n->out->bfloat16) return add_reals_forward(b, n);
     const bfloat *x = (const bfloat *)n->in[0]->data, *y = (const bfloat *)n->in[1]->data;
@@ -245,11 +245,13 @@ static void pass_gradient(const tensor *out, tensor *x) {
 
 static bool binary_backward(backend *b, node *n) {
     (void)b;
-    for (int i = 0; i < 2 && n->out->bfloat16; i++)
-        if (wants_grad(n->in[i])) pass_gradient(n->out, n->in[i]);
-    if (n->out->bfloat16) return true;
-    for (int i = 0; i < 2; i++)
-        if (wants_grad(n->in[i])) binary_operand(n, i);
+    for (int i = 0; i < 2; i++) {
+        if (!wants_grad(n->in[i])) continue;
+        if (n->out->bfloat16)
+            pass_gradient(n->out, n->in[i]);
+        else
+            binary_operand(n, i);
+    }
     return true;
 }
 

@@ -213,11 +213,11 @@ static bool by_tiles(backend *b, const brief_product *p) {
 
 #endif
 
-bool gemm_brief_takes_signs(const backend *b) { return ((const cpu_context *)b->context)->tiles; }
+bool gemm_brief_by_tiles(const backend *b) { return ((const cpu_context *)b->context)->tiles; }
 
 bool gemm_brief(backend *b, const brief_product *p) {
 #ifdef AMX_BUILT
-    if (gemm_brief_takes_signs(b)) return by_tiles(b, p);
+    if (gemm_brief_by_tiles(b)) return by_tiles(b, p);
 #endif
     return by_blas(b, p);
 }

@@ -38,7 +38,7 @@ typedef struct brief_product {
 
 bool gemm_brief(backend *b, const brief_product *p);
 
-/* Whether right factors may be signs: where there are tiles. */
-bool gemm_brief_takes_signs(const backend *b);
+/* Whether there are tiles, and right factors may be signs. */
+bool gemm_brief_by_tiles(const backend *b);
 
 #endif

@@ -74,6 +74,7 @@ static const op_case cases[] = {
     {"gelu", make_gelu, 1, {{2, 4, 4, 16}}, 1, {1}},
     {"affine", make_affine, 1, {{2, 4, 4, 16}}, 1, {1}},
     {"add", make_add, 3, {{2, 4, 4, 16}, {2, 4, 4, 16}}, 1, {1, 1}},
+    {"add of a row", make_add, 3, {{8, 24}, {1, 24}}, 0, {1, 1}},
     {"avg_pool", make_avg_pool, 1, {{2, 4, 4, 16}}, 1, {1}},
     {"max_pool", make_max_pool, 1, {{2, 4, 4, 16}}, 1, {1}},
     {"global_pool", make_global_pool, 1, {{2, 4, 4, 16}}, 0, {1}},

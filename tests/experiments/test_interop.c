@@ -14,7 +14,7 @@ static bool python_has(const char *modules) {
     return false;
 }
 
-START_TEST(test_a_resnet18_checkpoint_has_the_same_features_in_torchvision) {
+START_TEST(test_checkpoints_of_resnets_have_the_same_features_in_torchvision) {
     char command[2400], said[2048];
     if (!python_has("torch, torchvision, numpy, PIL")) return;
     snprintf(command, sizeof command,
@@ -22,7 +22,9 @@ START_TEST(test_a_resnet18_checkpoint_has_the_same_features_in_torchvision) {
              folder);
     int status = system(command);
     read_start("said", said, sizeof said);
-    ck_assert_msg(status == 0 && strstr(said, "padding 2: 12 x 512 features"), "%s", said);
+    ck_assert_msg(status == 0 && strstr(said, "resnet50, padding 1: 12 x 2048 features") &&
+                      strstr(said, "resnet18, padding 2: 12 x 512 features"),
+                  "%s", said);
 }
 END_TEST
 
@@ -48,7 +50,7 @@ Suite *suite_interop(void) {
     TCase *tests = tcase_create("interop");
     tcase_set_timeout(tests, 600); /* importing torch on a busy machine */
     tcase_add_checked_fixture(tests, program_setup, program_teardown);
-    tcase_add_test(tests, test_a_resnet18_checkpoint_has_the_same_features_in_torchvision);
+    tcase_add_test(tests, test_checkpoints_of_resnets_have_the_same_features_in_torchvision);
     tcase_add_test(tests, test_arrays_of_a_run_open_with_numpy);
     suite_add_tcase(suite, tests);
     return suite;

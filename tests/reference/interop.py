@@ -1,9 +1,9 @@
 #!/usr/bin/python3
-"""A checkpoint of resnet18 in torchvision's ResNet-18, by the recipe that experiments/README.md gives: the same features?
+"""Checkpoints of resnet18 and resnet50 in torchvision's, by the recipe that experiments/README.md gives: the same features?
 
   tests/reference/interop.py ./mews FOLDER     FOLDER: an empty one to work in
 
-Trains an epoch on a few noisy images, with the stem's padding 1 and 2, and holds what torchvision makes of the test
+Trains an epoch on a few noisy images, resnet18 with the stem's padding 1 and 2, and holds what torchvision makes of the test
 images against embeddings.npy (of `method: supervised` those are the backbone's features). The suite `interop` runs it
 where python3-torch, python3-torchvision and python3-numpy are installed.
 """
@@ -14,7 +14,7 @@ from PIL import Image
 SPEC = '''name: interop
 data: {name: folder, path: %s/images, size: 16}
 augment: none
-backbone: {name: resnet18, stem_padding: %d}
+backbone: {name: %s, stem_padding: %d}
 method: supervised
 optimizer: {name: sgd, lr: 0.05}
 train: {epochs: 1, batch: 8, threads: 1}
@@ -43,10 +43,10 @@ def recipe():
 def main():
     program, folder = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
     make_images(folder)
-    for padding in (1, 2):
-        spec, results = os.path.join(folder, 'interop.yaml'), os.path.join(folder, f'results-{padding}')
+    for name, padding, width in (('resnet50', 1, 2048), ('resnet18', 1, 512), ('resnet18', 2, 512)):
+        spec, results = os.path.join(folder, 'interop.yaml'), os.path.join(folder, f'results-{name}-{padding}')
         with open(spec, 'w') as file:
-            file.write(SPEC % (folder, padding))
+            file.write(SPEC % (folder, name, padding))
         said = subprocess.run([program, 'train', spec, '--out', results, '--json'], check=True, stdout=subprocess.PIPE)
         run = json.loads(said.stdout)['folder']
         names = {}
@@ -57,10 +57,10 @@ def main():
         pixels = numpy.stack([numpy.asarray(Image.open(path)) for _, path in images])
         found = names['features'](model, mean, std, pixels)
         expected, labels = numpy.load(os.path.join(run, 'embeddings.npy')), numpy.load(os.path.join(run, 'labels.npy'))
-        assert expected.dtype == numpy.float32 and expected.shape == (12, 512), (expected.dtype, expected.shape)
+        assert expected.dtype == numpy.float32 and expected.shape == (12, width), (expected.dtype, expected.shape)
         assert labels.tolist() == [label for label, _ in images], labels
         error = abs(found - expected).max() / abs(expected).max()
-        print(f'padding {padding}: 12 x 512 features, largest difference {error:.1e} of the largest feature')
+        print(f'{name}, padding {padding}: 12 x {width} features, largest difference {error:.1e} of the largest feature')
         assert error < 1e-4, error
 
 

@@ -1,6 +1,7 @@
 #include "analysis/layers/layers.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 const char *layer_view_name(layer_view view) {
@@ -41,6 +42,23 @@ static bool take_alone(matrix m, layer_figures *out, error *err) {
     return ok;
 }
 
+/* As relative.c has them. */
+static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2;
+
+/* The verdict leaves out rows that lie far out, and is blind to a common offset. Where a few rows are all that still
+ * varies, or the offset nearly all that there is, both ranks of the whole matrix are low, and that is said. */
+static void judge_all_rows(const layer_figures *now, const layer_figures *then, const char *name, collapse_verdict *v) {
+    double kept = fmax(now->rankme / then->rankme, now->effective_rank / then->effective_rank);
+    verdict worse = kept < KEPT_COLLAPSED ? VERDICT_COLLAPSED : kept < KEPT_WARNING ? VERDICT_WARNING : VERDICT_HEALTHY;
+    if (!(kept < KEPT_WARNING) || worse <= v->verdict) return;
+    v->verdict = worse, v->rule = "reference_all_rows", v->statistic_name = "rank_kept", v->statistic = kept;
+    v->threshold_warning = KEPT_WARNING, v->threshold_collapsed = KEPT_COLLAPSED, v->borderline = false;
+    v->low = v->high = (double)NAN;
+    snprintf(v->sentence, sizeof v->sentence,
+             "Of all rows, RankMe is %.1f and the effective rank %.1f, where %s has %.1f and %.1f.", now->rankme,
+             now->effective_rank, name, then->rankme, then->effective_rank);
+}
+
 bool layer_take(matrix m, const layer_figures *reference, const char *reference_name, uint64_t seed, layer_figures *out,
                 error *err) {
     *out = (layer_figures){.rows = m.rows, .cols = m.cols, .mean_cosine = layer_mean_cosine(m)};
@@ -56,6 +74,7 @@ bool layer_take(matrix m, const layer_figures *reference, const char *reference_
     out->numerical_rank = c.spectrum.numerical_rank.value, out->evidence = c.evidence;
     out->representation = c.verdicts[COLLAPSE_REPRESENTATION];
     out->dimensional = c.verdicts[COLLAPSE_DIMENSIONAL];
+    judge_all_rows(out, reference, reference_name, &out->dimensional);
     collapse_free(&c);
     return true;
 }

@@ -51,6 +51,21 @@ START_TEST(test_a_layer_that_lost_its_directions_is_collapsed_against_the_untrai
 }
 END_TEST
 
+/* All but a few rows about one point: those few are left out of the ranks that a verdict rests on, and hide it. */
+START_TEST(test_a_few_rows_far_out_do_not_hide_that_the_others_have_lost_their_directions) {
+    error err = {0};
+    layer_figures before, lost;
+    matrix wide = noise(400, 32, 1), point = noise(400, 32, 2);
+    float *x = (float *)point.data;
+    for (size_t i = 0; i < 400; i++)
+        for (size_t j = 0; j < 32; j++) x[i * 32 + j] = 5 + (i < 12 ? (j ? 0 : 50 + x[i * 32]) : 0.05F * x[i * 32 + j]);
+    ck_assert(layer_take(wide, NULL, NULL, 0, &before, &err));
+    ck_assert(layer_take(point, &before, "the untrained network", 0, &lost, &err));
+    ck_assert_int_eq(lost.dimensional.verdict, VERDICT_COLLAPSED);
+    ck_assert_str_eq(lost.dimensional.rule, "reference_all_rows");
+}
+END_TEST
+
 /* ---- tokens ------------------------------------------------------------------------------------------------------ */
 
 enum { IMAGES = 12, TOKENS = 10, PATCHES = 9, D = 24 };
@@ -191,6 +206,7 @@ Suite *suite_layers(void) {
     tcase_add_test(t, test_ranks_of_a_layer_are_those_that_it_was_built_with);
     tcase_add_test(t, test_mean_cosine_is_one_for_equal_rows_and_zero_for_orthogonal_ones);
     tcase_add_test(t, test_a_layer_that_lost_its_directions_is_collapsed_against_the_untrained_one);
+    tcase_add_test(t, test_a_few_rows_far_out_do_not_hide_that_the_others_have_lost_their_directions);
     tcase_add_test(t, test_tokens_that_are_equal_are_a_token_collapse);
     tcase_add_test(t, test_tokens_that_differ_within_an_image_are_none);
     tcase_add_test(t, test_an_offset_that_all_patches_share_hides_no_token_collapse_and_makes_none);

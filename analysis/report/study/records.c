@@ -90,8 +90,8 @@ static bool note_garbled(records *all, const json_t *run, const char *folder, er
     char *path = path_join(folder, "metrics.jsonl"), *text = NULL;
     bool ok = true, known = json_object_get(json_object_get(run, "files"), "metrics.jsonl") != NULL;
     if (path && !known && exists(path)) text = file_read(path, &size, &ignored);
-    for (char *line = text, *end = text + size, *next; line && (next = memchr(line, '\n', (size_t)(end - line)));
-         line = next + 1, number++) {
+    for (char *line = text, *end = text ? text + size : text, *next;
+         line && (next = memchr(line, '\n', (size_t)(end - line))); line = next + 1, number++) {
         json_t *json = json_loadb(line, (size_t)(next - line), 0, NULL);
         json_decref(json);
         if (json) continue;

@@ -162,6 +162,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
     note_data(&r, data);
     note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
+    if (ok && end == RUN_END_INTERRUPTED) ok = run_pause(&r, err);
     if (!ok) {
         error ignored = {0}; /* the reason that counts is the run's own */
         run_fail(&r, err->text, &ignored);

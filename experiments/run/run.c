@@ -463,12 +463,16 @@ bool run_finish(run *r, const spec *s, error *err) {
     return (noted || record_note_file(r->record, r->folder, "metrics.jsonl", err)) && run_land(r, err);
 }
 
+bool run_pause(run *r, error *err) {
+    return record_note_file(r->record, r->folder, "metrics.jsonl", err) && run_save(r, err);
+}
+
 bool run_fail(run *r, const char *reason, error *err) {
     json_t *text = json_string(reason);
     json_object_set_new(r->record, "status", json_string("failed"));
     json_object_set_new(r->record, "reason", text ? text : json_string("(not UTF-8)"));
     run_log(r, "failed: %s", reason);
-    return run_save(r, err);
+    return run_pause(r, err);
 }
 
 bool run_ends_at(const json_t *record, uint64_t step) {

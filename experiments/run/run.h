@@ -98,6 +98,7 @@ bool run_finish(run *r, const spec *s, error *err);
 
 /* Lands what was gathered since landing_begin, with the record as it is now and its digests of what is new. */
 bool run_land(run *r, error *err);
+bool run_pause(run *r, error *err); /* until it goes on, the record holds its history to what it is now */
 bool run_fail(run *r, const char *reason, error *err);
 
 /* ---- metrics.jsonl, log.txt ---- */

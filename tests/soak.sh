@@ -45,7 +45,7 @@ while test $(($(date +%s) - begin)) -lt "$seconds"; do
     sleep 10
     kill -0 $sweep && kill -0 $train || { echo "soak: one of the two ended by itself; see log and log.long in $3/runs"; kill $sweep $train; exit 1; }
     runs=$(find results/soak -maxdepth 2 -name diagnosis.json 2>/dev/null | wc -l)
-    step=$(tail -n 1 alone/long/*/metrics.jsonl 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
+    step=$(tail -n 1 alone/long/*/metrics.jsonl 2>/dev/null | sed -n 's/^{"step":\([0-9]*\).*/\1/p')
     echo "$(($(date +%s) - begin)),$(kib $sweep),$(files $sweep),$runs,$(kib $train),$(files $train),${step:-0}" >>../samples.csv
 done
 kill -TERM $sweep $train

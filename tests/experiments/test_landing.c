@@ -5,8 +5,10 @@
 #include "experiments/run/landing.h"
 #include "tests/experiments/record_edit.h"
 
+#include "engine/clock.h"
 #include "engine/files/file.h"
 
+#include <math.h>
 #include <signal.h>
 #include <time.h>
 
@@ -70,6 +72,9 @@ START_TEST(test_an_evaluation_that_is_killed_leaves_one_evaluation) {
     int kills = given ? atoi(given) : 12, killed = 0;
     unsigned random = (unsigned)getpid();
     char sample[32];
+    double before = clock_seconds();
+    ck_assert_int_eq(mews("eval run --set eval.sample=21")->code, 0);
+    double whole = clock_seconds() - before;
     for (int i = 0; i < kills; i++) {
         snprintf(sample, sizeof sample, "eval.sample=%d", 20 + i % 2);
         pid_t child = fork();
@@ -80,7 +85,8 @@ START_TEST(test_an_evaluation_that_is_killed_leaves_one_evaluation) {
             _exit(127);
         }
         random = random * 1103515245 + 12345;
-        nanosleep(&(struct timespec){.tv_nsec = (random >> 8) % 120 * 1000000}, NULL);
+        double moment = fmin((random >> 8) % 1000 / 1000.0 * whole, 0.9);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(1e9 * moment)}, NULL);
         kill(child, SIGKILL);
         int status;
         ck_assert_int_eq(waitpid(child, &status, 0), child);

@@ -25,10 +25,31 @@ class BasicBlock(nn.Module):
         return functional.relu(self.bn2(self.conv2(h)) + shortcut)
 
 
-class ResNet(nn.Module):
-    """resnet8 (stages of one block: W, 2W, 4W) and resnet18 (four stages of two), with torchvision's names."""
+class Bottleneck(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        inner = outputs // 4
+        self.conv1 = nn.Conv2d(inputs, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outputs)
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
-    def __init__(self, width, stages, depth, stem, padding):
+    def forward(self, x):
+        shortcut = x if self.downsample is None else self.downsample(x)
+        h = functional.relu(self.bn1(self.conv1(x)))
+        h = functional.relu(self.bn2(self.conv2(h)))
+        return functional.relu(self.bn3(self.conv3(h)) + shortcut)
+
+
+class ResNet(nn.Module):
+    """resnet8 (stages of one block: W, 2W, 4W), resnet18 (four stages of two) and resnet50, with torchvision's names."""
+
+    def __init__(self, width, depths, stem, padding, block=BasicBlock, widening=1):
         super().__init__()
         imagenet = stem == 'imagenet'
         self.conv1 = nn.Conv2d(3, width, 7 if imagenet else 3, 2 if imagenet else 1, 3 if imagenet else padding,
@@ -36,13 +57,13 @@ class ResNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(width)
         self.maxpool = nn.MaxPool2d(3, 2, 1) if imagenet else nn.Identity()
         inputs = width
-        for s in range(stages):
+        for s, depth in enumerate(depths):
             blocks = []
             for i in range(depth):
-                blocks.append(BasicBlock(inputs, width << s, 2 if s and not i else 1))
-                inputs = width << s
+                blocks.append(block(inputs, widening * width << s, 2 if s and not i else 1))
+                inputs = widening * width << s
             setattr(self, f'layer{s + 1}', nn.Sequential(*blocks))
-        self.stages, self.features = stages, inputs
+        self.stages, self.features = len(depths), inputs
 
     def forward(self, x):
         x = self.maxpool(functional.relu(self.bn1(self.conv1(x))))
@@ -165,15 +186,17 @@ def backbone(name, width=0, stem='cifar', stem_padding=1, size=224, patch=16, re
              positions='learned', interpolation='dino', layer_scale=0):
     """An untrained backbone by the keys of a spec's `backbone:`; its state_dict has the names of a checkpoint."""
     if name == 'resnet8':
-        return ResNet(width or 16, 3, 1, stem, 1)
+        return ResNet(width or 16, (1, 1, 1), stem, 1)
     if name == 'resnet18':
-        return ResNet(width or 64, 4, 2, stem, stem_padding)
+        return ResNet(width or 64, (2, 2, 2, 2), stem, stem_padding)
+    if name == 'resnet50':
+        return ResNet(width or 64, (3, 4, 6, 3), stem, stem_padding, Bottleneck, 4)
     if name == 'falcon8':
         return Falcon8(width or 128)
     if name in TRANSFORMERS:
         return VisionTransformer(width or TRANSFORMERS[name], depth or 12, patch, size, registers, pool, positions,
                                  interpolation, layer_scale)
-    raise ValueError(f'no backbone {name} is known to this version of mews; resnet8, resnet18, falcon8, '
+    raise ValueError(f'no backbone {name} is known to this version of mews; resnet8, resnet18, resnet50, falcon8, '
                      f'{", ".join(TRANSFORMERS)} are')
 
 

@@ -17,7 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ADDRESSES = 8, CONNECT_SECONDS = 5, BEAT = 'b', GOODBYE = 'g' };
+enum { ADDRESSES = 8, BEAT = 'b', GOODBYE = 'g' };
+
+static const double CONNECT_SECONDS = 5;
 
 typedef struct link {
     int rank, socket, silent; /* ticks since something came */
@@ -110,37 +112,46 @@ static bool poll_until(int socket, short events, double end) {
     return left > 0 && poll(&one, 1, (int)(left * 1000) + 1) == 1;
 }
 
-/* A connection to one of rank 0's addresses, or -1. */
+/* Rank 0 answers a hello that it knows: at its address there may be another machine, which listens for something else.
+ */
+static bool is_answered(int s, const struct sockaddr *to, hello word, double end) {
+    int failed = 0;
+    socklen_t length = sizeof failed;
+    char answer = 0;
+    bool there =
+        connect(s, to, size_of(to)) == 0 || (errno == EINPROGRESS && poll_until(s, POLLOUT, end) &&
+                                             getsockopt(s, SOL_SOCKET, SO_ERROR, &failed, &length) == 0 && !failed);
+    return there && send(s, &word, sizeof word, MSG_NOSIGNAL) == sizeof word && poll_until(s, POLLIN, end) &&
+           recv(s, &answer, 1, 0) == 1 && answer == BEAT;
+}
+
+/* A connection to one of rank 0's addresses, which share the time, or -1. */
 static int connect_to(const place *there, int rank) {
     for (int i = 0; i < there->count; i++) {
         const struct sockaddr *to = (const struct sockaddr *)&there->addresses[i];
-        int failed = 0, s = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        socklen_t length = sizeof failed;
-        hello word = {there->token, rank};
+        int s = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (s < 0) continue;
-        if ((connect(s, to, size_of(to)) == 0 ||
-             (errno == EINPROGRESS && poll_until(s, POLLOUT, clock_seconds() + CONNECT_SECONDS) &&
-              getsockopt(s, SOL_SOCKET, SO_ERROR, &failed, &length) == 0 && !failed)) &&
-            send(s, &word, sizeof word, MSG_NOSIGNAL) == sizeof word)
-            return s;
+        if (is_answered(s, to, (hello){there->token, rank}, clock_seconds() + CONNECT_SECONDS / there->count)) return s;
         close(s);
     }
     return -1;
 }
 
-/* Takes in those that come, until none is missing or the time is over. */
+/* Takes in those that come, until none is missing or the time is over. A stranger who says nothing has a second. */
 static void accept_all(heartbeat *h, int listening, uint64_t token) {
     double end = clock_seconds() + CONNECT_SECONDS + 1;
     int missing = h->count;
     while (missing > 0 && poll_until(listening, POLLIN, end)) {
         hello word = {0};
         link_to *of = NULL;
+        char answer = BEAT;
         int s = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (s < 0) continue;
-        if (poll_until(s, POLLIN, end) && recv(s, &word, sizeof word, 0) == sizeof word && word.token == token)
+        if (poll_until(s, POLLIN, clock_seconds() + 1) && recv(s, &word, sizeof word, 0) == sizeof word &&
+            word.token == token)
             for (int i = 0; i < h->count; i++)
                 if (h->links[i].rank == word.rank && h->links[i].socket < 0) of = &h->links[i];
-        if (of)
+        if (of && send(s, &answer, 1, MSG_NOSIGNAL) == 1)
             of->socket = s, missing--;
         else
             close(s);

@@ -37,27 +37,6 @@ void *array_box_memory(const array_box *b, const char *what, uint64_t bytes, err
 
 /* ---- pipes ------------------------------------------------------------------------------------------------------- */
 
-static bool write_all(int file, const uint8_t *bytes, size_t size) {
-    while (size > 0) {
-        ssize_t n = write(file, bytes, size);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        bytes += n, size -= (size_t)n;
-    }
-    return true;
-}
-
-static size_t read_some(int file, uint8_t *out, size_t size) {
-    size_t got = 0;
-    while (got < size) {
-        ssize_t n = read(file, out + got, size - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) break;
-        got += (size_t)n;
-    }
-    return got;
-}
-
 /* A nameless file in TMPDIR, and the bytes that may go into it. */
 static int open_spool(const char *name, uint64_t *limit, error *err) {
     const char *folder = getenv("TMPDIR");
@@ -81,7 +60,7 @@ static bool spool(array_box *b, int pipe, error *err) {
     b->file = block ? open_spool(b->name, &limit, err) : -1;
     bool ok = b->file >= 0 || error_memory(err, BLOCK, b->name);
     for (size_t got = BLOCK; ok && got == BLOCK;) {
-        got = read_some(pipe, block, BLOCK);
+        got = file_take(pipe, block, BLOCK);
         if (total == 0 && got == 0)
             ok = error_set(err, ERROR_RUN, "%s: is empty", b->name);
         else if (total == 0 && !array_format_of(b->name, block, got, err))
@@ -89,7 +68,7 @@ static bool spool(array_box *b, int pipe, error *err) {
         else if ((total += got) > limit)
             ok = error_set(err, ERROR_RUN, "%s: is longer than the %.1f GiB there is room for; give a file instead",
                            b->name, (double)limit / (1 << 30));
-        else if (!write_all(b->file, block, got))
+        else if (!file_put(b->file, block, got))
             ok = error_set(err, ERROR_RUN, "cannot keep %s: %s", b->name, strerror(errno));
     }
     if (ok) {

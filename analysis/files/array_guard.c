@@ -65,26 +65,6 @@ bool array_guard_open(array_box *b, error *err) {
     return b->format->open(b, err);
 }
 
-static bool put(int pipe, const void *data, size_t bytes) {
-    for (const char *at = data; bytes > 0;) {
-        ssize_t n = write(pipe, at, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n, bytes -= (size_t)n;
-    }
-    return true;
-}
-
-static bool take(int pipe, void *data, size_t bytes) {
-    for (char *at = data; bytes > 0;) {
-        ssize_t n = read(pipe, at, bytes);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        at += n, bytes -= (size_t)n;
-    }
-    return true;
-}
-
 /* In the other process. What was handed over is given back to the system, so that both never hold all of it. */
 static void hand_over(array_box *b, size_t which, int pipe) {
     found f = {.array = b->offers[which].array};
@@ -93,29 +73,34 @@ static void hand_over(array_box *b, size_t which, int pipe) {
     f.in_file = !memory;
     if (f.ok) f.offset = (uint64_t)(f.array.data - (f.in_file ? b->bytes : (const uint8_t *)memory));
     if (f.ok && memory) f.bytes = malloc_usable_size(memory);
-    if (!put(pipe, &f, sizeof f)) return;
+    if (!file_put(pipe, &f, sizeof f)) return;
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     for (uint64_t at = 0; at < f.bytes; at += PIECE) {
         uint64_t size = f.bytes - at < PIECE ? f.bytes - at : PIECE;
         uintptr_t begin = (uintptr_t)memory + at, first = (begin + page - 1) / page * page;
-        if (!put(pipe, (char *)memory + at, size)) return;
+        if (!file_put(pipe, (char *)memory + at, size)) return;
         if (first + page <= begin + size) madvise((void *)first, (begin + size - first) / page * page, MADV_DONTNEED);
     }
 }
 
+/* What the other process says is believed no more than the file: its library may have damaged it and lived. */
 static bool take_over(array_box *b, size_t which, int pipe, strided *out, void **memory, error *err) {
     found f;
     const char *name = b->offers[which].name ? b->offers[which].name : "its array";
-    if (!take(pipe, &f, sizeof f)) return error_set(err, ERROR_RUN, "%s: reading %s broke off", b->name, name);
-    if (!f.ok) {
+    bool all = file_take(pipe, &f, sizeof f) == sizeof f;
+    if (all && !f.ok) {
         *err = f.err;
         return false;
     }
-    if (!f.in_file && !(*memory = array_box_memory(b, name, f.bytes, err))) return false;
-    if (!take(pipe, *memory, f.bytes)) return error_set(err, ERROR_RUN, "%s: reading %s broke off", b->name, name);
+    if (all && !f.in_file && !(*memory = array_box_memory(b, name, f.bytes, err))) return false;
+    all = all && (f.in_file || file_take(pipe, *memory, f.bytes) == f.bytes);
+    const uint8_t *begin = f.in_file ? b->bytes : *memory;
+    size_t size = f.in_file ? b->size : f.bytes;
+    if (!all || f.offset > size || f.array.dims < 0 || f.array.dims > STRIDED_DIMS)
+        return error_set(err, ERROR_RUN, "%s: reading %s broke off", b->name, name);
     *out = f.array;
-    out->data = (f.in_file ? b->bytes : (const uint8_t *)*memory) + f.offset;
-    return true;
+    out->data = begin + f.offset;
+    return strided_within(out, begin, size) || error_set(err, ERROR_RUN, "%s: %s is damaged", b->name, name);
 }
 
 bool array_guard_load(array_box *b, size_t which, strided *out, void **memory, error *err) {

@@ -123,6 +123,28 @@ static int open_regular(const char *path, size_t *size, error *err) {
     return -1;
 }
 
+bool file_put(int file, const void *data, size_t size) {
+    for (const char *at = data; size > 0;) {
+        ssize_t n = write(file, at, size);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        at += n, size -= (size_t)n;
+    }
+    return true;
+}
+
+size_t file_take(int file, void *out, size_t size) {
+    size_t got = 0;
+    errno = 0;
+    while (got < size) {
+        ssize_t n = read(file, (char *)out + got, size - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    return got;
+}
+
 char *file_read(const char *path, size_t *size, error *err) {
     size_t expected = 0, got = 0;
     int file = open_regular(path, &expected, err);
@@ -132,16 +154,12 @@ char *file_read(const char *path, size_t *size, error *err) {
         error_memory(err, expected + 1, path);
         goto done;
     }
-    while (got < expected) {
-        ssize_t n = read(file, data + got, expected - got);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) {
-            error_set(err, ERROR_RUN, "cannot read %s: %s", path, n < 0 ? strerror(errno) : "it shrank while read");
-            free(data);
-            data = NULL;
-            goto done;
-        }
-        got += (size_t)n;
+    got = file_take(file, data, expected);
+    if (got < expected) {
+        error_set(err, ERROR_RUN, "cannot read %s: %s", path, errno ? strerror(errno) : "it shrank while read");
+        free(data);
+        data = NULL;
+        goto done;
     }
     data[got] = '\0';
     if (size) *size = got;

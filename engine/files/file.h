@@ -34,6 +34,11 @@ bool file_write(const char *path, const void *data, size_t size, error *err);
 /* A whole file in memory, with a zero byte after its end; free() it. */
 char *file_read(const char *path, size_t *size, error *err);
 
+/* All of `size` bytes into an open file or pipe; as many as there are until its end, and how many that were. Signals
+ * only delay them; errno says what else ended them. */
+bool file_put(int file, const void *data, size_t size);
+size_t file_take(int file, void *out, size_t size);
+
 typedef struct file_map {
     const uint8_t *data;
     size_t size;

@@ -38,6 +38,12 @@ static bool load_in_place(array_box *b, size_t which, strided *out, void **memor
     return true;
 }
 
+/* A library that lost its way: an array that ends behind its file. */
+static bool load_beyond(array_box *b, size_t which, strided *out, void **memory, error *err) {
+    *out = (strided){.dims = 1, .shape = {4}, .width = sizeof(float), .strides = {sizeof(float)}};
+    return load_in_place(b, which, out, memory, err);
+}
+
 static bool refuse(array_box *b, size_t which, strided *out, void **memory, error *err) {
     (void)which, (void)out, (void)memory;
     return error_set(err, ERROR_RUN, "%s: nothing in it", b->name);
@@ -109,6 +115,8 @@ START_TEST(test_what_cannot_be_loaded_is_told) {
     ck_assert_ptr_null(memory);
     ck_assert(!load(be_killed, &a, &memory, &err));
     ck_assert_str_eq(err.text, "a.file: reading it was killed, as happens when memory runs out");
+    ck_assert(!load(load_beyond, &a, &memory, &err));
+    ck_assert_str_eq(err.text, "a.file: x is damaged");
 }
 END_TEST
 

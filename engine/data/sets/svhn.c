@@ -8,7 +8,6 @@
 #include "engine/data/sets/mat_guard.h"
 #include "engine/files/file.h"
 
-#include <errno.h>
 #include <math.h>
 #include <matio.h>
 #include <stdio.h>
@@ -32,13 +31,7 @@ static int copy_stream(format_reading *r, const source_item *item, error *err) {
             done = format_refuse(r, item, err, " is larger than 256 MiB");
             break;
         }
-        for (size_t at = 0; done && at < got;) {
-            ssize_t n = write(file, buffer + at, got - at);
-            if (n > 0)
-                at += (size_t)n;
-            else if (errno != EINTR)
-                done = error_memory(err, total, item->name);
-        }
+        if (!file_put(file, buffer, got)) done = error_memory(err, total, item->name);
     }
     free(buffer);
     if (done) return file;

@@ -1,4 +1,5 @@
 #include "analysis/layers/layers.h"
+#include "analysis/verdicts/relative.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,9 +16,9 @@ void layers_free(layers *l) {
 }
 
 /* No pair is formed: the cosines of all rows add up to the squared length of their summed directions. */
-double layer_mean_cosine(matrix m) {
+bool layer_mean_cosine(matrix m, double *out, error *err) {
     double present = 0, square = 0, *sum = calloc(m.cols, sizeof *sum);
-    if (!sum) return NAN;
+    if (!sum) return error_memory(err, m.cols * sizeof *sum, "a layer's mean direction");
     for (size_t i = 0; i < m.rows; i++) {
         const float *x = m.data + i * m.cols;
         double norm = 0;
@@ -28,7 +29,8 @@ double layer_mean_cosine(matrix m) {
     }
     for (size_t j = 0; j < m.cols; j++) square += sum[j] * sum[j];
     free(sum);
-    return present > 1 ? (square - present) / (present * (present - 1)) : (double)NAN;
+    *out = present > 1 ? (square - present) / (present * (present - 1)) : (double)NAN;
+    return true;
 }
 
 static bool take_alone(matrix m, layer_figures *out, error *err) {
@@ -42,17 +44,17 @@ static bool take_alone(matrix m, layer_figures *out, error *err) {
     return ok;
 }
 
-/* As relative.c has them. */
-static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2;
-
 /* The verdict leaves out rows that lie far out, and is blind to a common offset. Where a few rows are all that still
  * varies, or the offset nearly all that there is, both ranks of the whole matrix are low, and that is said. */
 static void judge_all_rows(const layer_figures *now, const layer_figures *then, const char *name, collapse_verdict *v) {
     double kept = fmax(now->rankme / then->rankme, now->effective_rank / then->effective_rank);
-    verdict worse = kept < KEPT_COLLAPSED ? VERDICT_COLLAPSED : kept < KEPT_WARNING ? VERDICT_WARNING : VERDICT_HEALTHY;
-    if (!(kept < KEPT_WARNING) || worse <= v->verdict) return;
+    verdict worse = kept < RELATIVE_KEPT_COLLAPSED ? VERDICT_COLLAPSED
+                    : kept < RELATIVE_KEPT_WARNING ? VERDICT_WARNING
+                                                   : VERDICT_HEALTHY;
+    if (!(kept < RELATIVE_KEPT_WARNING) || worse <= v->verdict) return;
     v->verdict = worse, v->rule = "reference_all_rows", v->statistic_name = "rank_kept", v->statistic = kept;
-    v->threshold_warning = KEPT_WARNING, v->threshold_collapsed = KEPT_COLLAPSED, v->borderline = false;
+    v->threshold_warning = RELATIVE_KEPT_WARNING, v->threshold_collapsed = RELATIVE_KEPT_COLLAPSED,
+    v->borderline = false;
     v->low = v->high = (double)NAN;
     snprintf(v->sentence, sizeof v->sentence,
              "Of all rows, RankMe is %.1f and the effective rank %.1f, where %s has %.1f and %.1f.", now->rankme,
@@ -61,7 +63,8 @@ static void judge_all_rows(const layer_figures *now, const layer_figures *then, 
 
 bool layer_take(matrix m, const layer_figures *reference, const char *reference_name, uint64_t seed, layer_figures *out,
                 error *err) {
-    *out = (layer_figures){.rows = m.rows, .cols = m.cols, .mean_cosine = layer_mean_cosine(m)};
+    *out = (layer_figures){.rows = m.rows, .cols = m.cols};
+    if (!layer_mean_cosine(m, &out->mean_cosine, err)) return false;
     if (!reference) return take_alone(m, out, err);
     collapse_input with = {.embeddings = m,
                            .quick = true,
@@ -85,15 +88,6 @@ static void put(json_t *to, const char *key, double x) {
     json_object_set_new(to, key, isfinite(x) ? json_real(x) : json_null());
 }
 
-static json_t *verdict_json(const collapse_verdict *v) {
-    json_t *one =
-        json_pack("{s:s, s:s, s:s}", "verdict", verdict_name(v->verdict), "rule", v->rule, "sentence", v->sentence);
-    put(one, "statistic", v->statistic);
-    put(one, "threshold_warning", v->threshold_warning);
-    put(one, "threshold_collapsed", v->threshold_collapsed);
-    return one;
-}
-
 static json_t *view_json(const layer_figures *f) {
     if (!f->rows) return json_null();
     json_t *one = json_pack("{s:I, s:I}", "rows", (json_int_t)f->rows, "cols", (json_int_t)f->cols);
@@ -103,8 +97,8 @@ static json_t *view_json(const layer_figures *f) {
     put(one, "mean_cosine", f->mean_cosine);
     if (f->dimensional.rule)
         json_object_set_new(one, "verdicts",
-                            json_pack("{s:o, s:o}", "representation", verdict_json(&f->representation), "dimensional",
-                                      verdict_json(&f->dimensional)));
+                            json_pack("{s:o, s:o}", "representation", collapse_verdict_json(&f->representation),
+                                      "dimensional", collapse_verdict_json(&f->dimensional)));
     return one;
 }
 
@@ -117,7 +111,7 @@ static json_t *tokens_json(const layer *l) {
     put(one, "within_share", f->within_share);
     put(one, "massive_share", f->massive_share);
     put(one, "largest_over_median", f->largest_over_median);
-    if (l->token_verdict.rule) json_object_set_new(one, "verdict", verdict_json(&l->token_verdict));
+    if (l->token_verdict.rule) json_object_set_new(one, "verdict", collapse_verdict_json(&l->token_verdict));
     return one;
 }
 

@@ -48,8 +48,8 @@ void layers_free(layers *l);
 bool layer_take(matrix rows, const layer_figures *reference, const char *reference_name, uint64_t seed,
                 layer_figures *out, error *err);
 
-/* The mean cosine of two different rows, those of zeros left out. */
-double layer_mean_cosine(matrix rows);
+/* The mean cosine of two different rows, those of zeros left out; NaN where fewer than two are left. */
+bool layer_mean_cosine(matrix rows, double *out, error *err);
 
 /* {name, pooled: {rows, cols, rankme, …, verdicts}, class, all, tokens, attention}; what a layer does not have is null.
  * NULL when out of memory. */

@@ -22,7 +22,7 @@ bool token_sums_begin(token_sums *s, size_t patches, size_t cols, error *err) {
 /* What one image adds. */
 typedef struct image_sums {
     double rank, cosine, squares, between, massive, largest;
-    bool failed;
+    error failed;
 } image_sums;
 
 static int ascending(const void *a, const void *b) {
@@ -47,11 +47,11 @@ static void take_image(const token_sums *s, const float *state, size_t tokens, d
     size_t values = tokens * s->cols, rank = patches.rows < patches.cols ? patches.rows : patches.cols;
     float *sorted = malloc(values * sizeof *sorted);
     double *sigma = malloc(rank * sizeof *sigma);
-    error ignored = {0};
-    out->failed = !sorted || !sigma || !spectrum_singular_values(patches, false, sigma, NULL, &ignored);
-    if (!out->failed) {
+    bool ok = (sorted && sigma) || error_memory(&out->failed, values * sizeof *sorted, "the tokens of an image");
+    ok = ok && spectrum_singular_values(patches, false, sigma, NULL, &out->failed) &&
+         layer_mean_cosine(patches, &out->cosine, &out->failed);
+    if (ok) {
         out->rank = spectrum_rankme(sigma, rank);
-        out->cosine = layer_mean_cosine(patches);
         take_massive(state, values, sorted, out);
         for (size_t j = 0; j < s->cols; j++) sum[j] = 0;
         for (size_t i = 0; i < s->patches; i++)
@@ -69,13 +69,13 @@ static void take_image(const token_sums *s, const float *state, size_t tokens, d
 bool token_sums_add(token_sums *s, const float *states, size_t images, size_t tokens, error *err) {
     image_sums *each = calloc(images + 1, sizeof *each);
     double *sums = calloc(images * s->cols + 1, sizeof *sums);
-    bool ok = each && sums;
+    bool ok = (each && sums) || error_memory(err, images * s->cols * sizeof *sums, "sums of tokens");
 #pragma omp parallel for schedule(dynamic)
     for (size_t i = 0; i < (ok ? images : 0); i++)
         take_image(s, states + i * tokens * s->cols, tokens, sums + i * s->cols, &each[i]);
     for (size_t i = 0; ok && i < images; i++) {
         const image_sums *one = &each[i];
-        ok = !one->failed;
+        ok = !one->failed.code || error_set(err, one->failed.code, "%s", one->failed.text);
         s->rank += one->rank, s->cosine += one->cosine, s->squares += one->squares, s->between += one->between;
         s->massive += one->massive, s->largest += one->largest;
         for (size_t j = 0; j < s->cols; j++) s->total[j] += sums[i * s->cols + j];
@@ -83,18 +83,19 @@ bool token_sums_add(token_sums *s, const float *states, size_t images, size_t to
     s->images += images, s->values += (double)(images * tokens * s->cols);
     free(each);
     free(sums);
-    return ok || error_memory(err, images * tokens * s->cols * sizeof(float), "the tokens of an image");
+    return ok;
 }
 
 token_figures token_sums_end(token_sums *s) {
     double images = (double)s->images, all = images * (double)s->patches, mean = 0;
     for (size_t j = 0; j < s->cols; j++) mean += s->total[j] * s->total[j] / all;
     double within = (s->squares - s->between) / (all - images), total = (s->squares - mean) / (all - 1);
+    if (within < 0) within = 0; /* by rounding; one patch an image leaves NaN */
     token_figures out = {.images = s->images,
                          .patches = s->patches,
                          .rank = s->rank / images,
                          .mean_cosine = s->cosine / images,
-                         .within_share = total > 0 ? fmax(within, 0) / total : (double)NAN,
+                         .within_share = total > 0 ? within / total : (double)NAN,
                          .massive_share = s->massive / s->values,
                          .largest_over_median = s->largest / images,
                          .precision_share = s->squares > 0 ? total * all / s->squares : (double)NAN};

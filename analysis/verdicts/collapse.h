@@ -107,4 +107,7 @@ bool collapse_undisputed(const collapse *c);
  */
 json_t *collapse_to_json(const collapse *c);
 
+/* One verdict of it: {verdict, statistic_name, statistic, …, sentence}. */
+json_t *collapse_verdict_json(const collapse_verdict *v);
+
 #endif

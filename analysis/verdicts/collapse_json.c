@@ -76,7 +76,7 @@ static void put_usage(json_t *to, const usage_figures *f) {
     put(to, "code_top_share", f->top);
 }
 
-static json_t *verdict_json(const collapse_verdict *v) {
+json_t *collapse_verdict_json(const collapse_verdict *v) {
     json_t *o = json_object();
     json_object_set_new(o, "verdict", json_string(verdict_name(v->verdict)));
     json_object_set_new(o, "statistic_name", json_string(v->statistic_name));
@@ -145,7 +145,8 @@ json_t *collapse_to_json(const collapse *c) {
     json_object_set_new(root, "evidence", evidence_to_json(&c->evidence));
     put(root, "class_within_share", c->class_within_share);
     for (int mode = 0; mode < COLLAPSE_MODES; mode++)
-        json_object_set_new(verdicts, collapse_mode_name((collapse_mode)mode), verdict_json(&c->verdicts[mode]));
+        json_object_set_new(verdicts, collapse_mode_name((collapse_mode)mode),
+                            collapse_verdict_json(&c->verdicts[mode]));
     json_object_set_new(root, "verdicts", verdicts);
     json_object_set_new(root, "singular_values", array(c->spectrum.singular_values, c->spectrum.count));
     json_object_set_new(root, "singular_values_centred", array(c->spectrum.singular_values_centred, c->spectrum.count));

@@ -5,12 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/*
- * Measured on experiments/small (8,192 CIFAR-10 images, 4 epochs, seed 0): SimSiam without its stop-gradient, the one
- * run there whose probe fell below the untrained network's (0.27 of 0.38), keeps 0.16 of step 0's effective rank in
- * `embed`. All others, controls whose decorrelation was switched off among them, have 1.3 and more.
- */
-static const double KEPT_WARNING = 0.5, KEPT_COLLAPSED = 0.2;
 /* A cliff behind at most this share of what is possible makes less than half of the reference's rank a collapse. */
 static const double CLIFF_SHARE = 0.25;
 /* Of variance: a standard deviation a three hundredth, a hundredth of the reference's. */
@@ -50,7 +44,7 @@ static bool few_rows(const collapse_evidence *e) {
 
 void relative_dimensional(const relative_input *in, collapse_verdict *v) {
     const collapse_evidence *now = in->now, *then = in->then;
-    *v = start(in, "effective_rank_kept", KEPT_WARNING, KEPT_COLLAPSED);
+    *v = start(in, "effective_rank_kept", RELATIVE_KEPT_WARNING, RELATIVE_KEPT_COLLAPSED);
     if (!then || !(then->trimmed_effective_rank > 0)) {
         v->rule = "no_reference";
         say(v, then ? "The reference is one point: there is no rank to hold this against."
@@ -60,11 +54,11 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
     v->statistic = kept(now, then);
     double spread = hypot(margin(now), margin(then)) * v->statistic;
     if (spread > 0) v->low = fmax(v->statistic - spread, 0), v->high = v->statistic + spread;
-    bool low = v->statistic < KEPT_WARNING,
+    bool low = v->statistic < RELATIVE_KEPT_WARNING,
          cliff = spectrum_clear_gap(now->trimmed_gap_place, now->cols, now->trimmed_gap_factor,
                                     now->trimmed_gap_variance) &&
                  now->trimmed_gap_place <= CLIFF_SHARE * now->possible;
-    bool lost = v->statistic < KEPT_COLLAPSED || (low && cliff);
+    bool lost = v->statistic < RELATIVE_KEPT_COLLAPSED || (low && cliff);
     v->verdict = lost ? VERDICT_COLLAPSED : low ? VERDICT_WARNING : VERDICT_HEALTHY;
     if (!lost && (few_rows(now) || few_rows(then))) {
         v->verdict = VERDICT_UNKNOWN;
@@ -72,7 +66,7 @@ void relative_dimensional(const relative_input *in, collapse_verdict *v) {
             now->independent, now->trimmed_effective_rank, then->trimmed_effective_rank, v->against);
         return;
     }
-    double threshold = v->verdict == VERDICT_COLLAPSED && !cliff ? KEPT_COLLAPSED : KEPT_WARNING;
+    double threshold = v->verdict == VERDICT_COLLAPSED && !cliff ? RELATIVE_KEPT_COLLAPSED : RELATIVE_KEPT_WARNING;
     v->borderline = isfinite(v->low) && v->low < threshold && v->high >= threshold;
     say(v, "The effective rank is %.1f of %.0f possible directions, where %s has %.1f of %.0f: %s.%s",
         now->trimmed_effective_rank, now->possible, v->against, then->trimmed_effective_rank, then->possible,

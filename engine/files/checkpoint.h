@@ -19,7 +19,7 @@ typedef struct checkpoint_position {
 /* Whose checkpoints, and where. */
 typedef struct checkpoint_place {
     const char *folder;
-    const char *run; /* the run's id; a checkpoint of another run is not taken */
+    const char *run; /* the run's id, never NULL; a checkpoint of another run is not taken */
     char code[65];   /* the code at work; a checkpoint of other code is not taken, unless any_code */
     bool any_code;
     const char *history; /* a file of the folder whose first metrics_offset bytes are bound, too; NULL: none */

@@ -110,7 +110,9 @@ static bool is_alive(const json_t *who, double age) {
                 strcmp(space, their_space) == 0 && *space;
     if (!here) return age < LEASE_STALE_SECONDS;
     began = started_at(pid);
-    return began < 0 || (began && began == json_integer_value(json_object_get(who, "started")));
+    json_int_t theirs = json_integer_value(json_object_get(who, "started"));
+    if (began > 0 && theirs <= 0) return age < LEASE_STALE_SECONDS; /* it could not tell, when it took the lease */
+    return began < 0 || (began && began == theirs);
 }
 
 /* The lease's file and its age by `now`; NULL when there is none. *there tells whether there is a file at all. Where it

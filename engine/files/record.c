@@ -41,6 +41,12 @@ bool record_peek(const char *path, json_t **out, error *err) {
     return error_set(err, ERROR_RUN, "%.500s", wrong.text);
 }
 
+const char *record_run(const json_t *record, const char *path, error *err) {
+    const char *id = json_string_value(json_object_get(record, "id"));
+    if (!id || !*id) error_set(err, ERROR_RUN, "%.900s names no run: it has no `id`", path);
+    return id && *id ? id : NULL;
+}
+
 bool record_write(const char *path, json_t *record, error *err) {
     json_object_set_new(record, SEAL_KEY, json_string(SEAL_BLANK));
     char *text = json_dumps(record, JSON_INDENT(2));

@@ -17,6 +17,9 @@ json_t *record_read(const char *path, error *err);
  * ERROR_RUN for one that is there and cannot be opened. */
 bool record_peek(const char *path, json_t **out, error *err);
 
+/* The id of the run that a record is of, as long as the record; NULL with ERROR_RUN and its path where it names none. */
+const char *record_run(const json_t *record, const char *path, error *err);
+
 /* Seals and writes it, whole or not at all. */
 bool record_write(const char *path, json_t *record, error *err);
 

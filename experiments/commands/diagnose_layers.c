@@ -102,26 +102,31 @@ static bool print_tokens(const layer_report *r, error *err) {
     return true;
 }
 
+static void print_collapsed(const char *name, const char *view, const collapse_verdict *v, int width) {
+    enum { INDENT = 24 };
+    char title[96];
+    if (v->verdict != VERDICT_COLLAPSED) return;
+    snprintf(title, sizeof title, "%s, %s", name, view);
+    printf("\n%-*s", INDENT, title);
+    terminal_wrap(stdout, v->sentence, INDENT, INDENT, width);
+}
+
 /* What has collapsed, layer by layer. */
 static void print_verdicts(const layer_report *r) {
     int width = terminal_width(stdout);
     for (size_t i = 0; i < r->trained.count; i++) {
         const layer *l = &r->trained.items[i];
-        const collapse_verdict *all[2 * LAYER_VIEWS + 1];
-        size_t count = 0;
-        for (int v = 0; v < LAYER_VIEWS; v++)
-            if (l->views[v].rows) all[count++] = &l->views[v].representation, all[count++] = &l->views[v].dimensional;
-        if (l->tokens.images) all[count++] = &l->token_verdict;
-        for (size_t k = 0; k < count; k++) {
-            if (all[k]->verdict != VERDICT_COLLAPSED) continue;
-            printf("\n%-16s", l->name);
-            terminal_wrap(stdout, all[k]->sentence, 16, 16, width);
+        for (int v = 0; v < LAYER_VIEWS; v++) {
+            if (!l->views[v].rows) continue;
+            print_collapsed(l->name, layer_view_name((layer_view)v), &l->views[v].representation, width);
+            print_collapsed(l->name, layer_view_name((layer_view)v), &l->views[v].dimensional, width);
         }
+        if (l->tokens.images) print_collapsed(l->name, "tokens", &l->token_verdict, width);
     }
 }
 
 static bool print_all(const layer_report *r, error *err) {
-    printf("%s: %s by layer, %s after step %llu, %u held-out images, against the network before its first step\n",
+    printf("%s: %s by layer, %s after step %llu, %u held-out images, against the untrained network of its seed\n",
            r->run, r->backbone, r->teacher ? "the teacher" : "weights", (unsigned long long)r->step, r->images);
     if (!print_views(r, err) || !print_tokens(r, err)) return false;
     print_verdicts(r);
@@ -150,12 +155,13 @@ bool diagnose_layers(const command_context *context, const arguments *args, erro
     experiment_hooks hooks = watch_on(&t, context->interrupted);
     const char *folder = arguments_value(args, "--figures", NULL);
     layer_report r;
-    if (!check_arguments(args, err) || !look_layers_of_run(args->words[0], &hooks, &r, err)) {
+    if (!check_arguments(args, err) || (folder && !file_make_folders(folder, err)) ||
+        !look_layers_of_run(args->words[0], &hooks, &r, err)) {
         terminal_clear(&t);
         return false;
     }
     terminal_clear(&t);
-    bool ok = !folder || (file_make_folders(folder, err) && layers_figure_draw(&r.trained, &r.untrained, folder, err));
+    bool ok = !folder || layers_figure_draw(&r.trained, &r.untrained, folder, err);
     if (ok && arguments_has(args, "--json")) {
         json_t *all = layer_report_to_json(&r);
         ok = all || error_memory(err, 1 << 16, "a diagnosis");

@@ -228,8 +228,10 @@ static paper_row *row_for(paper_table *t, const paper_row *like, error *err) {
     *row = *like;
     for (size_t i = 0; t->data && i + 1 < t->count; i++) {
         const paper_row *r = &t->rows[i];
-        if (strcmp(r->data, t->data) == 0 && strcmp(r->method, row->method) == 0 && r->codes == row->codes)
-            memcpy(row->elsewhere, r->published, sizeof row->elsewhere);
+        bool theirs = strcmp(r->data, t->data) == 0 && strcmp(row->data, t->data) != 0;
+        if (!theirs || !*r->published[0] || strcmp(r->method, row->method) != 0 || r->codes != row->codes) continue;
+        memcpy(row->elsewhere, r->published, sizeof row->elsewhere);
+        break;
     }
     for (int m = 0; m < PAPER_MEASURED; m++) row->p[m] = (double)NAN;
     return row;

@@ -47,9 +47,9 @@ static bool last_checkpoint(const char *folder, char *path, size_t size, error *
     checkpoint_position at;
     snprintf(path, size, "%s/run.json", folder);
     json_t *record = record_read(path, err);
-    checkpoint_place place = {
-        .folder = folder, .run = json_string_value(json_object_get(record, "id")), .any_code = true};
-    bool ok = record && record_check_file(record, folder, "spec.yaml", err) && checkpoint_newest(&place, &at, err);
+    checkpoint_place place = {.folder = folder, .any_code = true};
+    bool ok = record && (place.run = record_run(record, path, err)) &&
+              record_check_file(record, folder, "spec.yaml", err) && checkpoint_newest(&place, &at, err);
     if (ok && !run_ends_at(record, at.step))
         ok = error_set(err, ERROR_USAGE, "%s has not been trained to its end; `mews train` goes on with it", folder);
     if (ok) snprintf(path, size, "%s/checkpoint-%08" PRIu64 ".safetensors", folder, at.step);

@@ -6,15 +6,13 @@
 #include "engine/files/record.h"
 #include "engine/rng.h"
 #include "engine/tokens.h"
-#include "experiments/run/weights.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LAYERS_MOST = 130, BATCH = 64 };
+enum { BATCH = 64 };
 static const char reference_name[] = "the untrained network";
 
 /* What is gathered of one layer. */
@@ -31,7 +29,7 @@ typedef struct gathering {
     const look_at *at;
     uint32_t close, first, n; /* images [first, first + n) are passing */
     size_t layers, next;      /* of the pass */
-    gathered *items;          /* (LAYERS_MOST) */
+    gathered *items;          /* (layers) */
     float *host;              /* what has been read of a value */
     size_t room;
     error failed;
@@ -110,12 +108,21 @@ static bool keep_attention(gathering *g, gathered *l, tape *t, const tape_layer 
             attention_sums_add(&l->attention, g->host, g->n, tokens, width, (size_t)layer->heads, &g->failed));
 }
 
+static bool add_layer(gathering *g, const char *name) {
+    gathered *grown = realloc(g->items, (g->layers + 1) * sizeof *grown);
+    if (!grown) return error_memory(&g->failed, (g->layers + 1) * sizeof *grown, "layers");
+    g->items = grown;
+    gathered *l = &g->items[g->layers++];
+    *l = (gathered){0};
+    snprintf(l->name, sizeof l->name, "%s", name);
+    return true;
+}
+
 /* A block's attention is told of before its output, under the same name. */
 static void hear(void *context, tape *t, const char *name, const tape_layer *layer) {
     gathering *g = context;
-    if (g->failed.code || g->next == LAYERS_MOST) return;
+    if (g->failed.code || (g->next == g->layers && !add_layer(g, name))) return;
     gathered *l = &g->items[g->next];
-    if (g->next == g->layers) snprintf(l->name, sizeof l->name, "%s", name), g->layers++;
     bool ok;
     if (layer->heads) {
         ok = keep_attention(g, l, t, layer);
@@ -125,6 +132,7 @@ static void hear(void *context, tape *t, const char *name, const tape_layer *lay
              : layer->samples                    ? keep_tokens(g, l, t, layer)
                                                  : keep_rows(g, l, LAYER_POOLED, t, layer->value);
     }
+    if (g->failed.code) error_prefix(&g->failed, "layer %s", name);
     if (!ok && !g->failed.code) error_set(&g->failed, ERROR_RUN, "layer %s cannot be measured", name);
 }
 
@@ -147,8 +155,7 @@ static bool gather(model *m, gathering *g, const experiment_hooks *hooks, const 
     size_t side = (size_t)dataset_size(at->data), pixels = side * side * 3;
     float *images = malloc(BATCH * pixels * sizeof *images), *z = malloc(BATCH * (size_t)m->head.features * sizeof *z);
     tape_listener listener = {hear, g};
-    g->items = calloc(LAYERS_MOST, sizeof *g->items);
-    bool ok = (images && z && g->items) || error_memory(err, BATCH * pixels * sizeof *images, "images");
+    bool ok = (images && z) || error_memory(err, BATCH * pixels * sizeof *images, "images");
     for (; ok && g->first < at->rows; g->first += g->n) {
         uint32_t end = g->first < g->close ? g->close : at->rows;
         g->n = end - g->first < BATCH ? end - g->first : BATCH, g->next = 0;
@@ -208,20 +215,17 @@ bool look_layers(model *m, const look_at *at, const experiment_hooks *hooks, con
 /* Its newest checkpoint, which has to verify, into the model. */
 static bool load(model *m, const char *folder, layer_report *r, error *err) {
     char path[1200];
-    weights_found found;
+    bool found = false;
     checkpoint_position at;
+    checkpoint_place place = {.folder = folder, .any_code = true, .newest_only = true};
     snprintf(path, sizeof path, "%.1100s/run.json", folder);
     json_t *record = record_read(path, err);
-    const char *id = json_string_value(json_object_get(record, "id"));
-    checkpoint_place place = {.folder = folder, .run = id, .any_code = true};
-    bool ok = record && checkpoint_newest(&place, &at, err);
-    snprintf(r->run, sizeof r->run, "%s", id ? id : "");
+    bool ok = record && (place.run = record_run(record, path, err)) &&
+              checkpoint_load(&place, m->parameters, NULL, &at, &found, err) &&
+              (found || error_set(err, ERROR_RUN, "%s holds no checkpoint to look into", folder));
+    if (ok) snprintf(r->run, sizeof r->run, "%s", place.run), r->step = at.step;
     json_decref(record);
-    if (!ok) return false;
-    r->step = at.step;
-    snprintf(path, sizeof path, "%.1100s/checkpoint-%08" PRIu64 ".safetensors", folder, at.step);
-    return weights_load(m->parameters, path, "", (resampling)m->spec->backbone.interpolation, &found, err) &&
-           (!r->teacher || teacher_exchange(m->parameters, err));
+    return ok && (!r->teacher || teacher_exchange(m->parameters, err));
 }
 
 static bool look_at_both(const spec *s, const char *folder, const dataset *data, const experiment_hooks *hooks,
@@ -268,12 +272,14 @@ void layer_report_free(layer_report *r) {
 
 json_t *layer_report_to_json(const layer_report *r) {
     json_t *list = json_array();
-    for (size_t i = 0; i < r->trained.count; i++) {
+    bool ok = list != NULL;
+    for (size_t i = 0; ok && i < r->trained.count; i++) {
         json_t *one = layer_to_json(&r->trained.items[i]), *before = layer_to_json(&r->untrained.items[i]);
         json_object_del(before, "name");
-        json_object_set_new(one, "untrained", before);
-        json_array_append_new(list, one);
+        ok = json_object_set_new(one, "untrained", before) == 0;
+        if (json_array_append_new(list, one) != 0) ok = false;
     }
+    if (!ok) return json_decref(list), NULL;
     return json_pack("{s:s, s:s, s:I, s:s, s:i, s:i, s:o}", "run", r->run, "backbone", r->backbone, "step",
                      (json_int_t)r->step, "network", r->teacher ? "teacher" : "student", "images", (int)r->images,
                      "images_close", (int)r->close, "layers", list);

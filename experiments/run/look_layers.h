@@ -29,7 +29,7 @@ void layer_report_free(layer_report *r);
 bool look_layers(model *m, const look_at *at, const experiment_hooks *hooks, const layers *than, layers *out,
                  error *err);
 
-/* {run, step, network, images, images_close, layers: [{…, untrained: {…}}]}; NULL when out of memory. */
+/* {run, backbone, step, network, images, images_close, layers: [{…, untrained: {…}}]}; NULL when out of memory. */
 json_t *layer_report_to_json(const layer_report *r);
 
 #endif

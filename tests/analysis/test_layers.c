@@ -26,13 +26,20 @@ START_TEST(test_ranks_of_a_layer_are_those_that_it_was_built_with) {
 }
 END_TEST
 
+static double mean_cosine(const float *x, size_t rows, size_t cols) {
+    error err = {0};
+    double out = -2;
+    ck_assert(layer_mean_cosine((matrix){x, rows, cols}, &out, &err));
+    return out;
+}
+
 START_TEST(test_mean_cosine_is_one_for_equal_rows_and_zero_for_orthogonal_ones) {
     float equal[4 * 3] = {1, 2, 3, 1, 2, 3, 2, 4, 6, 0, 0, 0}, apart[3 * 3] = {1, 0, 0, 0, 5, 0, 0, 0, 2};
     float one[2 * 2] = {1, 1, 0, 0}, opposed[2 * 2] = {1, 1, -1, -1};
-    ck_assert_double_eq_tol(layer_mean_cosine((matrix){equal, 4, 3}), 1, 1e-12); /* the row of zeros is left out */
-    ck_assert_double_eq_tol(layer_mean_cosine((matrix){apart, 3, 3}), 0, 1e-12);
-    ck_assert_double_eq_tol(layer_mean_cosine((matrix){opposed, 2, 2}), -1, 1e-12);
-    ck_assert(isnan(layer_mean_cosine((matrix){one, 2, 2})));
+    ck_assert_double_eq_tol(mean_cosine(equal, 4, 3), 1, 1e-12); /* the row of zeros is left out */
+    ck_assert_double_eq_tol(mean_cosine(apart, 3, 3), 0, 1e-12);
+    ck_assert_double_eq_tol(mean_cosine(opposed, 2, 2), -1, 1e-12);
+    ck_assert(isnan(mean_cosine(one, 2, 2)));
 }
 END_TEST
 
@@ -139,6 +146,31 @@ START_TEST(test_one_huge_value_is_a_massive_activation) {
 }
 END_TEST
 
+START_TEST(test_of_one_patch_an_image_nothing_is_said_about_differences_within_it) {
+    error err = {0};
+    token_sums sums;
+    collapse_verdict v;
+    ck_assert(token_sums_begin(&sums, 1, D, &err) && token_sums_add(&sums, states(1, 1, 0), IMAGES, 2, &err));
+    token_figures f = token_sums_end(&sums);
+    ck_assert(isnan(f.within_share));
+    tokens_judge(&f, &v);
+    ck_assert_int_eq(v.verdict, VERDICT_UNKNOWN);
+    ck_assert_str_eq(v.rule, "too_few");
+}
+END_TEST
+
+START_TEST(test_tokens_that_are_no_numbers_are_called_that) {
+    error err = {0};
+    token_sums sums;
+    float *x = states(1, 1, 0);
+    x[(3 * TOKENS + 2) * D + 1] = NAN;
+    ck_assert(token_sums_begin(&sums, PATCHES, D, &err));
+    ck_assert(!token_sums_add(&sums, x, IMAGES, TOKENS, &err));
+    ck_assert_msg(strstr(err.text, "NaN at row 1, column 1") && !strstr(err.text, "memory"), "%s", err.text);
+    token_sums_end(&sums);
+}
+END_TEST
+
 /* ---- attention --------------------------------------------------------------------------------------------------- */
 
 enum { HEADS = 2, WIDTH = 16 };
@@ -211,6 +243,8 @@ Suite *suite_layers(void) {
     tcase_add_test(t, test_tokens_that_differ_within_an_image_are_none);
     tcase_add_test(t, test_an_offset_that_all_patches_share_hides_no_token_collapse_and_makes_none);
     tcase_add_test(t, test_one_huge_value_is_a_massive_activation);
+    tcase_add_test(t, test_of_one_patch_an_image_nothing_is_said_about_differences_within_it);
+    tcase_add_test(t, test_tokens_that_are_no_numbers_are_called_that);
     tcase_add_test(t, test_entropy_of_uniform_attention_is_the_logarithm_of_the_tokens);
     tcase_add_test(t, test_entropy_of_attention_to_one_token_is_zero);
     tcase_add_test(t, test_entropy_of_attention_is_that_of_its_probabilities);

@@ -154,6 +154,24 @@ START_TEST(test_a_process_id_that_was_given_to_another_process_is_not_the_holder
 }
 END_TEST
 
+START_TEST(test_a_holder_that_could_not_tell_when_it_began_lives_while_its_heart_beats) {
+    json_error_t wrong;
+    pid_t child = holder();
+    json_t *who = json_load_file(path, 0, &wrong);
+    ck_assert_ptr_nonnull(who);
+    json_object_set_new(who, "started", json_integer(-1));
+    char *text = json_dumps(who, JSON_COMPACT);
+    write_foreign(text, LEASE_STALE_SECONDS - 60);
+    ck_assert(lease_is_held(path));
+    write_foreign(text, LEASE_STALE_SECONDS + 60);
+    ck_assert(!lease_is_held(path));
+    free(text);
+    json_decref(who);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+END_TEST
+
 START_TEST(test_what_is_no_lease_keeps_nobody_out_for_long) {
     static const char *const texts[] = {"", "{", "[]", "{\"pid\": \"x\"}"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -222,6 +240,7 @@ Suite *suite_lease(void) {
     tcase_add_test(t, test_a_living_holder_is_named_and_a_dead_one_makes_room);
     tcase_add_test(t, test_a_process_on_another_machine_lives_while_its_heart_beats);
     tcase_add_test(t, test_a_process_id_that_was_given_to_another_process_is_not_the_holder);
+    tcase_add_test(t, test_a_holder_that_could_not_tell_when_it_began_lives_while_its_heart_beats);
     tcase_add_test(t, test_what_is_no_lease_keeps_nobody_out_for_long);
     tcase_add_test(t, test_who_lost_its_lease_knows_and_leaves_the_new_one_alone);
     tcase_add_test(t, test_of_many_that_want_it_one_has_it_at_a_time);

@@ -22,6 +22,9 @@ static bool right_import(void) { return try("cmp state/cache/shapes* whole/cache
 static bool right_images(void) { return try("cmp state/out whole/packed && test -s whole/packed") == 0; }
 static bool right_diagnose(void) { return try("cmp state/out whole/diagnosed") == 0; }
 
+static bool right_layers(void) { return try("cmp state/out whole/layers") == 0; }
+static bool right_tokens(void) { return try("cmp state/out whole/tokens") == 0; }
+
 static bool right_long(void) { return same_run("state/results/toy/*", "long/results/toy/*"); }
 static bool right_runs(void) { return try("cmp state/out whole/listed") == 0; }
 
@@ -36,6 +39,8 @@ static const scene scenes[] = {
     {"import", "true", "data verify toy.yaml", right_import},
     {"images", "cp -r ../whole/images .", "data import images --kind folder --out cache", right_images},
     {"diagnose", "cp -r ../whole/cache ../whole/results .", "diagnose results/toy/*", right_diagnose},
+    {"layers", "cp -r ../whole/cache ../whole/results .", "diagnose results/toy/* --layers --json", right_layers},
+    {"tokens", "cp -r ../whole/cache ../whole/results .", "diagnose results/vit/* --layers --json", right_tokens},
     {"sweep", "cp -r ../whole/cache .", "sweep two.yaml", right_sweep},
     {"going on", "cp -r ../cut/. .", "train toy.yaml", right_long},
     {"runs", "cp -r ../whole/results .", "runs --json", right_runs},
@@ -53,11 +58,15 @@ static void setup(void) {
     snprintf(faulty, sizeof faulty, "%s-faults", program);
     ck_assert_msg(access(faulty, X_OK) == 0, "%s is not there", faulty);
     write_toys();
+    shell("sed 's/name: toy/name: vit/; s/resnet8, width: 2/vit_tiny, width: 64, depth: 1, patch: 4/; s/epochs: "
+          "3/epochs: 1/' "
+          "toy.yaml >vit.yaml");
     snprintf(
         command, sizeof command,
         "mkdir whole && cd whole && for i in train/a train/b test/a test/b; do mkdir -p images/$i; for k in 1 2 3; do "
         "{ printf 'P6\\n16 16\\n255\\n'; seq 999 | head -c 768; } >images/$i/$k.ppm; done; done && cp ../*.yaml . && "
-        "m='%s' && $m train toy.yaml && $m sweep two.yaml && "
+        "m='%s' && $m train toy.yaml && $m sweep two.yaml && $m train vit.yaml && "
+        "$m diagnose results/toy/* --layers --json >layers && $m diagnose results/vit/* --layers --json >tokens && "
         "cp -r results/toy kept && $m diagnose results/toy/* >diagnosed && $m eval results/toy/* --set "
         "eval.sample=33 && mkdir evaluated && mv results/toy evaluated/ && mv kept results/toy && $m index && "
         "$m report results/two && $m runs --json >listed && $m data import images --kind folder --out pack >packed",

@@ -113,6 +113,71 @@ START_TEST(test_a_transformer_of_equal_patches_and_idle_attention_is_seen_as_tha
 }
 END_TEST
 
+/* Whatever the order in which images pass, each is in the representation's rows once. */
+START_TEST(test_every_image_that_is_looked_at_is_a_row_once) {
+    spec s;
+    model m;
+    error err = {0};
+    experiment_hooks hooks = {0};
+    open_model(&s, &m, "backbone.name=resnet8 backbone.width=4 method.name=none train.epochs=0");
+    layers l = look(&m, &s);
+    dataset *data = experiment_data(&s, &hooks, &err);
+    ck_assert_msg(data != NULL, "%s", err.text);
+    look_at at = look_choose(data);
+    size_t side = (size_t)dataset_size(data), cols = (size_t)m.head.features;
+    float *image = malloc(side * side * 3 * sizeof *image), *rows = malloc(at.rows * cols * sizeof *rows);
+    ck_assert_uint_gt(at.rows, LOOK_CLOSE);
+    for (uint32_t i = 0; i < at.rows; i++) {
+        uint32_t of = look_image(i, at.rows, dataset_count(data, at.split));
+        ck_assert(loader_plain(data, at.split, of, 1, image, &err));
+        tape_reset(m.tape);
+        model_represent(&m, image, 1, (int)side, false, rows + i * cols);
+    }
+    layer_figures expected;
+    const layer_figures *seen = &l.items[l.count - 1].views[LAYER_POOLED];
+    ck_assert(layer_take((matrix){rows, at.rows, cols}, NULL, NULL, 0, &expected, &err));
+    ck_assert_uint_eq(seen->rows, at.rows);
+    ck_assert_double_eq_tol(seen->rankme, expected.rankme, 1e-4 * expected.rankme);
+    ck_assert_double_eq_tol(seen->mean_cosine, expected.mean_cosine, 1e-5);
+    free(image);
+    free(rows);
+    dataset_close(data);
+    layers_free(&l);
+    model_destroy(&m);
+    spec_free(&s);
+}
+END_TEST
+
+/* A class token that outweighs everything changes nothing that is said of patches, before a block mixes them. */
+START_TEST(test_the_class_token_is_no_patch) {
+    spec s;
+    model m;
+    layers before, after;
+    open_model(&s, &m,
+               "backbone.name=vit_tiny backbone.width=64 backbone.depth=1 backbone.patch=4 method.name=none "
+               "train.epochs=0");
+    before = look(&m, &s);
+    const parameter *token = parameters_find(m.parameters, "backbone.cls_token");
+    ck_assert_ptr_nonnull(token);
+    for (int64_t i = 0; i < tensor_count(&token->value); i++) token->value.data[i] = 1000;
+    after = look(&m, &s);
+    const layer *a = &before.items[0], *b = &after.items[0];
+    ck_assert_uint_gt(a->views[LAYER_ALL].rows, 0);
+    for (int v = 0; v < LAYER_VIEWS; v++) {
+        ck_assert_uint_eq(a->views[v].rows, b->views[v].rows);
+        if (!a->views[v].rows) continue;
+        ck_assert_double_eq_tol(a->views[v].rankme, b->views[v].rankme, 1e-9);
+        ck_assert_double_eq_tol(a->views[v].mean_cosine, b->views[v].mean_cosine, 1e-12);
+    }
+    ck_assert_double_eq_tol(a->tokens.rank, b->tokens.rank, 1e-9);
+    ck_assert_double_eq_tol(a->tokens.within_share, b->tokens.within_share, 1e-12);
+    layers_free(&before);
+    layers_free(&after);
+    model_destroy(&m);
+    spec_free(&s);
+}
+END_TEST
+
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static void train(const char *name, const char *backbone, int epochs) {
@@ -143,6 +208,64 @@ static json_t *json_of(const char *words) {
 static const json_t *layer_of(const json_t *root, size_t i) {
     return json_array_get(json_object_get(root, "layers"), i);
 }
+
+/* A line of the table in which runs of spaces count as one. */
+static bool prints(const char *out, const char *line) {
+    char text[16384];
+    size_t used = 0;
+    for (const char *p = out; *p && used + 1 < sizeof text; p++)
+        if (*p != ' ' || (used && text[used - 1] != ' ')) text[used++] = *p;
+    text[used] = '\0';
+    return strstr(text, line) != NULL;
+}
+
+static double number(const json_t *of, const char *key) { return json_number_value(json_object_get(of, key)); }
+
+static const char *verdict_of(const json_t *view, const char *mode) {
+    return json_string_value(json_object_get(json_object_get(json_object_get(view, "verdicts"), mode), "verdict"));
+}
+
+START_TEST(test_the_table_says_what_json_says) {
+    train("net", "{name: resnet8, width: 4}", 1);
+    json_t *root = json_of("diagnose net --layers --json");
+    const said *s = mews("diagnose net --layers");
+    for (size_t i = 0; i < 5; i++) {
+        char line[256];
+        const json_t *one = layer_of(root, i), *view = json_object_get(one, "pooled");
+        const json_t *before = json_object_get(json_object_get(one, "untrained"), "pooled");
+        snprintf(line, sizeof line, "\npooled %s %.0f %.0f %.1f %.1f %.1f %.0f %.3f %s %s\n",
+                 json_string_value(json_object_get(one, "name")), number(view, "rows"), number(view, "cols"),
+                 number(view, "rankme"), number(before, "rankme"), number(view, "effective_rank"),
+                 number(view, "numerical_rank"), number(view, "mean_cosine"), verdict_of(view, "representation"),
+                 verdict_of(view, "dimensional"));
+        ck_assert_msg(prints(s->out, line), "%s%s", line, s->out);
+    }
+    json_decref(root);
+}
+END_TEST
+
+/* A teacher's weights are others than its student's. */
+START_TEST(test_the_network_that_eval_names_is_looked_into) {
+    double rank[2];
+    for (int i = 0; i < 2; i++) {
+        char line[700];
+        snprintf(line, sizeof line,
+                 "printf 'name: net\ndata: {name: shapes, size: 8, limit: 64, cache: cache}\naugment: none\n"
+                 "backbone: {name: resnet8, width: 4}\nmethod: {name: byol, hidden: 16, features: 8}\n"
+                 "train: {epochs: 1, batch: 16, threads: 1}\neval: {metrics: [knn], network: %s}\n' >net.yaml",
+                 i ? "teacher" : "student");
+        shell(line);
+        const said *s = mews("train net.yaml");
+        ck_assert_msg(s->code == 0, "%s", s->err);
+        shell("rm -rf net && mv results/net/net_* net");
+        json_t *root = json_of("diagnose net --layers --json");
+        ck_assert_str_eq(json_string_value(json_object_get(root, "network")), i ? "teacher" : "student");
+        rank[i] = number(json_object_get(layer_of(root, 4), "pooled"), "rankme");
+        json_decref(root);
+    }
+    ck_assert_double_ne(rank[0], rank[1]);
+}
+END_TEST
 
 START_TEST(test_the_layers_of_a_run_are_a_table_json_and_a_figure) {
     train("net", "{name: resnet8, width: 4}", 1);
@@ -189,6 +312,15 @@ START_TEST(test_what_has_no_layers_gets_one_line) {
     refused("diagnose net net --layers", "--layers looks into one run; 2 were named");
     refused("diagnose net --layers --fast", "--layers takes --json and --figures beside it, not --fast");
     refused("diagnose net --figures drawn", "--figures says where --layers draws; give both");
+    shell("cp net/run.json kept; echo '{}' >net/run.json");
+    refused_with(1, "diagnose net --layers", "net/run.json names no run: it has no `id`");
+    refused_with(1, "eval net --data net", "net/run.json names no run: it has no `id`");
+    shell("mv kept net/run.json; f=net/checkpoint-00000004.safetensors; printf xyz | dd of=$f bs=1 seek=$(($(stat -c "
+          "%s $f) - 9)) conv=notrunc "
+          "status=none");
+    refused_with(1, "diagnose net --layers",
+                 "net/checkpoint-00000004.safetensors cannot be taken: it is damaged: its checksum does not hold; "
+                 "`mews train` with the run's spec makes it again");
     shell("rm net/checkpoint-*.safetensors");
     refused_with(1, "diagnose net --layers", "net holds no checkpoint to look into");
 }
@@ -201,6 +333,10 @@ Suite *suite_look_layers(void) {
     tcase_add_checked_fixture(t, program_setup, program_teardown);
     tcase_add_test(t, test_ranks_by_layer_are_those_that_the_network_was_made_with);
     tcase_add_test(t, test_a_transformer_of_equal_patches_and_idle_attention_is_seen_as_that);
+    tcase_add_test(t, test_every_image_that_is_looked_at_is_a_row_once);
+    tcase_add_test(t, test_the_class_token_is_no_patch);
+    tcase_add_test(t, test_the_table_says_what_json_says);
+    tcase_add_test(t, test_the_network_that_eval_names_is_looked_into);
     tcase_add_test(t, test_the_layers_of_a_run_are_a_table_json_and_a_figure);
     tcase_add_test(t, test_the_layers_of_a_transformer_have_tokens_and_attention);
     tcase_add_test(t, test_what_has_no_layers_gets_one_line);

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -177,6 +178,7 @@ int __real_fclose(FILE *f);
 int __wrap_fclose(FILE *f);
 int __wrap_fclose(FILE *f) {
     bool failed = fails(WRITE, ENOSPC);
+    if (failed) __fpurge(f);
     int closed = __real_fclose(f);
     if (!failed) return closed;
     errno = ENOSPC;

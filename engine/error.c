@@ -40,6 +40,12 @@ bool error_memory(error *err, size_t bytes, const char *what) {
     return error_set(err, ERROR_RUN, "out of memory: %s needs %.1f MiB", what, (double)bytes / (1 << 20));
 }
 
+bool error_may_pass(int reason) {
+    return reason == ENOMEM || reason == EMFILE || reason == ENFILE || reason == EIO;
+}
+
+bool error_is_unread(const error *err) { return strstr(err->text, "cannot read ") || error_is_shortage(err); }
+
 bool error_is_shortage(const error *err) {
     static const int reasons[] = {ENOMEM, EMFILE, ENFILE};
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

@@ -33,6 +33,12 @@ bool error_memory(error *err, size_t bytes, const char *what);
  * wrong. */
 bool error_is_shortage(const error *err);
 
+/* Whether a file could not be read at all, for that or another reason: what it holds has not been judged. */
+bool error_is_unread(const error *err);
+
+/* Whether an errno speaks of the machine at this moment (memory, descriptors, a disk), not of the file. */
+bool error_may_pass(int reason);
+
 /*
  * The candidate nearest to `word` by edit distance, or NULL when none is near enough to suggest.
  * `candidates` is NULL-terminated. For "did you mean ...?".

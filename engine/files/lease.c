@@ -121,7 +121,7 @@ static json_t *read_lease(const char *path, double now, double *age, bool *there
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *age = 0;
-    if (file < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EIO)) {
+    if (file < 0 && error_may_pass(errno)) {
         *there = true;
         return json_object();
     }

@@ -159,8 +159,7 @@ static bool read_record(run *r, error *err) {
     if (access(path, F_OK) != 0) return true;
     r->record = record_read(path, &why);
     if (r->record) return true;
-    if (strstr(why.text, "cannot read") || error_is_shortage(&why))
-        return error_set(err, why.code, "%s", why.text);
+    if (error_is_unread(&why)) return error_set(err, why.code, "%s", why.text);
     snprintf(r->damaged, sizeof r->damaged, "%.511s", why.text);
     return true;
 }

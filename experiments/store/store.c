@@ -345,7 +345,7 @@ bool store_write_run(store *s, const char *folder, error *err) {
     json_t *record =
         strcmp(stamp, "queued") == 0 ? json_incref(json_object_get(s->queued, folder)) : record_read(path, &wrong);
     if (error_is_shortage(&wrong)) return error_set(err, wrong.code, "%s", wrong.text);
-    if (strncmp(wrong.text, "cannot read ", 12) == 0) *stamp = '\0'; /* the next look may find it otherwise */
+    if (error_is_unread(&wrong)) *stamp = '\0'; /* the next look may find it otherwise */
     size_t place = strlen(path) - strlen("run.json"); /* the index says the same wherever results are called from */
     const char *problem = strncmp(wrong.text, path, strlen(path)) == 0 ? wrong.text + place : wrong.text;
     bool done = add_run(s, run, folder, record, record ? NULL : problem, stamp, err) &&

@@ -71,7 +71,7 @@ static bool walk_name(store *s, found_list *list, int results, const char *name,
     bool done = true;
     int reason = errno;
     if (!directory && file >= 0) close(file);
-    if (!directory && (reason == EMFILE || reason == ENFILE || reason == ENOMEM || reason == EIO))
+    if (!directory && error_may_pass(reason))
         return error_set(err, ERROR_RUN, "cannot read %s/%s: %s", s->results, name, strerror(reason));
     if (!directory) return true; /* no folder, or one that is closed to us */
     for (struct dirent *entry; done && (entry = readdir(directory));)

@@ -73,6 +73,8 @@ static const field rows[] = {
      "start of LayerScale's factors on a transformer's branches (DINOv2 1e-5); 0 = none"},
     {"drop_path", FIELD_REAL, OFFSET(drop_path), "0.0", 0, 0.95, NULL, IDENTITY_IF_SET,
      "stochastic depth: how often a sample skips the last block's branches; earlier blocks' in proportion (DINO 0.1)"},
+    {"patch_drop", FIELD_REAL, OFFSET(patch_drop), "0.0", 0, 0.95, NULL, IDENTITY_IF_SET,
+     "share of its patches that each of the student's global views loses in training (MSN 0.15), drawn by sample"},
     {"recompute", FIELD_BOOL, OFFSET(recompute), "false", 0, 0, NULL, false,
      "true: a transformer's blocks keep a third of the memory and compute again what backward needs"},
 };
@@ -90,6 +92,7 @@ const field_condition backbone_conditions[] = {{"stem_padding", "name=resnet18|r
                                                {"interpolation", TRANSFORMERS},
                                                {"layer_scale", TRANSFORMERS},
                                                {"drop_path", TRANSFORMERS},
+                                               {"patch_drop", TRANSFORMERS},
                                                {"recompute", TRANSFORMERS},
                                                {0}};
 const field_table backbone_fields = {"backbone", rows, sizeof rows / sizeof *rows, sizeof(backbone_options)};

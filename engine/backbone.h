@@ -25,7 +25,7 @@ typedef struct backbone_options {
     int pool;                        /* choice: backbone_pool */
     int positions;                   /* choice: backbone_positions */
     int interpolation;               /* choice: dino, timm; engine/positions.h */
-    double layer_scale, drop_path;
+    double layer_scale, drop_path, patch_drop;
     bool recompute;
     int64_t side; /* no key: of the images that learned positions are for, set by who creates the backbone */
 } backbone_options;
@@ -55,8 +55,8 @@ tensor *backbone_forward(const backbone *net, tape *t, tensor *images, int group
 typedef struct backbone_pass {
     int groups;
     bool training;
-    /* Whose images these are, view by view from first_view on, `pairs` each: stochastic depth draws by them. NULL: no
-       branch is dropped (evaluation, a teacher). */
+    /* Whose images these are, view by view from first_view on, `pairs` each: stochastic depth and lost patches draw by
+       them. NULL: nothing is dropped (evaluation, a teacher). */
     const uint32_t *samples;
     int pairs, first_view;
     uint64_t seed;

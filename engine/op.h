@@ -15,7 +15,8 @@
     X(add) X(sub) X(mul) X(div) X(affine) X(exp) X(log) X(sqrt) X(sin) X(cos) X(abs) \
     X(widen) X(slice_rows) X(concat_rows) X(gather_rows) X(concat_cols) X(reshape) X(sort) \
     X(soft_cross_entropy) X(code_logits) X(code_match) \
-    X(layernorm) X(branch_norm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) X(pool_tokens)
+    X(layernorm) X(branch_norm) X(attention) X(feed_forward) X(residual) X(scaled_residual) X(patch_embed) X(tokens) \
+    X(keep_tokens) X(pool_tokens)
 /* clang-format on */
 
 typedef enum op_id {

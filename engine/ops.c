@@ -356,7 +356,7 @@ extern const op_rule rule_add_diagonal, rule_cholesky, rule_triangular_solve, ru
 extern const op_rule rule_slice_rows, rule_concat_rows, rule_concat_cols, rule_reshape, rule_sort;
 extern const op_rule rule_code_logits, rule_code_match;
 extern const op_rule rule_layernorm, rule_branch_norm, rule_attention, rule_feed_forward, rule_residual,
-    rule_scaled_residual, rule_patch_embed, rule_tokens, rule_pool_tokens;
+    rule_scaled_residual, rule_patch_embed, rule_tokens, rule_keep_tokens, rule_pool_tokens;
 
 const op_rule *const op_rules[OP_COUNT] = {
 #define X(name) &rule_##name,

@@ -134,6 +134,22 @@ tensor *(op_tokens)(tape *t, tensor *patches, int64_t samples, tensor *class_tok
     return tape_apply(t, OP_tokens, with, 4, (tensor *[]){patches, class_token, registers, positions});
 }
 
+static const char *shape_keep_tokens(node *n) {
+    const tensor *x = n->in[0], *kept = n->in[1];
+    int64_t samples = n->with.tokens.tokens;
+    if (!is_matrix(x) || samples < 1 || x->shape[0] % samples) return "needs a matrix of whole samples";
+    if (!is_shape(kept, kept->shape[0], 1) || kept->shape[0] % samples) return "keeps other numbers of samples' tokens";
+    if (kept->shape[0] > x->shape[0]) return "keeps more tokens than there are";
+    set_matrix(n->out, kept->shape[0], x->shape[1]);
+    return NULL;
+}
+const op_rule rule_keep_tokens = {"keep_tokens", KEEP_IN(1), shape_keep_tokens, NULL, 0, MAKES_REAL};
+
+tensor *(op_keep_tokens)(tape *t, tensor *x, tensor *kept, int64_t samples) {
+    op_attributes with = {.tokens = {.tokens = samples}};
+    return tape_apply(t, OP_keep_tokens, with, 2, (tensor *[]){x, kept});
+}
+
 static const char *shape_pool_tokens(node *n) {
     const tensor *x = n->in[0];
     int64_t tokens = n->with.tokens.tokens, first = n->with.tokens.first, count = n->with.tokens.count;

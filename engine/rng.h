@@ -20,10 +20,11 @@ typedef enum rng_purpose {
     RNG_PERMUTATION, /* chance levels */
     RNG_NULL,        /* noise that statistics are held against */
     RNG_TEST,
-    RNG_METHOD, /* a method's own draws; sample = step */
-    RNG_SWEEP,  /* values of a sweep's `random:`; sample = number of the draw */
-    RNG_STEP,   /* a view's further steps of augmentation; seed = the view's own, sample = hash of its name */
-    RNG_DEPTH,  /* stochastic depth; sample = sample, draw = view, block and branch */
+    RNG_METHOD,  /* a method's own draws; sample = step */
+    RNG_SWEEP,   /* values of a sweep's `random:`; sample = number of the draw */
+    RNG_STEP,    /* a view's further steps of augmentation; seed = the view's own, sample = hash of its name */
+    RNG_DEPTH,   /* stochastic depth; sample = sample, draw = view, block and branch */
+    RNG_PATCHES, /* patches that a view loses; sample = sample, draw = view */
 } rng_purpose;
 
 typedef struct rng {

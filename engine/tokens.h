@@ -46,6 +46,10 @@ tensor *op_patch_embed(tape *t, tensor *images, tensor *w, tensor *bias);
  */
 tensor *op_tokens(tape *t, tensor *patches, int64_t samples, tensor *class_token, tensor *registers, tensor *positions);
 
+/* Of each sample's tokens those that `kept` (N·K, 1) numbers from 0, each at most once: (N·T, D) → (N·K, D). No
+   gradient flows to the numbers. */
+tensor *op_keep_tokens(tape *t, tensor *x, tensor *kept, int64_t samples);
+
 /* The mean of `count` tokens of each sample from `first` on: (N·T, D) → (N, D). */
 tensor *op_pool_tokens(tape *t, tensor *x, int64_t tokens, int64_t first, int64_t count);
 
@@ -56,6 +60,7 @@ tensor *op_pool_tokens(tape *t, tensor *x, int64_t tokens, int64_t first, int64_
 #define op_residual(t, ...) op_residual(MEWS_AT(t), __VA_ARGS__)
 #define op_patch_embed(t, ...) op_patch_embed(MEWS_AT(t), __VA_ARGS__)
 #define op_tokens(t, ...) op_tokens(MEWS_AT(t), __VA_ARGS__)
+#define op_keep_tokens(t, ...) op_keep_tokens(MEWS_AT(t), __VA_ARGS__)
 #define op_pool_tokens(t, ...) op_pool_tokens(MEWS_AT(t), __VA_ARGS__)
 
 #endif

@@ -13,8 +13,9 @@
     X(swav)                                                                                                            \
     X(dino)                                                                                                            \
     X(self_classifier)                                                                                                 \
-    X(gedi) X(simsiam) X(byol) X(simclr) X(wmse) X(lejepa) X(tico) X(visreg) X(mmcr) X(frossl) X(zero_cl)              \
-        X(corinfomax) X(supervised) X(none)
+    X(gedi)                                                                                                            \
+    X(simsiam) X(byol) X(simclr) X(wmse) X(lejepa) X(tico) X(visreg) X(mmcr) X(frossl) X(zero_cl) X(corinfomax) X(msn) \
+        X(supervised) X(none)
 
 #define X(name) extern const method method_##name;
 METHODS(X)

@@ -16,6 +16,7 @@
 #include "methods/method.h"
 #include "methods/mlp.h"
 #include "methods/multi_crop.h"
+#include "methods/sinkhorn.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -91,15 +92,6 @@ static tensor *scores(method_model *m, tape *t, tensor *z, double temperature) {
     const swav *s = m->state;
     tensor *c = o->normalize == NORMALIZE_WEIGHT ? op_l2_normalize(t, s->prototypes) : s->prototypes;
     return op_matmul(t, z, false, c, true, 1 / temperature);
-}
-
-/* log Q: rows of Q^(1/ε) and its columns normalised in turn (eq. 5); its last move makes each sample's row sum to 1. */
-static tensor *sinkhorn_knopp(tape *t, tensor *log_q, int64_t iterations) {
-    for (int64_t i = 0; i < iterations; i++) {
-        log_q = op_sub(t, log_q, op_batch_logmeanexp(t, log_q)); /* prototypes share the samples alike */
-        log_q = op_log_softmax(t, log_q);                        /* a sample's shares sum to 1 */
-    }
-    return log_q;
 }
 
 /* log q of global view i from its embeddings z (n, f), which then enter the queue. */

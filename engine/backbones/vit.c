@@ -188,6 +188,31 @@ static tensor *draw_samples(const vit *net, tape *t, int64_t n, const backbone_p
     return out;
 }
 
+/*
+ * Patches that views lose (Assran et al. 2022): the class token and registers, which stand before them, and of each
+ * sample's patches floor(P·(1 − rate)), drawn without replacement by sample and view and left in order. Local views,
+ * which come in a pass of their own, lose none.
+ */
+static tensor *drop_patches(const vit *net, tape *t, tensor *x, int64_t n, int64_t before, const backbone_pass *pass) {
+    double rate = net->options.patch_drop;
+    if (!x || !pass->training || !pass->samples || pass->first_view || rate <= 0) return x;
+    int64_t patches = tensor_rows(x) / n - before, keep = (int64_t)floor((double)patches * (1 - rate)), used = 0;
+    if (keep < 1) keep = 1;
+    size_t count = (size_t)(n * (before + keep));
+    float *kept = malloc(count * sizeof *kept);
+    if (!kept) return tape_out_of_memory(t, count * sizeof *kept, "patches that are kept");
+    for (int64_t i = 0; i < n; i++) {
+        rng r = rng_stream(pass->seed, RNG_PATCHES, pass->epoch, pass->samples[i % pass->pairs],
+                           (uint32_t)(i / pass->pairs));
+        for (int64_t k = 0; k < before; k++) kept[used++] = (float)k;
+        for (int64_t p = 0, left = keep; left > 0; p++)
+            if (rng_below(&r, (uint32_t)(patches - p)) < (uint32_t)left) kept[used++] = (float)(before + p), left--;
+    }
+    tensor *numbers = tape_matrix(t, kept, n * (before + keep), 1);
+    free(kept);
+    return op_keep_tokens(t, x, numbers, n);
+}
+
 static tensor *norm(tape *t, const affine *a, tensor *x) { return op_layernorm(t, x, a->weight, a->bias, NORM_EPS); }
 
 static tensor *branch_norm(tape *t, const affine *a, tensor *x) {
@@ -234,7 +259,9 @@ static tensor *run(const void *network, tape *t, tensor *images, const backbone_
     tensor *patches = op_patch_embed(t, images, net->patch.weight, net->patch.bias);
     tensor *x = op_tokens(t, patches, n, net->class_token, net->registers, positions_of(net, t, grid));
     tape_forget(t, patches);
-    int64_t tokens = x ? tensor_rows(x) / n : 1, before = x ? tokens - tensor_rows(patches) / n : 0;
+    int64_t before = x ? (tensor_rows(x) - tensor_rows(patches)) / n : 0;
+    x = drop_patches(net, t, x, n, before, pass);
+    int64_t tokens = x ? tensor_rows(x) / n : 1;
     bool mean = net->options.pool == POOL_MEAN;
     tape_layer layer = {.value = x, .samples = n, .patches = tokens - before};
     tape_tell(t, layer, "embedding"); /* the class token is the same for all images here, so it is none yet */

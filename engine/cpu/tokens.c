@@ -174,6 +174,40 @@ static bool tokens_backward(backend *b, node *n) {
 }
 const kernel cpu_kernel_tokens = {tokens_forward, tokens_backward};
 
+/* Some of the tokens ---------------------------------------------------------------------------------------------- */
+
+static bool keep_tokens_forward(backend *b, node *n) {
+    const tensor *x = n->in[0], *kept = n->in[1];
+    const int64_t samples = n->with.tokens.tokens, d = x->shape[1];
+    const int64_t tokens = x->shape[0] / samples, each = kept->shape[0] / samples;
+    bool inside = true;
+    for (int64_t r = 0; r < kept->shape[0]; r++) inside = inside && kept->data[r] >= 0 && kept->data[r] < (real)tokens;
+    if (!inside) return cpu_fail(b, "a token to keep that its sample does not have");
+#pragma omp parallel for schedule(static) if (samples * each * d > PARALLEL_FROM)
+    for (int64_t r = 0; r < samples * each; r++)
+        memcpy(n->out->data + r * d, x->data + (r / each * tokens + (int64_t)kept->data[r]) * d,
+               (size_t)d * sizeof *x->data);
+    return true;
+}
+
+static bool keep_tokens_backward(backend *b, node *n) {
+    (void)b;
+    tensor *x = n->in[0];
+    const int64_t samples = n->with.tokens.tokens, d = x->shape[1];
+    const int64_t tokens = x->shape[0] / samples, each = n->in[1]->shape[0] / samples;
+    const bool add = x->grad_ready;
+#pragma omp parallel for schedule(static) if (samples * tokens * d > PARALLEL_FROM)
+    for (int64_t i = 0; i < samples; i++) {
+        real *to = x->grad + i * tokens * d;
+        if (!add) memset(to, 0, (size_t)(tokens * d) * sizeof *to);
+        for (int64_t r = i * each; r < (i + 1) * each; r++)
+            for (int64_t c = 0; c < d; c++) to[(int64_t)n->in[1]->data[r] * d + c] += n->out->grad[r * d + c];
+    }
+    grad_done(x);
+    return true;
+}
+const kernel cpu_kernel_keep_tokens = {keep_tokens_forward, keep_tokens_backward};
+
 /* Means over tokens ----------------------------------------------------------------------------------------------- */
 
 static bool pool_tokens_forward(backend *b, node *n) {

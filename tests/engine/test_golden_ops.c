@@ -153,6 +153,7 @@ MAKE(attention, op_attention(t, b->in[0], with[0], with[1]))
 MAKE(feed_forward, op_feed_forward(t, b->in[0], b->w[0], b->w[1], b->w[2], b->w[3], with[0]))
 MAKE(patch_embed, op_patch_embed(t, b->in[0], b->w[0], b->w[1]))
 MAKE(tokens, op_tokens(t, b->in[0], with[0], b->w[0], b->w[1], b->w[2]))
+MAKE(keep_tokens, op_keep_tokens(t, b->in[0], &b->frozen[0], with[0]))
 MAKE(pool_tokens, op_pool_tokens(t, b->in[0], with[0], with[1], with[2]))
 MAKE(residual, op_residual(t, b->in[0], b->in[1], b->w[0], &b->frozen[0]))
 
@@ -252,6 +253,7 @@ static const struct {
     {"feed_forward", make_feed_forward, {0}},
     {"patch_embed", make_patch_embed, {0}},
     {"tokens", make_tokens, {2}},
+    {"keep_tokens", make_keep_tokens, {2}},
     {"pool_tokens", make_pool_tokens, {5, 1, 4}},
     {"residual", make_residual, {0}},
 };

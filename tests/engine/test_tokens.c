@@ -60,6 +60,14 @@ static tensor *many_positions(tape *t) {
     return op_tokens(t, random_matrix(t, 8, 5), 2, NULL, NULL, random_matrix(t, 5, 5));
 }
 static tensor *late_token(tape *t) { return op_pool_tokens(t, random_matrix(t, 8, 5), 4, 2, 3); }
+static tensor *foreign_token(tape *t) {
+    static const float kept[] = {0, 4};
+    return op_keep_tokens(t, random_matrix(t, 8, 5), tape_matrix(t, kept, 2, 1), 2);
+}
+static tensor *uneven_tokens(tape *t) {
+    static const float kept[] = {0, 1, 2};
+    return op_keep_tokens(t, random_matrix(t, 8, 5), tape_matrix(t, kept, 3, 1), 2);
+}
 
 static const struct {
     wrong make;
@@ -70,6 +78,8 @@ static const struct {
     {split_patch, "the patches do not divide the images"},
     {many_positions, "the positions are for another number of patches"},
     {late_token, "the tokens asked for do not exist"},
+    {foreign_token, "a token to keep that its sample does not have"},
+    {uneven_tokens, "keeps other numbers of samples' tokens"},
 };
 enum { WRONGS = sizeof wrongs / sizeof *wrongs };
 

@@ -104,6 +104,56 @@ START_TEST(test_nothing_is_dropped_in_evaluation_and_for_a_teacher) {
 }
 END_TEST
 
+/* Of four patches floor(4·0.5) = 2 stay: what lies under the others changes nothing. */
+START_TEST(test_a_view_that_loses_patches_sees_as_many_as_are_left) {
+    backbone_options options = small();
+    static float whole[IMAGES * D], first[IMAGES * D], second[IMAGES * D];
+    bench b = open_bench(options);
+    represent(&b, order, 0, true, whole);
+    close_bench(&b);
+    options.patch_drop = 0.5;
+    b = open_bench(options);
+    represent(&b, order, 0, true, first);
+    represent(&b, order, 0, true, second);
+    ck_assert_mem_eq(first, second, sizeof first);
+    for (int i = 0; i < IMAGES; i++) ck_assert_mem_ne(first + i * D, whole + i * D, D * sizeof *first);
+    ck_assert_mem_ne(first, first + SAMPLES * D, SAMPLES * D * sizeof *first); /* the same images in the other view */
+    represent(&b, order, 1, true, second);
+    ck_assert_mem_ne(first, second, sizeof first);
+    represent(&b, NULL, 0, true, second); /* a teacher */
+    ck_assert_mem_eq(second, whole, sizeof whole);
+    represent(&b, order, 0, false, second); /* evaluation */
+    ck_assert_mem_eq(second, whole, sizeof whole);
+    close_bench(&b);
+}
+END_TEST
+
+/* By hand: a mean over the patches that are left, which floor says are one, of patches that stand apart. */
+START_TEST(test_each_patch_is_as_likely_to_be_lost_as_any_other) {
+    enum { DRAWS = 400, PATCHES = 4 };
+    backbone_options options = small();
+    options.depth = 1, options.pool = POOL_MEAN, options.patch_drop = 0.7;
+    bench b = open_bench(options);
+    static float images[IMAGES * PIXELS], out[IMAGES * D];
+    int kept[PATCHES] = {0}, kinds = 0;
+    float seen[PATCHES];
+    for (int k = 0; k < PIXELS; k++) images[k] = sinf((float)k * (float)k);
+    for (uint32_t i = 0; i < DRAWS; i++) {
+        backbone_pass pass = {.groups = 1, .training = true, .samples = &i, .pairs = 1};
+        tape_reset(b.tape);
+        tape_read(b.tape, backbone_run(b.net, b.tape, tape_images(b.tape, images, 1, SIDE, SIDE, 3), &pass), out);
+        int k = 0;
+        while (k < kinds && seen[k] != out[0]) k++;
+        ck_assert_int_lt(k, PATCHES); /* there are no more outcomes than patches */
+        if (k == kinds) seen[kinds++] = out[0];
+        kept[k]++;
+    }
+    ck_assert_int_eq(kinds, PATCHES);
+    for (int k = 0; k < PATCHES; k++) ck_assert_msg(kept[k] > 60 && kept[k] < 140, "%d of %d", kept[k], DRAWS);
+    close_bench(&b);
+}
+END_TEST
+
 START_TEST(test_a_size_that_the_patch_does_not_divide_is_refused_with_its_neighbours) {
     backbone_options options = small();
     error err = {0};
@@ -167,6 +217,8 @@ Suite *suite_vit(void) {
     tcase_add_test(t, test_stochastic_depth_is_drawn_anew_for_every_epoch_sample_and_view);
     tcase_add_test(t, test_stochastic_depth_follows_the_sample_wherever_it_stands_in_the_batch);
     tcase_add_test(t, test_nothing_is_dropped_in_evaluation_and_for_a_teacher);
+    tcase_add_test(t, test_a_view_that_loses_patches_sees_as_many_as_are_left);
+    tcase_add_test(t, test_each_patch_is_as_likely_to_be_lost_as_any_other);
     tcase_add_test(t, test_a_size_that_the_patch_does_not_divide_is_refused_with_its_neighbours);
     tcase_add_test(t, test_files_have_timms_names_and_shapes);
     suite_add_tcase(s, t);

@@ -185,7 +185,7 @@ START_TEST(test_no_epochs_measure_the_untrained_backbone) {
     refused(
         "train a.yaml --set method.name=simclr --set augment.local_crops=2 --set augment.local_size=8",
         "augment.local_crops 2: simclr compares global views only; methods that take local ones: falcon, swav, dino, "
-        "lejepa, visreg, mmcr");
+        "lejepa, visreg, mmcr, msn");
     refused("train a.yaml --set method.name=byol --set augment.global_crops=1",
             "augment.global_crops 1: byol compares two views of each image; set it to 2");
     refused("train a.yaml --set method.name=swav --set method.queue=40",

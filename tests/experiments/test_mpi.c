@@ -113,6 +113,7 @@ static const struct {
     {"{name: frossl, features: 16}", 0.003},
     {"{name: zero_cl, features: 16}", 1e-5},
     {"{name: corinfomax, features: 16}", 1e-5},
+    {"{name: msn, features: 16, prototypes: 16}", 0.01},
     {"supervised", 0.01},
 };
 

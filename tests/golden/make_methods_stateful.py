@@ -275,4 +275,49 @@ for symmetric in (True, False):
     for prior in ('forward', 'reverse'):
         golden.case(f'falconlocal.{prior}.{symmetric}', f'falcon features {f} codes {codes} beta 0.7 epsilon 1e-3 '
                     f'prior {prior} symmetric {str(symmetric).lower()}', falcon(symmetric, prior))
+
+# MSN ----------------------------------------------------------------------------------------------------------------
+
+prototypes, features = 9, 6
+normed = {**mlp_parameters('mlp', (d, width, width, features)), 'prototypes': single(torch.randn(prototypes, features))}
+plain = {**mlp_parameters('mlp', (d, width, width, features), False), 'prototypes': normed['prototypes']}
+msn_z, teacher_z, local_z = representations(n, d), representations(n, d), representations(n, d, views=2)
+golden.group('msn', msn_z, normed, teacher=teacher_z)
+golden.group('msnplain', msn_z, plain, teacher=teacher_z)
+golden.group('msnlocal', msn_z, normed, teacher=teacher_z, local=local_z)
+
+
+def msn(locals_=0, batchnorm=True, sharpening=0.25, weight=1, balanced=True, iterations=3, temperature=0.1, base=0.9):
+    teacher = Teacher('mlp', base)
+
+    def found(v, p, by):
+        return (F.normalize(v) @ F.normalize(p['prototypes']).T / by).softmax(1)
+
+    def loss(z, p, step, local=None):
+        if step == 0:
+            teacher.start(p)
+        views = mlp(z, p, 'mlp', 3, 2, batchnorm, F.gelu)
+        views += mlp(local, p, 'mlp', 3, locals_, batchnorm, F.gelu) if locals_ else []
+        anchors = [found(v, p, temperature) for v in views]
+        with torch.no_grad():
+            targets = []
+            for v in mlp(teacher_z[step], teacher.values, 'mlp', 3, 2, batchnorm, F.gelu):
+                sharp = found(v, p, temperature) ** (1 / sharpening)
+                sharp = sharp / sharp.sum(1, keepdim=True)
+                targets.append(sinkhorn(sharp.log(), 1, iterations) if balanced else sharp)
+        pairs = [(i, v) for i in range(2) for v in range(len(anchors)) if v != i]
+        match = sum(-(targets[i] * anchors[v].log()).sum(1).mean() for i, v in pairs) / len(pairs)
+        mean = torch.cat(anchors).mean(0)
+        return match + weight * ((mean * mean.log()).sum() + math.log(prototypes))
+
+    return dict(loss_of=loss, after_step=teacher.update)
+
+
+settings = f'msn hidden {width} features {features} prototypes {prototypes} momentum 0.9'
+golden.case('msn.default', settings, **msn())
+golden.case('msn.free', settings + ' lambda 0 sinkhorn false', **msn(weight=0, balanced=False))
+golden.case('msn.dull', settings + ' sharpening 1 lambda 2.5 temperature 0.2 iterations 5',
+            **msn(sharpening=1, weight=2.5, temperature=0.2, iterations=5))
+golden.case('msnplain.default', settings + ' batchnorm false', **msn(batchnorm=False))
+golden.case('msnlocal.default', settings, **msn(locals_=2))
 golden.save('methods_stateful')

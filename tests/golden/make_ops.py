@@ -191,4 +191,6 @@ case('inverse_root', inverse_root, [covariance(6, 9)])
 case('nuclear_norm.high', lambda x: torch.linalg.matrix_norm(x, 'nuc').reshape(1, 1), [n(20, 6)])
 case('nuclear_norm.wide', lambda x: torch.linalg.matrix_norm(x, 'nuc').reshape(1, 1), [n(5, 30)])
 case('nuclear_norm.groups', lambda x: torch.linalg.svdvals(x.reshape(4, 2, 7)).sum(1, True), [n(8, 7)])
+case('keep_tokens', lambda x, k: torch.cat([x[:5][k[:3, 0].long()], x[5:][k[3:, 0].long()]]), [n(10, 6)], (),
+     [torch.tensor([[0.], [4.], [2.], [0.], [1.], [3.]])])
 save('ops', out)

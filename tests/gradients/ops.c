@@ -150,6 +150,12 @@ MAKE(attention, op_attention(t, op_scale(t, in[0], 1.5), with.a, with.b))
 MAKE(layernorm, op_layernorm(t, in[0], in[1], in[2], 1e-6))
 MAKE(feed_forward, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], with.a))
 MAKE(patch_embed, op_patch_embed(t, in[0], in[1], in[2]))
+/* with: samples; those of four tokens that are kept, in an order of their own. */
+static tensor *make_keep_tokens(tape *t, tensor *const *in, attributes with) {
+    static const float kept[] = {0, 3, 2, 0, 1, 3};
+    return op_keep_tokens(t, in[0], tape_matrix(t, kept, 2 * with.a, 1), with.a);
+}
+MAKE(keep_tokens_twice, op_add(t, make_keep_tokens(t, in, with), op_scale(t, make_keep_tokens(t, in, with), 2)))
 MAKE(pool_tokens, op_pool_tokens(t, in[0], with.a, with.b, with.c))
 /* with: samples; b: no class token; c: no registers; d: no positions. */
 MAKE(tokens, op_tokens(t, in[0], with.a, with.b ? NULL : in[1], with.c ? NULL : in[2 - with.b],
@@ -181,6 +187,8 @@ static const op_case cases[] = {
     {"tokens, the class without a position", make_tokens, {{8, 5}, {1, 5}, {2, 5}, {4, 5}}, {2, 0, 0, 0}},
     {"tokens, patches alone", make_tokens, {{8, 5}, {4, 5}}, {2, 1, 1, 0}},
     {"tokens, no positions", make_tokens, {{8, 5}, {1, 5}}, {2, 0, 1, 1}},
+    {"keep_tokens", make_keep_tokens, {{12, 5}}, {3, 0, 0, 0}},
+    {"keep_tokens, twice", make_keep_tokens_twice, {{12, 5}}, {3, 0, 0, 0}},
     {"pool_tokens, the first", make_pool_tokens, {{12, 5}}, {4, 0, 1, 0}},
     {"pool_tokens, a mean", make_pool_tokens, {{12, 5}}, {4, 1, 3, 0}},
     {"residual", make_residual, {{6, 5}, {6, 5}}, {0}},

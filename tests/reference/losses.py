@@ -9,7 +9,7 @@ loss and its gradient with respect to the representations are compared; a Markdo
 
 lightly is imported. The others are read as they stand, class by class, without what they import around them:
   --solo, --stable   folders in which the wheels of solo-learn and stable-pretraining have been unpacked
-  --authors          a folder with clones of emsansone/CPLearn, facebookresearch/{swav,dino,barlowtwins,vicreg},
+  --authors          a folder with clones of emsansone/CPLearn, facebookresearch/{swav,dino,barlowtwins,vicreg,msn},
                      htdt/self-supervised and elad-amrani/self-classifier
 What is not given, or does not run with this PyTorch, is told in its row.
 """
@@ -129,6 +129,14 @@ def dino_teacher(p):
         return dino_logits(torch.tensor(golden['dino.teacher.0']).double(), p)
 
 
+def msn_views(z, p):
+    """Embeddings of the student's views, and the teacher's, which starts as its copy."""
+    head = {k: v for k, v in p.items() if k.startswith('mlp')}
+    with torch.no_grad():
+        targets = two(torch.tensor(golden['msn.teacher.0']).double(), lambda v: mlp(v, head, 'mlp', F.gelu))
+    return two(z, lambda v: mlp(v, head, 'mlp', F.gelu)), targets
+
+
 def self_scores(z, p):
     w = F.normalize(p['classifier.weight'], dim=1)
     head = {k: v for k, v in p.items() if k.startswith('mlp')}
@@ -166,6 +174,15 @@ def lightly_rows():
     compare('dino', 'dino.default', code,
             lambda z, p: L.DINOLoss(8, teacher_temp=0.07, warmup_teacher_temp=0.07)(dino_teacher(p), dino_logits(z, p)),
             'its teacher temperature is 0.04')
+
+    def msn(z, p):
+        views, targets = msn_views(z, p)
+        loss = L.MSNLoss(regularization_weight=0)
+        found = torch.cat([F.normalize(v) @ F.normalize(p['prototypes']).T / 0.1 for v in views]).softmax(1)
+        match = sum(loss(v, t, p['prototypes']) for v, t in zip(views, targets[::-1])) / 2
+        return match + loss.regularization_loss(found.mean(0))
+
+    compare('msn', 'msn.default', code, msn, 'one view is the target; here each is, for the other')
 
     def wmse(z, p):
         return L.WMSELoss(embedding_dim=3, w_size=24)(torch.cat(head(z, p)))
@@ -289,6 +306,16 @@ def author_rows(folder):
         return loss(torch.cat(dino_logits(z, p)), torch.cat(dino_teacher(p)), 0)
 
     compare('dino', 'dino.default', version('dino'), dino)
+
+    def msn(z, p):
+        views, targets = msn_views(z, p)
+        known = {'logger': None, 'getLogger': None, 'AllReduce': types.SimpleNamespace(apply=lambda x: x)}
+        make, _ = of('msn/src/losses.py', 'init_msn_loss', 'distributed_sinkhorn', **known)
+        call = lambda a, t: make(num_views=len(a) // len(t))(a, t, p['prototypes'], torch.eye(9), use_sinkhorn=True)
+        match = (call(views[1], targets[0])[0] + call(views[0], targets[1])[0]) / 2
+        return match + call(torch.cat(views), targets[0])[1]
+
+    compare('msn', 'msn.default', version('msn'), msn, 'one view is the target; here each is, for the other')
 
     def self_classifier(z, p):
         utils = types.SimpleNamespace(AllGather=types.SimpleNamespace(apply=lambda x: types.SimpleNamespace(float=lambda: x)),

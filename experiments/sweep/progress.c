@@ -48,7 +48,7 @@ static void read_history(run_progress *run, const char *folder) {
     size_t size, lines = 0, stride = 1;
     error ignored = {0}; /* a run that has no history yet */
     const char *look = NULL;
-    snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
+    snprintf(path, sizeof path, "%.2100s/metrics.jsonl", folder);
     char *text = file_read(path, &size, &ignored);
     for (const char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
         if (!strchr(line, '\n')) break; /* being written */
@@ -78,7 +78,7 @@ static bool add_run(sweep_progress *p, size_t *room, const char *id, error *err)
 
 static void read_run(run_progress *run, const char *folder) {
     char path[2200];
-    snprintf(path, sizeof path, "%s/run.json", folder);
+    snprintf(path, sizeof path, "%.2100s/run.json", folder);
     json_t *record = json_load_file(path, 0, NULL);
     const char *recorded = json_string_value(json_object_get(record, "status"));
     run->status = recorded ? lease_status(folder, recorded) : "unreadable";

@@ -1,0 +1,160 @@
+/*
+ * Convolutions over images in bfloat16, held to their definition. Operands are numbers that bfloat16 has, so what is
+ * stored is the nearest to a sum that is known in double precision, but for the sum's own rounding in floats; gradients
+ * likewise.
+ */
+#include "tests/engine/bfloat16_bench.h"
+
+#include <stdio.h>
+
+typedef struct conv_case {
+    int n, h, w, in, out, window, stride, padding, bias;
+} conv_case;
+
+/* Blocks of channels whole, odd in number, and none. */
+static const conv_case cases[] = {
+    {3, 8, 8, 16, 16, 3, 1, 1, 0},   {2, 8, 8, 16, 48, 3, 1, 1, 1},   {2, 8, 8, 48, 32, 3, 2, 1, 0},
+    {2, 16, 16, 32, 64, 1, 2, 0, 1}, {1, 32, 32, 16, 16, 3, 1, 1, 1}, {5, 4, 4, 64, 80, 3, 1, 1, 0},
+    {33, 4, 4, 64, 64, 3, 1, 1, 1},  {2, 16, 16, 32, 16, 5, 2, 2, 1}, {2, 8, 8, 20, 12, 3, 1, 1, 1},
+    {2, 8, 8, 5, 16, 3, 1, 1, 0},    {2, 8, 8, 16, 5, 3, 2, 1, 1},    {1, 1, 1, 16, 32, 1, 1, 0, 0},
+    {2, 9, 9, 16, 32, 2, 1, 0, 1},   {2, 10, 10, 32, 32, 2, 3, 1, 0}, {65, 8, 8, 32, 96, 3, 1, 1, 0},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+typedef struct values {
+    int64_t x_count, w_count, y_count, out_h, out_w;
+    float *x, *w, *bias, *r; /* r: what each image's and channel's mean is multiplied by */
+    double *y, *dx, *dw, *dbias;
+} values;
+
+static values make_values(const conv_case *c) {
+    values v = {.out_h = (c->h + 2 * c->padding - c->window) / c->stride + 1,
+                .out_w = (c->w + 2 * c->padding - c->window) / c->stride + 1};
+    v.x_count = (int64_t)c->n * c->h * c->w * c->in;
+    v.w_count = (int64_t)c->out * c->in * c->window * c->window;
+    v.y_count = c->n * v.out_h * v.out_w * c->out;
+    v.x = normals(v.x_count, 1, 1), v.bias = normals(c->out, 3, 1), v.r = normals((int64_t)c->n * c->out, 4, 1);
+    v.w = normals(v.w_count, 2, 1 / sqrt((double)(c->in * c->window * c->window)));
+    v.y = calloc((size_t)v.y_count, sizeof *v.y), v.dx = calloc((size_t)v.x_count, sizeof *v.dx);
+    v.dw = calloc((size_t)v.w_count, sizeof *v.dw), v.dbias = calloc((size_t)c->out, sizeof *v.dbias);
+    return v;
+}
+
+static void free_values(values *v) {
+    void *all[] = {v->x, v->w, v->bias, v->r, v->y, v->dx, v->dw, v->dbias};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
+
+static void definition(const conv_case *c, values *v) {
+    int64_t area = (int64_t)c->window * c->window, pixels = v->out_h * v->out_w;
+    const float share = (float)(1.0 / (double)pixels); /* of the mean over pixels: what arrives is rounded once */
+    for (int64_t i = 0; i < v->y_count; i++) {
+        int64_t o = i % c->out, px = i / c->out % v->out_w, py = i / c->out / v->out_w % v->out_h;
+        int64_t s = i / c->out / pixels;
+        double sum = c->bias ? (double)v->bias[o] : 0, g = (double)rounded(v->r[s * c->out + o] * share);
+        for (int64_t k = 0; k < area; k++) {
+            int64_t row = py * c->stride + k / c->window - c->padding;
+            int64_t col = px * c->stride + k % c->window - c->padding;
+            if (row < 0 || row >= c->h || col < 0 || col >= c->w) continue;
+            int64_t at = ((s * c->h + row) * c->w + col) * c->in;
+            for (int64_t ch = 0; ch < c->in; ch++) {
+                int64_t weight = (o * c->in + ch) * area + k;
+                sum += (double)v->x[at + ch] * (double)v->w[weight];
+                v->dx[at + ch] += g * (double)v->w[weight];
+                v->dw[weight] += g * (double)v->x[at + ch];
+            }
+        }
+        v->dbias[o] += g;
+        v->y[i] = sum;
+    }
+}
+
+/* `times` uses of one convolution, whose gradients add up: each sum is rounded where it is stored. Not `brief`: the
+   input is stored as floats, as a first layer's is. */
+static void hold(backend *b, const conv_case *c, int times, bool brief) {
+    error err = {0};
+    char what[4][160];
+    static const char *const parts[] = {"y", "dx", "dw", "dbias"};
+    for (int i = 0; i < 4; i++)
+        snprintf(what[i], sizeof *what, "%s, %d images %dx%d, %d to %d channels, window %d, stride %d, padding %d: %s",
+                 b->isa, c->n, c->h, c->w, c->in, c->out, c->window, c->stride, c->padding, parts[i]);
+    tape *t = tape_create(b, &err);
+    values v = make_values(c);
+    definition(c, &v);
+    tensor x = leaf(b, TENSOR_IMAGES, 4, (int64_t[]){c->n, c->h, c->w, c->in}, v.x, brief);
+    tensor w = leaf(b, TENSOR_PLAIN, 4, (int64_t[]){c->out, c->in, c->window, c->window}, v.w, false);
+    tensor bias = leaf(b, TENSOR_PLAIN, 2, (int64_t[]){1, c->out}, v.bias, false);
+    tensor *loss = NULL;
+    float *host = malloc((size_t)(v.y_count + v.x_count + v.w_count + c->out) * sizeof *host);
+    for (int k = 0; k < times; k++) {
+        tensor *y = op_conv2d(t, &x, &w, c->bias ? &bias : NULL, c->stride, c->padding);
+        ck_assert(y && y->bfloat16);
+        tape_read(t, y, host);
+        compare(host, v.y, v.y_count, 1, 1e-5, what[0]);
+        tensor *part = op_mul(t, op_global_pool(t, y), tape_matrix(t, v.r, c->n, c->out));
+        part = op_sum(t, part, AXIS_ALL);
+        loss = k ? op_add(t, loss, part) : part;
+    }
+    tape_backward(t, loss);
+    bool ok = tape_check(t, &err);
+    ck_assert_msg(ok, "%s", err.text);
+    tensor *operands[] = {&x, &w, &bias};
+    double *expected[] = {v.dx, v.dw, v.dbias};
+    for (int i = 0; i < (c->bias ? 3 : 2); i++) {
+        int64_t count = tensor_count(operands[i]);
+        tape_read_grad(t, operands[i], host);
+        for (int64_t k = 0; k < count; k++) host[k] /= (float)times;
+        compare(host, expected[i], count, i ? 0 : times, 2e-5, what[1 + i]);
+    }
+    free(host);
+    free_values(&v);
+    leaf_free(b, &x), leaf_free(b, &w), leaf_free(b, &bias);
+    tape_destroy(t);
+}
+
+static void check(backend *b, const conv_case *c, int times) {
+    if (!b) return;
+    hold(b, c, times, true);
+    b->destroy(b);
+}
+
+START_TEST(test_a_convolution_stores_the_nearest_to_its_sums) {
+    check(kernels_of(isas[_i / CASES]), &cases[_i % CASES], 1);
+}
+END_TEST
+
+START_TEST(test_gradients_of_two_uses_add_up) { check(kernels_of(isas[_i / CASES]), &cases[_i % CASES], 2); }
+END_TEST
+
+/* Images of one pixel and up, no taller than wide or the other way round, windows that reach beyond them on all sides,
+   strides that leave pixels out. */
+START_TEST(test_any_shape_is_held_to_the_definition) {
+    static const int channels[] = {1, 3, 4, 5, 8, 12, 16, 16, 20, 24, 32, 32, 40, 48, 48, 64, 80};
+    backend *b = kernels_of(isas[_i]);
+    rng r = rng_stream(7, RNG_TEST, 0, 0, 0);
+    for (int i = 0; b && i < shapes_asked(); i++) {
+        enum { KINDS = sizeof channels / sizeof *channels };
+        conv_case c = {.n = 1 + (int)rng_below(&r, 7), .h = 1 + (int)rng_below(&r, 9), .w = 1 + (int)rng_below(&r, 9)};
+        c.in = channels[rng_below(&r, KINDS)], c.out = channels[rng_below(&r, KINDS)];
+        c.window = 1 + (int)rng_below(&r, 5), c.stride = 1 + (int)rng_below(&r, 3);
+        c.padding = (int)rng_below(&r, 4), c.bias = (int)rng_below(&r, 2);
+        if (c.h + 2 * c.padding < c.window || c.w + 2 * c.padding < c.window) continue;
+        hold(b, &c, 1 + (int)rng_below(&r, 2), rng_below(&r, 4) > 0);
+    }
+    if (b) b->destroy(b);
+}
+END_TEST
+
+Suite *suite_bfloat16_convolution(void) {
+    Suite *s = suite_create("bfloat16_convolution");
+    TCase *t = tcase_create("definition");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, test_a_convolution_stores_the_nearest_to_its_sums, 0, CASES * ISAS);
+    tcase_add_loop_test(t, test_gradients_of_two_uses_add_up, 0, CASES * ISAS);
+    suite_add_tcase(s, t);
+    t = tcase_create("shapes");
+    tcase_set_timeout(t, 3600);
+    tcase_add_loop_test(t, test_any_shape_is_held_to_the_definition, 0, ISAS);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -39,12 +39,8 @@ typedef struct places {
 /* What one tap sees from `count` neighbouring targets, the first of which looks at column `col` of `row`. */
 INLINE void gather_row(const lattice *f, int64_t image, int64_t row, int64_t col, int64_t count, int64_t j, int64_t at,
                        const places *places, int64_t from_step, int64_t step) {
-    int64_t first = col < 0 ? (-col + from_step - 1) / from_step : 0;
-    int64_t last = (f->w - col + from_step - 1) / from_step;
-    if (row < 0 || row >= f->h) last = 0;
-    if (first > count) first = count;
-    if (last > count) last = count;
-    if (last < first) last = first;
+    int64_t first, last;
+    seen_by(f, row, col, count, from_step, &first, &last);
     for (int64_t k = 0; k < f->blocks; k++, j++) {
         const brief_vec *from = (const brief_vec *)f->data + ((image * f->blocks + k) * f->h + row) * f->w + col;
         brief_vec *to = places->to + j / 2 * places->pair + j % 2 * places->odd + at * step;
@@ -86,7 +82,8 @@ static int64_t depth_of(const meeting *m) { return (m->tap_count * m->from.block
 
 /* The taps' weights as tiles [block of targets][depth]; `turned` for the data gradient, whose targets are x's channels.
  */
-static void weights_make(const meeting *m, const real *weights, int64_t window, bool turned, bfloat *u) {
+static void weights_make(const meeting *m, const real *weights, int64_t window, bool turned, void *tiles) {
+    bfloat *u = tiles;
     const int64_t blocks = m->from.blocks, depth = depth_of(m), area = window * window;
     const int64_t from = blocks * TILE_ROWS, to = m->to.blocks * TILE_ROWS;
     const int64_t by_target = (turned ? 1 : from) * area, by_source = (turned ? to : 1) * area;
@@ -141,7 +138,7 @@ static void multiply_stretch(const meeting *m, const bfloat *u, const real *bias
     }
 }
 
-static bool multiply(backend *b, const meeting *m, const bfloat *u, const real *bias, bool add) {
+static bool multiply(backend *b, const meeting *m, const void *u, const real *bias, bool add) {
     const int64_t all = m->n * m->rows * m->cols, depth = depth_of(m);
     int64_t stretch = CACHE / ((depth + 1) * TILE_DEPTH * (int64_t)sizeof(bfloat)) / STEP_PIXELS * STEP_PIXELS;
     stretch = stretch < STEP_PIXELS ? STEP_PIXELS : stretch > MOST_PIXELS ? MOST_PIXELS : stretch;
@@ -164,37 +161,14 @@ static bool multiply(backend *b, const meeting *m, const bfloat *u, const real *
     return true;
 }
 
-/* Room for the weights of any meeting of a shape. */
-static bfloat *weights_memory(backend *b, const conv_shape *s) {
-    int64_t depth = (s->window * s->window * (s->in > s->out ? s->in : s->out) / TILE_ROWS + 1) / 2;
-    int64_t blocks = (s->in > s->out ? s->in : s->out) / TILE_ROWS;
-    bfloat *u = b->allocate(b, (size_t)(depth * blocks * TILE_SIZE) * sizeof *u);
-    if (!u) cpu_fail(b, "out of memory");
-    return u;
-}
+static const meeting_way by_tiles = {weights_make, multiply};
 
 bool amx_conv_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
-    tap taps[MOST_TAPS];
-    meeting m = forward_meeting(s, x, y, taps);
-    bfloat *u = weights_memory(b, s);
-    if (u) weights_make(&m, weights, s->window, false, u);
-    bool ok = u && multiply(b, &m, u, bias, false);
-    b->release(b, u);
-    return ok;
+    return meeting_sums(b, &by_tiles, s, x, weights, bias, y);
 }
 
 bool amx_conv_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
-    tap taps[MOST_TAPS];
-    bfloat *u = weights_memory(b, s);
-    bool ok = u != NULL;
-    for (int64_t i = 0; ok && i < s->stride * s->stride; i++) {
-        meeting m = backward_meeting(s, dy, dx, i / s->stride, i % s->stride, taps);
-        if (add && m.tap_count == 0) continue;
-        weights_make(&m, weights, s->window, true, u);
-        ok = multiply(b, &m, u, NULL, add);
-    }
-    b->release(b, u);
-    return ok;
+    return meeting_data(b, &by_tiles, s, dy, weights, dx, add);
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
@@ -273,9 +247,7 @@ static void spread(const conv_shape *s, const float *sums, real *dw, bool add) {
 
 bool amx_conv_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
     tap taps[MOST_TAPS];
-    const tap itself = {0, 0, 0};
-    const meeting m = forward_meeting(s, x, dy, taps);
-    const meeting own = {m.n, m.rows, m.cols, 1, m.to, m.to, &itself};
+    const meeting m = meeting_forward(s, x, dy, taps), own = meeting_of_targets(&m);
     const int64_t all = m.n * m.rows * m.cols, depth = m.tap_count * m.from.blocks, blocks = m.to.blocks;
     const int64_t tasks = (blocks + PAIR - 1) / PAIR * ((depth + 1) / 2), most = depth > blocks ? depth : blocks;
     int64_t pixels = SHARED_CACHE / ((depth + blocks) * TILE_ROWS * (int64_t)sizeof(bfloat)) / PORTION * PORTION;

@@ -28,11 +28,8 @@ bool direct_takes(const conv_shape *s) {
 INLINE void gather_row(const lattice *f, int64_t image, int64_t row, int64_t col, int64_t count, int64_t step,
                        int64_t tiles, vec *to, bool brief) {
     const int64_t plane = f->h * f->w, blocks = f->blocks;
-    int64_t first = col < 0 ? (-col + step - 1) / step : 0, last = (f->w - col + step - 1) / step;
-    if (row < 0 || row >= f->h) last = 0;
-    if (first > count) first = count;
-    if (last > count) last = count;
-    if (last < first) last = first;
+    int64_t first, last;
+    seen_by(f, row, col, count, step, &first, &last);
     for (int64_t k = 0; k < blocks; k++, to += tiles) {
         const int64_t from = (image * blocks + k) * plane + row * f->w + col;
         for (int64_t p = 0; p < first; p++) to[p] = (vec){0};
@@ -70,7 +67,8 @@ static void gather(const meeting *m, int64_t first, int64_t count, int64_t tiles
 
 /* The taps' weights as groups of targets' channels, [tap][channel of the source][width] each; `turned` for the data
  * gradient, whose targets are x's channels. */
-static void groups_make(const meeting *m, const real *weights, int64_t window, bool turned, vec *u) {
+static void groups_make(const meeting *m, const real *weights, int64_t window, bool turned, void *to_groups) {
+    vec *u = to_groups;
     int64_t from = m->from.blocks * BLOCK_LANES, to = m->to.blocks * BLOCK_LANES, area = window * window;
 #pragma omp parallel for collapse(2) schedule(static) if (m->tap_count * from * to > 32768)
     for (int64_t k = 0; k < m->to.blocks; k++)
@@ -88,7 +86,8 @@ static void groups_make(const meeting *m, const real *weights, int64_t window, b
 /* Forward and data gradient ---------------------------------------------------------------------------------------- */
 
 /* The targets: gathered · u (+ bias); added to what is there when `add`. */
-static bool multiply(backend *b, const meeting *m, const vec *u, const real *bias, bool add) {
+static bool multiply(backend *b, const meeting *m, const void *groups, const real *bias, bool add) {
+    const vec *u = groups;
     int64_t all = m->n * m->rows * m->cols, depth = m->tap_count * m->from.blocks, out = m->to.blocks * BLOCK_LANES;
     int64_t steps = CACHE / (STEP * (depth + 1) * (int64_t)sizeof(vec));
     int64_t stretch = (steps < 1 ? 1 : steps > MOST_STEPS ? MOST_STEPS : steps) * STEP;
@@ -116,42 +115,21 @@ static bool multiply(backend *b, const meeting *m, const vec *u, const real *bia
     return true;
 }
 
-static vec *groups_memory(backend *b, const conv_shape *s) {
-    vec *u = b->allocate(b, (size_t)(s->window * s->window * s->in * s->out) * sizeof(real));
-    if (!u) cpu_fail(b, "out of memory");
-    return u;
-}
+static const meeting_way by_gathering = {groups_make, multiply};
 
 bool direct_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
-    tap taps[MOST_TAPS];
-    meeting m = forward_meeting(s, x, y, taps);
-    vec *u = groups_memory(b, s);
-    if (u) groups_make(&m, weights, s->window, false, u);
-    bool ok = u && multiply(b, &m, u, bias, false);
-    b->release(b, u);
-    return ok;
+    return meeting_sums(b, &by_gathering, s, x, weights, bias, y);
 }
 
 bool direct_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
-    tap taps[MOST_TAPS];
-    vec *u = groups_memory(b, s);
-    bool ok = u != NULL;
-    for (int64_t i = 0; ok && i < s->stride * s->stride; i++) {
-        meeting m = backward_meeting(s, dy, dx, i / s->stride, i % s->stride, taps);
-        if (add && m.tap_count == 0) continue;
-        groups_make(&m, weights, s->window, true, u);
-        ok = multiply(b, &m, u, NULL, add);
-    }
-    b->release(b, u);
-    return ok;
+    return meeting_data(b, &by_gathering, s, dy, weights, dx, add);
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
 
 /* The targets' own pixels, one behind the other, to v[block][tiles]. */
 static void gather_targets(const meeting *m, int64_t first, int64_t count, int64_t tiles, vec *v) {
-    const tap itself = {0, 0, 0};
-    meeting own = {m->n, m->rows, m->cols, 1, m->to, m->to, &itself};
+    const meeting own = meeting_of_targets(m);
     gather(&own, first, count, tiles, v);
 }
 
@@ -170,7 +148,7 @@ static void spread(const conv_shape *s, const vec *sums, real *dw, bool add) {
 bool direct_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
     enum { PORTION = 64, LEAST = 4 * PORTION }; /* pixels that a thread gathers at a time; that share the sums */
     tap taps[MOST_TAPS];
-    meeting g = forward_meeting(s, x, dy, taps);
+    meeting g = meeting_forward(s, x, dy, taps);
     int64_t all = g.n * g.rows * g.cols, inputs = g.tap_count * s->in;
     int64_t tiles = SHARED_CACHE / ((inputs + s->out) * (int64_t)sizeof(real)) / PORTION * PORTION;
     if (tiles < LEAST) tiles = LEAST;

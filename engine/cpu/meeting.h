@@ -31,41 +31,27 @@ typedef struct meeting {
     const tap *taps;
 } meeting;
 
-static inline lattice input_side(const conv_shape *s, const void *x) {
-    return (lattice){(void *)x, s->in_brief, s->in / BLOCK_LANES, s->h, s->w, 1, 0, 0};
-}
+/* Outputs and the inputs that they are sums of; `taps` gives room for the window's. */
+meeting meeting_forward(const conv_shape *s, const void *x, const void *y, tap *taps);
 
-static inline lattice output_side(const conv_shape *s, const void *y) {
-    return (lattice){(void *)y, s->out_brief, s->out / BLOCK_LANES, s->out_h, s->out_w, 1, 0, 0};
-}
+/* The targets' own pixels. */
+meeting meeting_of_targets(const meeting *m);
 
-/* Outputs and the inputs that they are sums of. */
-static inline meeting forward_meeting(const conv_shape *s, const void *x, const void *y, tap *taps) {
-    meeting m = {s->n, s->out_h, s->out_w, s->window * s->window, input_side(s, x), output_side(s, y), taps};
-    m.from.step = s->stride;
-    for (int64_t i = 0; i < m.tap_count; i++)
-        taps[i] = (tap){i, i / s->window - s->padding, i % s->window - s->padding};
-    return m;
-}
+/*
+ * A way to multiply: lays out the window's weights for a meeting, in no more room than they take as reals (`turned`:
+ * for the data gradient, whose targets are x's channels), and makes the targets from these and what the taps see
+ * (+ bias), added to what is there when `add`.
+ */
+typedef struct meeting_way {
+    void (*layout)(const meeting *m, const real *weights, int64_t window, bool turned, void *to);
+    bool (*multiply)(backend *b, const meeting *m, const void *weights, const real *bias, bool add);
+} meeting_way;
 
-/* Inputs of remainders (y, x) modulo the stride, and the outputs that they take part in. */
-static inline meeting backward_meeting(const conv_shape *s, const void *dy, const void *dx, int64_t y, int64_t x,
-                                       tap *taps) {
-    meeting m = {s->n,
-                 (s->h - y + s->stride - 1) / s->stride,
-                 (s->w - x + s->stride - 1) / s->stride,
-                 0,
-                 output_side(s, dy),
-                 input_side(s, dx),
-                 taps};
-    m.to.step = s->stride, m.to.y = y, m.to.x = x;
-    for (int64_t i = 0; i < s->window * s->window; i++) {
-        int64_t down = y + s->padding - i / s->window, right = x + s->padding - i % s->window;
-        if (down % s->stride == 0 && right % s->stride == 0)
-            taps[m.tap_count++] = (tap){i, down / s->stride, right / s->stride};
-    }
-    return m;
-}
+/* A convolution's outputs, and its data gradient, one way. */
+bool meeting_sums(backend *b, const meeting_way *way, const conv_shape *s, const void *x, const real *weights,
+                  const real *bias, void *y);
+bool meeting_data(backend *b, const meeting_way *way, const conv_shape *s, const void *dy, const real *weights,
+                  void *dx, bool add);
 
 /* Walking over targets -------------------------------------------------------------------------------------------- */
 
@@ -86,6 +72,17 @@ static inline int64_t take_row(const meeting *m, spot *s, int64_t left) {
     s->row = 0;
     s->image++;
     return some;
+}
+
+/* Of `count` neighbouring targets, the first of which looks at column `col` of `row`, every next one `step` columns
+   further: those whose tap sees a pixel rather than what is beyond the edges, [first, last). */
+INLINE void seen_by(const lattice *f, int64_t row, int64_t col, int64_t count, int64_t step, int64_t *first,
+                    int64_t *last) {
+    *first = col < 0 ? (-col + step - 1) / step : 0;
+    *last = row < 0 || row >= f->h ? 0 : (f->w - col + step - 1) / step;
+    if (*first > count) *first = count;
+    if (*last > count) *last = count;
+    if (*last < *first) *last = *first;
 }
 
 /* Sums of one block of targets first … first + count − 1, `width` vectors apart, to where they belong. */

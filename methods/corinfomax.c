@@ -88,6 +88,13 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return project(m, t, representations, 1, training);
 }
 
+/* All views in one point, which the mean has come to: nothing is left of the covariance but what is added to it. */
+static double chance_loss(const method_model *m) {
+    const corinfomax_options *o = m->options;
+    double floor = o->epsilon + (o->forget_covariance < 1 ? 0 : o->initial);
+    return floor > 0 ? -2 * o->spread * log(floor) : (double)NAN;
+}
+
 #define OFFSET(member) offsetof(corinfomax_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
@@ -117,5 +124,6 @@ const method method_corinfomax = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

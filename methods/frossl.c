@@ -14,6 +14,8 @@
  */
 #include "methods/projector.h"
 
+#include <math.h>
+
 typedef struct frossl_options {
     int64_t hidden, features;
     double invariance, entropy;
@@ -54,6 +56,14 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     return op_sub(t, op_scale(t, invariance, o->invariance), op_scale(t, spread, o->entropy));
 }
 
+/* Columns that point anywhere, in one view and across both: two that differ have a squared cosine of 1/n on average (of
+   1/(n − 1) when centred). A point has no columns to be brought to length 1. */
+static double chance_loss(const method_model *m) {
+    const frossl_options *o = m->options;
+    double d = (double)o->features, n = m->pairs, freedom = o->center ? n - 1 : n;
+    return o->invariance * 2 * d / n - o->entropy * 2 * (log(d) - log1p((d - 1) / freedom));
+}
+
 #define OFFSET(member) offsetof(frossl_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
@@ -77,5 +87,6 @@ const method method_frossl = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = projector_embed, /* columns are normalised over a batch, and what is measured is of each sample alone */
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -38,17 +38,26 @@ static bool build(method_model *m, error *err) {
     return projector_build(m, sizeof(mlp), shape, err) != NULL;
 }
 
+/* A point of the integral: t, φ(t), and w(t) times the width that it stands for on both sides of 0. */
+typedef struct knot {
+    double at, phi, weight;
+} knot;
+
+static knot knot_at(const lejepa_options *o, int k) {
+    double step = o->t_max / (double)(o->knots - 1), at = k * step, phi = exp(-at * at / 2);
+    return (knot){at, phi, (k + 1 == o->knots ? step : 2 * step) * phi};
+}
+
 /* EP of each column of x (n, directions), averaged over them. At t = 0 both functions are 1. */
 static tensor *epps_pulley(const lejepa_options *o, tape *t, tensor *x) {
-    const double step = o->t_max / (double)(o->knots - 1);
     tensor *sum = NULL;
     for (int k = 1; k < o->knots; k++) {
-        double at = k * step, phi = exp(-at * at / 2), weight = (k + 1 == o->knots ? step : 2 * step) * phi;
-        tensor *turn = op_scale(t, x, at);
-        tensor *real_part = op_affine(t, op_batch_mean(t, op_cos(t, turn)), 1, -phi);
+        knot here = knot_at(o, k);
+        tensor *turn = op_scale(t, x, here.at);
+        tensor *real_part = op_affine(t, op_batch_mean(t, op_cos(t, turn)), 1, -here.phi);
         tensor *imaginary = op_batch_mean(t, op_sin(t, turn));
         tensor *squares = op_add(t, op_sum_squares(t, real_part), op_sum_squares(t, imaginary));
-        tensor *area = op_scale(t, squares, weight);
+        tensor *area = op_scale(t, squares, here.weight);
         sum = sum ? op_add(t, sum, area) : area;
     }
     return op_scale(t, sum, (double)batch_size(x) / (double)o->slices);
@@ -75,6 +84,17 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     method_report(context, "sigreg", normal);
     double rest = o->weights == WEIGHTS_CONVEX ? 1 - o->lambda : 1;
     return op_add(t, op_scale(t, near, rest), op_scale(t, normal, o->lambda));
+}
+
+/* All views in one point, the origin, where φ_x = 1: a point elsewhere costs more. */
+static double chance_loss(const method_model *m) {
+    const lejepa_options *o = m->options;
+    double area = 0, n = (double)m->pairs * (o->sample == SAMPLE_POOLED ? m->views + m->locals : 1);
+    for (int k = 1; k < o->knots; k++) {
+        knot here = knot_at(o, k);
+        area += here.weight * (1 - here.phi) * (1 - here.phi);
+    }
+    return o->lambda * n * area;
 }
 
 static const char *const samples[] = {"view", "pooled", NULL}, *const weights[] = {"convex", "additive", NULL};
@@ -108,5 +128,6 @@ const method method_lejepa = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = projector_embed, /* what is held to a Gaussian */
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -96,8 +96,9 @@ typedef struct method {
        NULL: as many as embeddings have columns. */
     int (*attainable)(const method_model *m);
 
-    /* The loss of outputs that tell nothing of the image: every code or partner alike, and the embeddings of two views
-       at right angles, or uncorrelated over an endless batch. NULL: there is no such value. */
+    /* The loss of outputs that tell nothing of the image: every code or partner alike; the embeddings of two views at
+       right angles, or uncorrelated over an endless batch; or, where a loss is an answer to collapse by itself, all
+       embeddings in one point, the cheapest. NULL or NaN: there is no such value. README.md lists them. */
     double (*chance_loss)(const method_model *m);
 
     /* Settings that work, but hardly as meant, in one line that names the keys, to be told before training; "" for

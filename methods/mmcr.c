@@ -14,6 +14,8 @@
 #include "methods/projector.h"
 #include "methods/multi_crop.h"
 
+#include <math.h>
+
 enum { NORM_NUCLEAR, NORM_FROBENIUS };
 
 typedef struct mmcr_options {
@@ -68,6 +70,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return op_l2_normalize(t, projector_embed(m, t, representations, training));
 }
 
+/* All views in one point: centroids of length 1 along one direction, and so are the views of each sample. */
+static double chance_loss(const method_model *m) {
+    const mmcr_options *o = m->options;
+    return o->lambda * sqrt(m->views + m->locals) - sqrt(m->pairs);
+}
+
 static const char *const norms[] = {"nuclear", "frobenius", NULL};
 
 #define OFFSET(member) offsetof(mmcr_options, member)
@@ -92,5 +100,6 @@ const method method_mmcr = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -92,6 +92,13 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return op_l2_normalize(t, projector_embed(m, t, representations, training));
 }
 
+/* Two views at right angles, and embeddings that vary alike in all directions, C = I/f; a point scores ρ where C is
+   about 0, and 0 where it is about the mean. With β = 1 nothing is ever remembered. */
+static double chance_loss(const method_model *m) {
+    const tico_options *o = m->options;
+    return 1 + (o->beta < 1 ? o->rho / (double)o->features : 0);
+}
+
 static const char *const targets[] = {"teacher", "student", NULL}, *const covariances[] = {"first", "both", NULL};
 
 #define OFFSET(member) offsetof(tico_options, member)
@@ -130,5 +137,6 @@ const method method_tico = {
     .loss = loss,
     .after_step = after_step,
     .embed = embed,
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -13,6 +13,8 @@
  */
 #include "methods/projector.h"
 
+#include <math.h>
+
 typedef struct vicreg_options {
     int64_t hidden, features;
     double lambda, mu, nu;
@@ -73,6 +75,12 @@ static tensor *embed(method_model *m, tape *t, tensor *representations, bool tra
     return mlp_hidden(m->state, t, representations, 1, training);
 }
 
+/* All views in one point: no dimension varies. */
+static double chance_loss(const method_model *m) {
+    const vicreg_options *o = m->options;
+    return o->mu * (o->halve_variance ? 1 : 2) * (GAMMA - sqrt(EPSILON));
+}
+
 #define OFFSET(member) offsetof(vicreg_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the expander's two hidden layers"},
@@ -96,4 +104,5 @@ const method method_vicreg = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = embed,
+    .chance_loss = chance_loss,
 };

@@ -85,6 +85,17 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     return op_add(t, op_scale(t, prediction, 1 - o->lambda), spread);
 }
 
+/* All views in one point, the origin: no deviation, each sorted slice at 0, the mean as it is asked for. */
+static double chance_loss(const method_model *m) {
+    const visreg_options *o = m->options;
+    double squares = 0;
+    for (int i = 1; i <= m->pairs; i++) {
+        double q = slices_normal_quantile((double)i / (m->pairs + 1));
+        squares += q * q;
+    }
+    return o->lambda * (o->scale + o->shape * squares / m->pairs);
+}
+
 #define OFFSET(member) offsetof(visreg_options, member)
 static const field rows[] = {
     {"hidden", FIELD_INT, OFFSET(hidden), "512", 2, 65536, NULL, true, "width of the projector's two hidden layers"},
@@ -113,5 +124,6 @@ const method method_visreg = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = projector_embed, /* what is held to a Gaussian */
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -87,6 +87,13 @@ static tensor *loss(method_model *m, method_context *context, tape *t, tensor *r
     return !features ? instances : !instances ? features : op_add(t, features, instances);
 }
 
+/* Views that have nothing in common: each mean of products is 0. */
+static double chance_loss(const method_model *m) {
+    const zero_cl_options *o = m->options;
+    double features = (double)o->features, instances = m->pairs;
+    return (o->dimension != DIMENSION_INSTANCE) * features + (o->dimension != DIMENSION_FEATURE) * instances;
+}
+
 static const char *const dimensions[] = {"feature", "instance", "both", NULL};
 
 #define OFFSET(member) offsetof(zero_cl_options, member)
@@ -120,5 +127,6 @@ const method method_zero_cl = {
     .destroy = projector_destroy,
     .loss = loss,
     .embed = projector_embed, /* whitening wants a batch, and what is measured is of each sample alone */
+    .chance_loss = chance_loss,
     .attainable = projector_attainable,
 };

@@ -194,7 +194,7 @@ const command command_runs = {
     .details =
         "DIR is a results folder (default: results) or one name in it (results/ablation-dims). A key is one of a\n"
         "spec (`mews keys`), a final figure, or id, name, block, status (queued, running, interrupted,\n"
-        "failed, finished), method, data, seconds_train, or a verdict: representation, dimensional, cluster,\n"
+        "stopped, failed, finished), method, data, seconds_train, or a verdict: representation, dimensional, cluster,\n"
         "intracluster (healthy, warning, collapsed, unknown). Conditions:\n"
         "= != < <= > >=, and, or, not, parentheses, quotes; a run without the key does not fulfil them.\n",
     .run = run_runs,

@@ -19,6 +19,7 @@ static const char *status_word(const queue_item *item) {
     switch (item->status) {
     case RUN_NEW: return "new";
     case RUN_UNFINISHED: return lease_status(item->folder, "running");
+    case RUN_STOPPED: return "stopped";
     case RUN_FAILED: return "failed";
     case RUN_TRAINED: return "to evaluate";
     case RUN_FINISHED: return "finished";

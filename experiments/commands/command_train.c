@@ -160,11 +160,14 @@ static bool run_train(const command_context *context, const arguments *args, err
         .unindexed = arguments_has(args, "--unindexed"),
         .peers = context->peers,
     };
+    long until;
     const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
     run_again again;
     queue q;
     bool done = false;
+    if (!arguments_number(args, "--until", 1, INT32_MAX, 0, &until, err)) return false;
+    hooks.until = until;
     if (queue_again(args, &again, err) && queue_open(&q, args->words[0], args, results, &hooks, err)) {
         if (context->peers) share_processors(&q, context->peers);
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
@@ -199,6 +202,7 @@ static const option options[] = {
     {"--redo", NULL, NULL, "run it anew, whatever is there"},
     {"--reuse", NULL, NULL, "take or go on with what other code made (an engine, method or loop changed since)"},
     {"--wait", NULL, NULL, "wait while another process works on it, rather than refuse"},
+    {"--until", NULL, "EPOCH", "stop after this epoch, as a part of the whole training, which goes on later"},
     {"--unindexed", NULL, NULL, "write the run's folder alone; whoever reads the results brings runs.db up to date"},
     {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
     {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},
@@ -213,7 +217,9 @@ const command command_train = {
         "SPEC is a YAML file; `mews keys` lists every key it may hold. The same spec finds its own run again:\n"
         "finished, it only prints the figures; interrupted, it goes on from the last checkpoint. With more\n"
         "train.epochs it goes on from the finished run that has fewer, where nothing in the training depends on\n"
-        "its length (`optimizer.schedule: constant`), with the bits of one that began anew; else it says why not.\n",
+        "its length (`optimizer.schedule: constant`), with the bits of one that began anew; else it says why not.\n"
+        "--until stops within a training: schedules run over its whole length, and without --until it ends as if\n"
+        "it had never stopped.\n",
     .go_on = "run the same command to go on",
     .run = run_train,
 };

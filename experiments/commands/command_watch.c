@@ -29,7 +29,7 @@ static bool find_sweep(const arguments *args, char folder[1024], error *err) {
 /* ---- watch ---- */
 
 /* What wants looking at comes first. */
-static const char *const order[] = {"running", "failed", "unreadable", "interrupted", "finished", "queued"};
+static const char *const order[] = {"running", "failed", "unreadable", "interrupted", "finished", "queued", "stopped"};
 enum { STATUSES = sizeof order / sizeof *order };
 
 /* Losses as a row of eighths, from the least to the most of them. */
@@ -64,6 +64,7 @@ static void draw_run(const run_progress *run, const char *label, int label_width
     printf("  epoch %4.1f/%-3.0f  loss %-9.4g ", run->epoch, run->epochs, run->loss);
     if (label_width + 48 + PROGRESS_LOSSES < width) draw_losses(run);
     draw_verdicts(run);
+    if (*run->reason) printf("  %s", run->reason);
     putchar('\n');
 }
 

@@ -81,8 +81,8 @@ const char *terminal_colour(FILE *stream, const char *word) {
     static const struct {
         const char *word, *colour;
     } known[] = {{"collapsed", "\033[31m"},   {"failed", "\033[31m"},  {"warning", "\033[33m"},
-                 {"interrupted", "\033[33m"}, {"healthy", "\033[32m"}, {"finished", "\033[32m"},
-                 {"running", "\033[36m"},     {"queued", "\033[36m"}};
+                 {"interrupted", "\033[33m"}, {"stopped", "\033[33m"}, {"healthy", "\033[32m"},
+                 {"finished", "\033[32m"},    {"running", "\033[36m"}, {"queued", "\033[36m"}};
     const char *kind = getenv("TERM"), *none = getenv("NO_COLOR");
     if ((none && *none) || !isatty(fileno(stream)) || !kind || strcmp(kind, "dumb") == 0) return "";
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

@@ -101,7 +101,7 @@ static void note_outcome(run_outcome *out, const run *r, run_end end) {
     out->end = end;
     snprintf(out->id, sizeof out->id, "%s", r->id);
     snprintf(out->folder, sizeof out->folder, "%s", r->folder);
-    const char *stopped = json_string_value(json_object_get(r->record, "stopped"));
+    const char *stopped = json_string_value(json_object_get(r->record, end == RUN_END_STOPPED ? "reason" : "stopped"));
     snprintf(out->stopped, sizeof out->stopped, "%s", stopped ? stopped : "");
     if (end != RUN_END_FINISHED && end != RUN_END_FOUND) return;
     char path[1200];
@@ -143,6 +143,15 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
     return ok;
 }
 
+/* Ends a sitting that left something to do. */
+static bool leave_off(run *r, const spec *s, run_end *end, error *err) {
+    char reason[96];
+    if (!r->until) return run_pause(r, err);
+    *end = RUN_END_STOPPED;
+    snprintf(reason, sizeof reason, "after epoch %lld of %lld", (long long)r->until, (long long)s->train.epochs);
+    return run_stop(r, reason, err);
+}
+
 bool experiment_run(const run_plan *plan, const char *results, run_again again, const experiment_hooks *hooks,
                     run_outcome *out, error *err) {
     const spec *s = &plan->spec;
@@ -162,7 +171,7 @@ bool experiment_run(const run_plan *plan, const char *results, run_again again, 
     note_data(&r, data);
     note_in_index(&r, true, hooks);
     bool ok = r.status == RUN_FINISHED || train_and_evaluate(s, data, &r, hooks, &end, err);
-    if (ok && end == RUN_END_INTERRUPTED) ok = run_pause(&r, err);
+    if (ok && end == RUN_END_INTERRUPTED) ok = leave_off(&r, s, &end, err);
     if (!ok) {
         error ignored = {0}; /* the reason that counts is the run's own */
         run_fail(&r, err->text, &ignored);

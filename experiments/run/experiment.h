@@ -27,6 +27,7 @@ typedef struct experiment_hooks {
     void (*note)(void *context, const char *line); /* what is good to know; may be NULL */
     const volatile sig_atomic_t *interrupted;      /* non-zero: write a checkpoint and stop at the next step boundary */
     bool unindexed; /* the run's folder alone is written; whoever reads the results brings their index up to date */
+    int64_t until;  /* stop after so many epochs, with a checkpoint; 0: train to the end */
     struct peers *peers; /* who trains with this process, or NULL; engine/peers.h */
 } experiment_hooks;
 
@@ -34,13 +35,14 @@ typedef enum run_end {
     RUN_END_FINISHED,    /* trained and evaluated now */
     RUN_END_FOUND,       /* was finished already, nothing done */
     RUN_END_INTERRUPTED, /* a checkpoint stands, the same call goes on from it */
+    RUN_END_STOPPED,     /* likewise, after the epoch that the hooks said */
 } run_end;
 
 typedef struct run_outcome {
     run_end end;
     char id[RUN_ID_SIZE];
     char folder[1024];
-    char stopped[160]; /* why the training ended early, by train.stop_on_collapse; "" when it did not */
+    char stopped[160]; /* why the training ended early, by train.stop_on_collapse or as told; "" when it did not */
     json_t *final;     /* {metric: value}; the caller's to json_decref; NULL unless finished or found */
     json_t
         *verdicts; /* {mode: {verdict, sentence, …}} as diagnosis.json has them; likewise, and NULL when not judged */

@@ -145,6 +145,7 @@ bool run_measured_alike(const run *r, const spec *s) {
 static run_status status_of(const json_t *record, const spec *s) {
     const char *status = json_string_value(json_object_get(record, "status"));
     if (!status || strcmp(status, "running") == 0) return RUN_UNFINISHED;
+    if (strcmp(status, "stopped") == 0) return RUN_STOPPED;
     if (strcmp(status, "failed") == 0) return RUN_FAILED;
     return !s || measured_as(record, s) ? RUN_FINISHED : RUN_TRAINED;
 }
@@ -466,13 +467,17 @@ bool run_pause(run *r, error *err) {
     return record_note_file(r->record, r->folder, "metrics.jsonl", err) && run_save(r, err);
 }
 
-bool run_fail(run *r, const char *reason, error *err) {
+static bool end_with(run *r, const char *status, const char *reason, error *err) {
     json_t *text = json_string(reason);
-    json_object_set_new(r->record, "status", json_string("failed"));
+    json_object_set_new(r->record, "status", json_string(status));
     json_object_set_new(r->record, "reason", text ? text : json_string("(not UTF-8)"));
-    run_log(r, "failed: %s", reason);
+    run_log(r, "%s: %s", status, reason);
     return run_pause(r, err);
 }
+
+bool run_fail(run *r, const char *reason, error *err) { return end_with(r, "failed", reason, err); }
+
+bool run_stop(run *r, const char *reason, error *err) { return end_with(r, "stopped", reason, err); }
 
 bool run_ends_at(const json_t *record, uint64_t step) {
     const json_t *steps = json_object_get(record, "steps");

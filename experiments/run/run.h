@@ -15,6 +15,7 @@
 typedef enum run_status {
     RUN_NEW,        /* nothing there yet */
     RUN_UNFINISHED, /* begun: goes on from its last checkpoint, if it has one */
+    RUN_STOPPED,    /* begun, and told to stop after some epoch (`train --until`): likewise */
     RUN_FAILED,     /* begun, and stopped with a reason; may be tried again */
     RUN_TRAINED,    /* finished, but measured otherwise than the plan's `eval:` asks */
     RUN_FINISHED,
@@ -37,6 +38,7 @@ typedef struct run {
     int threads;        /* to compute with */
     char told[512];     /* what is to be said of how it goes on, in one line; "" for nothing */
     char extends[1024]; /* likewise of the shorter run that it goes on from, or does not */
+    int64_t until;      /* the epoch after which this sitting stopped as it was told to; 0: it did not */
     json_t *record;     /* run.json */
     FILE *metrics, *log;
     lease *lease; /* ours while the run is open for work */
@@ -100,6 +102,7 @@ bool run_finish(run *r, const spec *s, error *err);
 bool run_land(run *r, error *err);
 bool run_pause(run *r, error *err); /* until it goes on, the record holds its history to what it is now */
 bool run_fail(run *r, const char *reason, error *err);
+bool run_stop(run *r, const char *reason, error *err); /* the same for one that stops short of its end, and may go on */
 
 /* ---- metrics.jsonl, log.txt ---- */
 

@@ -26,6 +26,7 @@ typedef struct training {
     onset onset;
     int size;                        /* side of the images */
     uint64_t steps_per_epoch, steps; /* optimiser steps */
+    uint64_t last;                   /* of this sitting: `steps`, or where the hooks say to stop */
     checkpoint_position at;
     double started, waited;    /* clock at the start of this process's part; seconds waiting for data */
     double epoch_loss, chance; /* chance: the method's chance_loss, or NaN */
@@ -234,7 +235,7 @@ static void tell(const training *t) {
 }
 
 static bool loop(training *t, bool *interrupted, error *err) {
-    while (t->at.step < t->steps) {
+    while (t->at.step < t->last) {
         if (t->hooks->interrupted && *t->hooks->interrupted) {
             *interrupted = true;
             return save(t, err);
@@ -250,7 +251,7 @@ static bool loop(training *t, bool *interrupted, error *err) {
             return false;
         if (*t->onset.stopped) return save(t, err);
         uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
-        if ((t->at.step % every == 0 || t->at.step == t->steps) && !save(t, err)) return false;
+        if ((t->at.step % every == 0 || t->at.step == t->last) && !save(t, err)) return false;
     }
     return true;
 }
@@ -327,6 +328,8 @@ static bool count_steps(training *t, const dataset *data, error *err) {
                          (long long)s->train.batch, p->count);
     t->steps_per_epoch = images / per_step;
     t->steps = t->steps_per_epoch * (uint64_t)s->train.epochs;
+    bool short_of = t->hooks->until > 0 && t->hooks->until < s->train.epochs;
+    t->last = short_of ? t->steps_per_epoch * (uint64_t)t->hooks->until : t->steps;
     return true;
 }
 
@@ -355,18 +358,20 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
     if (!count_steps(&t, data, err)) return false;
     ok = checkpoint_load(&t.place, m->parameters, &m->optimizer, &t.at, &found, err);
     if (!ok || !run_metrics_begin(r, t.at.metrics_offset, err)) return false;
-    if (t.at.step < t.steps && !note_processes(&t, err)) return false;
+    if (t.at.step < t.last && !note_processes(&t, err)) return false;
     if (!found && s->train.epochs) give_caution(&t);
     if (!found && s->train.init[0] && !start_from(&t, err)) return false;
     if (!onset_open(&t.onset, m, data, r, err) || !onset_begin(&t.onset, t.at.step, err))
         return onset_close(&t.onset), false;
     t.saved = found;
-    ok = t.at.step >= t.steps || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
+    ok = t.at.step >= t.last || *t.onset.stopped ? found || save(&t, err) : work(&t, data, interrupted, err);
     double spent = clock_seconds() - t.started;
     if (*t.onset.stopped) {
         run_log(r, "%s", t.onset.stopped);
         json_object_set_new(r->record, "stopped", json_string(t.onset.stopped));
     }
+    if (!*interrupted && !*t.onset.stopped && t.at.step < t.steps) /* it was told to stop, and is whole so far */
+        *interrupted = true, r->until = (int64_t)(t.at.step / t.steps_per_epoch);
     onset_close(&t.onset);
     if (!*interrupted) json_object_set_new(r->record, "steps", json_integer((json_int_t)t.at.step));
     return ok && run_set_seconds(r, "train", t.at.seconds + spent, err);

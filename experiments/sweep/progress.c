@@ -82,11 +82,13 @@ static void read_run(run_progress *run, const char *folder) {
     json_t *record = json_load_file(path, 0, NULL);
     const char *recorded = json_string_value(json_object_get(record, "status"));
     run->status = recorded ? lease_status(folder, recorded) : "unreadable";
-    static const char *const known[] = {"queued", "running", "interrupted", "finished", "failed"};
+    static const char *const known[] = {"queued", "running", "interrupted", "stopped", "finished", "failed"};
     const char *word = "unreadable"; /* the record's own text goes with it */
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(run->status, known[i]) == 0) word = known[i];
     run->status = word;
+    const char *reason = json_string_value(json_object_get(record, "reason"));
+    if (reason && strcmp(word, "stopped") == 0) snprintf(run->reason, sizeof run->reason, "%s", reason);
     const json_t *epochs = json_object_get(json_object_get(record, "spec"), "train.epochs");
     if (json_is_number(epochs)) run->epochs = json_number_value(epochs);
     json_decref(record);

@@ -13,9 +13,10 @@ enum { PROGRESS_LOSSES = 24 };
 
 typedef struct run_progress {
     char id[256];
-    const char *status;             /* "queued", "running", "interrupted", "finished", "failed", "unreadable" */
-    double epoch, epochs;           /* done, to do */
-    double loss;                    /* of the last line that has one; NaN before */
+    const char *status;   /* "queued", "running", "interrupted", "stopped", "finished", "failed", "unreadable" */
+    char reason[160];     /* of one that is stopped */
+    double epoch, epochs; /* done, to do */
+    double loss;          /* of the last line that has one; NaN before */
     double losses[PROGRESS_LOSSES]; /* over what was trained so far, evenly */
     size_t loss_count;
     char verdicts[COLLAPSE_MODES][16]; /* "" before a look */

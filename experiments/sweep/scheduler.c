@@ -242,7 +242,7 @@ static void record_death(const queue_item *item, const char *reason) {
     run r;
     error ignored = {0};
     if (!run_open_folder(&r, item->folder, &ignored)) return;
-    if (r.status == RUN_UNFINISHED) run_fail(&r, reason, &ignored);
+    if (r.status == RUN_UNFINISHED || r.status == RUN_STOPPED) run_fail(&r, reason, &ignored);
     store_note_run(item->folder, false, &ignored);
     run_close(&r);
 }

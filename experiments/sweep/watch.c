@@ -72,8 +72,10 @@ char *watch_verdicts(const json_t *verdicts, char *out, size_t size) {
 }
 
 json_t *watch_outcome_json(const run_outcome *out, const error *failure) {
-    static const char *const ends[] = {
-        [RUN_END_FINISHED] = "finished", [RUN_END_FOUND] = "found", [RUN_END_INTERRUPTED] = "interrupted"};
+    static const char *const ends[] = {[RUN_END_FINISHED] = "finished",
+                                       [RUN_END_FOUND] = "found",
+                                       [RUN_END_INTERRUPTED] = "interrupted",
+                                       [RUN_END_STOPPED] = "stopped"};
     bool failed = failure->code != ERROR_NONE;
     json_t *words = out->verdicts ? json_object() : NULL, *one;
     const char *mode;

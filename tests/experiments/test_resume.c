@@ -228,6 +228,39 @@ START_TEST(test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it) {
 }
 END_TEST
 
+/* One sitting up to an epoch, and what the run's record says after it. */
+static void stops_after(int until, const char *reason) {
+    char words[256], path[1024];
+    snprintf(words, sizeof words, "train run%d.yaml --out parts --until %d", trained, until);
+    const said *s = mews(words);
+    ck_assert_msg(s->code == 0 && strstr(s->out, reason), "%d: %s%s", s->code, s->out, s->err);
+    snprintf(path, sizeof path, "%s", find("parts", "run.json"));
+    json_t *record = json_load_file(path, 0, NULL);
+    ck_assert_str_eq(json_string_value(json_object_get(record, "status")), "stopped");
+    ck_assert_str_eq(json_string_value(json_object_get(record, "reason")), reason + strlen("stopped: "));
+    json_decref(record);
+}
+
+/* Its checkpoints are not those that it would have written by itself. */
+START_TEST(test_a_run_told_to_stop_after_an_epoch_later_ends_as_if_it_had_not) {
+    trained = _i;
+    ck_assert_int_eq(finish(start("whole", NULL)), 0);
+    stops_after(3, "stopped: after epoch 3 of 12");
+    stops_after(7, "stopped: after epoch 7 of 12");
+    stops_after(2, "stopped: after epoch 7 of 12"); /* it is beyond that, and stays as it is */
+    const said *s = mews("runs parts");
+    ck_assert_msg(strstr(s->out, "  stopped") && !strstr(s->out, "interrupted"), "%s", s->out);
+    s = mews("watch parts/run");
+    ck_assert_msg(strstr(s->out, "1 run, 1 stopped") && strstr(s->out, "after epoch 7 of 12"), "%s", s->out);
+    ck_assert_int_eq(finish(start("parts", NULL)), 0);
+    assert_same_run("whole", "parts");
+    char words[64];
+    snprintf(words, sizeof words, "train run%d.yaml --out parts --until 3 --json", trained);
+    s = mews(words);
+    ck_assert_msg(s->code == 0 && strstr(s->out, "\"found\""), "%s", s->out);
+}
+END_TEST
+
 START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
     /* The rate climbs for ten epochs: after the first few steps, decay throws weights further than they were. */
     static const char *const mad[] = {"optimizer.name=sgd", "optimizer.lr=0.02", "optimizer.weight_decay=1000",
@@ -289,6 +322,7 @@ Suite *suite_resume(void) {
     tcase_add_loop_test(t, test_a_run_that_was_killed_again_and_again_ends_with_the_bits_of_one_that_was_not, 0,
                         METHODS);
     tcase_add_test(t, test_an_interrupted_run_leaves_a_checkpoint_and_goes_on_from_it);
+    tcase_add_loop_test(t, test_a_run_told_to_stop_after_an_epoch_later_ends_as_if_it_had_not, 0, METHODS);
     tcase_add_test(t, test_a_run_that_diverges_says_where_and_keeps_its_checkpoint);
     tcase_add_test(t, test_a_disk_that_fills_up_is_one_line_and_leaves_nothing_half_written);
     suite_add_tcase(s, t);

@@ -74,9 +74,9 @@ static bool advise_unfinished(advice *a, const study *s) {
     for (size_t i = 0; i < s->records.count && said < MOST_OF_A_KIND; i++) {
         const record *r = &s->records.items[i];
         words text = {""}, command = {""};
-        bool failed = strcmp(r->status, "failed") == 0;
+        bool failed = strcmp(r->status, "failed") == 0, stopped = strcmp(r->status, "stopped") == 0;
         if (r->finished || strcmp(r->status, "running") == 0 || strcmp(r->status, "queued") == 0) continue;
-        words_say(&text, "%s %s", r->id, failed ? "failed" : "was interrupted");
+        words_say(&text, "%s %s", r->id, failed ? "failed" : stopped ? "was stopped" : "was interrupted");
         if (*r->reason) words_say(&text, ": %.300s", r->reason);
         words_say(&text, failed ? ". This tries it again." : ". This goes on with it.");
         if (++said == MOST_OF_A_KIND && missing > said)

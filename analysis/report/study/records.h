@@ -14,7 +14,7 @@ typedef struct record {
     char *folder;                /* path of the run directory */
     json_t *run, *diagnosis;     /* run.json; diagnosis.json or NULL */
     const char *id, *method;     /* never NULL; live inside `run` or are literals */
-    const char *status, *reason; /* running, interrupted, queued, failed, finished; "" when absent */
+    const char *status, *reason; /* running, interrupted, stopped, queued, failed, finished; "" when absent */
     bool finished;               /* has final figures and is marked as finished, or not marked */
 } record;
 

@@ -14,7 +14,7 @@ mkdir -p build/portability
 failed=0
 
 # Suites whose outcome depends on kernels or on threads.
-COMPUTING="agreement augment backbones codes collapse conv_kernels convolution forget golden_ops kmeans knn loader methods_golden
+COMPUTING="agreement augment backbones bfloat16 bfloat16_convolution codes collapse conv_kernels convolution forget golden_ops kmeans knn loader methods_golden
     objectives falcon barlow_twins model onset optimizer probe resume run spectrum statistics structure tape teacher threads
     tokens usage vector_math views vit"
 

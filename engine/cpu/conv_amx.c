@@ -5,8 +5,10 @@
  *
  * Forward and data gradient: tiles of 16 pixels times 32 channels, by the weights, give 16 pixels of 16 channels, two
  * by two at a time. Weight gradient: the depth is pixels. The target's gradient is turned, [16 channels][32 pixels],
- * and what taps see is gathered in pairs of pixels, [16 pairs][16 channels][2]; the sums over all pixels stay in one
- * set of tiles that threads share out among them.
+ * and what taps see is gathered in pairs of pixels, [16 pairs][16 channels][2]. Where there are many pixels for few
+ * channels, a thread does that for parts of the pixels by itself, without waiting for the others and in its own cache,
+ * and the parts' sums are added in order; elsewhere there is one set of sums that threads share out among them. Which
+ * of the two, and how many parts, is decided by the shape alone.
  */
 #include "engine/cpu/amx.h"
 
@@ -19,8 +21,12 @@ enum {
     CACHE = 512 * 1024, /* bytes for the gathered pixels */
     MOST_PIXELS = 512,  /* of a stretch */
     STEP_PIXELS = 2 * TILE_ROWS,
-    PORTION = 64,          /* pixels that a thread gathers at a time for the weight gradient */
-    SHARED_CACHE = 1 << 20 /* bytes for both of its factors */
+    PORTION = 64,           /* pixels that a thread gathers at a time for the weight gradient */
+    SHARED_CACHE = 1 << 20, /* bytes for both of its factors */
+    OWN_CACHE = 1 << 19,    /* likewise where threads have parts of the pixels of their own */
+    PARTS = 16,             /* so many, … */
+    PART_SUMS = 1 << 20,    /* … if the sums take no more bytes than this, … */
+    PART_PIXELS = 1024      /* … each of at least so many */
 };
 
 bool amx_conv_takes(const backend *b, const conv_shape *s) {
@@ -210,6 +216,11 @@ static void fill_portion(const meeting *m, const meeting *own, const factors *f,
     }
 }
 
+/* Pairs of blocks of the target times pairs of (tap, block of channels). */
+static int64_t task_count(const meeting *m) {
+    return (m->to.blocks + PAIR - 1) / PAIR * ((m->tap_count * m->from.blocks + 1) / 2);
+}
+
 /* sums[block of out][j][16 of out][16 of in] (+)= the turned gradient · what taps see, for a pair of each. */
 static void add_products(const factors *f, int64_t depth, int64_t blocks, int64_t count, int64_t task, bool fresh,
                          float *sums) {
@@ -232,16 +243,46 @@ static void add_products(const factors *f, int64_t depth, int64_t blocks, int64_
     amx_multiply(&product);
 }
 
-/* sums to weights (out, in, window, window). */
-static void spread(const conv_shape *s, const float *sums, real *dw, bool add) {
+/* The sums over pixels first … last − 1, by one thread. */
+static void add_part(const meeting *m, const meeting *own, const factors *f, int64_t first, int64_t last,
+                     brief_vec *scratch, float *sums) {
+    const int64_t depth = m->tap_count * m->from.blocks, tasks = task_count(m);
+    for (int64_t at = first; at < last; at += f->pixels) {
+        const int64_t count = last - at < f->pixels ? last - at : f->pixels;
+        for (int64_t p = 0; p < count; p += PORTION)
+            fill_portion(m, own, f, at + p, count - p < PORTION ? count - p : PORTION, p, scratch);
+        for (int64_t task = 0; task < tasks; task++)
+            add_products(f, depth, m->to.blocks, count, task, at == first, sums);
+    }
+}
+
+/* The sums over all pixels, by all threads of a team. */
+static void add_together(const meeting *m, const meeting *own, const factors *f, int64_t all, brief_vec *scratch,
+                         float *sums) {
+    const int64_t depth = m->tap_count * m->from.blocks, tasks = task_count(m);
+    for (int64_t first = 0; first < all; first += f->pixels) {
+        const int64_t count = all - first < f->pixels ? all - first : f->pixels;
+#pragma omp for schedule(static)
+        for (int64_t p = 0; p < count; p += PORTION)
+            fill_portion(m, own, f, first + p, count - p < PORTION ? count - p : PORTION, p, scratch);
+#pragma omp for schedule(static)
+        for (int64_t task = 0; task < tasks; task++)
+            add_products(f, depth, m->to.blocks, count, task, first == 0, sums);
+    }
+}
+
+/* sums of parts of the pixels, `size` apart, to weights (out, in, window, window). */
+static void spread(const conv_shape *s, const float *sums, int64_t parts, int64_t size, real *dw, bool add) {
     const int64_t area = s->window * s->window, blocks = s->in / TILE_ROWS, depth = area * blocks;
-#pragma omp parallel for schedule(static) if (area * s->in * s->out > 32768)
+#pragma omp parallel for schedule(static) if (area * s->in * s->out * parts > 32768)
     for (int64_t o = 0; o < s->out; o++)
         for (int64_t c = 0; c < s->in; c++)
             for (int64_t t = 0; t < area; t++) {
                 int64_t tile = o / TILE_ROWS * depth + t * blocks + c / TILE_ROWS;
-                real *to = dw + (o * s->in + c) * area + t;
-                *to = (add ? *to : 0) + sums[(tile * TILE_ROWS + o % TILE_ROWS) * TILE_ROWS + c % TILE_ROWS];
+                const float *from = sums + (tile * TILE_ROWS + o % TILE_ROWS) * TILE_ROWS + c % TILE_ROWS;
+                real *to = dw + (o * s->in + c) * area + t, sum = add ? *to : 0;
+                for (int64_t k = 0; k < parts; k++) sum += from[k * size];
+                *to = sum;
             }
 }
 
@@ -249,30 +290,34 @@ bool amx_conv_weights(backend *b, const conv_shape *s, const void *x, const void
     tap taps[MOST_TAPS];
     const meeting m = meeting_forward(s, x, dy, taps), own = meeting_of_targets(&m);
     const int64_t all = m.n * m.rows * m.cols, depth = m.tap_count * m.from.blocks, blocks = m.to.blocks;
-    const int64_t tasks = (blocks + PAIR - 1) / PAIR * ((depth + 1) / 2), most = depth > blocks ? depth : blocks;
-    int64_t pixels = SHARED_CACHE / ((depth + blocks) * TILE_ROWS * (int64_t)sizeof(bfloat)) / PORTION * PORTION;
-    if (pixels < 4 * PORTION) pixels = 4 * PORTION;
-    if (pixels > all) pixels = (all + PORTION - 1) / PORTION * PORTION;
-    float *sums = b->allocate(b, (size_t)(blocks * depth * TILE_ROWS * TILE_ROWS) * sizeof *sums);
-    uint32_t *memory = b->allocate(b, (size_t)((depth + blocks) * pixels / 2 * TILE_ROWS) * sizeof *memory);
+    const int64_t size = blocks * depth * TILE_ROWS * TILE_ROWS, most = depth > blocks ? depth : blocks;
+    const bool apart = all >= PARTS * PART_PIXELS && size * (int64_t)sizeof(float) <= PART_SUMS;
+    const int64_t parts = apart ? PARTS : 1, part = (all + parts - 1) / parts, teams = apart ? b->threads : 1;
+    int64_t pixels = (apart ? OWN_CACHE : SHARED_CACHE) / ((depth + blocks) * TILE_ROWS * (int64_t)sizeof(bfloat));
+    pixels = pixels < 4 * PORTION ? 4 * PORTION : pixels / PORTION * PORTION;
+    if (pixels > part) pixels = (part + PORTION - 1) / PORTION * PORTION;
+    const int64_t seen = depth * pixels / 2 * TILE_ROWS, both = seen + blocks * pixels / 2 * TILE_ROWS;
+    float *sums = b->allocate(b, (size_t)(parts * size) * sizeof *sums);
+    uint32_t *memory = b->allocate(b, (size_t)(teams * both) * sizeof *memory);
     brief_vec *scratch = b->allocate(b, (size_t)(b->threads * most * PORTION) * sizeof *scratch);
-    const factors f = {memory, memory + depth * pixels / 2 * TILE_ROWS, pixels};
     bool ok = (sums && memory && scratch) || cpu_fail(b, "out of memory");
 #pragma omp parallel num_threads(b->threads) if (ok)
-    {
-        if (ok) amx_begin();
-        for (int64_t first = 0; ok && first < all; first += pixels) {
-            const int64_t count = all - first < pixels ? all - first : pixels;
+    if (ok) {
+        const int64_t me = omp_get_thread_num();
+        uint32_t *room = memory + (apart ? me * both : 0);
+        const factors f = {room, room + seen, pixels};
+        brief_vec *gathered = scratch + me * most * PORTION;
+        amx_begin();
+        if (apart) {
 #pragma omp for schedule(static)
-            for (int64_t p = 0; p < count; p += PORTION)
-                fill_portion(&m, &own, &f, first + p, count - p < PORTION ? count - p : PORTION, p,
-                             scratch + omp_get_thread_num() * most * PORTION);
-#pragma omp for schedule(static)
-            for (int64_t task = 0; task < tasks; task++) add_products(&f, depth, blocks, count, task, first == 0, sums);
-        }
-        if (ok) amx_end();
+            for (int64_t k = 0; k < parts; k++)
+                add_part(&m, &own, &f, k * part, (k + 1) * part < all ? (k + 1) * part : all, gathered,
+                         sums + k * size);
+        } else
+            add_together(&m, &own, &f, all, gathered, sums);
+        amx_end();
     }
-    if (ok) spread(s, sums, dw, add);
+    if (ok) spread(s, sums, parts, size, dw, add);
     b->release(b, scratch);
     b->release(b, memory);
     b->release(b, sums);

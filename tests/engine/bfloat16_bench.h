@@ -66,17 +66,19 @@ static const char *const isas[] = {"v2", "v3", "v4", "v4-"};
 enum { ISAS = sizeof isas / sizeof *isas };
 
 /* The CPU's, held to an instruction set; NULL where this processor has not that. Each test is a process of its own. */
-static inline backend *kernels_of(const char *isa) {
+static inline backend *kernels_with(const char *isa, int threads) {
     if (atoi(isa + 1) > isa_processor_level()) return NULL;
     setenv("MEWS_ISA", (char[]){isa[0], isa[1], '\0'}, 1);
     error err = {0};
     if (!isa_choose(&err)) unsetenv("MEWS_ISA"); /* a build for one processor has its own set alone */
-    backend *b = backend_cpu(2, &err);
+    backend *b = backend_cpu(threads, &err);
     ck_assert_msg(b != NULL, "%s", err.text);
     if (isa[2]) ((cpu_context *)b->context)->tiles = false;
     b->bfloat16 = true;
     return b;
 }
+
+static inline backend *kernels_of(const char *isa) { return kernels_with(isa, 2); }
 
 /* Random shapes that a test draws: MEWS_SHAPES=5000 asks for so many. */
 static inline int shapes_asked(void) {

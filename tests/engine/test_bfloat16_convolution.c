@@ -11,13 +11,14 @@ typedef struct conv_case {
     int n, h, w, in, out, window, stride, padding, bias;
 } conv_case;
 
-/* Blocks of channels whole, odd in number, and none. */
+/* Blocks of channels whole, odd in number, and none; in the last, pixels enough for threads to have parts of them. */
 static const conv_case cases[] = {
-    {3, 8, 8, 16, 16, 3, 1, 1, 0},   {2, 8, 8, 16, 48, 3, 1, 1, 1},   {2, 8, 8, 48, 32, 3, 2, 1, 0},
-    {2, 16, 16, 32, 64, 1, 2, 0, 1}, {1, 32, 32, 16, 16, 3, 1, 1, 1}, {5, 4, 4, 64, 80, 3, 1, 1, 0},
-    {33, 4, 4, 64, 64, 3, 1, 1, 1},  {2, 16, 16, 32, 16, 5, 2, 2, 1}, {2, 8, 8, 20, 12, 3, 1, 1, 1},
-    {2, 8, 8, 5, 16, 3, 1, 1, 0},    {2, 8, 8, 16, 5, 3, 2, 1, 1},    {1, 1, 1, 16, 32, 1, 1, 0, 0},
-    {2, 9, 9, 16, 32, 2, 1, 0, 1},   {2, 10, 10, 32, 32, 2, 3, 1, 0}, {65, 8, 8, 32, 96, 3, 1, 1, 0},
+    {3, 8, 8, 16, 16, 3, 1, 1, 0},    {2, 8, 8, 16, 48, 3, 1, 1, 1},   {2, 8, 8, 48, 32, 3, 2, 1, 0},
+    {2, 16, 16, 32, 64, 1, 2, 0, 1},  {1, 32, 32, 16, 16, 3, 1, 1, 1}, {5, 4, 4, 64, 80, 3, 1, 1, 0},
+    {33, 4, 4, 64, 64, 3, 1, 1, 1},   {2, 16, 16, 32, 16, 5, 2, 2, 1}, {2, 8, 8, 20, 12, 3, 1, 1, 1},
+    {2, 8, 8, 5, 16, 3, 1, 1, 0},     {2, 8, 8, 16, 5, 3, 2, 1, 1},    {1, 1, 1, 16, 32, 1, 1, 0, 0},
+    {2, 9, 9, 16, 32, 2, 1, 0, 1},    {2, 10, 10, 32, 32, 2, 3, 1, 0}, {65, 8, 8, 32, 96, 3, 1, 1, 0},
+    {67, 31, 33, 16, 16, 3, 2, 1, 0},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -126,6 +127,39 @@ END_TEST
 START_TEST(test_gradients_of_two_uses_add_up) { check(kernels_of(isas[_i / CASES]), &cases[_i % CASES], 2); }
 END_TEST
 
+/* Of few pixels and of many: what a thread sums up by itself does not depend on how many there are. */
+START_TEST(test_bits_do_not_depend_on_the_threads) {
+    static const conv_case shared[] = {{9, 7, 5, 48, 32, 3, 1, 1, 0}, {67, 31, 33, 32, 16, 3, 2, 1, 0}};
+    const conv_case *c = &shared[_i % 2];
+    const int64_t out_h = (c->h - 1) / c->stride + 1, out_w = (c->w - 1) / c->stride + 1;
+    const int64_t x_count = (int64_t)c->n * c->h * c->w * c->in, w_count = (int64_t)c->out * c->in * 9;
+    const int64_t y_count = c->n * out_h * out_w * c->out, count = x_count + y_count + w_count;
+    float *x = normals(x_count, 1, 1), *w = normals(w_count, 2, 0.1), *r = normals((int64_t)c->n * c->out, 3, 1);
+    float *first = malloc((size_t)count * sizeof *first), *got = malloc((size_t)count * sizeof *got);
+    for (int threads = 1; threads < 4; threads++) {
+        error err = {0};
+        backend *b = kernels_with(isas[_i / 2], threads);
+        if (!b) break;
+        tape *t = tape_create(b, &err);
+        tensor tx = leaf(b, TENSOR_IMAGES, 4, (int64_t[]){c->n, c->h, c->w, c->in}, x, true);
+        tensor tw = leaf(b, TENSOR_PLAIN, 4, (int64_t[]){c->out, c->in, 3, 3}, w, false);
+        tensor *y = op_conv2d(t, &tx, &tw, NULL, c->stride, c->padding);
+        float *to = threads > 1 ? got : first;
+        tape_read(t, y, to);
+        tape_backward(t, op_sum(t, op_mul(t, op_global_pool(t, y), tape_matrix(t, r, c->n, c->out)), AXIS_ALL));
+        ck_assert(tape_check(t, &err));
+        tape_read_grad(t, &tx, to + y_count);
+        tape_read_grad(t, &tw, to + y_count + x_count);
+        ck_assert_msg(threads == 1 || memcmp(first, got, (size_t)count * sizeof *got) == 0, "%s: %d threads", b->isa,
+                      threads);
+        leaf_free(b, &tx), leaf_free(b, &tw);
+        tape_destroy(t);
+        b->destroy(b);
+    }
+    free(x), free(w), free(r), free(first), free(got);
+}
+END_TEST
+
 /* Images of one pixel and up, no taller than wide or the other way round, windows that reach beyond them on all sides,
    strides that leave pixels out. */
 START_TEST(test_any_shape_is_held_to_the_definition) {
@@ -151,6 +185,7 @@ Suite *suite_bfloat16_convolution(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_a_convolution_stores_the_nearest_to_its_sums, 0, CASES * ISAS);
     tcase_add_loop_test(t, test_gradients_of_two_uses_add_up, 0, CASES * ISAS);
+    tcase_add_loop_test(t, test_bits_do_not_depend_on_the_threads, 0, 2 * ISAS);
     suite_add_tcase(s, t);
     t = tcase_create("shapes");
     tcase_set_timeout(t, 3600);

@@ -52,10 +52,8 @@ static void write_run(FILE *out, const record *r, size_t number, const char **ke
 static bool export_runs(const study *s, const char **metrics, size_t metric_count, const char *folder, error *err) {
     enum { MOST_KEYS = 64 };
     const char *keys[MOST_KEYS];
-    size_t count, key_count = all_keys(s, keys, MOST_KEYS);
+    size_t key_count = all_keys(s, keys, MOST_KEYS);
     file_writer w;
-    const record **runs = study_runs(s, &count);
-    if (!runs) return error_memory(err, s->records.count * sizeof *runs, "the list of runs");
     bool ok = begin(&w, folder, "runs.csv", err);
     if (ok) {
         fputs("number,run,method", w.stream);
@@ -64,10 +62,10 @@ static bool export_runs(const study *s, const char **metrics, size_t metric_coun
         for (size_t m = 0; m < metric_count; m++) fputc(',', w.stream), csv_text(w.stream, metrics[m]);
         for (const char *const *mode = study_modes; *mode; mode++) fprintf(w.stream, ",%s_verdict", *mode);
         fputs(",seconds_train,seconds_eval\n", w.stream);
-        for (size_t i = 0; i < count; i++) write_run(w.stream, runs[i], i + 1, keys, key_count, metrics, metric_count);
+        for (size_t i = 0; i < s->run_count; i++)
+            write_run(w.stream, s->runs[i], i + 1, keys, key_count, metrics, metric_count);
         ok = file_commit(&w, err);
     }
-    free(runs);
     return ok;
 }
 
@@ -138,10 +136,6 @@ static bool export_effects(const effects *e, const char *folder, error *err) {
 }
 
 bool export_numbers(const study *s, const effects *e, const char *folder, error *err) {
-    size_t count;
-    const char **metrics = study_metrics(s, &count);
-    bool ok = export_runs(s, metrics, count, folder, err) && export_settings(s, metrics, count, folder, err) &&
-              export_effects(e, folder, err);
-    free(metrics);
-    return ok;
+    return export_runs(s, s->metrics, s->metric_count, folder, err) &&
+           export_settings(s, s->metrics, s->metric_count, folder, err) && export_effects(e, folder, err);
 }

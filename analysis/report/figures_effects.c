@@ -148,15 +148,15 @@ static bool add_verdict(plot_panel *panel, const record **runs, size_t count, in
 
 /* Where every setting has one run, the table of verdicts says it all. */
 bool figure_verdicts(const figure_scope *at, plot *p, figure *f, error *err) {
-    size_t count;
+    size_t count = at->study->run_count;
+    const record **runs = at->study->runs;
+    bool any = false;
     if (at->study->seeds_max < 2) return true;
-    const record **runs = study_runs(at->study, &count);
-    bool ok = runs != NULL, any = false;
-    for (size_t i = 0; ok && i < count; i++) any = any || json_object_get(runs[i]->diagnosis, "verdicts");
-    if (!any || count < 2) goto done;
+    for (size_t i = 0; i < count; i++) any = any || json_object_get(runs[i]->diagnosis, "verdicts");
+    if (!any || count < 2) return true;
     p->columns = 1, p->width = 640, p->height = 170;
     plot_panel *panel = plot_add_panel(p, "", "run", "");
-    ok = panel != NULL;
+    bool ok = panel != NULL;
     for (size_t m = 0; ok && m < MODES; m++) ok = plot_add_y_tick(panel, 1 - ((double)m + 0.5) / MODES, study_modes[m]);
     for (int v = STUDY_COLLAPSED; ok && v >= STUDY_UNKNOWN; v--) ok = add_verdict(panel, runs, count, v);
     if (ok) panel->listed = true;
@@ -165,7 +165,5 @@ bool figure_verdicts(const figure_scope *at, plot *p, figure *f, error *err) {
     snprintf(f->title, sizeof f->title, "The four collapses, run by run");
     snprintf(f->caption, sizeof f->caption,
              "A column a run, numbered as in the list of runs: setting by setting, seeds side by side.");
-done:
-    free(runs);
     return ok || error_memory(err, sizeof *p, "a figure");
 }

@@ -201,7 +201,12 @@ static bool heat_group(figure_subject subject, heat_kind kind, plot *p, error *o
         const study_point *point = &subject.series->points[chosen[k]];
         char setting[160];
         sample s;
-        if (!read_sample(point->records[0], &s, odd)) continue;
+        error why = {0};
+        if (!read_sample(point->records[0], &s, &why)) {
+            if (error_is_shortage(&why)) return error_set(err, why.code, "%s", why.text);
+            if (!odd->code) *odd = why;
+            continue;
+        }
         study_setting(subject.block, point, setting, sizeof setting);
         if (s.embeddings && kind == HEAT_CORRELATION)
             ok = correlation_panel(&s, setting, p, err);

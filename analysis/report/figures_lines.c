@@ -63,6 +63,7 @@ static bool read_spectrum(const study_point *point, const char *name, curve *c, 
     for (size_t r = 0; r < point->count; r++) {
         size_t count;
         double *values = record_array(point->records[r], name, &count);
+        if (!values && count) return error_memory(err, count * sizeof *values, "a spectrum");
         if (!values) continue;
         double largest = values[0];
         for (size_t i = 0; i < count; i++) values[i] = largest > 0 ? values[i] / largest : 0;
@@ -155,6 +156,7 @@ static bool usage_curves(figure_subject subject, plot *p, error *err) {
         const record *r = subject.series->points[chosen[k]].records[0];
         size_t count, used = 0;
         double *counts = record_array(r, "code_usage", &count), n = record_metric(r, "n");
+        if (!counts && count) return error_memory(err, count * sizeof *counts, "a figure");
         if (!counts) continue;
         while (used < count && counts[used] > 0) used++;
         if (!panel && (panel = add_panel(p, subject, "codes, most used first"))) panel->x_log = panel->y_log = true;

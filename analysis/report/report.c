@@ -199,10 +199,10 @@ static bool print_effects(FILE *out, const study *s, error *err) {
     bool ok = effects_read(&e, s, err) && advice_give(&next, s, &e, err);
     for (size_t b = 0; ok && b < e.count; b++)
         for (size_t k = 0; k < e.blocks[b].factors.factor_count; k++) {
-            char *text = effects_sentence(&e.blocks[b], k);
+            words did = {""};
+            effects_say(&did, &e.blocks[b], k);
             if (e.count > 1) fprintf(out, "%s: ", e.blocks[b].block->name);
-            if (text) print_wrapped(out, text, WIDTH);
-            free(text);
+            print_wrapped(out, did.text, WIDTH);
         }
     if (ok && next.count) fputs("\nnext\n", out);
     for (size_t i = 0; ok && i < next.count; i++) {

@@ -20,15 +20,13 @@ typedef struct sweep_table {
 } sweep_table;
 
 static bool refuse_figure(const study *s, const char *name, error *err) {
-    size_t count;
-    const char **all = study_metrics(s, &count), **ended = all ? calloc(count + 1, sizeof *ended) : NULL;
-    if (ended) memcpy(ended, all, count * sizeof *ended);
+    const char **ended = calloc(s->metric_count + 1, sizeof *ended);
+    if (ended && s->metric_count) memcpy(ended, s->metrics, s->metric_count * sizeof *ended);
     const char *near = ended ? error_nearest(name, ended) : NULL;
     error_set(err, ERROR_USAGE, "no finished run of %s has a figure `%.60s`%s%s%s", s->name, name,
               near ? "; did you mean `" : "; `mews runs --json` prints what they have", near ? near : "",
               near ? "`?" : "");
     free(ended);
-    free(all);
     return false;
 }
 

@@ -62,8 +62,8 @@ static bool set_normalisation(spec_file *file, const char *folder, error *err) {
     static const char *const names[] = {"mean", "std"};
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/run.json", folder);
-    json_t *record = json_load_file(path, 0, NULL), *data = json_object_get(record, "data");
-    bool ok = true;
+    json_t *record = record_read(path, err), *data = json_object_get(record, "data");
+    bool ok = record != NULL;
     for (int i = 0; ok && i < 2; i++) {
         const json_t *three = json_object_get(data, names[i]);
         char key[16], value[96];

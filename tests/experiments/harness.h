@@ -114,10 +114,10 @@ static inline bool same_index(void) {
     return try(command) == 0;
 }
 
-/* Figures carry the day that gnuplot drew them on; the numbers beside them and the page's tables do not. */
+/* PDFs carry the day that gnuplot drew them on; the numbers beside them and the page do not. */
 static inline bool same_report(void) {
     return try("cd whole/results/two/figures && for f in *.csv; do cmp $f ../../../../state/results/two/figures/$f || "
-               "exit 1; done; cd ../../../.. && test -s state/results/two/index.html && "
+               "exit 1; done; cd ../../../.. && cmp whole/results/two/index.html state/results/two/index.html && "
                "! find state/results/two -name '*.tmp-*' | grep .") == 0;
 }
 

@@ -111,13 +111,15 @@ static int fail_once(const scene *s, const char *what) {
     hold(code != 0 || s->right() || try("grep -q unreadable state/out") == 0,
          "%s, %s: ends well with other results: %s", s->name, what, said);
     hold(try("grep -q 'Sanitizer\\|runtime error' state/err") != 0, "%s, %s: %s", s->name, what, said);
-    hold(try("! find state -name '*.tmp-*' -not -path '*/lease.tmp*' | grep .") == 0, "%s, %s: half a file stays: %s",
-         s->name, what, said);
+    /* JSON without room ends the program as a kill does: what that leaves, the next one takes away */
+    static const char halves[] = "! find state -name '*.tmp-*' -not -path '*/lease.tmp*' | grep .";
+    hold(strstr(said, "JSON needs") || try(halves) == 0, "%s, %s: half a file stays: %s", s->name, what, said);
     snprintf(command, sizeof command, "cd state && timeout 120 '%s' %s >out 2>err", program, s->words);
     int again = try(command);
     read_start("state/err", said, sizeof said);
     hold(again == 0, "%s after %s: code %d: %s", s->name, what, again, said);
     hold(again != 0 || s->right(), "%s after %s: another end", s->name, what);
+    hold(again != 0 || try(halves) == 0, "%s after %s: half a file stays", s->name, what);
     return code;
 }
 

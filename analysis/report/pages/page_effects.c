@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void write_own(FILE *out, char *text) {
-    if (text) page_text(out, text);
-    free(text);
-}
-
 /* ---- what varied ------------------------------------------------------------------------------------------------ */
 
 static void write_varied(FILE *out, const block_effects *b) {
@@ -28,7 +23,9 @@ static void write_varied(FILE *out, const block_effects *b) {
             fputs(")", out);
         }
         fputs(", ", out);
-        write_own(out, effects_varied(b, k));
+        words varied = {""};
+        effects_say_varied(&varied, b, k);
+        page_text(out, varied.text);
     }
     fprintf(out, "%s %zu runs of %zu settings, %zu seed%s%s.</p>\n", f->factor_count ? "." : "Nothing but seeds.",
             f->count, f->settings, f->seeds, f->seeds == 1 ? "" : "s",
@@ -153,8 +150,10 @@ static void write_block(FILE *out, const block_effects *b, bool named) {
     if (!b->factors.factor_count) return;
     fputs("<ul>\n", out);
     for (size_t k; (k = next_key(b, said)) < b->factors.factor_count; said[k] = true) {
+        words did = {""};
+        effects_say(&did, b, k);
         fputs("<li>", out);
-        write_own(out, effects_sentence(b, k));
+        page_text(out, did.text);
         fputs("</li>\n", out);
     }
     fputs("</ul>\n", out);

@@ -198,9 +198,9 @@ static void write_protocol(FILE *out, const study *s) {
 }
 
 void page_figures_of_merit(FILE *out, const study *s) {
-    size_t count;
+    size_t count = s->metric_count;
     char name[300];
-    const char **metrics = study_metrics(s, &count);
+    const char **metrics = s->metrics;
     bool several = s->seeds_max > 1;
     if (count) {
         fprintf(out,
@@ -230,7 +230,6 @@ void page_figures_of_merit(FILE *out, const study *s) {
         close_table(out);
         fputs("</details>\n", out);
     }
-    free(metrics);
 }
 
 /* ---- runs and settings ------------------------------------------------------------------------------------------ */
@@ -264,9 +263,7 @@ void page_runs(FILE *out, const study *s) {
     static const char *const phases[] = {"train", "eval"};
     const char *primary = study_primary(&s->records);
     char text[64];
-    size_t count;
-    const record **runs = study_runs(s, &count);
-    if (!runs) return;
+    size_t count = s->run_count;
     fprintf(out, "<h2 id=\"runs\">Runs</h2>\n<details><summary>Every run with its verdicts (%zu)</summary>\n", count);
     open_table(out, "");
     fputs("<thead><tr><th scope=\"col\" class=\"n\">no.</th><th scope=\"col\">run</th>", out);
@@ -278,7 +275,7 @@ void page_runs(FILE *out, const study *s) {
         "<tbody>\n",
         out);
     for (size_t i = 0; i < count; i++) {
-        const record *r = runs[i];
+        const record *r = s->runs[i];
         fprintf(out, "<tr><td class=\"n\">%zu</td><th scope=\"row\">", i + 1);
         page_text(out, r->id);
         fputs("</th><td class=\"n\">", out);
@@ -297,38 +294,6 @@ void page_runs(FILE *out, const study *s) {
     close_table(out);
     fputs("</details>\n", out);
     write_sentences(out, s);
-    free(runs);
-}
-
-/* The spec's keys over all finished runs, each once, sorted; free the array. */
-static const char **spec_keys(const study *s, size_t *count) {
-    const char **keys = NULL;
-    size_t capacity = 0;
-    *count = 0;
-    for (size_t i = 0; i < s->records.count; i++) {
-        const char *key;
-        json_t *value;
-        if (!s->records.items[i].finished) continue;
-        json_object_foreach(json_object_get(s->records.items[i].run, "spec"), key, value) {
-            size_t at = 0;
-            while (at < *count && strcmp(keys[at], key) < 0) at++;
-            if (at < *count && strcmp(keys[at], key) == 0) continue;
-            if (*count == capacity) {
-                capacity = capacity ? 2 * capacity : 64;
-                const char **grown = realloc(keys, capacity * sizeof *grown);
-                if (!grown) {
-                    free(keys);
-                    *count = 0;
-                    return NULL;
-                }
-                keys = grown;
-            }
-            memmove(keys + at + 1, keys + at, (*count - at) * sizeof *keys);
-            keys[at] = key;
-            ++*count;
-        }
-    }
-    return keys;
 }
 
 /* Whether the finished runs that have the key agree on it. */
@@ -342,37 +307,35 @@ static bool all_agree(const study *s, const char *key) {
     return true;
 }
 
-static void write_settings(FILE *out, const study *s, const char **keys, size_t count, bool common) {
+static void write_settings(FILE *out, const study *s, bool common) {
     char values[600];
     open_table(out, "");
     fprintf(out, "<thead><tr><th scope=\"col\">key</th><th scope=\"col\">value%s</th></tr></thead>\n<tbody>\n",
             common ? "" : "s");
-    for (size_t i = 0; i < count; i++) {
-        if (all_agree(s, keys[i]) != common) continue;
+    for (size_t i = 0; i < s->key_count; i++) {
+        if (all_agree(s, s->keys[i]) != common) continue;
         fputs("<tr><th scope=\"row\"><code>", out);
-        page_text(out, keys[i]);
+        page_text(out, s->keys[i]);
         fputs("</code></th><td class=\"wrap\">", out);
-        page_text(out, page_values(s, keys[i], values, sizeof values));
+        page_text(out, page_values(s, s->keys[i], values, sizeof values));
         fputs("</td></tr>\n", out);
     }
     close_table(out);
 }
 
 void page_settings(FILE *out, const study *s) {
-    size_t count, differing = 0;
-    const char **keys = spec_keys(s, &count);
-    if (count) {
+    size_t differing = 0;
+    if (s->key_count) {
         fputs("<h2 id=\"settings\">Settings</h2>\n", out);
-        for (size_t i = 0; i < count; i++) differing += !all_agree(s, keys[i]);
+        for (size_t i = 0; i < s->key_count; i++) differing += !all_agree(s, s->keys[i]);
         if (differing) {
             fprintf(out, "<details><summary>What differs between runs (%zu keys)</summary>\n", differing);
-            write_settings(out, s, keys, count, false);
+            write_settings(out, s, false);
             fputs("</details>\n", out);
         }
         fprintf(out, "<details><summary>What all runs that have the key share (%zu keys)</summary>\n",
-                count - differing);
-        write_settings(out, s, keys, count, true);
+                s->key_count - differing);
+        write_settings(out, s, true);
         fputs("</details>\n", out);
     }
-    free(keys);
 }

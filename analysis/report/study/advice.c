@@ -19,9 +19,10 @@ static bool add(advice *a, const words *text, const words *command) {
     advice_item *grown = realloc(a->items, (a->count + 1) * sizeof *grown);
     if (!grown) return false;
     a->items = grown;
-    grown[a->count] =
-        (advice_item){.text = strdup(text->text), .command = command && *command->text ? strdup(command->text) : NULL};
-    return grown[a->count++].text != NULL;
+    bool commands = command && *command->text;
+    advice_item *item = &grown[a->count++];
+    *item = (advice_item){.text = strdup(text->text), .command = commands ? strdup(command->text) : NULL};
+    return item->text && (item->command || !commands);
 }
 
 /* ---- commands --------------------------------------------------------------------------------------------------- */

@@ -91,7 +91,7 @@ static void say_test(words *w, const block_effects *b, const effect *e) {
     }
 }
 
-static void describe(words *w, const block_effects *b, size_t k) {
+void effects_say(words *w, const block_effects *b, size_t k) {
     const effect *e = effects_at(b, 0, k);
     char units[160];
     effects_say_units(e, units, sizeof units);
@@ -130,22 +130,14 @@ static void describe(words *w, const block_effects *b, size_t k) {
     say_others(w, b, k);
 }
 
-char *effects_sentence(const block_effects *b, size_t k) {
-    words w = {""};
-    describe(&w, b, k);
-    return strdup(w.text);
-}
-
-char *effects_varied(const block_effects *b, size_t k) {
+void effects_say_varied(words *w, const block_effects *b, size_t k) {
     const factor *f = &b->factors.items[k];
     size_t values = b->block->keys[k].values;
-    words w = {""};
-    words_say(&w, "%zu values", values);
+    words_say(w, "%zu values", values);
     if (f->ranges) {
-        words_say(&w, ", taken as %zu ranges", f->count);
+        words_say(w, ", taken as %zu ranges", f->count);
     } else {
-        for (size_t l = 0; l < f->count && l < 12; l++) words_say(&w, "%s%s", l ? ", " : ": ", f->levels[l].label);
-        if (f->count > 12) words_say(&w, " and %zu more", f->count - 12);
+        for (size_t l = 0; l < f->count && l < 12; l++) words_say(w, "%s%s", l ? ", " : ": ", f->levels[l].label);
+        if (f->count > 12) words_say(w, " and %zu more", f->count - 12);
     }
-    return strdup(w.text);
 }

@@ -79,12 +79,13 @@ static bool read_levels(factor *f, const record **runs, size_t count) {
     return f->levels != NULL;
 }
 
-/* Neighbouring levels become ranges of about as many runs each. */
-static void join_levels(factor *f, size_t count) {
+/* Neighbouring levels become ranges of about as many runs each. False when out of memory. */
+static bool join_levels(factor *f, size_t count) {
     size_t ranges = count / RUNS_A_RANGE < MOST_RANGES ? count / RUNS_A_RANGE : MOST_RANGES, at = 0, before = 0;
     factor_level joined[MOST_RANGES] = {{"", 0, 0}};
-    size_t *range = ranges > 1 ? malloc(f->count * sizeof *range) : NULL;
-    if (!range) return;
+    if (ranges < 2) return true;
+    size_t *range = malloc(f->count * sizeof *range);
+    if (!range) return false;
     for (size_t first = 0, l = 0; l < f->count; l++) {
         range[l] = at;
         before += f->levels[l].runs, joined[at].runs += f->levels[l].runs;
@@ -99,14 +100,15 @@ static void join_levels(factor *f, size_t count) {
     memcpy(f->levels, joined, at * sizeof *joined);
     f->count = at, f->ranges = true;
     free(range);
+    return true;
 }
 
 /* ---- contexts --------------------------------------------------------------------------------------------------- */
 
-/* Whether contexts (with their seed) that hold every level make up a third of the runs. */
-static bool is_matched(const factor *f, const size_t *seed, size_t seeds, size_t count) {
+/* Whether contexts (with their seed) that hold every level make up a third of the runs. False when out of memory. */
+static bool read_matched(factor *f, const size_t *seed, size_t seeds, size_t count) {
     size_t blocks = f->contexts * seeds, runs = 0;
-    if ((double)blocks * (double)f->count > 16e6) return false;
+    if ((double)blocks * (double)f->count > 16e6) return true;
     unsigned *there = calloc(blocks * f->count, sizeof *there);
     if (!there) return false;
     for (size_t i = 0; i < count; i++) there[(f->context[i] * seeds + seed[i]) * f->count + f->level[i]]++;
@@ -118,27 +120,27 @@ static bool is_matched(const factor *f, const size_t *seed, size_t seeds, size_t
         if (complete) runs += here;
     }
     free(there);
-    return 3 * runs >= count;
+    f->matched = 3 * runs >= count;
+    return true;
 }
 
 static bool read_contexts(factors *f) {
     uint64_t *marks = malloc(f->count * sizeof *marks);
-    for (size_t k = 0; marks && k < f->factor_count; k++) {
+    bool done = marks != NULL;
+    for (size_t k = 0; done && k < f->factor_count; k++) {
         factor *own = &f->items[k];
-        if (!(own->context = malloc(f->count * sizeof *own->context))) break;
+        if (!(done = (own->context = malloc(f->count * sizeof *own->context)) != NULL)) break;
         memset(marks, 0, f->count * sizeof *marks);
         for (size_t o = 0; o < f->factor_count; o++)
             for (size_t i = 0; o != k && i < f->count; i++) marks[i] = mix(marks[i], f->items[o].level[i]);
         own->contexts = number_marks(marks, f->count, own->context);
-        own->matched = is_matched(own, f->seed, f->seeds, f->count);
+        done = read_matched(own, f->seed, f->seeds, f->count);
     }
     free(marks);
-    for (size_t k = 0; k < f->factor_count; k++)
-        if (!f->items[k].context) return false;
-    for (size_t k = 0; k < f->factor_count; k++) /* only now: contexts are made of the values themselves */
+    for (size_t k = 0; done && k < f->factor_count; k++) /* only now: contexts are made of the values themselves */
         if (f->items[k].numeric && !f->items[k].matched && f->items[k].count > MOST_LEVELS)
-            join_levels(&f->items[k], f->count);
-    return true;
+            done = join_levels(&f->items[k], f->count);
+    return done;
 }
 
 /* ---- a block ---------------------------------------------------------------------------------------------------- */

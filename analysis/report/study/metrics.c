@@ -95,32 +95,41 @@ static int by_order(const void *a, const void *b) {
     return i != j ? i - j : strcmp(x, y);
 }
 
-const char **study_metrics(const study *s, size_t *count) {
-    const char **names = NULL;
-    size_t capacity = 0;
-    *count = 0;
-    for (size_t i = 0; i < s->records.count; i++) {
-        const char *name;
-        json_t *value;
-        json_object_foreach(json_object_get(s->records.items[i].run, "final"), name, value) {
-            bool seen = !json_is_number(value);
-            for (size_t k = 0; k < *count && !seen; k++) seen = strcmp(names[k], name) == 0;
-            if (seen) continue;
-            if (*count == capacity) {
-                capacity = capacity ? 2 * capacity : 32;
-                const char **grown = realloc(names, capacity * sizeof *grown);
-                if (!grown) {
-                    free(names);
-                    *count = 0;
-                    return NULL;
-                }
-                names = grown;
-            }
-            names[(*count)++] = name;
-        }
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Adds a name that is not there yet; `*count` of them fill a power of two, or less. False when out of memory. */
+static bool add_name(const char ***names, size_t *count, const char *name) {
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp((*names)[i], name) == 0) return true;
+    if ((*count & (*count - 1)) == 0) {
+        const char **grown = realloc(*names, (*count ? 2 * *count : 1) * sizeof *grown);
+        if (!grown) return false;
+        *names = grown;
     }
-    if (*count) qsort(names, *count, sizeof *names, by_order);
-    return names;
+    (*names)[(*count)++] = name;
+    return true;
+}
+
+static bool list_metrics(study *s) {
+    const char *name;
+    json_t *value;
+    for (size_t i = 0; i < s->records.count; i++)
+        json_object_foreach(json_object_get(s->records.items[i].run, "final"), name,
+                            value) if (json_is_number(value) &&
+                                       !add_name(&s->metrics, &s->metric_count, name)) return false;
+    if (s->metric_count) qsort(s->metrics, s->metric_count, sizeof *s->metrics, by_order);
+    return true;
+}
+
+static bool list_keys(study *s) {
+    const char *key;
+    json_t *value;
+    for (size_t i = 0; i < s->records.count; i++)
+        if (s->records.items[i].finished)
+            json_object_foreach(json_object_get(s->records.items[i].run, "spec"), key,
+                                value) if (!add_name(&s->keys, &s->key_count, key)) return false;
+    if (s->key_count) qsort(s->keys, s->key_count, sizeof *s->keys, by_name);
+    return true;
 }
 
 /* ---- runs, settings and verdicts
@@ -132,18 +141,20 @@ static bool listed(const record **runs, size_t count, const record *r) {
     return false;
 }
 
-const record **study_runs(const study *s, size_t *count) {
-    const record **runs = malloc((s->records.count + 1) * sizeof *runs);
-    *count = 0;
-    for (size_t b = 0; runs && b < s->count; b++)
+static bool list_runs(study *s) {
+    if (!(s->runs = malloc((s->records.count + 1) * sizeof *s->runs))) return false;
+    for (size_t b = 0; b < s->count; b++)
         for (size_t k = 0; k < s->blocks[b].count; k++)
             for (size_t p = 0; p < s->blocks[b].series[k].count; p++) {
                 const study_point *point = &s->blocks[b].series[k].points[p];
                 for (size_t i = 0; i < point->count; i++)
-                    if (b == 0 || !listed(runs, *count, point->records[i])) runs[(*count)++] = point->records[i];
+                    if (b == 0 || !listed(s->runs, s->run_count, point->records[i]))
+                        s->runs[s->run_count++] = point->records[i];
             }
-    return runs;
+    return true;
 }
+
+bool study_list(study *s) { return list_metrics(s) && list_keys(s) && list_runs(s); }
 
 char *study_short_key(const char *key, char *out, size_t size) {
     const char *dot = strchr(key, '.');

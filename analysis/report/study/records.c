@@ -33,18 +33,15 @@ static bool exists(const char *path) {
 
 /* ---- directories ------------------------------------------------------------------------------------------------ */
 
-static json_t *read_json(const char *folder, const char *name, char *why, size_t size) {
-    char *path = path_join(folder, name);
-    json_error_t wrong;
-    json_t *json = path ? json_load_file(path, JSON_REJECT_DUPLICATES, &wrong) : NULL;
-    if (!json && path) snprintf(why, size, "%s:%d: %s", path, wrong.line, wrong.text);
-    if (json && !json_is_object(json)) {
-        snprintf(why, size, "%s: is not a JSON object", path);
-        json_decref(json);
-        json = NULL;
-    }
+/* What a run's diagnosis says, NULL where there is none that can be believed, which digests tell. False for want of
+ * room. */
+static bool read_diagnosis(json_t **out, const char *folder, error *err) {
+    char *path = path_join(folder, "diagnosis.json");
+    error why = {0};
+    *out = path && exists(path) ? record_read(path, &why) : NULL;
     free(path);
-    return json;
+    if (!path) return error_memory(err, strlen(folder), "a path");
+    return !error_is_shortage(&why) || error_set(err, why.code, "%s", why.text);
 }
 
 static bool note_unreadable(records *all, const char *why) {
@@ -57,21 +54,22 @@ static bool note_unreadable(records *all, const char *why) {
 }
 
 static bool add_run(records *all, const char *folder, json_t *run, error *err) {
-    char why[512];
     record *grown = realloc(all->items, (all->count + 1) * sizeof *grown);
     char *copy = strdup(folder);
     if (grown) all->items = grown;
-    if (!grown || !copy) {
+    json_t *diagnosis = NULL;
+    bool ok = (grown && copy) || error_memory(err, (all->count + 1) * sizeof *grown, "the list of runs");
+    if (!ok || !read_diagnosis(&diagnosis, folder, err)) {
         free(copy);
         json_decref(run);
-        return error_memory(err, (all->count + 1) * sizeof *grown, "the list of runs");
+        return false;
     }
     const char *slash = strrchr(copy, '/');
     json_t *final = json_object_get(run, "final");
     record *r = &grown[all->count++];
     *r = (record){.folder = copy,
                   .run = run,
-                  .diagnosis = read_json(folder, "diagnosis.json", why, sizeof why),
+                  .diagnosis = diagnosis,
                   .id = text_of(run, "id", slash ? slash + 1 : copy),
                   .method = text_of(run, "method", ""),
                   .status = lease_status(folder, text_of(run, "status", "")),
@@ -293,7 +291,8 @@ bool history_read(history *h, const record *r, error *err) {
     char *path = path_join(r->folder, "metrics.jsonl"), *text = NULL;
     size_t size = 0, lines = 0;
     bool ok = false;
-    if (!path || !exists(path)) {
+    if (!path) return error_memory(err, strlen(r->folder), "a path");
+    if (!exists(path)) {
         free(path);
         return true;
     }
@@ -302,7 +301,12 @@ bool history_read(history *h, const record *r, error *err) {
     for (char *line = text, *next; line && *line; line = next) {
         next = strchr(line, '\n');
         size_t length = next ? (size_t)(next++ - line) : strlen(line);
-        json_t *json = json_loadb(line, length, 0, NULL);
+        json_error_t wrong;
+        json_t *json = json_loadb(line, length, 0, &wrong);
+        if (!json && !*wrong.text) {
+            error_memory(err, length, "a line of a run's history");
+            goto done;
+        }
         if (!json_is_object(json)) {
             json_decref(json);
             break;

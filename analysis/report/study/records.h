@@ -43,7 +43,8 @@ double record_seconds(const record *r, const char *phase);
 /* A JSON scalar as text: 64, 0.001, true, l2. Returns `out`. */
 char *record_scalar(const json_t *value, char *out, size_t size);
 
-/* A numeric array of diagnosis.json: fresh memory of *count numbers (null → NaN), or NULL when absent or empty. */
+/* A numeric array of diagnosis.json: fresh memory of *count numbers (null → NaN). NULL when absent or empty, or where
+ * memory runs out: then *count is not 0. */
 double *record_array(const record *r, const char *name, size_t *count);
 
 /* The verdict of a mode ("dimensional") as its JSON object, or NULL. */

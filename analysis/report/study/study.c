@@ -356,7 +356,7 @@ bool study_read(study *s, const char *folder, error *err) {
                 if (seeds > s->seeds_max) s->seeds_max = seeds;
             }
     if (!s->seeds_max) s->seeds_min = 0;
-    ok = true;
+    ok = study_list(s) || error_memory(err, s->records.count * sizeof *members, "lists of runs and keys");
 done:
     free(members);
     if (!ok) study_free(s);
@@ -374,6 +374,9 @@ void study_free(study *s) {
     }
     free(s->blocks);
     free(s->name);
+    free(s->runs);
+    free(s->metrics);
+    free(s->keys);
     records_free(&s->records);
     *s = (study){0};
 }

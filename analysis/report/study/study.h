@@ -50,6 +50,10 @@ typedef struct study {
     size_t count;
     size_t finished;             /* runs */
     size_t seeds_min, seeds_max; /* repetitions of a point */
+    const record **runs;         /* the finished ones, setting by setting, each once (run_count) */
+    const char **metrics;        /* all final figures, the field's usual order first, then by name (metric_count) */
+    const char **keys;           /* of the finished runs' specs, each once, sorted (key_count) */
+    size_t run_count, metric_count, key_count;
 } study;
 
 bool study_read(study *s, const char *folder, error *err);
@@ -65,14 +69,11 @@ study_figure study_measure(const study_point *p, const char *metric);
 /* Whether any finished run has it. */
 bool study_has(const study *s, const char *metric);
 
-/* The finished runs, setting by setting, each once; free the array only. NULL when out of memory. */
-const record **study_runs(const study *s, size_t *count);
-
 /* The metric that runs are ranked by: linear accuracy, or the next best thing that any of them has. */
 const char *study_primary(const records *all);
 
-/* The names of all final figures, the field's usual order first, then the rest by name; free the array only. */
-const char **study_metrics(const study *s, size_t *count);
+/* Makes the study's lists out of its records and blocks: the last that reading one does. False when out of memory. */
+bool study_list(study *s);
 
 /* A metric's name as a reader says it: "linear accuracy", "AMI of the codes"; the name itself when unknown. */
 const char *study_metric_title(const char *metric);

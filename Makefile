@@ -458,7 +458,7 @@ help:
 	@echo "make ablation-dictionary      what codes are drawn from: signs, Hadamard, rotations, normal numbers, learned"
 	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"
 	@echo "make ablation-imbalance       a long tail of classes against the prior that all codes are used alike"
-	@echo "make failure-proof   how far each method is from collapse, one key at a time: 360 runs, hours"
+	@echo "make failure-proof   how far each method is from collapse, one key at a time: 360 runs, hours; SEEDS=1: 120"
 	@echo "make collapse-zoo    methods beside the switch that makes them collapse: one run and more for each mode"
 	@echo "make methods         every method at one small scale, beside the untrained backbone and the supervised one"
 	@echo "make verdicts        the trial of the collapse verdicts: 1,296 matrices of known truth, confusion tables"

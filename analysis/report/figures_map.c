@@ -150,7 +150,7 @@ static bool add_tiles(plot_panel *panel, const field_of_map *f, int verdict) {
     return true;
 }
 
-static bool add_field(plot *p, const field_of_map *f, bool last) {
+static bool add_field(plot *p, const field_of_map *f) {
     char key[96];
     plot_panel *panel =
         plot_add_panel(p, study_short_key(f->key, key, sizeof key), f->factors ? "times the method's own" : "", "");
@@ -158,7 +158,7 @@ static bool add_field(plot *p, const field_of_map *f, bool last) {
     for (size_t i = 0; ok && i < f->count; i++) ok = plot_add_y_tick(panel, height_of(i, f->count), name_of_row(f, i));
     for (size_t i = 0; ok && i < f->places; i++) ok = plot_add_tick(panel, (double)i + 1, f->label[i]);
     for (int v = STUDY_COLLAPSED; ok && v >= STUDY_UNKNOWN; v--) ok = add_tiles(panel, f, v);
-    if (ok) panel->listed = last;
+    if (ok) panel->listed = true;
     return ok;
 }
 
@@ -220,7 +220,7 @@ bool figure_map(const figure_scope *at, plot *p, figure *f, error *err) {
     if (!surrounds_a_method(fields, count)) goto done; /* no study of one key at a time */
     p->columns = 2, p->width = 300, p->height = 60 + 20 * (int)fields[0].count;
     for (size_t k = 0; ok && k < count; k++) {
-        ok = add_field(p, &fields[k], k + 1 == count);
+        ok = add_field(p, &fields[k]);
         say_edges(&fields[k], edges, sizeof edges);
         cut = cut || fields[k].cut;
     }

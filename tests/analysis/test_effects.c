@@ -37,7 +37,7 @@ static void teardown(void) {
 }
 
 /* A run with these swept values (taken over), a seed and a linear accuracy; NaN makes it a failed one. */
-static void save(json_t *swept, int seed, double linear, const char *cluster) {
+static void save_in(const char *block, json_t *swept, int seed, double linear, const char *cluster) {
     char folder[128], path[160];
     snprintf(folder, sizeof folder, "%s/toy_%03d", sweep, runs++);
     ck_assert_int_eq(mkdir(folder, 0777), 0);
@@ -46,6 +46,7 @@ static void save(json_t *swept, int seed, double linear, const char *cluster) {
     json_t *run = json_pack("{s:s, s:s, s:s, s:s, s:O, s:o, s:o, s:{s:f}}", "name", "toy", "method", "falcon", "status",
                             isfinite(linear) ? "finished" : "failed", "reason", "no luck", "swept", swept, "spec",
                             swept, "final", final, "seconds", "train", 10.0 + runs);
+    if (block) json_object_set_new(run, "block", json_string(block));
     snprintf(path, sizeof path, "%s/run.json", folder);
     ck_assert_int_eq(json_dump_file(run, path, 0), 0);
     json_decref(run);
@@ -55,15 +56,23 @@ static void save(json_t *swept, int seed, double linear, const char *cluster) {
     json_decref(diagnosis);
 }
 
+static void save(json_t *swept, int seed, double linear, const char *cluster) {
+    save_in(NULL, swept, seed, linear, cluster);
+}
+
 static void save_codes(int codes, double beta, int seed, double linear) {
     save(json_pack("{s:i, s:f}", "method.codes", codes, "method.beta", beta), seed, linear, "healthy");
 }
 
-static const block_effects *read_all(void) {
+static void read_blocks(size_t blocks) {
     error err = {0};
     ck_assert_msg(study_read(&s, sweep, &err) && effects_read(&e, &s, &err) && advice_give(&next, &s, &e, &err), "%s",
                   err.text);
-    ck_assert_uint_eq(e.count, 1);
+    ck_assert_uint_eq(e.count, blocks);
+}
+
+static const block_effects *read_all(void) {
+    read_blocks(1);
     return &e.blocks[0];
 }
 
@@ -284,6 +293,21 @@ static void save_rank(const char *method, int codes, double beta, double rank) {
     json_decref(run);
 }
 
+START_TEST(test_of_many_blocks_it_is_said_once_that_they_have_one_seed_and_each_is_named) {
+    for (int block = 0; block < 5; block++)
+        for (int step = 0; step < 2; step++) {
+            char name[8];
+            snprintf(name, sizeof name, "at-%d", block);
+            save_in(name, json_pack("{s:i}", "method.codes", 4 << step), 0, 0.4 + 0.1 * step,
+                    block == 3 && !step ? "collapsed" : "healthy");
+        }
+    read_blocks(5);
+    ck_assert_uint_eq(next.count, 2);
+    advised("One seed a setting in 5 blocks: every order of settings was seen once.");
+    advised("at-3: 1 of 2 settings collapsed in some mode.");
+}
+END_TEST
+
 START_TEST(test_a_rank_is_lower_than_its_twins_within_one_method_only) {
     char text[300];
     save_rank("falcon", 16, 1, 10);
@@ -335,6 +359,7 @@ Suite *suite_effects(void) {
     tcase_add_test(tests, test_every_key_and_figure_counts_in_holms_correction);
     tcase_add_test(tests, test_settings_within_chance_ask_for_seeds);
     tcase_add_test(tests, test_a_collapsed_setting_is_shown_its_nearest_healthy_one);
+    tcase_add_test(tests, test_of_many_blocks_it_is_said_once_that_they_have_one_seed_and_each_is_named);
     tcase_add_test(tests, test_a_rank_is_lower_than_its_twins_within_one_method_only);
     tcase_add_test(tests, test_the_front_holds_what_nothing_beats_in_both);
     suite_add_tcase(suite, tests);

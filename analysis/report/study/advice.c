@@ -185,7 +185,7 @@ static bool add_seeds(advice *a, const block_effects *e, words *text, const cand
     return add(a, text, &command);
 }
 
-static bool judge_best(advice *a, const block_effects *e, const candidate *list, size_t count) {
+static bool judge_best(advice *a, const block_effects *e, const candidate *list, size_t count, bool told) {
     const char *metric = e->metrics[0];
     const factors *f = &e->factors;
     size_t *kept = malloc((count + 1) * sizeof *kept), cols = 0, best = 0, second = 0, tied = 0;
@@ -203,6 +203,7 @@ static bool judge_best(advice *a, const block_effects *e, const candidate *list,
     }
     const candidate *first = &list[kept[best]], *next = &list[kept[second]];
     double difference = first->mean - next->mean;
+    if (f->seeds < 2 && told) goto done;
     if (f->seeds < 2) {
         words_say(&text, "One seed a setting: the order of ");
         say_pair(&text, e->block, metric, first, next);
@@ -252,6 +253,20 @@ done:
     free(kept);
     free(table);
     return done;
+}
+
+/* Of many blocks with one seed it is said once. */
+static bool advise_seeds_of_all(advice *a, const effects *e, bool *told) {
+    size_t lone = 0;
+    words text = {""};
+    for (size_t b = 0; b < e->count; b++) lone += e->blocks[b].factors.seeds < 2 && e->blocks[b].factors.settings > 1;
+    *told = lone > MOST_OF_A_KIND;
+    if (!*told) return true;
+    words_say(&text,
+              "One seed a setting in %zu blocks: every order of settings was seen once. The sweep's own command with "
+              "two more values of sweep.train.seed gives each setting two more seeds, which allow a first test.",
+              lone);
+    return add(a, &text, NULL);
 }
 
 /* ---- the edge of a range ---------------------------------------------------------------------------------------- */
@@ -355,10 +370,8 @@ static bool advise_collapse(advice *a, const block_effects *e, const candidate *
     for (size_t c = 0; c < count; c++) sick += collapsed(list[c].point);
     if (!sick || count < 2) return true;
     if (sick == count) {
-        words_say(&text,
-                  "Every setting of %s collapsed in some mode, so the sweep holds no healthy neighbour to go to: "
-                  "look for one with other keys, or with more epochs.",
-                  e->block->name);
+        words_say(&text, "Every setting collapsed in some mode, so the sweep holds no healthy neighbour to go to: "
+                         "look for one with other keys, or with more epochs.");
         return add(a, &text, NULL);
     }
     words_say(&text, "%zu of %zu settings collapsed in some mode. The nearest that did not: ", sick, count);
@@ -381,16 +394,30 @@ static bool advise_collapse(advice *a, const block_effects *e, const candidate *
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
 
+/* Of several blocks each is named before what is said of it. */
+static bool name_block(advice *a, size_t first, const char *name) {
+    for (size_t i = first; i < a->count; i++) {
+        words text = {""};
+        words_say(&text, "%s: %s", name, a->items[i].text);
+        char *named = strdup(text.text);
+        if (!named) return false;
+        free(a->items[i].text);
+        a->items[i].text = named;
+    }
+    return true;
+}
+
 bool advice_give(advice *a, const study *s, const effects *e, error *err) {
     *a = (advice){0};
-    bool done = advise_unfinished(a, s);
+    bool told, done = advise_unfinished(a, s) && advise_seeds_of_all(a, e, &told);
     for (size_t b = 0; b < e->count && done; b++) {
         const block_effects *own = &e->blocks[b];
-        size_t count;
+        size_t count, before = a->count;
         candidate *list = list_candidates(own->block, own->metrics[0], &count);
-        done = list && judge_best(a, own, list, count);
+        done = list && judge_best(a, own, list, count, told);
         for (size_t k = 0; k < own->factors.factor_count && done; k++) done = advise_edge(a, own, k, list, count);
         done = done && advise_collapse(a, own, list, count);
+        if (done && e->count > 1) done = name_block(a, before, own->block->name);
         free(list);
     }
     if (done) return true;

@@ -6,11 +6,11 @@
 build=build/${KIND:-thread}
 tool=$(ls /usr/lib/llvm-*/lib/libarcher.so 2>/dev/null | tail -1)
 test -n "$tool" || { echo "tests/race.sh: no libarcher.so (apt-get install libomp-dev)" >&2; exit 1; }
-# The loader's threads, the decoders, the memory pool, the lease's and the server's hearts, kernels and analysis in teams; then
-# whole commands: trainings that stop and go on, with what is trained beside them, and sweeps. What goes on between a
-# sweep's processes is no thread's.
+# The loader's threads, the decoders, the memory pool, the hearts of leases and of processes on other machines, kernels and
+# analysis in teams; then whole trainings with what is trained beside them. What goes on between a sweep's processes is
+# no thread's.
 suites=${*:-loader images photo photo_views dataset folder archives codecs lease heartbeat tape codes conv_kernels convolution
-    augment optimizer kmeans knn probe statistics structure spectrum usage online resume sweep}
+    augment optimizer kmeans knn probe statistics structure spectrum usage online}
 rm -rf $build/race && mkdir -p $build/race
 CK_FORK=no OMP_NUM_THREADS=3 OPENBLAS_NUM_THREADS=1 OMP_TOOL_LIBRARIES=$tool CK_TIMEOUT_MULTIPLIER=20 \
     TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=0 exitcode=66 die_after_fork=0 log_path=$PWD/$build/race/log" \

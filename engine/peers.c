@@ -1,9 +1,5 @@
-/*
- * Gradients are summed in blocks of a fixed size, in the order of the parameters: MPI adds in an order that depends on
- * the size of what it is given, so the sizes are part of a run's bits.
- */
+/* Who was started together, and loading the module for it. */
 #include "engine/peers.h"
-#include "engine/parameters.h"
 #include "engine/threads.h"
 
 #include <dlfcn.h>
@@ -13,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-enum { BLOCK = 1 << 20 }; /* values */
 
 /* What launchers leave in the environment of those they start. */
 static const struct {
@@ -76,6 +70,7 @@ bool peers_open(peers **out, error *err) {
 void peers_close(peers *p) {
     if (!p) return;
     p->close(p);
+    free(p->mine);
     free(p->sums);
     free(p);
 }
@@ -91,32 +86,4 @@ int peers_threads(peers *p) {
     free(all);
     if (same > p->local) same = p->local; /* another machine's processors have the same numbers */
     return own / same > 0 ? own / same : 1;
-}
-
-static tensor *shared_gradient(parameter *one, const char *prefix) {
-    tensor *x = &one->value;
-    return x->requires_grad && x->grad_ready && strncmp(one->name, prefix, strlen(prefix)) == 0 ? x : NULL;
-}
-
-bool peers_sum_gradients(peers *p, parameters *all, const char *prefix, error *err) {
-    size_t total = 0, used = 0;
-    tensor *x;
-    for (size_t i = 0; i < all->count; i++)
-        if ((x = shared_gradient(all->items[i], prefix))) total += (size_t)tensor_count(x);
-    if (total > p->room) {
-        float *grown = realloc(p->sums, total * sizeof *grown);
-        if (!grown) return error_memory(err, total * sizeof *grown, "gradients");
-        p->sums = grown, p->room = total;
-    }
-    for (size_t i = 0; i < all->count; i++)
-        if ((x = shared_gradient(all->items[i], prefix)))
-            for (int64_t k = 0; k < tensor_count(x); k++) p->sums[used++] = (float)x->grad[k];
-    for (size_t at = 0; at < total; at += BLOCK)
-        if (!p->sum(p, p->sums + at, total - at < BLOCK ? total - at : BLOCK))
-            return error_set(err, ERROR_RUN, "the gradients could not be summed over %d processes", p->count);
-    used = 0;
-    for (size_t i = 0; i < all->count; i++)
-        if ((x = shared_gradient(all->items[i], prefix)))
-            for (int64_t k = 0; k < tensor_count(x); k++) x->grad[k] = (real)p->sums[used++];
-    return true;
 }

@@ -49,6 +49,7 @@ struct tape {
     bool recording, walked; /* walked: backward has run since the last reset */
     double flops;
     const tape_listener *listener;
+    const tape_follower *follower;
     error failed;
     const char *file;
     int line;
@@ -220,6 +221,8 @@ void tape_assign(tape *t, tensor *lasting, const tensor *value) {
     }
     t->backend->copy(t->backend, lasting->data, value->data, count);
 }
+
+void tape_follow(tape *t, const tape_follower *follower) { t->follower = follower; }
 
 void tape_listen(tape *t, const tape_listener *listener) { t->listener = listener; }
 
@@ -442,6 +445,24 @@ static bool node_backward(tape *t, node *n) {
     return true;
 }
 
+static bool is_followed(const tensor *x) { return x && x->lasting && x->requires_grad; }
+
+/* How many steps back may add to each parameter's gradient: those that it is an input of. */
+static void count_unmet(tape *t, int by) {
+    for (size_t i = 0; i < t->nodes.count; i++) {
+        node *n = arena_at(&t->nodes, i);
+        for (int k = 0; k < n->inputs; k++)
+            if (is_followed(n->in[k])) n->in[k]->unmet = by ? n->in[k]->unmet + by : 0;
+    }
+}
+
+static void tell_follower(tape *t, node *n) {
+    if (!t->follower) return;
+    for (int k = 0; k < n->inputs; k++)
+        if (is_followed(n->in[k]) && --n->in[k]->unmet == 0) t->follower->done(t->follower->context, n->in[k]);
+    t->follower->between(t->follower->context);
+}
+
 void tape_backward(tape *t, tensor *loss) {
     if (failed(t) || !loss) return;
     if (tensor_count(loss) != 1) {
@@ -459,6 +480,8 @@ void tape_backward(tape *t, tensor *loss) {
     t->backend->fill(t->backend, loss->grad, 1, 1);
     loss->grad_ready = true;
 
+    count_unmet(t, 0);
+    count_unmet(t, 1);
     for (size_t i = 0; i < t->nodes.count; i++) release_if_idle(t, ((node *)arena_at(&t->nodes, i))->out);
     for (size_t i = t->nodes.count; i-- > 0 && !failed(t);) {
         node *n = arena_at(&t->nodes, i);
@@ -469,5 +492,6 @@ void tape_backward(tape *t, tensor *loss) {
         for (int s = 0; s < OP_SAVED; s++) give_back(t, &n->saved[s]);
         for (int k = 0; k < n->inputs; k++) release_if_idle(t, n->in[k]);
         release_if_idle(t, n->out);
+        tell_follower(t, n);
     }
 }

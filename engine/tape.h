@@ -26,6 +26,19 @@ void tape_require_grad(tensor *x);
    Once between resets. */
 void tape_backward(tape *t, tensor *loss);
 
+/*
+ * Who follows a backward pass. `done` hears of every lasting tensor that requires a gradient once no op that is left
+ * adds to it: it may be read from then on, and written after tape_backward. `between` is called after each op.
+ */
+typedef struct tape_follower {
+    void (*done)(void *context, tensor *x);
+    void (*between)(void *context);
+    void *context;
+} tape_follower;
+
+/* NULL: nobody. The follower stays the caller's, and has to last. */
+void tape_follow(tape *t, const tape_follower *follower);
+
 /* While off, ops run but are not recorded. Returns what it was. */
 bool tape_set_recording(tape *t, bool on);
 

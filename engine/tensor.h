@@ -32,6 +32,7 @@ typedef struct tensor {
     bool held;          /* parameters: its gradient was taken away, so that it stays as it is for a step */
     bool lasting;       /* parameters and buffers: not the tape's to release */
     int uses;           /* backward steps that still need `data` */
+    int unmet;          /* parameters, while a backward pass is followed: steps that may still add to `grad` */
     struct node *maker; /* the recorded op that can make `data` again; NULL for leaves */
 } tensor;
 

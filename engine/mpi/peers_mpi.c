@@ -7,20 +7,49 @@
 
 #include <mpi.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 enum { MOST = 1 << 28 }; /* bytes in one call, whose counts are ints */
 
 static bool gather(peers *p, const void *mine, void *all, size_t bytes) {
-    (void)p;
+    p->traffic.gathers++, p->traffic.gathered += bytes;
     return bytes <= MOST &&
            MPI_Allgather(mine, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, MPI_COMM_WORLD) == MPI_SUCCESS;
 }
 
-static bool sum(peers *p, float *x, size_t count) {
-    (void)p;
-    return MPI_Allreduce(MPI_IN_PLACE, x, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD) == MPI_SUCCESS;
+/* Sums that have begun and are not over. */
+typedef struct requests {
+    MPI_Request *items;
+    MPI_Status *states; /* as many; nobody reads them, but MPICH's header has a compiler ask for them */
+    int count, room;
+} requests;
+
+/* Not in place: Open MPI then takes a tree, through whose root everything passes, however many there are. */
+static bool begin_sum(peers *p, const float *mine, float *all, size_t count) {
+    requests *r = p->under_way;
+    p->traffic.sums++, p->traffic.summed += count * sizeof *mine;
+    if (r->count == r->room) {
+        int room = r->room ? 2 * r->room : 64;
+        MPI_Request *items = realloc(r->items, (size_t)room * sizeof *items);
+        if (items) r->items = items;
+        MPI_Status *states = items ? realloc(r->states, (size_t)room * sizeof *states) : NULL;
+        if (!states) return false;
+        r->states = states, r->room = room;
+    }
+    return count <= MOST / sizeof *all && MPI_Iallreduce(mine, all, (int)count, MPI_FLOAT, MPI_SUM, MPI_COMM_WORLD,
+                                                         &r->items[r->count++]) == MPI_SUCCESS;
+}
+
+static bool look(peers *p, bool waits) {
+    requests *r = p->under_way;
+    int over = 1;
+    if (!r->count) return true;
+    bool done = (waits ? MPI_Waitall(r->count, r->items, r->states)
+                       : MPI_Testall(r->count, r->items, &over, r->states)) == MPI_SUCCESS;
+    if (done && over) r->count = 0;
+    return done;
 }
 
 static bool tell_part(void *data, size_t bytes) {
@@ -50,8 +79,11 @@ static void abort_all(peers *p, int code) {
 }
 
 static void close_all(peers *p) {
-    (void)p;
+    requests *r = p->under_way;
     MPI_Finalize();
+    free(r->items);
+    free(r->states);
+    free(r);
 }
 
 bool mews_peers_open(peers *p, char *why, size_t size);
@@ -59,6 +91,10 @@ bool mews_peers_open(peers *p, char *why, size_t size) {
     static char version[MPI_MAX_LIBRARY_VERSION_STRING]; /* written once, before anything else of MPI's */
     int given, length;
     MPI_Comm here;
+    if (!(p->under_way = calloc(1, sizeof(requests)))) {
+        snprintf(why, size, "out of memory");
+        return false;
+    }
     if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &given) != MPI_SUCCESS) {
         snprintf(why, size, "MPI could not be started");
         return false;
@@ -74,6 +110,7 @@ bool mews_peers_open(peers *p, char *why, size_t size) {
     char *at = strstr(version, between);
     if (at) memmove(at + 1, at + strlen(between), strlen(at + strlen(between)) + 1);
     p->library = version;
-    p->gather = gather, p->sum = sum, p->tell = tell, p->abort = abort_all, p->close = close_all;
+    p->gather = gather, p->begin_sum = begin_sum, p->look = look, p->tell = tell, p->abort = abort_all,
+    p->close = close_all;
     return true;
 }

@@ -1,4 +1,5 @@
 #include "experiments/run/sitting.h"
+#include "engine/buckets.h"
 #include "engine/threads.h"
 
 #include <stdbool.h>
@@ -43,16 +44,15 @@ static void tell_changes(const json_t *was, const json_t *is, char *told, size_t
 static void put_processes(const json_t *processes, char *out, size_t size) {
     const char *mpi = json_string_value(json_object_get(processes, "mpi"));
     json_int_t count = json_integer_value(json_object_get(processes, "count"));
-    if (mpi)
-        snprintf(out, size, "%d processes of %s", (int)count, mpi);
-    else
-        snprintf(out, size, "one process");
+    json_int_t bucket = json_integer_value(json_object_get(processes, "bucket"));
+    int used = mpi ? snprintf(out, size, "%d processes of %s", (int)count, mpi) : snprintf(out, size, "one process");
+    if (mpi && bucket) snprintf(out + used, size - (size_t)used, " (%lld gradients a sum)", (long long)bucket);
 }
 
 void sitting_note_processes(json_t *record, const peers *p, char *told, size_t size) {
     char before[160], now[160];
     json_t *was = json_object_get(record, "processes");
-    json_t *is = p ? json_pack("{s:i, s:s}", "count", p->count, "mpi", p->library) : NULL;
+    json_t *is = p ? json_pack("{s:i, s:s, s:i}", "count", p->count, "mpi", p->library, "bucket", BUCKET_VALUES) : NULL;
     *told = '\0';
     if (was && !(is && json_equal(was, is))) {
         json_t *had = json_object_get(record, "computed_before");

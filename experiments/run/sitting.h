@@ -23,9 +23,9 @@ int sitting_threads(const json_t *record, int asked);
 int sitting_goes_on(const json_t *old, json_t *fresh, char *told, size_t size);
 
 /*
- * Notes in `record` with how many processes, and by whose MPI, this sitting computes ("processes"; one process alone
- * has no such key). Where an earlier sitting had others, they go to "computed_before", and `told` becomes a line; else
- * "". The gradients' sums, and so the last bits, depend on both.
+ * Notes in `record` with how many processes, by whose MPI, and with how many gradients a sum this sitting computes
+ * ("processes"; one process alone has no such key). Where an earlier sitting had others, they go to "computed_before",
+ * and `told` becomes a line; else "". The gradients' sums, and so the last bits, depend on all three.
  */
 void sitting_note_processes(json_t *record, const peers *p, char *told, size_t size);
 

@@ -5,6 +5,7 @@
  * the run before it reaches the weights.
  */
 #include "experiments/run/train.h"
+#include "engine/buckets.h"
 #include "engine/clock.h"
 #include "engine/files/checkpoint.h"
 #include "engine/data/loader.h"
@@ -175,11 +176,41 @@ static void tell_unreached(const training *t) {
     if (t->hooks->warn) t->hooks->warn(t->hooks->context, line);
 }
 
-/* One optimiser step: train.accumulate batches forward and backward, then the update. */
+/* What the batches of a step come to. */
+typedef struct passes {
+    double loss, waited;
+} passes;
+
+/* train.accumulate batches forward and backward. Peers' gradients are added up while the last of them runs back. */
+static bool pass_batches(training *t, method_context *context, passes *out, error *err) {
+    model *m = t->model;
+    peers *p = t->hooks->peers;
+    int batches = (int)t->spec->train.accumulate;
+    buckets sums = {0};
+    bool ok = true;
+    for (int i = 0; ok && i < batches; i++) {
+        loader_batch batch;
+        do { /* batches at an epoch's end that do not fill a step are passed over */
+            if (!loader_next(t->loader, &batch, err)) return false; /* nothing has begun yet */
+            out->waited += batch.waited;
+        } while (batch.index >= t->steps_per_epoch * (uint64_t)batches);
+        tape_reset(m->tape);
+        context->parts = 0;
+        if (p && i == batches - 1) ok = buckets_begin(&sums, p, m->parameters, "backbone.", m->tape, err);
+        if (ok) out->loss += model_loss(m, &batch, t->size, context) / batches;
+        ok = ok && tape_check(m->tape, err);
+    }
+    ok = ok && (!p || buckets_finish(&sums, err));
+    buckets_drop(&sums);
+    return ok;
+}
+
+/* One optimiser step: the batches, then the update. */
 static bool step(training *t, error *err) {
     model *m = t->model;
     int batches = (int)t->spec->train.accumulate;
-    double before = clock_seconds(), waited = 0, loss = 0;
+    double before = clock_seconds();
+    passes now = {0};
     method_context context = {.step = t->at.step,
                               .steps = t->steps,
                               .epoch = (uint32_t)(t->at.step / t->steps_per_epoch),
@@ -189,20 +220,9 @@ static bool step(training *t, error *err) {
                                t->spec->optimizer.warmup * (double)t->steps_per_epoch);
     m->pace = t->spec->optimizer.lr > 0 ? lr / t->spec->optimizer.lr : 1;
     parameters_clear_grad(m->parameters);
-    for (int i = 0; i < batches; i++) {
-        loader_batch batch;
-        do { /* batches at an epoch's end that do not fill a step are passed over */
-            if (!loader_next(t->loader, &batch, err)) return false;
-            waited += batch.waited;
-        } while (batch.index >= t->steps_per_epoch * (uint64_t)batches);
-        tape_reset(m->tape);
-        context.parts = 0;
-        loss += model_loss(m, &batch, t->size, &context) / batches;
-        if (!tape_check(m->tape, err)) return false;
-    }
+    if (!pass_batches(t, &context, &now, err)) return false;
     if (!t->stepped && t->run) tell_unreached(t);
-    if (t->hooks->peers && !peers_sum_gradients(t->hooks->peers, m->parameters, "backbone.", err)) return false;
-    double norm = optimizer_gradient_norm(m->parameters) / batches;
+    double norm = optimizer_gradient_norm(m->parameters) / batches, loss = now.loss;
     if (!isfinite(loss) || !isfinite(norm)) {
         t->diverged = true;
         return diverged(t, loss, err);
@@ -215,10 +235,10 @@ static bool step(training *t, error *err) {
     t->stepped = true;
     if (context.by_length) t->by_length = context.by_length;
     t->epoch_loss = loss;
-    t->waited += waited;
+    t->waited += now.waited;
     if (!t->run) return true; /* rank 0 keeps the record */
     if (t->at.step % (uint64_t)t->spec->train.log_every == 0 || t->at.step == 1 || t->at.step == t->steps)
-        return log_step(t, &context, loss, lr, norm, clock_seconds() - before, waited, err);
+        return log_step(t, &context, loss, lr, norm, clock_seconds() - before, now.waited, err);
     return true;
 }
 

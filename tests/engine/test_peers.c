@@ -1,49 +1,94 @@
-/* Gradients of several processes are added up in blocks, and only those asked for. */
-#include "engine/parameters.h"
-#include "engine/peers.h"
+/* Gradients of several processes are added up in buckets, and only those asked for, while the backward pass runs. */
+#include "engine/buckets.h"
+#include "engine/ops.h"
 
 #include <check.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { LARGE = (1 << 20) + 7, SMALL = 5 };
+enum { LARGE = BUCKET_VALUES + 7, SMALL = 5, DIM = 600 };
 
-static size_t longest, calls;
+static size_t longest, calls, looks;
+static bool waited;
 
 /* As two processes with the same gradients would. */
-static bool twice(peers *p, float *x, size_t count) {
+static bool twice(peers *p, const float *mine, float *all, size_t count) {
     (void)p;
-    for (size_t i = 0; i < count; i++) x[i] *= 2;
+    for (size_t i = 0; i < count; i++) all[i] = 2 * mine[i];
     longest = count > longest ? count : longest;
     calls++;
     return true;
 }
 
-static bool lost(peers *p, float *x, size_t count) {
-    (void)p, (void)x, (void)count;
+static bool look(peers *p, bool waits) {
+    (void)p;
+    looks++;
+    waited = waits;
+    return true;
+}
+
+static bool lost(peers *p, const float *mine, float *all, size_t count) {
+    (void)p, (void)mine, (void)all, (void)count;
     return false;
 }
 
-static tensor *add(parameters *all, const char *name, int64_t count, bool ready) {
+typedef struct bench {
+    backend *backend;
+    parameters *all;
+    tape *tape;
+} bench;
+
+static bench bench_open(void) {
     error err = {0};
-    tensor *x = parameters_add(all, name, ROLE_WEIGHT, 2, (int64_t[]){1, count}, INIT_VALUE, 1, &err);
+    bench b = {.backend = backend_cpu(1, &err)};
+    b.all = parameters_create(b.backend, 0, &err);
+    b.tape = tape_create(b.backend, &err);
+    ck_assert_msg(b.tape != NULL, "%s", err.text);
+    longest = calls = looks = 0;
+    waited = false;
+    return b;
+}
+
+static void bench_close(bench *b, peers *p) {
+    tape_destroy(b->tape);
+    parameters_destroy(b->all);
+    b->backend->destroy(b->backend);
+    free(p->mine);
+    free(p->sums);
+}
+
+static tensor *add(parameters *all, const char *name, int64_t rows, int64_t cols) {
+    error err = {0};
+    tensor *x = parameters_add(all, name, ROLE_WEIGHT, 2, (int64_t[]){rows, cols}, INIT_UNIFORM, 0.1, &err);
     ck_assert_msg(x != NULL, "%s", err.text);
+    return x;
+}
+
+/* A gradient from somewhere. */
+static tensor *add_with_gradient(parameters *all, const char *name, int64_t count, bool ready) {
+    tensor *x = add(all, name, 1, count);
     for (int64_t i = 0; i < count; i++) x->grad[i] = (real)(i % 1000 + 1);
     x->grad_ready = ready;
     return x;
 }
 
-START_TEST(test_gradients_are_summed_in_blocks_and_where_there_are_any) {
+START_TEST(test_gradients_are_summed_in_buckets_and_where_there_are_any) {
     error err = {0};
-    backend *b = backend_cpu(1, &err);
-    parameters *all = parameters_create(b, 0, &err);
-    peers p = {.count = 2, .sum = twice};
-    tensor *first = add(all, "backbone.a", SMALL, true), *none = add(all, "backbone.b", SMALL, false);
-    tensor *large = add(all, "backbone.c", LARGE, true), *head = add(all, "head.a", SMALL, true);
+    bench b = bench_open();
+    peers p = {.count = 2, .begin_sum = twice, .look = look};
+    tensor *first = add_with_gradient(b.all, "backbone.a", SMALL, true);
+    tensor *none = add_with_gradient(b.all, "backbone.b", SMALL, false);
+    tensor *large = add_with_gradient(b.all, "backbone.c", LARGE, true);
+    tensor *head = add_with_gradient(b.all, "head.a", SMALL, true);
     for (int round = 1; round <= 2; round++) { /* the second time in the room of the first */
+        buckets sums;
         longest = calls = 0;
-        ck_assert_msg(peers_sum_gradients(&p, all, "backbone.", &err), "%s", err.text);
+        ck_assert_msg(buckets_begin(&sums, &p, b.all, "backbone.", b.tape, &err), "%s", err.text);
+        ck_assert_msg(buckets_finish(&sums, &err), "%s", err.text);
+        buckets_drop(&sums);
+        ck_assert(waited);
         ck_assert_uint_eq(calls, 2);
-        ck_assert_uint_eq(longest, 1 << 20);
+        ck_assert_uint_eq(longest, BUCKET_VALUES);
         for (int64_t i = 0; i < LARGE; i++) ck_assert(large->grad[i] == (real)((i % 1000 + 1) * (1 << round)));
         for (int64_t i = 0; i < SMALL; i++) {
             ck_assert(first->grad[i] == (real)((i + 1) * (1 << round)));
@@ -51,19 +96,66 @@ START_TEST(test_gradients_are_summed_in_blocks_and_where_there_are_any) {
             ck_assert(none->grad[i] == (real)(i + 1));
         }
     }
-    p.sum = lost;
-    ck_assert(!peers_sum_gradients(&p, all, "backbone.", &err));
+    buckets sums;
+    p.begin_sum = lost;
+    ck_assert(buckets_begin(&sums, &p, b.all, "backbone.", b.tape, &err));
+    ck_assert(!buckets_finish(&sums, &err));
     ck_assert_str_eq(err.text, "the gradients could not be summed over 2 processes");
-    free(p.sums);
-    parameters_destroy(all);
-    b->destroy(b);
+    buckets_drop(&sums);
+    bench_close(&b, &p);
 }
 END_TEST
 
+/* Σ (((x·A)·B)·A), so that A is met twice, at the pass' begin and at its end, and B between; Z is met by no op. */
+static void run_back(bench *b, tensor *a, tensor *w) {
+    static float x[2 * DIM];
+    parameters_clear_grad(b->all);
+    for (int i = 0; i < 2 * DIM; i++) x[i] = (float)(i % 7) - 3;
+    tape_reset(b->tape);
+    tensor *const factors[] = {a, w, a};
+    tensor *y = tape_matrix(b->tape, x, 2, DIM);
+    for (int i = 0; i < 3; i++) y = op_matmul(b->tape, y, false, factors[i], false, 1);
+    tape_backward(b->tape, op_sum(b->tape, y, AXIS_ALL));
+}
+
+START_TEST(test_a_gradient_is_on_its_way_once_it_is_whole_while_the_pass_still_runs) {
+    error err = {0};
+    bench b = bench_open();
+    peers p = {.count = 2, .begin_sum = twice, .look = look};
+    tensor *a = add(b.all, "backbone.a", DIM, DIM), *w = add(b.all, "backbone.w", DIM, DIM);
+    add(b.all, "backbone.z", 1, SMALL);
+    size_t bytes = DIM * DIM * sizeof(real);
+    real *alone[] = {malloc(bytes), malloc(bytes)};
+    run_back(&b, a, w);
+    memcpy(alone[0], a->grad, bytes);
+    memcpy(alone[1], w->grad, bytes);
+    buckets sums;
+    ck_assert_msg(buckets_begin(&sums, &p, b.all, "backbone.", b.tape, &err), "%s", err.text);
+    run_back(&b, a, w);
+    ck_assert(tape_check(b.tape, &err));
+    ck_assert(sums.count == 2 && sums.queue[0] == w && sums.queue[1] == a); /* the one that is met again comes last */
+    ck_assert_uint_eq(calls, 2);                                            /* of three: the last is not full */
+    ck_assert_uint_eq(looks, 4);                                            /* one an op */
+    ck_assert(!waited);
+    ck_assert_msg(buckets_finish(&sums, &err), "%s", err.text);
+    buckets_drop(&sums);
+    ck_assert_uint_eq(calls, 3);
+    ck_assert(waited);
+    for (int64_t i = 0; i < DIM * DIM; i++) ck_assert(a->grad[i] == 2 * alone[0][i] && w->grad[i] == 2 * alone[1][i]);
+    run_back(&b, a, w); /* followed no more */
+    ck_assert_uint_eq(calls, 3);
+    free(alone[0]);
+    free(alone[1]);
+    bench_close(&b, &p);
+}
+END_TEST
+
+Suite *suite_peers(void);
 Suite *suite_peers(void) {
     Suite *suite = suite_create("peers");
     TCase *tests = tcase_create("peers");
-    tcase_add_test(tests, test_gradients_are_summed_in_blocks_and_where_there_are_any);
+    tcase_add_test(tests, test_gradients_are_summed_in_buckets_and_where_there_are_any);
+    tcase_add_test(tests, test_a_gradient_is_on_its_way_once_it_is_whole_while_the_pass_still_runs);
     suite_add_tcase(suite, tests);
     return suite;
 }

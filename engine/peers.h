@@ -1,8 +1,7 @@
 /*
  * Processes that train one model together. Each sends its part of a batch through the backbone; features are gathered,
  * so that a method sees the whole batch and knows of no processes; the gradients of the backbone are summed
- * (engine/buckets.h). Everything
- * behind the backbone is computed by every process alike, to the same bits.
+ * (engine/buckets.h). Everything behind the backbone is computed by every process alike, to the same bits.
  *
  * The processes are started and joined by MPI (mpirun, srun). Its libraries are loaded only under a launcher, as a
  * module beside the program: one for Open MPI, one for MPICH, which do not understand each other.

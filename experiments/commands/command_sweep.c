@@ -15,7 +15,9 @@
 #include <string.h>
 
 static const char *status_word(const queue_item *item) {
+    if (item->stopped) return "stopped";
     if (item->other && !item->to_do) return "other code";
+    if (item->waits && item->status == RUN_STOPPED) return "at a rung";
     switch (item->status) {
     case RUN_NEW: return "new";
     case RUN_UNFINISHED: return lease_status(item->folder, "running");
@@ -35,6 +37,9 @@ static void print_totals(const estimates *e, int jobs) {
     if (!works) return;
     printf("\n%zu %s to do: about %s, %d at a time, %.0f %% of it evaluation; %.0f MiB of memory\n", works,
            works == 1 ? "run" : "runs", terminal_duration(e->seconds, took), jobs, 100 * e->eval_share, e->mib);
+    if (e->saved > 0)
+        printf("halving is expected to save %.0f %% of what all of them would take to their ends, %s\n",
+               100 * e->saved_share, terminal_duration(e->saved, took));
     if (e->shapes == 1)
         printf("reckoned from a measured step of %.3g s, as busy as this machine is now\n", e->least_step);
     else if (e->shapes)
@@ -43,8 +48,9 @@ static void print_totals(const estimates *e, int jobs) {
 }
 
 /* A line a run: how it stands, its id, what it will take. */
-static void print_plan(const queue *q, const estimates *e, int jobs) {
+static void print_plan(const queue *q, const halving *h, const estimates *e, int jobs) {
     int width = 0;
+    char words[256];
     for (size_t i = 0; i < q->sweep.count; i++)
         if ((int)strlen(q->items[i].id) > width) width = (int)strlen(q->items[i].id);
     for (size_t i = 0; i < q->sweep.count; i++) {
@@ -56,10 +62,12 @@ static void print_plan(const queue *q, const estimates *e, int jobs) {
         else if (!isnan(run->step))
             printf("  %s%s, %.0f MiB", run->measured ? "" : "about ", terminal_duration(run->train + run->eval, took),
                    run->mib);
+        if (q->items[i].stopped) printf("  %s", halving_words(h, q, i, words, sizeof words));
         if (q->items[i].trained) printf(", from epoch %lld of a shorter run on", (long long)q->items[i].trained);
         putchar('\n');
     }
     print_totals(e, jobs);
+    halving_print(h, q, stdout);
 }
 
 static json_t *estimate_json(const estimate *run) {
@@ -81,6 +89,7 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
         error ignored = {0};
         json_t *record = record_read(path, &ignored);
         const char *status = lease_status(item->folder, json_string_value(json_object_get(record, "status")));
+        if (item->stopped) status = "stopped"; /* a setting that has lost, before this run of it began */
         json_array_append_new(runs,
                               json_pack("{s:s, s:s, s:s, s:s, s:O*, s:O*}", "id", item->id, "folder", item->folder,
                                         "block", item->plan->block, "status", status ? status : "new", "reason",
@@ -102,11 +111,12 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
 }
 
 /* "19 runs, about 9 min": before hours go by. What cannot be reckoned is not said; the runs tell why. */
-static bool say_plan(const command_context *context, const queue *q, terminal *t, int jobs, error *err) {
+static bool say_plan(const command_context *context, const queue *q, const halving *h, terminal *t, int jobs,
+                     error *err) {
     estimates e;
     char took[32];
     terminal_status(t, true, "estimating");
-    if (!estimates_make(&e, q, jobs, t, context->interrupted, err)) return false;
+    if (!estimates_make(&e, q, h, jobs, t, context->interrupted, err)) return false;
     size_t runs = e.to_do - e.refused;
     if (runs && e.seconds > 0)
         terminal_line(t, "%zu %s, about %s, %d at a time, up to %.1f GiB", runs, runs == 1 ? "run" : "runs",
@@ -116,32 +126,33 @@ static bool say_plan(const command_context *context, const queue *q, terminal *t
 }
 
 static void say_beginning(terminal *t, const queue *q, int jobs) {
-    size_t finished = 0, kept = 0, n = q->sweep.count;
+    size_t finished = 0, kept = 0, stopped = 0, n = q->sweep.count;
     char label[RUN_ID_SIZE];
     for (size_t i = 0; i < n; i++) {
         const queue_item *item = &q->items[i];
-        finished += !item->to_do && !item->other;
-        if (item->to_do || !item->other) continue;
+        stopped += item->stopped;
+        finished += !item->to_do && !item->other && !item->stopped;
+        if (item->to_do || !item->other || item->stopped) continue;
         kept++;
         terminal_line(t, "[%zu/%zu] %s: made by other code (%s); kept as it is", i + 1, n, queue_label(item, label),
                       item->other);
     }
     if (finished) terminal_line(t, "%zu of %zu %s finished already", finished, n, n == 1 ? "run" : "runs");
-    if (finished + kept < n)
-        terminal_line(t, "%zu %s to do, %d at a time", n - finished - kept, n - finished - kept == 1 ? "run" : "runs",
-                      jobs);
+    if (stopped) terminal_line(t, "%zu of %zu %s stopped by halving", stopped, n, n == 1 ? "run" : "runs");
+    size_t to_do = n - finished - kept - stopped;
+    if (to_do) terminal_line(t, "%zu %s to do, %d at a time", to_do, to_do == 1 ? "run" : "runs", jobs);
 }
 
-static bool run_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
+static bool run_queue(const command_context *context, const arguments *args, queue *q, halving *h, const char *results,
                       terminal *t, int jobs, error *err) {
     bool json = arguments_has(args, "--json"), to_do = false;
-    schedule plan = {.args = args, .results = results, .jobs = jobs, .interrupted = context->interrupted};
+    schedule plan = {.args = args, .results = results, .jobs = jobs, .interrupted = context->interrupted, .halving = h};
     schedule_outcome out;
     for (size_t i = 0; i < q->sweep.count; i++) to_do |= q->items[i].to_do;
     if (to_do && !results_folder_open(results, q->file.name, err)) return false;
     if (to_do && !arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
     say_beginning(t, q, jobs);
-    if (to_do && arguments_has(args, "--plan") && !say_plan(context, q, t, jobs, err)) return false;
+    if (to_do && arguments_has(args, "--plan") && !say_plan(context, q, h, t, jobs, err)) return false;
     stopping_wait_for_step(true); /* the runs have to save theirs */
     bool scheduled = schedule_run(q, &plan, t, &out, err);
     stopping_wait_for_step(false);
@@ -151,6 +162,7 @@ static bool run_queue(const command_context *context, const arguments *args, con
     if (!json && out.kept)
         printf("%zu of %zu runs made by other code: kept; --redo runs them anew, --reuse takes them for finished\n",
                out.kept, q->sweep.count);
+    if (!json && out.stopped) printf("%zu of %zu runs stopped by halving\n", out.stopped, q->sweep.count);
     if (!json)
         printf("%zu of %zu runs finished, in %s/%s\n`mews report %s/%s` draws them\n", out.found + out.finished,
                q->sweep.count, results, q->file.name, results, q->file.name);
@@ -159,8 +171,12 @@ static bool run_queue(const command_context *context, const arguments *args, con
 }
 
 /* The arrays' scripts, or their handing over. */
-static bool to_slurm(const arguments *args, const queue *q, const char *results, error *err) {
+static bool to_slurm(const arguments *args, const queue *q, const halving *h, const char *results, error *err) {
     slurm_outcome out;
+    if (h)
+        return error_set(err, ERROR_USAGE,
+                         "--slurm: an array's tasks know nothing of each other, and `halving` compares them; sweep it "
+                         "without --slurm, or all runs to their ends with --set halving=off");
     if (arguments_has(args, "--dry-run")) return slurm_print(q, args, results, err);
     if (!results_folder_open(results, q->file.name, err)) return false;
     if (!arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
@@ -175,16 +191,16 @@ static bool to_slurm(const arguments *args, const queue *q, const char *results,
     return true;
 }
 
-static bool plan_queue(const command_context *context, const arguments *args, const queue *q, const char *results,
-                       terminal *t, int jobs, error *err) {
+static bool plan_queue(const command_context *context, const arguments *args, const queue *q, const halving *h,
+                       const char *results, terminal *t, int jobs, error *err) {
     estimates e;
     error changed = {0};
     if (!results_folder_check(q, results, &changed)) terminal_line(t, "mews: warning: %s", changed.text);
-    if (!estimates_make(&e, q, jobs, t, context->interrupted, err)) return false;
+    if (!estimates_make(&e, q, h, jobs, t, context->interrupted, err)) return false;
     if (arguments_has(args, "--json"))
         print_json(q, results, &e);
     else
-        print_plan(q, &e, jobs);
+        print_plan(q, h, &e, jobs);
     size_t refused = e.refused;
     estimates_free(&e);
     return !refused ||
@@ -199,12 +215,15 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     queue q;
     if (!slurm_check(args, err)) return false;
     if (!arguments_number(args, "--jobs", 1, SCHEDULE_MAX_JOBS, 1, &jobs, err)) return false;
+    halving *h = NULL;
     bool opened = queue_open(&q, args->words[0], args, results, &hooks, err);
     terminal_clear(&t);
     if (!opened) return false;
-    bool done = arguments_has(args, "--slurm")     ? to_slurm(args, &q, results, err)
-                : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, results, &t, (int)jobs, err)
-                                                   : run_queue(context, args, &q, results, &t, (int)jobs, err);
+    bool done = halving_open(&h, &q, err) &&
+                (arguments_has(args, "--slurm")     ? to_slurm(args, &q, h, results, err)
+                 : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, h, results, &t, (int)jobs, err)
+                                                    : run_queue(context, args, &q, h, results, &t, (int)jobs, err));
+    halving_close(h);
     queue_close(&q);
     return done;
 }

@@ -24,7 +24,13 @@ const spec_file_key spec_file_keys[] = {
      "N draws of these keys together, the same for the same `seed:` (0); RANGE is {uniform: [low, high]}, "
      "{log_uniform: [low, high]}, {integer: [low, high]}, {log_integer: [low, high]} or {choice: [values]}",
      true},
-    {"sweeps", "{BLOCK: {…}}", "blocks, each with sections, methods, sweep, zip and random of its own", false},
+    {"halving", "{figure: NAME, rungs: [EPOCHS], keep: SHARE}",
+     "train all settings of a method up to the first rung, and only the best share (0.5) further, rung by rung; NAME "
+     "is "
+     "a figure that is recorded after every epoch: rankme, effective_rank, backbone_rankme, backbone_effective_rank, "
+     "codes_used, code_hard_perplexity, online_linear, online_knn",
+     true},
+    {"sweeps", "{BLOCK: {…}}", "blocks, each with sections, methods, sweep, zip, random and halving of its own", false},
     {0},
 };
 
@@ -155,6 +161,8 @@ static bool read_level_key(reader *r, spec_level *level, size_t plain, const cha
         *done = spec_axes_read_zip(r, &level->axes, key_node, value);
     else if (strcmp(key, "random") == 0)
         *done = spec_axes_read_random(r, &level->axes, key_node, value);
+    else if (strcmp(key, "halving") == 0)
+        *done = spec_halving_read(r, &level->halving, key_node, value);
     else if (strcmp(key, "methods") == 0)
         *done = value->type == YAML_MAPPING_NODE
                     ? reader_each(r, value, level, each_method)
@@ -329,13 +337,22 @@ static void name_from_path(const char *path, char out[SPEC_NAME_SIZE]) {
     if (!spec_name_is_safe(out) || spec_name_is_index(out)) strcpy(out, "run");
 }
 
+static bool check_level(const spec_level *level, error *err) {
+    return spec_axes_check(&level->axes, err) && spec_halving_check(&level->halving, err);
+}
+
+const spec_halving *spec_file_halving(const spec_file *file, const spec_block *block) {
+    const spec_halving *h = block && *block->level.halving.where ? &block->level.halving : &file->top.halving;
+    return *h->where && !h->off ? h : NULL;
+}
+
 bool spec_file_read(spec_file *file, const char *path, error *err) {
     unsigned sources = 0;
     *file = (spec_file){.path = strdup(path)};
     if (!file->path) return error_memory(err, strlen(path) + 1, "a path");
     name_from_path(path, file->name);
-    bool done = read_layers(file, path, NULL, &sources, err) && spec_axes_check(&file->top.axes, err);
-    for (size_t i = 0; done && i < file->block_count; i++) done = spec_axes_check(&file->blocks[i].level.axes, err);
+    bool done = read_layers(file, path, NULL, &sources, err) && check_level(&file->top, err);
+    for (size_t i = 0; done && i < file->block_count; i++) done = check_level(&file->blocks[i].level, err);
     if (!done) spec_file_free(file);
     return done;
 }

@@ -6,8 +6,9 @@
  *   <section>: {key: value, …}      or the shorthand `augment: none`, `eval: [linear, knn]`
  *   methods: {METHOD: {<section>: …}}           sections for the runs of one method
  *   sweep: zip: random:             what varies; see spec_axes.h
- *   sweeps: {block: {<section>: …, methods: …, sweep: …, zip: …, random: …}}   each block by itself, with what the
- *                                   file varies inside each
+ *   halving:                        which of the runs go on; see spec_halving.h
+ *   sweeps: {block: {<section>: …, methods: …, sweep: …, zip: …, random: …, halving: …}}   each block by itself, with
+ *                                   what the file varies inside each
  * Layers, later ones over earlier ones: the file's sections, its methods:, the block's sections, its methods:, --set,
  * swept values. A value may be `${section.key}`, what that key comes to in the end.
  */
@@ -15,6 +16,7 @@
 #define MEWS_SPEC_FILE_H
 
 #include "experiments/spec/spec_axes.h"
+#include "experiments/spec/spec_halving.h"
 
 /* Sections as one file has them. */
 typedef struct spec_layer {
@@ -28,6 +30,7 @@ typedef struct spec_level {
     spec_layer *layers; /* an included file's before those of the file that includes it */
     size_t layer_count;
     spec_axes axes;
+    spec_halving halving;
 } spec_level;
 
 typedef struct spec_block {
@@ -54,9 +57,14 @@ extern const spec_file_key spec_file_keys[];
 /* ERROR_USAGE with file and line for anything that is not a spec's shape. */
 bool spec_file_read(spec_file *file, const char *path, error *err);
 
+/* How the runs of a block (NULL: of a file without blocks) are halved, its own way or the file's; NULL: they are not.
+ */
+const spec_halving *spec_file_halving(const spec_file *file, const spec_block *block);
+
 /*
  * --set KEY=VALUE. Fixes a varied key at one value, too; `--set sweep.KEY=[a, b]` sweeps a key or changes the values
- * of one that is varied; `--set random.runs=N` and `random.seed=S` change what is drawn.
+ * of one that is varied; `--set random.runs=N` and `random.seed=S` change what is drawn, `halving.KEY` how runs are
+ * halved, and `halving=off` has all of them train to their end.
  */
 bool spec_file_set(spec_file *file, const char *text, error *err);
 

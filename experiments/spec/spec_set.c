@@ -30,6 +30,22 @@ static bool set_random(spec_file *file, const char *what, const char *value, con
     return found || error_set(err, ERROR_USAGE, "%s: the spec draws nothing; it has no `random:`", where);
 }
 
+/* "halving.KEY", or "halving" itself. */
+static bool set_halving(spec_file *file, const char *key, const char *value, const char *where, error *err) {
+    bool found = false, whole = key[strlen("halving")] == '\0';
+    for (size_t b = 0; b <= file->block_count; b++) {
+        spec_halving *h = b < file->block_count ? &file->blocks[b].level.halving : &file->top.halving;
+        if (!*h->where) continue;
+        found = true;
+        if (!whole && !spec_halving_set(h, key + strlen("halving."), value, where, err)) return false;
+        if (whole) h->off = true;
+    }
+    if (whole && strcmp(value, "off") != 0)
+        return error_set(err, ERROR_USAGE, "%s: `halving` takes `off`; `halving.rungs=[1, 2]` changes a key of it",
+                         where);
+    return found || error_set(err, ERROR_USAGE, "%s: the spec has no `halving:`", where);
+}
+
 /* "KEY=VALUE" into `key`; returns the value, or NULL. */
 static const char *split(const char *option, const char *text, char key[SPEC_KEY_SIZE], char where[SPEC_WHERE_SIZE],
                          error *err) {
@@ -57,6 +73,8 @@ bool spec_file_set(spec_file *file, const char *text, error *err) {
     if (strcmp(key, "random.runs") == 0 || strcmp(key, "random.seed") == 0)
         return set_random(file, key + 7, value, where, err);
     spec_full_key(key, full);
+    if (strcmp(key, "halving") == 0 || strncmp(key, "halving.", 8) == 0)
+        return set_halving(file, key, value, where, err);
     bool list = *value == '[';
     return settings_add(&file->overrides, full, value, list, where, err) &&
            (list || set_axes(file, full, value, where, false, err));

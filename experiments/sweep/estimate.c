@@ -203,7 +203,7 @@ static int descending(const void *a, const void *b) {
 
 /* Until the last run is done, when each job takes the next run that waits; the sum over what may run at a time. */
 static bool add_up(estimates *e, int jobs, error *err) {
-    double until[SCHEDULE_MAX_JOBS] = {0}, total = 0, eval = 0, *mib = calloc(e->count + 1, sizeof *mib);
+    double until[SCHEDULE_MAX_JOBS] = {0}, total = 0, eval = 0, whole = 0, *mib = calloc(e->count + 1, sizeof *mib);
     if (!mib) return error_memory(err, e->count * sizeof *mib, "an estimate");
     for (size_t i = 0; i < e->count; i++) {
         const estimate *run = &e->items[i];
@@ -211,8 +211,9 @@ static bool add_up(estimates *e, int jobs, error *err) {
         if (isnan(run->step)) continue;
         for (int j = 1; j < jobs; j++)
             if (until[j] < until[first]) first = j;
-        until[first] += run->train + run->eval;
-        total += run->train + run->eval, eval += run->eval;
+        double train = run->train * run->train_share, measuring = run->eval * run->eval_share;
+        until[first] += train + measuring;
+        total += train + measuring, eval += measuring, whole += run->train + run->eval;
         mib[i] = run->mib;
     }
     qsort(mib, e->count, sizeof *mib, descending);
@@ -220,6 +221,8 @@ static bool add_up(estimates *e, int jobs, error *err) {
         e->seconds = fmax(e->seconds, until[j]);
         e->mib += (size_t)j < e->count ? mib[j] : 0;
     }
+    e->saved = whole - total;
+    e->saved_share = whole > 0 ? e->saved / whole : 0;
     e->eval_share = total > 0 ? eval / total : 0;
     free(mib);
     return true;
@@ -292,14 +295,17 @@ static bool estimate_runs(estimates *e, const queue *q, int jobs, shape **shapes
     return true;
 }
 
-bool estimates_make(estimates *e, const queue *q, int jobs, terminal *t, const volatile sig_atomic_t *interrupted,
-                    error *err) {
+bool estimates_make(estimates *e, const queue *q, const halving *h, int jobs, terminal *t,
+                    const volatile sig_atomic_t *interrupted, error *err) {
     shape *shapes = NULL;
     size_t count = 0;
     *e = (estimates){.items = calloc(q->sweep.count + 1, sizeof *e->items), .least_step = INFINITY};
     if (!e->items) return error_memory(err, q->sweep.count * sizeof *e->items, "an estimate");
     e->count = q->sweep.count;
-    bool ok = estimate_runs(e, q, jobs, &shapes, &count, t, interrupted, err) && add_up(e, jobs, err);
+    bool ok = estimate_runs(e, q, jobs, &shapes, &count, t, interrupted, err);
+    for (size_t i = 0; i < e->count; i++) halving_share(h, i, &e->items[i].train_share, &e->items[i].eval_share);
+    ok = ok && add_up(e, jobs, err);
+    if (halving_begun(h)) e->saved = 0; /* what was done is not to be done, and is not saved */
     terminal_clear(t);
     for (size_t i = 0; i < count; i++) free(shapes[i].key), free(shapes[i].refused);
     free(shapes);

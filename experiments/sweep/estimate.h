@@ -5,15 +5,17 @@
 #ifndef MEWS_ESTIMATE_H
 #define MEWS_ESTIMATE_H
 
-#include "experiments/sweep/queue.h"
+#include "experiments/sweep/halving.h"
 #include "experiments/commands/terminal.h"
 
 typedef struct estimate {
     double step;        /* seconds of a training step; NaN of a run that is finished or cannot work */
-    double train, eval; /* seconds; the second from the measured speed and the work that eval.metrics ask for */
+    double train, eval; /* seconds, if it goes to its end; the second from the measured speed and the work that
+                           eval.metrics ask for */
     double mib;         /* most memory of the run's process */
-    bool measured;      /* or, once a minute went by with measuring, the mean of the others */
-    char *refused;      /* why the run cannot work, or NULL; owned */
+    double train_share, eval_share; /* how much of them is to be expected (halving.h) */
+    bool measured;                  /* or, once a minute went by with measuring, the mean of the others */
+    char *refused;                  /* why the run cannot work, or NULL; owned */
 } estimate;
 
 typedef struct estimates {
@@ -21,14 +23,15 @@ typedef struct estimates {
     size_t count;
     size_t to_do, refused, shapes; /* runs, runs, steps measured */
     double seconds;                /* until all are done, several at a time */
+    double saved, saved_share;     /* seconds of computing that `halving:` is expected to save, and of how much */
     double eval_share;             /* of the runs' seconds */
     double mib;                    /* of the most demanding runs that may coincide */
     double least_step, most_step;  /* seconds, of what was measured */
 } estimates;
 
 /* ERROR_RUN when out of memory, EXIT_INTERRUPTED's code when `interrupted` was raised meanwhile. */
-bool estimates_make(estimates *e, const queue *q, int jobs, terminal *t, const volatile sig_atomic_t *interrupted,
-                    error *err);
+bool estimates_make(estimates *e, const queue *q, const halving *h, int jobs, terminal *t,
+                    const volatile sig_atomic_t *interrupted, error *err);
 void estimates_free(estimates *e);
 
 #endif

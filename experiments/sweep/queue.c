@@ -65,6 +65,7 @@ static bool fill(queue_item *item, const run_plan *plan, const measured_data *da
                          .status = r.status,
                          .other = r.other,
                          .to_do = is_to_do(&r, again),
+                         .anew = r.other && is_to_do(&r, again) && (again == RUN_REDO || r.status == RUN_FAILED),
                          .images = data->images,
                          .train = data->train,
                          .test = data->test,

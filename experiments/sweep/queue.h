@@ -16,10 +16,13 @@ typedef struct queue_item {
     run_status status;
     const char *other; /* how the code that made it differs from this program's, or NULL */
     bool to_do; /* not finished, or to be run anew; what other code made is kept unless the line says otherwise */
+    bool anew;  /* to be run from its beginning, whatever is there */
     char checksum[65], data[64];  /* of the data; its name */
     uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
     int classes, size;            /* size: side of the images */
     int64_t trained;              /* epochs that a shorter run has done for it (experiments/run/extend.h) */
+    int64_t until;                /* by `halving:` (halving.h): the epoch that it trains to for now; 0: its end */
+    bool waits, stopped;          /* likewise: it waits at a rung for others; it does not go on */
     double work;                  /* images to be seen: the yardstick of the time a run takes */
     double seconds;               /* what the run has taken so far, all sittings, as recorded */
 } queue_item;

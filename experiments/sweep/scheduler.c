@@ -1,13 +1,11 @@
 /*
  * Runs go into child processes (`mews train --only ID --events`), one after the other or several at a time, and are
- * watched through their event lines. The time left is reckoned from the running runs' own pace and, for those to come,
- * from what an image has cost in the runs already done.
+ * watched through their event lines.
  */
-#include "experiments/sweep/scheduler.h"
+#include "experiments/sweep/scheduler_parts.h"
 #include "experiments/sweep/watch.h"
 #include "engine/clock.h"
 #include "engine/threads.h"
-#include "experiments/sweep/child.h"
 #include "experiments/commands/command.h"
 #include "experiments/store/store.h"
 
@@ -20,76 +18,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-typedef enum fate { WAITING, RUNNING, ELSEWHERE, DONE, FAILED, STOPPED } fate; /* elsewhere: by another process */
-
-/* One run under way. */
-typedef struct job {
-    child child;
-    size_t run;            /* index into the queue */
-    double started, first; /* when, and the share of training that was done before */
-    double share;          /* of training done now */
-    double eval_started;   /* 0 while training */
-    uint32_t epoch, epochs;
-    double loss;
-    char doing[64], reason[1024], last_words[512], stopped[160];
-    json_t *final, *verdicts;
-    bool ended; /* told its outcome */
-} job;
-
-/* The whole sweep. */
-typedef struct scheduler {
-    const queue *queue;
-    const schedule *plan;
-    terminal *terminal;
-    fate *fates; /* one a run of the queue */
-    job jobs[SCHEDULE_MAX_JOBS];
-    size_t next;                      /* first run not looked at yet */
-    double work_done, seconds_done;   /* of the runs done: what an image costs */
-    double eval_seconds, evaluations; /* of the runs done in this sitting */
-    double said, looked; /* when the last plain line was printed, and other processes' runs were last looked at */
-    bool stopping;
-    schedule_outcome *outcome;
-} scheduler;
-
-/* ---- Time ---- */
-
-/* Of a run that waits: all of it, but for the epochs of a shorter one that it goes on from. */
-static double to_be_done(const queue_item *item) {
-    double epochs = (double)item->plan->spec.train.epochs;
-    return epochs > 0 ? item->work * (1 - (double)item->trained / epochs) : item->work;
-}
-
-static double cost_of(const scheduler *s, double work) {
-    return s->work_done > 0 ? s->seconds_done / s->work_done * work : NAN;
-}
-
-static double job_left(const scheduler *s, const job *j, double now) {
-    double eval = s->evaluations > 0 ? s->eval_seconds / s->evaluations : 0;
-    if (j->eval_started > 0) return fmax(0, eval - (now - j->eval_started));
-    double gained = j->share - j->first;
-    if (gained > 0.01) return (now - j->started) / gained * (1 - j->share) + eval;
-    return cost_of(s, s->queue->items[j->run].work) * (1 - j->share);
-}
-
-/* Seconds until everything is done, NaN while nothing is known. */
-static double time_left(const scheduler *s, double now) {
-    double total = 0, longest = 0, known_cost = 0, known_work = 0, work = 0;
-    for (int i = 0; i < s->plan->jobs; i++) {
-        const job *j = &s->jobs[i];
-        if (!j->child.pid) continue;
-        double left = job_left(s, j, now);
-        total += left;
-        longest = fmax(longest, left);
-        known_cost += left + now - j->started;
-        known_work += s->queue->items[j->run].work * (1 - j->first);
-    }
-    for (size_t i = 0; i < s->queue->sweep.count; i++)
-        if (s->fates[i] == WAITING) work += to_be_done(&s->queue->items[i]);
-    double cost = cost_of(s, work);
-    if (work > 0) total += isfinite(cost) ? cost : known_cost / known_work * work;
-    return fmax(total / s->plan->jobs, longest);
-}
 
 /* ---- What a child says ---- */
 
@@ -141,6 +69,8 @@ static void on_line(void *context, const char *text) {
         json_decref(c->job->verdicts);
         c->job->final = json_incref(json_object_get(event, "final"));
         c->job->verdicts = json_incref(json_object_get(event, "verdicts"));
+        const char *status = json_string_value(json_object_get(event, "status"));
+        c->job->at_rung = status && strcmp(status, "stopped") == 0;
         c->job->ended = true;
     }
     json_decref(event);
@@ -156,6 +86,11 @@ static void leave_to_others(scheduler *s, size_t run) {
                   s->queue->sweep.count, queue_label(&s->queue->items[run], label));
 }
 
+/* Whether a run waits for nothing but a job. */
+static bool may_begin(const scheduler *s, size_t run) {
+    return s->fates[run] == WAITING && !s->queue->items[run].waits && !s->queue->items[run].stopped;
+}
+
 /* Whether there is still something to do for a run that waited: another process may have finished it, or be at it. */
 static bool is_ours(scheduler *s, size_t run) {
     const queue_item *item = &s->queue->items[run];
@@ -168,8 +103,17 @@ static bool is_ours(scheduler *s, size_t run) {
     }
     bool seen = run_peek(&now, s->plan->results, item->plan, item->checksum, &ignored);
     bool finished = seen && now.status == RUN_FINISHED && !now.other;
+    bool at_rung = seen && now.status == RUN_STOPPED && item->until;
     if (seen) run_close(&now);
+    if (at_rung) { /* perhaps it is there already */
+        halving_look(s->plan->halving, s->queue, run, HALVING_ON);
+        halving_judge(s->plan->halving, s->queue);
+        s->judged = false;
+        if (!may_begin(s, run)) return false;
+    }
     if (!finished) return true;
+    if (s->plan->halving) halving_look(s->plan->halving, s->queue, run, HALVING_OVER);
+    s->judged = false;
     s->fates[run] = DONE;
     s->outcome->found++;
     terminal_line(s->terminal, "[%zu/%zu] %s: finished by another process", run + 1, s->queue->sweep.count,
@@ -187,6 +131,8 @@ static size_t look_elsewhere(scheduler *s) {
         if (s->fates[i] != ELSEWHERE) continue;
         if (look && !run_is_held(s->queue->items[i].folder)) {
             s->fates[i] = WAITING;
+            if (s->plan->halving) halving_look(s->plan->halving, s->queue, i, HALVING_ON);
+            s->judged = false;
             if (i < s->next) s->next = i;
         }
         elsewhere++;
@@ -202,15 +148,19 @@ int schedule_threads(const spec *s, int jobs) {
 }
 
 static bool start(scheduler *s, job *j, size_t run, error *err) {
-    enum { ROOM = 2 * MAX_GIVEN + 16 };
+    enum { ROOM = 2 * MAX_GIVEN + 20 };
     const char *argv[ROOM] = {"mews", "train", s->queue->file.path, "--events"}, *set;
     int n = 4;
-    char threads[64];
+    char threads[64], until[32];
     const queue_item *item = &s->queue->items[run];
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--base", i)); i++) argv[n++] = "--base", argv[n++] = set;
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--set", i)); i++) argv[n++] = "--set", argv[n++] = set;
     argv[n++] = "--out", argv[n++] = s->plan->results;
     argv[n++] = "--only", argv[n++] = item->id;
+    if (item->until) {
+        snprintf(until, sizeof until, "%lld", (long long)item->until);
+        argv[n++] = "--until", argv[n++] = until;
+    }
     if (item->other && item->status != RUN_FAILED)
         argv[n++] = arguments_has(s->plan->args, "--redo") ? "--redo" : "--reuse";
     for (size_t i = 0; (set = arguments_nth(s->plan->args, "--block", i)); i++) argv[n++] = "--block", argv[n++] = set;
@@ -247,6 +197,19 @@ static void record_death(const queue_item *item, const char *reason) {
     run_close(&r);
 }
 
+/* What a run has come to, for its rung; without a look there it would be begun for ever. */
+static void note_for_halving(scheduler *s, size_t run, const char *label) {
+    halving *h = s->plan->halving;
+    halving_end end = s->fates[run] == FAILED ? HALVING_FAILED : s->fates[run] == DONE ? HALVING_OVER : HALVING_ON;
+    s->judged = false;
+    if (!h || halving_look(h, s->queue, run, end) || s->fates[run] != WAITING) return;
+    s->fates[run] = FAILED;
+    s->outcome->failed++;
+    halving_look(h, s->queue, run, HALVING_FAILED);
+    terminal_line(s->terminal, "[%zu/%zu] %s: failed: its metrics.jsonl holds no look after epoch %lld", run + 1,
+                  s->queue->sweep.count, label, (long long)s->queue->items[run].until);
+}
+
 static void finish(scheduler *s, job *j) {
     const queue_item *item = &s->queue->items[j->run];
     char label[RUN_ID_SIZE], took[32], figures[256], verdicts[160];
@@ -255,7 +218,14 @@ static void finish(scheduler *s, job *j) {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     queue_label(item, label);
     terminal_duration(seconds, took);
-    if (code == 0) {
+    if (code == 0 && j->at_rung) {
+        s->fates[j->run] = WAITING;           /* until its rung is judged */
+        s->queue->items[j->run].other = NULL; /* it is of this code by now, and is gone on with */
+        s->work_done += item->work * (j->share - j->first);
+        s->seconds_done += seconds;
+        terminal_line(s->terminal, "[%zu/%zu] %s: epoch %lld of %lld in %s", j->run + 1, s->queue->sweep.count, label,
+                      (long long)item->until, (long long)item->plan->spec.train.epochs, took);
+    } else if (code == 0) {
         s->fates[j->run] = DONE;
         s->outcome->finished++;
         s->work_done += item->work * (1 - j->first);
@@ -284,41 +254,7 @@ static void finish(scheduler *s, job *j) {
     json_decref(j->final);
     json_decref(j->verdicts);
     j->final = j->verdicts = NULL;
-}
-
-/* ---- Showing ---- */
-
-/* "[14/16] 12 min left in all   codes-256 seed-0   epoch 3/20   loss 7.91": a narrow terminal cuts off what matters
- * least.
- */
-static void show(scheduler *s) {
-    double now = clock_seconds();
-    if (!s->terminal->live && now - s->said < 60) return;
-    const job *first = NULL;
-    int running = 0;
-    for (int i = 0; i < s->plan->jobs; i++)
-        if (s->jobs[i].child.pid && running++ == 0) first = &s->jobs[i];
-    if (!first) return;
-    char label[RUN_ID_SIZE], doing[128], left[32], more[32] = "", line[512];
-    queue_label(&s->queue->items[first->run], label);
-    double seconds = time_left(s, now);
-    bool known = isfinite(seconds) && seconds >= 0;
-    if (known) terminal_duration(seconds, left);
-    snprintf(doing, sizeof doing, "%s", first->doing);
-    if (!*first->doing)
-        snprintf(doing, sizeof doing, "epoch %u/%u   loss %.4f",
-                 first->epoch < first->epochs ? first->epoch + 1 : first->epochs, first->epochs, first->loss);
-    if (running > 1) snprintf(more, sizeof more, "   (and %d more)", running - 1);
-    snprintf(line, sizeof line, "[%zu/%zu] %s%s   %s   %s%s", first->run + 1, s->queue->sweep.count,
-             s->stopping ? "stopping at the next step"
-             : known     ? left
-                         : "estimating",
-             s->stopping || !known ? "" : " left in all", label, doing, more);
-    if (s->terminal->live)
-        terminal_status(s->terminal, false, "%s", line);
-    else
-        terminal_line(s->terminal, "%s", line);
-    s->said = now;
+    note_for_halving(s, j->run, label);
 }
 
 /* ---- The loop ---- */
@@ -327,7 +263,7 @@ static void show(scheduler *s) {
 static bool fill_jobs(scheduler *s, error *err) {
     for (int i = 0; i < s->plan->jobs; i++) {
         if (s->jobs[i].child.pid) continue;
-        while (s->next < s->queue->sweep.count && (s->fates[s->next] != WAITING || !is_ours(s, s->next))) s->next++;
+        while (s->next < s->queue->sweep.count && (!may_begin(s, s->next) || !is_ours(s, s->next))) s->next++;
         if (s->next == s->queue->sweep.count) break;
         if (!start(s, &s->jobs[i], s->next, err)) return false;
     }
@@ -359,15 +295,35 @@ static int attend(scheduler *s) {
     return running;
 }
 
+/* By what runs have recorded since: who goes on, from the first run on, and who is stopped, which is written down. */
+static void judge(scheduler *s) {
+    halving *h = s->plan->halving;
+    char label[RUN_ID_SIZE], words[256];
+    if (!h || s->judged) return;
+    halving_judge(h, s->queue);
+    s->judged = true;
+    s->next = 0;
+    for (size_t i = 0; i < s->queue->sweep.count; i++) {
+        if (s->fates[i] != WAITING || !s->queue->items[i].stopped) continue;
+        s->fates[i] = DONE;
+        s->outcome->stopped++;
+        halving_record(h, s->queue, i);
+        terminal_line(s->terminal, "[%zu/%zu] %s: stopped at %s", i + 1, s->queue->sweep.count,
+                      queue_label(&s->queue->items[i], label), halving_words(h, s->queue, i, words, sizeof words));
+    }
+}
+
 /* What is finished is skipped, and what it took tells what an image costs. */
 static void skip_finished(scheduler *s) {
     for (size_t i = 0; i < s->queue->sweep.count; i++) {
         const queue_item *item = &s->queue->items[i];
         if (item->to_do) continue;
         s->fates[i] = DONE;
-        s->outcome->found += !item->other;
-        s->outcome->kept += item->other != NULL;
-        if (item->seconds > 0) s->work_done += item->work, s->seconds_done += item->seconds;
+        s->outcome->stopped += item->stopped;
+        s->outcome->found += !item->other && !item->stopped;
+        s->outcome->kept += item->other != NULL && !item->stopped;
+        if (item->stopped) halving_record(s->plan->halving, s->queue, i); /* a sweep that was killed may not have */
+        if (item->seconds > 0 && !item->stopped) s->work_done += item->work, s->seconds_done += item->seconds;
     }
 }
 
@@ -395,22 +351,23 @@ static lease *announce(const queue *q, const char *results, error *err) {
     return lease_take(path, note, &held, err);
 }
 
-bool schedule_run(const queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
+bool schedule_run(queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
     *out = (schedule_outcome){0};
     scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = clock_seconds()};
     s.fates = calloc(q->sweep.count, sizeof *s.fates);
     if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
     skip_finished(&s);
-    lease *queued = out->found + out->kept < q->sweep.count ? announce(q, plan->results, err) : NULL;
+    lease *queued = out->found + out->kept + out->stopped < q->sweep.count ? announce(q, plan->results, err) : NULL;
     int running = err->code == ERROR_NONE;
     while (running) {
         if (*plan->interrupted && !s.stopping) stop_jobs(&s);
+        if (!s.stopping) judge(&s);
         if (!s.stopping && !fill_jobs(&s, err)) stop_jobs(&s);
         running = attend(&s);
         size_t elsewhere = s.stopping ? 0 : look_elsewhere(&s);
         if (!running) running = elsewhere > 0;
-        for (size_t i = s.next; !s.stopping && !running && i < q->sweep.count; i++) running = s.fates[i] == WAITING;
-        show(&s);
+        for (size_t i = 0; !s.stopping && !running && i < q->sweep.count; i++) running = s.fates[i] == WAITING;
+        scheduler_show(&s);
     }
     terminal_clear(t);
     lease_release(queued);

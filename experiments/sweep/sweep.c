@@ -99,6 +99,8 @@ static bool add_run(sweep *sw, const spec_file *file, const spec_block *block, c
         !spec_resolve(&plan->spec, file->name, layers, count, file->path, err))
         goto done;
     sw->count++;
+    const spec_halving *halving = spec_file_halving(file, block);
+    if (halving && !spec_halving_fits(halving, &plan->spec, err)) goto done;
     done = note_swept(plan, w, err);
 done:
     free(layers);

@@ -96,7 +96,12 @@ static void write_lede(FILE *out, const study *s) {
     fputs(" of computing in all.", out);
     write_part(out, " mews ", page_values(s, "version", text, sizeof text), ".");
     fputs("</p>\n", out);
-    size_t missing = s->records.count - s->finished + s->records.unreadable_count;
+    size_t missing = s->records.count - s->finished - s->halved + s->records.unreadable_count;
+    if (s->halved)
+        fprintf(out,
+                "<p class=\"note\">%zu run%s stopped early, since other settings did better: see <a "
+                "href=\"#halving\">below</a>.</p>\n",
+                s->halved, s->halved == 1 ? " was" : "s were");
     if (missing)
         fprintf(out,
                 "<p class=\"note\">%zu run%s did not finish and %s missing from what follows: see <a "
@@ -263,13 +268,13 @@ static void write_commands(FILE *out, const study *s, const char *folder) {
 
 static void write_unfinished(FILE *out, const study *s) {
     char setting[64];
-    if (s->finished == s->records.count && !s->records.unreadable_count) return;
+    if (s->finished + s->halved == s->records.count && !s->records.unreadable_count) return;
     fputs("<h2 id=\"unfinished\">Runs that did not finish</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th "
           "scope=\"col\">run</th><th scope=\"col\">status</th><th scope=\"col\">reason</th></tr></thead>\n<tbody>\n",
           out);
     for (size_t i = 0; i < s->records.count; i++) {
         const record *r = &s->records.items[i];
-        if (r->finished) continue;
+        if (r->finished || r->halved) continue;
         fputs("<tr><td>", out);
         page_text(out, r->id);
         fputs("</td><td>", out);
@@ -301,7 +306,8 @@ static void write_contents(FILE *out, const page_parts *p) {
                  {"numbers", "Numbers", s->finished > 0},
                  {"runs", "Runs", s->finished > 0},
                  {"settings", "Settings", s->finished > 0},
-                 {"unfinished", "Runs that did not finish", s->finished < s->records.count},
+                 {"halving", "Stopped early", s->halved > 0},
+                 {"unfinished", "Runs that did not finish", s->finished + s->halved < s->records.count},
                  {"reproduce", "To reproduce", true}};
     fputs("<nav aria-label=\"Contents\">", out);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -337,6 +343,7 @@ void page_write(FILE *out, const page_parts *p) {
         page_runs(out, s);
         page_settings(out, s);
     }
+    page_halving(out, s);
     write_unfinished(out, s);
     write_commands(out, s, p->folder);
     fputs("</main>\n<footer>Made by <code>mews report</code>", out);

@@ -36,6 +36,9 @@ void page_figures_of_merit(FILE *out, const study *s);
 void page_runs(FILE *out, const study *s);
 void page_settings(FILE *out, const study *s);
 
+/* What a sweep stopped at a rung; nothing where it stopped none. */
+void page_halving(FILE *out, const study *s);
+
 /* Distinct values of a key over all finished runs, "a, b and 3 more"; "" when none has it. */
 char *page_values(const study *s, const char *key, char *out, size_t size);
 

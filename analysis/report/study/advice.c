@@ -71,12 +71,12 @@ static bool say_command(words *w, const char *verb, const record *r) {
 /* ---- runs that did not finish ----------------------------------------------------------------------------------- */
 
 static bool advise_unfinished(advice *a, const study *s) {
-    size_t said = 0, missing = s->records.count - s->finished;
+    size_t said = 0, missing = s->records.count - s->finished - s->halved;
     for (size_t i = 0; i < s->records.count && said < MOST_OF_A_KIND; i++) {
         const record *r = &s->records.items[i];
         words text = {""}, command = {""};
         bool failed = strcmp(r->status, "failed") == 0, stopped = strcmp(r->status, "stopped") == 0;
-        if (r->finished || strcmp(r->status, "running") == 0 || strcmp(r->status, "queued") == 0) continue;
+        if (r->finished || r->halved || strcmp(r->status, "running") == 0 || strcmp(r->status, "queued") == 0) continue;
         words_say(&text, "%s %s", r->id, failed ? "failed" : stopped ? "was stopped" : "was interrupted");
         if (*r->reason) words_say(&text, ": %.300s", r->reason);
         words_say(&text, failed ? ". This tries it again." : ". This goes on with it.");

@@ -75,6 +75,7 @@ static bool add_run(records *all, const char *folder, json_t *run, error *err) {
                   .status = lease_status(folder, text_of(run, "status", "")),
                   .reason = text_of(run, "reason", "")};
     if (!*r->method) r->method = text_of(json_object_get(run, "spec"), "method.name", "unknown method");
+    if (strcmp(r->status, "stopped") == 0) r->halved = json_object_get(run, "halving");
     r->finished = json_object_size(final) > 0 && (!*r->status || strcmp(r->status, "finished") == 0);
     return true;
 }

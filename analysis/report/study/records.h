@@ -15,6 +15,7 @@ typedef struct record {
     json_t *run, *diagnosis;     /* run.json; diagnosis.json or NULL */
     const char *id, *method;     /* never NULL; live inside `run` or are literals */
     const char *status, *reason; /* running, interrupted, stopped, queued, failed, finished; "" when absent */
+    const json_t *halved;        /* of one that a sweep stopped at a rung: where and why; or NULL */
     bool finished;               /* has final figures and is marked as finished, or not marked */
 } record;
 

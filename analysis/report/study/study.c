@@ -347,7 +347,10 @@ bool study_read(study *s, const char *folder, error *err) {
         if (!fill_block(&s->blocks[s->count++], names[b], members, found, study_primary(&s->records), err)) goto done;
     }
     s->seeds_min = SIZE_MAX;
-    for (size_t i = 0; i < s->records.count; i++) s->finished += s->records.items[i].finished;
+    for (size_t i = 0; i < s->records.count; i++) {
+        s->finished += s->records.items[i].finished;
+        s->halved += s->records.items[i].halved != NULL;
+    }
     for (size_t b = 0; b < s->count; b++)
         for (size_t k = 0; k < s->blocks[b].count; k++)
             for (size_t p = 0; p < s->blocks[b].series[k].count; p++) {

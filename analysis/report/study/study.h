@@ -48,7 +48,7 @@ typedef struct study {
     char *name;          /* of the results folder */
     study_block *blocks; /* by name */
     size_t count;
-    size_t finished;             /* runs */
+    size_t finished, halved;     /* runs; those that a sweep stopped at a rung */
     size_t seeds_min, seeds_max; /* repetitions of a point */
     const record **runs;         /* the finished ones, setting by setting, each once (run_count) */
     const char **metrics;        /* all final figures, the field's usual order first, then by name (metric_count) */

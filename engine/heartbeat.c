@@ -249,6 +249,7 @@ static bool start(heartbeat *h) {
     pthread_sigmask(SIG_SETMASK, &every, &before); /* signals are the program's */
     int failed = pthread_create(&h->thread, NULL, beat, h);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) errno = failed;
     return failed == 0;
 }
 

@@ -57,7 +57,7 @@ static void print_plan(const queue *q, const halving *h, const estimates *e, int
         const estimate *run = &e->items[i];
         char took[32];
         printf("%4zu  %-12s %-*s", i + 1, status_word(&q->items[i]), width, q->items[i].id);
-        if (run->refused)
+        if (*run->refused)
             printf("  cannot work: %s", run->refused);
         else if (!isnan(run->step))
             printf("  %s%s, %.0f MiB", run->measured ? "" : "about ", terminal_duration(run->train + run->eval, took),
@@ -71,7 +71,7 @@ static void print_plan(const queue *q, const halving *h, const estimates *e, int
 }
 
 static json_t *estimate_json(const estimate *run) {
-    if (run->refused) return json_pack("{s:s}", "refused", run->refused);
+    if (*run->refused) return json_pack("{s:s}", "refused", run->refused);
     return json_pack("{s:f, s:f, s:f, s:f, s:b}", "step_seconds", run->step, "train_seconds", run->train,
                      "eval_seconds", run->eval, "memory_mib", run->mib, "measured", run->measured);
 }
@@ -95,7 +95,7 @@ static void print_json(const queue *q, const char *results, const estimates *e) 
                                         "block", item->plan->block, "status", status ? status : "new", "reason",
                                         json_object_get(record, "reason"), "final", json_object_get(record, "final")));
         if (item->other) json_object_set_new(json_array_get(runs, i), "other_code", json_string(item->other));
-        if (e && (e->items[i].refused || !isnan(e->items[i].step)))
+        if (e && (*e->items[i].refused || !isnan(e->items[i].step)))
             json_object_set_new(json_array_get(runs, i), "estimate", estimate_json(&e->items[i]));
         json_decref(record);
     }

@@ -21,7 +21,7 @@ typedef struct shape {
     double step, image, speed; /* seconds of a step, of a forward pass by image; floating-point operations a second */
     double mib;
     int features, width, codes;
-    char *refused; /* owned */
+    char refused[512]; /* "" where it is not */
 } shape;
 
 static const double most_seconds = 60; /* of measuring, all shapes together */
@@ -168,23 +168,16 @@ static double evaluation_mib(const queue_item *item, const shape *s) {
     return ((rows + train) * s->features + rows * s->width + logits) * sizeof(float) / (1 << 20);
 }
 
-static char *refuse_batch(const queue_item *item) {
-    char text[160];
-    const train_options *t = &item->plan->spec.train;
-    snprintf(text, sizeof text, "train.batch %lld x train.accumulate %lld is more than the %u training images",
-             (long long)t->batch, (long long)t->accumulate, item->images);
-    return strdup(text);
-}
-
 static void fill(estimate *e, const queue_item *item, const shape *s) {
     const train_options *t = &item->plan->spec.train;
     int64_t per_step = t->batch * t->accumulate;
     *e = (estimate){.step = s->step, .measured = true};
-    if (s->refused)
-        e->refused = strdup(s->refused);
-    else if (item->images < per_step)
-        e->refused = refuse_batch(item);
-    if (e->refused) {
+    memcpy(e->refused, s->refused, sizeof e->refused);
+    if (!*e->refused && item->images < per_step)
+        snprintf(e->refused, sizeof e->refused,
+                 "train.batch %lld x train.accumulate %lld is more than the %u training images", (long long)t->batch,
+                 (long long)t->accumulate, item->images);
+    if (*e->refused) {
         e->step = (double)NAN;
         return;
     }
@@ -249,7 +242,7 @@ static shape mean_shape(const shape *shapes, size_t count) {
     double n = 0;
     for (size_t i = 0; i < count; i++) {
         const shape *s = &shapes[i];
-        if (isnan(s->step) || s->refused) continue;
+        if (isnan(s->step) || *s->refused) continue;
         mean.step += s->step, mean.image += s->image, mean.speed += s->speed, n++;
         mean.mib = fmax(mean.mib, s->mib), mean.features = s->features, mean.width = s->width, mean.codes = s->codes;
     }
@@ -265,7 +258,7 @@ static void look_at(estimates *e, shape *s, const queue_item *item, int threads)
         e->least_step = fmin(e->least_step, s->step);
         e->most_step = fmax(e->most_step, s->step);
     } else {
-        s->refused = strdup(why.text);
+        snprintf(s->refused, sizeof s->refused, "%.511s", why.text);
         s->step = 0;
     }
 }
@@ -290,7 +283,7 @@ static bool estimate_runs(estimates *e, const queue *q, int jobs, shape **shapes
         fill(&e->items[i], item, measured ? s : &mean);
         e->items[i].measured = measured;
         e->to_do++;
-        e->refused += e->items[i].refused != NULL;
+        e->refused += *e->items[i].refused != 0;
     }
     return true;
 }
@@ -307,14 +300,13 @@ bool estimates_make(estimates *e, const queue *q, const halving *h, int jobs, te
     ok = ok && add_up(e, jobs, err);
     if (halving_begun(h)) e->saved = 0; /* what was done is not to be done, and is not saved */
     terminal_clear(t);
-    for (size_t i = 0; i < count; i++) free(shapes[i].key), free(shapes[i].refused);
+    for (size_t i = 0; i < count; i++) free(shapes[i].key);
     free(shapes);
     if (!ok) estimates_free(e);
     return ok;
 }
 
 void estimates_free(estimates *e) {
-    for (size_t i = 0; e->items && i < e->count; i++) free(e->items[i].refused);
     free(e->items);
     *e = (estimates){0};
 }

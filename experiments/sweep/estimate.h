@@ -15,7 +15,7 @@ typedef struct estimate {
     double mib;         /* most memory of the run's process */
     double train_share, eval_share; /* how much of them is to be expected (halving.h) */
     bool measured;                  /* or, once a minute went by with measuring, the mean of the others */
-    char *refused;                  /* why the run cannot work, or NULL; owned */
+    char refused[512];              /* why the run cannot work; "" where it can */
 } estimate;
 
 typedef struct estimates {

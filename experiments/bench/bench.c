@@ -10,6 +10,7 @@
 #include "experiments/bench/bench_analysis.h"
 #include "experiments/bench/bench_loader.h"
 #include "experiments/bench/bench_measure.h"
+#include "experiments/bench/bench_peers.h"
 #include "experiments/bench/bench_scaling.h"
 #include "experiments/bench/bench_step.h"
 #include "experiments/spec/options.h"
@@ -49,6 +50,12 @@ static const field rows[] = {
     {"views", FIELD_INT, OFFSET(views), "2", 1, 2, NULL, false, "loader: views of each image"},
     {"decode", FIELD_CHOICE, OFFSET(decode), "exact", 0, 0, decodings, false, "loader: as data.decode"},
     {"threads", FIELD_INT, OFFSET(threads), "0", 0, 1024, NULL, false, "compute threads; 0 = all (augment: always 1)"},
+    {"method", FIELD_TEXT, OFFSET(method), "", 0, 0, NULL, false,
+     "peers: the method; empty = falcon; scaling --ranks: the method; empty = all"},
+    {"ranks", FIELD_INT, OFFSET(ranks), "0", 0, 1024, NULL, false,
+     "scaling: over machines instead, up to so many: a model of all methods"},
+    {"hidden", FIELD_REAL, OFFSET(hidden), "0", 0, 1, NULL, false,
+     "scaling --ranks: share of adding up that is hidden, as `peers` measures it"},
     {"out", FIELD_TEXT, OFFSET(out), "", 0, 0, NULL, false, "scaling: the figure's file: NAME.svg, NAME.png, NAME.csv"},
     {"repeats", FIELD_INT, OFFSET(repeats), "5", 1, 1000, NULL, false, "measured repetitions, after one to warm up"},
 };
@@ -155,22 +162,30 @@ static json_t *bench_augment(const bench_options *o, error *err) {
 
 /* The list -------------------------------------------------------------------------------------------------------- */
 
-const char *const bench_names[] = {"step", "loss", "augment", "loader", "spectrum", "kmeans", "knn", "scaling", NULL};
-const char *const bench_summaries[] = {"one training step of FALCON, pixels in, parameters moved",
-                                       "FALCON's loss on embeddings and its gradient, without backbone and projector",
-                                       "augmented pairs of 32x32 views on one core",
-                                       "views of photographs on one core, from the JPEG's bytes on",
-                                       "RankMe of a matrix of noise",
-                                       "one restart of k-means on noise",
-                                       "20 nearest neighbours in noise",
-                                       "how the time of a step grows with batch, width and codes",
-                                       NULL};
-static json_t *(*const benches[])(const bench_options *, error *) = {
-    bench_step, bench_loss, bench_augment, bench_loader, bench_spectrum, bench_kmeans, bench_knn, bench_scaling};
+const char *const bench_names[] = {"step",   "loss", "augment", "loader", "spectrum",
+                                   "kmeans", "knn",  "scaling", "peers",  NULL};
+const char *const bench_summaries[] = {
+    "one training step of FALCON, pixels in, parameters moved",
+    "FALCON's loss on embeddings and its gradient, without backbone and projector",
+    "augmented pairs of 32x32 views on one core",
+    "views of photographs on one core, from the JPEG's bytes on",
+    "RankMe of a matrix of noise",
+    "one restart of k-means on noise",
+    "20 nearest neighbours in noise",
+    "how the time of a step grows with batch, width and codes",
+    "a training step shared by the processes of `mpirun`, and what of adding up is hidden",
+    NULL};
+static json_t *(*const benches[])(const bench_options *, error *) = {bench_step,   bench_loss,     bench_augment,
+                                                                     bench_loader, bench_spectrum, bench_kmeans,
+                                                                     bench_knn,    bench_scaling,  bench_peers};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
     int threads = threads_use((int)options->threads, err);
     if (!threads) return NULL;
+    if (options->peers && strcmp(name, "peers") != 0) {
+        error_set(err, ERROR_USAGE, "of the yardsticks, `peers` alone runs as several processes");
+        return NULL;
+    }
     for (int i = 0; bench_names[i]; i++) {
         if (strcmp(bench_names[i], name) != 0) continue;
         json_t *out = benches[i](options, err);

@@ -11,18 +11,20 @@
 
 typedef struct bench_options {
     int backbone; /* choice of backbone_names */
-    int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats, decades, clusters, queries;
+    int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats, decades, clusters, queries, ranks;
     int64_t size, views, patch; /* size, patch: 0 = their own */
     bool recompute;
+    double hidden;
     int dictionary; /* choice of dictionary_names */
     int decode;     /* DECODE_ */
     int precision;  /* PRECISION_ */
-    char out[FIELD_TEXT_SIZE], data[FIELD_TEXT_SIZE];
+    char out[FIELD_TEXT_SIZE], data[FIELD_TEXT_SIZE], method[FIELD_TEXT_SIZE];
+    struct peers *peers; /* who was started together with this process, or NULL; none of the fields */
 } bench_options;
 
 extern const field_table bench_fields;
 extern const char
-    *const bench_names[]; /* step, loss, augment, loader, spectrum, kmeans, knn, scaling; NULL-terminated */
+    *const bench_names[]; /* step, loss, augment, loader, spectrum, kmeans, knn, scaling, peers; NULL-terminated */
 extern const char *const bench_summaries[];
 
 /*

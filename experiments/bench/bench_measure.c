@@ -12,6 +12,11 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+bench_timing bench_summary(double *seconds, int64_t count) {
+    qsort(seconds, (size_t)count, sizeof *seconds, ascending);
+    return (bench_timing){seconds[count / 2], seconds[0], seconds[count - 1]};
+}
+
 bool bench_measure(bench_body body, void *context, int64_t repeats, bench_timing *out, error *err) {
     double *seconds = malloc((size_t)repeats * sizeof *seconds);
     if (!seconds) return error_memory(err, (size_t)repeats * sizeof *seconds, "the timings");
@@ -21,10 +26,7 @@ bool bench_measure(bench_body body, void *context, int64_t repeats, bench_timing
         ok = body(context, err);
         seconds[i] = clock_seconds() - before;
     }
-    if (ok) {
-        qsort(seconds, (size_t)repeats, sizeof *seconds, ascending);
-        *out = (bench_timing){seconds[repeats / 2], seconds[0], seconds[repeats - 1]};
-    }
+    if (ok) *out = bench_summary(seconds, repeats);
     free(seconds);
     return ok;
 }

@@ -17,6 +17,9 @@ typedef struct bench_timing {
     double median, least, most; /* seconds of one repetition */
 } bench_timing;
 
+/* Of `count` timings, which become sorted. */
+bench_timing bench_summary(double *seconds, int64_t count);
+
 /* Runs `body` once unmeasured, which fills caches and pools, then `repeats` times. */
 bool bench_measure(bench_body body, void *context, int64_t repeats, bench_timing *out, error *err);
 

@@ -7,6 +7,7 @@
 #include "engine/clock.h"
 #include "engine/codes.h"
 #include "experiments/bench/bench_measure.h"
+#include "experiments/bench/bench_ranks.h"
 #include "experiments/bench/bench_step.h"
 
 #include <math.h>
@@ -155,6 +156,7 @@ static bool draw(const char *out, double seconds[SERIES][SIZES], error *err) {
 }
 
 json_t *bench_scaling(const bench_options *o, error *err) {
+    if (o->ranks) return bench_ranks(o, err);
     double seconds[SERIES][SIZES], began = clock_seconds();
     json_t *list = json_array(), *findings = json_array(), *out = NULL;
     bool ok = true;

@@ -95,12 +95,16 @@ static void print_figures(const json_t *figures) {
 }
 
 static bool run_bench(const command_context *context, const arguments *args, error *err) {
-    (void)context;
     bench_options o;
     fields_defaults(&bench_fields, &o);
     if (!arguments_fields(args, &bench_fields, &o, err)) return false;
+    o.peers = context->peers;
     json_t *figures = bench_run(args->words[0], &o, err);
     if (!figures) return false;
+    if (o.peers && o.peers->rank) { /* rank 0 tells */
+        json_decref(figures);
+        return true;
+    }
     if (arguments_has(args, "--json")) {
         watch_print_json(figures);
         return true;
@@ -117,11 +121,13 @@ static const option bench_options_table[] = {
 const command command_bench = {
     .name = "bench",
     .rules = {.words = "NAME", .min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
-    .summary = "the yardsticks: step, loss, augment, spectrum, kmeans, knn, scaling",
+    .summary = "the yardsticks: step, loss, augment, spectrum, kmeans, knn, scaling, peers",
     .details =
         "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
         "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
-        "--out). Prints the median, least and most of the repetitions. gflops count the products of the definition, "
+        "--out), or peers (a step that the processes of `mpirun -n K mews bench peers` share, and what of adding up\n"
+        "their gradients is hidden behind the backward pass). Prints the median, least and most of the repetitions. "
+        "gflops count the products of the definition, "
         "so\n"
         "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
     .go_on = "run the same command to begin again",

@@ -24,10 +24,10 @@
 
 /* Processes that were started together part only when all of them are through: rank 0 may still have to be heard. One
  * that failed by itself ends the others, who would wait for it. */
-static void part(peers *p, const error *err) {
+static void part(peers *p, bool trained, const error *err) {
     if (!p) return;
-    bool alone = p->broken || (p->rank && err->code != ERROR_NONE);
-    if (p->rank == 0) train_end_followers(p);
+    bool alone = p->broken || (p->rank && err->code != ERROR_NONE && (trained || err->code != ERROR_USAGE));
+    if (p->rank == 0 && trained) train_end_followers(p);
     if (alone) {
         if (err->code != ERROR_NONE) fprintf(stderr, "mews: rank %d of %d: %s\n", p->rank, p->count, err->text);
         p->abort(p, err->code ? (int)err->code : EXIT_FAILURE);
@@ -70,12 +70,13 @@ static int run_command(int argc, char **argv, error *err) {
     arguments args;
     command_context context = {.interrupted = stopping_flag()};
     if (!peers_open(&context.peers, err)) return err->code;
-    if (context.peers && strcmp(argv[1], "train") != 0) {
-        bool first = context.peers->rank == 0;
+    bool train = strcmp(argv[1], "train") == 0, silent = context.peers && context.peers->rank && !train;
+    if (context.peers && !train && strcmp(argv[1], "bench") != 0) {
         peers_close(context.peers);
-        error_set(err, ERROR_USAGE, "only `mews train` runs as several processes; start `mews %.40s` by itself",
+        error_set(err, ERROR_USAGE,
+                  "only `mews train` and `mews bench peers` run as several processes; start `mews %.40s` by itself",
                   argv[1]);
-        if (!first) exit(ERROR_USAGE); /* one of them says so */
+        if (silent) exit(err->code); /* one of them says so */
         return err->code;
     }
     heartbeat *machines = NULL;
@@ -91,7 +92,8 @@ static int run_command(int argc, char **argv, error *err) {
     bool told = fflush(stdout) == 0 && !ferror(stdout);
     if (!told && !stopping_pipe_is_broken()) error_set(err, ERROR_RUN, "cannot write to standard output");
     heartbeat_close(machines);
-    part(context.peers, err);
+    part(context.peers, train, err);
+    if (silent && err->code != ERROR_NONE) exit(err->code); /* a mistake that all have seen */
     return err->code;
 }
 

@@ -7,8 +7,8 @@
 #include "experiments/sweep/estimate.h"
 #include "engine/clock.h"
 #include "experiments/bench/bench_measure.h"
+#include "experiments/bench/noise_batch.h"
 #include "experiments/commands/command.h"
-#include "experiments/run/model.h"
 #include "experiments/sweep/scheduler.h"
 
 #include <math.h>
@@ -54,38 +54,6 @@ static char *shape_key(const queue_item *item, int threads) {
 }
 
 /* ---- Measuring ---- */
-
-/* A batch of noise with as many views as the loader would make. */
-typedef struct noise_batch {
-    loader_batch batch;
-    float *pixels, *local;
-    int *labels;
-} noise_batch;
-
-static bool noise_make(noise_batch *b, const model *m, const queue_item *item, error *err) {
-    const augment_options *a = &m->spec->augment;
-    int n = m->head.pairs, side = item->size, small = (int)a->local_size;
-    *b = (noise_batch){.labels = malloc((size_t)n * sizeof(int))};
-    b->pixels = bench_noise((size_t)n * (size_t)m->head.views * (size_t)side * (size_t)side * 3, err);
-    if (m->head.locals)
-        b->local = bench_noise((size_t)n * (size_t)m->head.locals * (size_t)small * (size_t)small * 3, err);
-    if (!b->labels) return error_memory(err, (size_t)n * sizeof(int), "a batch's labels");
-    for (int i = 0; i < n; i++) b->labels[i] = i % (item->classes ? item->classes : 1);
-    b->batch = (loader_batch){.pairs = n,
-                              .views = m->head.views,
-                              .locals = m->head.locals,
-                              .local_size = small,
-                              .pixels = b->pixels,
-                              .local = b->local,
-                              .labels = b->labels};
-    return b->pixels && (b->local || !m->head.locals);
-}
-
-static void noise_free(noise_batch *b) {
-    free(b->pixels);
-    free(b->local);
-    free(b->labels);
-}
 
 static bool train_step(model *m, const noise_batch *b, int size, uint64_t number, error *err) {
     method_context context = {.step = number, .steps = 1000, .epochs = 1};
@@ -135,7 +103,8 @@ static bool measure(shape *s, const queue_item *item, int threads, error *err) {
     noise_batch noise = {0};
     bench_forget_peak();
     if (!model_create(&m, with, item->classes, threads, err)) return false;
-    bool ok = noise_make(&noise, &m, item, err) && time_step(&m, &noise, item->size, &s->step, err);
+    bool ok = noise_make(&noise, &m, m.head.pairs, item->size, item->classes, err) &&
+              time_step(&m, &noise, item->size, &s->step, err);
     s->speed = ok ? tape_flops(m.tape) / s->step : 0;
     s->mib = bench_resident_mib("VmHWM");
     ok = ok && time_image(&m, &noise, item->size, &s->image, err);

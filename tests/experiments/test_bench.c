@@ -51,6 +51,30 @@ START_TEST(test_the_loaders_yardstick_needs_photographs) {
 }
 END_TEST
 
+START_TEST(test_a_shared_step_is_measured_of_a_process_alone_and_modelled_for_more) {
+    const said *s = mews("bench peers --method vicreg --width 4 --size 8 --batch 16 --repeats 1 --json");
+    ck_assert_msg(s->code == 0 && !*s->err, "%s", s->err);
+    json_t *got = json_loads(s->out, 0, NULL);
+    ck_assert_double_gt(json_number_value(json_object_get(got, "seconds")), 0);
+    ck_assert_ptr_null(json_object_get(got, "hidden")); /* there is nothing to be summed */
+    json_decref(got);
+    s = mews("bench scaling --ranks 4 --method vicreg --width 4 --size 8 --batch 16 --repeats 1 --json");
+    ck_assert_msg(s->code == 0 && !*s->err, "%s", s->err);
+    got = json_loads(s->out, 0, NULL);
+    json_t *at = json_object_get(json_object_get(json_array_get(json_object_get(got, "methods"), 0), "strong"), "at");
+    ck_assert_uint_eq(json_array_size(at), 3); /* 1, 2 and 4 */
+    json_t *one = json_array_get(at, 0), *four = json_array_get(at, 2);
+    ck_assert_int_eq(json_integer_value(json_object_get(one, "gathers")), 0);
+    ck_assert_int_gt(json_integer_value(json_object_get(four, "gathers")), 0);
+    ck_assert_double_gt(json_number_value(json_object_get(four, "10 GbE")),
+                        json_number_value(json_object_get(four, "100 GbE")));
+    ck_assert_double_gt(json_number_value(json_object_get(four, "100 GbE")),
+                        json_number_value(json_object_get(four, "compute")));
+    json_decref(got);
+    refused("bench scaling --ranks 4 --batch 18", "--batch 18 has to divide by 4");
+}
+END_TEST
+
 START_TEST(test_an_unknown_yardstick_gets_the_nearest_name) {
     refused("bench scalign", "no benchmark is called scalign; did you mean scaling?");
 }
@@ -64,6 +88,7 @@ Suite *suite_bench(void) {
     tcase_add_loop_test(t, test_the_loss_of_every_dictionary_is_measured, 0, 5);
     tcase_add_loop_test(t, test_a_step_and_a_loss_are_measured_in_either_precision, 0, 2);
     tcase_add_test(t, test_the_loaders_yardstick_needs_photographs);
+    tcase_add_test(t, test_a_shared_step_is_measured_of_a_process_alone_and_modelled_for_more);
     tcase_add_test(t, test_an_unknown_yardstick_gets_the_nearest_name);
     suite_add_tcase(s, t);
     return s;

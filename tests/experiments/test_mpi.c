@@ -162,8 +162,8 @@ START_TEST(mistakes_are_one_line) {
         ck_assert_msg(strstr(s->err, "train.batch 32 does not divide into 3 processes") != NULL, "%s", s->err);
         s = together(kinds[k], 2, "sweep toy.yaml");
         ck_assert_int_ne(s->code, 0);
-        const char *line = strstr(s->err, "only `mews train` runs as several processes");
-        ck_assert_msg(line && !strstr(line + 1, "only `mews train`"), "%s", s->err);
+        const char *line = strstr(s->err, "only `mews train` and `mews bench peers` run as several processes");
+        ck_assert_msg(line && !strstr(line + 1, "only `mews train` and"), "%s", s->err);
         s = together(kinds[k], 1, "train toy.yaml --out b");
         ck_assert_msg(s->code == 0, "%s", s->err);
     }

@@ -1,6 +1,7 @@
-#include "engine/cpu/meeting.h"
+#include "engine/cpu/cpu.h"
 
 #ifndef MEWS_DOUBLE
+#include "engine/cpu/meeting.h"
 
 static lattice input_side(const conv_shape *s, const void *x) {
     return (lattice){(void *)x, s->in_brief, s->in / BLOCK_LANES, s->h, s->w, 1, 0, 0};

@@ -95,7 +95,20 @@ static int close_it(sqlite3_file *f) { return real_of(f)->pMethods->xClose(real_
 static int truncate_it(sqlite3_file *f, sqlite3_int64 n) { return real_of(f)->pMethods->xTruncate(real_of(f), n); }
 static int sync_it(sqlite3_file *f, int flags) { return real_of(f)->pMethods->xSync(real_of(f), flags); }
 static int size_of(sqlite3_file *f, sqlite3_int64 *n) { return real_of(f)->pMethods->xFileSize(real_of(f), n); }
-static int lock_it(sqlite3_file *f, int level) { return real_of(f)->pMethods->xLock(real_of(f), level); }
+/* Since this one opened it, others may have made an empty file one that carries checksums, and died in the middle of
+ * more: their journal is played back right after the first lock, before any page is read. What it holds are pages as
+ * they lay in memory, whose seals are those of whatever stood there before, or none: they are sealed as they are
+ * written. */
+static int lock_it(sqlite3_file *base, int level) {
+    file *f = (file *)base;
+    unsigned char header[HEADER];
+    int code = f->real->pMethods->xLock(f->real, level);
+    if (code != SQLITE_OK || level != SQLITE_LOCK_SHARED) return code;
+    int read = f->real->pMethods->xRead(f->real, header, HEADER, 0);
+    if (read == SQLITE_OK || read == SQLITE_IOERR_SHORT_READ) learn(f, header); /* what is short is filled with zeros */
+    return code;
+}
+
 static int unlock_it(sqlite3_file *f, int level) { return real_of(f)->pMethods->xUnlock(real_of(f), level); }
 static int reserved(sqlite3_file *f, int *out) { return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out); }
 static int control(sqlite3_file *f, int what, void *with) {

@@ -141,6 +141,61 @@ START_TEST(test_writers_that_are_killed_leave_an_index_that_mends) {
 }
 END_TEST
 
+static sqlite3 *open_pages(const char *path) {
+    sqlite3 *db;
+    ck_assert_int_eq(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, store_pages_vfs()),
+                     SQLITE_OK);
+    ck_assert(store_pages_ask(db));
+    return db;
+}
+
+/* Commits once and is killed in the middle of a second transaction of the same connection, when pages of it stand in
+ * the file already. */
+static void write_and_die(const char *path) {
+    sqlite3 *db = open_pages(path);
+    static const char *const lines[] = {
+        "CREATE TABLE t (x)",
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT "
+        "zeroblob(3000) FROM n",
+        "BEGIN",
+        "UPDATE t SET x = randomblob(3000)", /* pages that this connection made, and has not read since */
+        "PRAGMA cache_size = 2",             /* from here on, what comes new drives changed pages out into the file */
+        "INSERT INTO t SELECT x FROM t",
+    };
+    bool done = true;
+    for (size_t i = 0; done && i < sizeof lines / sizeof *lines; i++)
+        done = sqlite3_exec(db, lines[i], NULL, NULL, NULL) == SQLITE_OK;
+    if (done) kill(getpid(), SIGKILL);
+    _exit(1);
+}
+
+/* Whoever opened the file before there was anything in it plays the journal of a killed writer back: it has to know by
+   then that pages carry checksums. */
+START_TEST(test_who_opened_an_empty_index_restores_what_a_killed_writer_left) {
+    char path[128], byte = 0;
+    int go[2], status;
+    snprintf(path, sizeof path, "%s/results/pages.db", folder);
+    write_run(0, "finished", 64, 0.5);
+    ck_assert_int_eq(pipe(go), 0);
+    pid_t writer = fork();
+    if (writer == 0) {
+        ck_assert_int_eq(read(go[0], &byte, 1), 1);
+        write_and_die(path);
+    }
+    sqlite3 *early = open_pages(path);
+    ck_assert_int_eq(write(go[1], &byte, 1), 1);
+    ck_assert_int_eq(waitpid(writer, &status, 0), writer);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_int_eq(sqlite3_exec(early, "PRAGMA integrity_check; SELECT sum(length(x)) FROM t", NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(early);
+    early = open_pages(path); /* nor does anybody after it find a page whose checksum does not hold */
+    ck_assert_int_eq(sqlite3_exec(early, "SELECT sum(length(x)) FROM t", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(early);
+    close(go[0]), close(go[1]);
+}
+END_TEST
+
 START_TEST(test_an_index_of_a_newer_program_is_left_alone) {
     write_run(0, "finished", 64, 0.5);
     note(0);
@@ -442,6 +497,7 @@ Suite *suite_store(void) {
     tcase_add_test(tests, test_a_reader_sees_runs_that_came_changed_or_went_unnoted);
     tcase_add_test(tests, test_several_writers_at_once_lose_and_double_nothing);
     tcase_add_test(tests, test_writers_that_are_killed_leave_an_index_that_mends);
+    tcase_add_test(tests, test_who_opened_an_empty_index_restores_what_a_killed_writer_left);
     tcase_add_test(tests, test_an_index_of_a_newer_program_is_left_alone);
     tcase_add_test(tests, test_a_damaged_index_is_made_anew);
     tcase_add_test(tests, test_a_bit_that_turns_anywhere_in_the_index_is_told_or_changes_nothing);

@@ -3,14 +3,14 @@
  * Assran et al.: "Masked Siamese Networks for Label-Efficient Learning", ECCV 2022.
  *
  *   z = L2norm(MLP(representation)), student and teacher;  q prototypes of length 1, which both share
- *   p  = softmax(z·q / τ)                    of the student's views, which lose patches (backbone.patch_drop)   (eq. 1)
+ *   p  = softmax(z·q / τ)                    of the student's views, which lose patches (backbone.patch_drop)
  *   p⁺ = softmax(z⁺·q / τ⁺), no gradient      of the teacher's, which are whole: τ⁺ = T·τ sharpens
- *   loss = mean over views and all other views' p⁺ of H(p⁺, p) − λ·(H(p̄) − ln c), p̄ the mean of all p          (eq. 2)
+ *   loss = mean over views and all other views' p⁺ of H(p⁺, p) − λ·(H(p̄) − ln c), p̄ the mean of all p
  *
- * As the authors' code has it p⁺ is balanced by three rounds of Sinkhorn-Knopp, prototypes are not decayed, and ln c
- * makes the last term 0 where all prototypes are used alike. There one view is the target and another the anchor; here
- * each of the two global views is both, and the teacher's momentum rises on DINO's cosine and not in a straight line.
- * Without λ and Sinkhorn-Knopp all images find one prototype.
+ * As the authors' code has it p⁺ is balanced by three rounds of Sinkhorn-Knopp, prototypes are spared from decay as
+ * biases are (optimizer.exclude), and ln c makes the last term 0 where all prototypes are used alike. There one view is
+ * the target and another the anchor; here each of the two global views is both, and the teacher's momentum rises on
+ * DINO's cosine and not in a straight line. Without λ and Sinkhorn-Knopp images find few prototypes (collapse-zoo).
  */
 #include "methods/method.h"
 #include "methods/mlp.h"
@@ -59,7 +59,7 @@ static tensor *find_prototypes(const method_model *m, tape *t, tensor *z, double
     return op_log_softmax(t, op_matmul(t, z, false, op_l2_normalize(t, s->prototypes), true, 1 / temperature));
 }
 
-/* log p of the student's views. (eq. 1) */
+/* log p of the student's views. */
 static tensor *predict(method_model *m, tape *t, tensor *representations, int groups) {
     const msn_options *o = m->options;
     const msn *s = m->state;
@@ -86,7 +86,7 @@ static tensor *teach(method_model *m, method_context *context, tape *t) {
     return z;
 }
 
-/* ln c − H(p̄). (eq. 2) */
+/* ln c − H(p̄) */
 static tensor *mean_entropy_gap(const method_model *m, tape *t, tensor *log_p) {
     const msn_options *o = m->options;
     tensor *log_mean = op_batch_logmeanexp(t, log_p);

@@ -1,6 +1,6 @@
-# Sourced by shaped_link.sh; two machines: network namespaces $a and $b of this one, with real TCP between 10.98.77.1
-# and 10.98.77.2 over the interface cut0. hosts_up makes them; hosts_down ends what runs there and takes them away;
-# hosts_launcher KIND sets the array `launcher` to what starts one process on each. Needs root and iproute2.
+# Sourced by cut_link.sh and shaped_link.sh; two machines: network namespaces $a and $b of this one, with real TCP between
+# 10.98.77.1 and 10.98.77.2 over the interface cut0. hosts_up makes them; hosts_down ends what runs there and takes them
+# away; hosts_launcher KIND sets the array `launcher` to what starts one process on each. Needs root and iproute2.
 a=ma$$ b=mb$$ here=$PWD
 
 hosts_up() {

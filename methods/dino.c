@@ -38,13 +38,7 @@ typedef struct dino {
 
 static bool add_head(method_model *m, dino_head *head, const char *layers, const char *last, error *err) {
     const dino_options *o = m->options;
-    mlp_shape shape = {.layers = 3,
-                       .in = m->features,
-                       .hidden = o->hidden,
-                       .out = o->features,
-                       .without_norm = !o->batchnorm,
-                       .gelu = true,
-                       .deviation = 0.02}; /* the authors' start; their last layer has PyTorch's */
+    mlp_shape shape = mlp_dino_head(m->features, o->hidden, o->features, o->batchnorm);
     return mlp_create(&head->layers, m->parameters, layers, shape, err) &&
            parameters_linear(m->parameters, last, o->features, o->prototypes, &head->last, NULL, err);
 }
@@ -103,14 +97,10 @@ static tensor *teach(method_model *m, method_context *context, tape *t) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     int n = m->pairs;
-    tensor *log_pt = teach(m, context, t), *sum = NULL, *local;
+    tensor *log_pt = teach(m, context, t), *targets[MAX_GLOBAL], *local;
     tensor *log_ps = multi_crop_project(m, context, t, representations, predict, &local);
-    for (int i = 0; i < m->views; i++) {
-        tensor *target = op_slice_rows(t, log_pt, (int64_t)i * n, n);
-        sum = multi_crop_cross_entropy(t, sum, target, log_ps, i);
-        if (local) sum = multi_crop_cross_entropy(t, sum, target, local, -1);
-    }
-    return op_scale(t, sum, 1.0 / (m->views * (m->views - 1 + m->locals)));
+    for (int i = 0; i < m->views; i++) targets[i] = op_slice_rows(t, log_pt, (int64_t)i * n, n);
+    return multi_crop_cross_entropy(m, t, targets, log_ps, local);
 }
 
 static void after_backward(method_model *m, method_context *context, tape *t) {

@@ -27,6 +27,16 @@ static bool add_linear(mlp *m, parameters *p, const char *name, int layer, error
     return m->bias[layer] != NULL;
 }
 
+mlp_shape mlp_dino_head(int64_t in, int64_t hidden, int64_t out, bool batchnorm) {
+    return (mlp_shape){.layers = 3,
+                       .in = in,
+                       .hidden = hidden,
+                       .out = out,
+                       .without_norm = !batchnorm,
+                       .gelu = true,
+                       .deviation = 0.02};
+}
+
 bool mlp_create(mlp *m, parameters *p, const char *name, mlp_shape shape, error *err) {
     *m = (mlp){.shape = shape};
     char place[96];

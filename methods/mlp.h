@@ -31,6 +31,9 @@ typedef struct mlp {
     batchnorm norm[MLP_LAYERS];
 } mlp;
 
+/* DINO's head below its prototypes, which MSN has as well: three layers of GELU that begin as its authors' do. */
+mlp_shape mlp_dino_head(int64_t in, int64_t hidden, int64_t out, bool batchnorm);
+
 bool mlp_create(mlp *m, parameters *p, const char *name, mlp_shape shape, error *err);
 
 /* x (n, in) → (n, out); BatchNorm over each of `groups` runs of rows, as op_batchnorm has it. */

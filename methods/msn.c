@@ -35,13 +35,7 @@ static bool build(method_model *m, error *err) {
     const msn_options *o = m->options;
     msn *s = m->state = calloc(1, sizeof *s);
     if (!s) return error_memory(err, sizeof *s, "msn");
-    mlp_shape shape = {.layers = 3,
-                       .in = m->features,
-                       .hidden = o->hidden,
-                       .out = o->features,
-                       .without_norm = !o->batchnorm,
-                       .gelu = true,
-                       .deviation = 0.02};
+    mlp_shape shape = mlp_dino_head(m->features, o->hidden, o->features, o->batchnorm);
     if (!mlp_create(&s->student, m->parameters, "head.mlp", shape, err) ||
         !mlp_create(&s->teacher, m->parameters, "teacher.head.mlp", shape, err))
         return false;
@@ -95,15 +89,11 @@ static tensor *mean_entropy_gap(const method_model *m, tape *t, tensor *log_p) {
 
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const msn_options *o = m->options;
-    tensor *z = teach(m, context, t), *sum = NULL, *local;
+    tensor *z = teach(m, context, t), *targets[MAX_GLOBAL], *local;
     tensor *log_p = multi_crop_project(m, context, t, representations, predict, &local);
-    for (int i = 0; i < m->views; i++) {
-        tensor *log_q = target(m, t, z, i);
-        sum = multi_crop_cross_entropy(t, sum, log_q, log_p, i);
-        if (local) sum = multi_crop_cross_entropy(t, sum, log_q, local, -1);
-    }
+    for (int i = 0; i < m->views; i++) targets[i] = target(m, t, z, i);
+    tensor *match = multi_crop_cross_entropy(m, t, targets, log_p, local);
     tensor *all = local ? op_concat_rows(t, log_p, local) : log_p;
-    tensor *match = op_scale(t, sum, 1.0 / (m->views * (m->views - 1 + m->locals)));
     tensor *gap = mean_entropy_gap(m, t, all);
     method_report(context, "cross_entropy", match);
     method_report(context, "mean_entropy_gap", gap);

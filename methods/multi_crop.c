@@ -3,7 +3,8 @@
  */
 #include "methods/multi_crop.h"
 
-tensor *multi_crop_cross_entropy(tape *t, tensor *sum, tensor *log_q, tensor *log_p, int skip) {
+/* sum + H(q, p_v) over the views of log_p, all but view `skip` (−1: none); `sum` is NULL to begin with. */
+static tensor *add_cross_entropies(tape *t, tensor *sum, tensor *log_q, tensor *log_p, int skip) {
     if (!log_q || !log_p) return NULL;
     int64_t n = tensor_rows(log_q), views = tensor_rows(log_p) / n;
     for (int64_t v = 0; v < views; v++) {
@@ -12,6 +13,15 @@ tensor *multi_crop_cross_entropy(tape *t, tensor *sum, tensor *log_q, tensor *lo
         sum = sum ? op_add(t, sum, one) : one;
     }
     return sum;
+}
+
+tensor *multi_crop_cross_entropy(const method_model *m, tape *t, tensor *const *log_q, tensor *log_p, tensor *local) {
+    tensor *sum = NULL;
+    for (int i = 0; i < m->views; i++) {
+        sum = add_cross_entropies(t, sum, log_q[i], log_p, i);
+        if (local) sum = add_cross_entropies(t, sum, log_q[i], local, -1);
+    }
+    return op_scale(t, sum, 1.0 / (m->views * (m->views - 1 + m->locals)));
 }
 
 tensor *multi_crop_project(method_model *m, const method_context *context, tape *t, tensor *representations,

@@ -7,11 +7,14 @@
 
 #include "methods/method.h"
 
+enum { MAX_GLOBAL = 2 }; /* global views of a sample */
+
 /*
- * sum + Σ_v −(1/n) Σ_i Σ_k q_ik log p_v,ik over the views of log_p (views·n, c), all but view `skip` (−1: none).
- * log_q (n, c). `sum` is NULL to begin with.
+ * Mean over the global views u and all other views v of −(1/n) Σ_i Σ_k q_u,ik log p_v,ik. log_q: the assignments of
+ * each global view (n, c), no gradient; log_p and local: predictions of the global and the local views (views·n, c),
+ * local NULL without them.
  */
-tensor *multi_crop_cross_entropy(tape *t, tensor *sum, tensor *log_q, tensor *log_p, int skip);
+tensor *multi_crop_cross_entropy(const method_model *m, tape *t, tensor *const *log_q, tensor *log_p, tensor *local);
 
 /* A training head: representations (rows, d), BatchNorm over each of `groups` runs of them → (rows, width). */
 typedef tensor *(*multi_crop_head)(method_model *m, tape *t, tensor *representations, int groups);

@@ -23,7 +23,6 @@
 #include <stdlib.h>
 
 enum { NORMALIZE_BEFORE, NORMALIZE_WEIGHT };
-enum { MAX_GLOBAL = 2 };
 
 typedef struct swav_options {
     int64_t hidden, features, prototypes, iterations, queue;
@@ -118,15 +117,12 @@ static tensor *train_head(method_model *m, tape *t, tensor *z, int groups) { ret
 static tensor *loss(method_model *m, method_context *context, tape *t, tensor *representations) {
     const swav_options *o = m->options;
     int n = m->pairs;
-    tensor *local, *sum = NULL, *z = multi_crop_project(m, context, t, representations, train_head, &local);
+    tensor *local, *log_q[MAX_GLOBAL], *z = multi_crop_project(m, context, t, representations, train_head, &local);
     tensor *log_p = op_log_softmax(t, scores(m, t, z, o->temperature));
     if (local) local = op_log_softmax(t, scores(m, t, local, o->temperature));
-    for (int i = 0; i < m->views; i++) {
-        tensor *log_q = balanced_assignment(m, context, t, tape_stop_gradient(t, op_slice_rows(t, z, i * n, n)), i);
-        sum = multi_crop_cross_entropy(t, sum, log_q, log_p, i);
-        if (local) sum = multi_crop_cross_entropy(t, sum, log_q, local, -1);
-    }
-    return op_scale(t, sum, 1.0 / (m->views * (m->views - 1 + m->locals)));
+    for (int i = 0; i < m->views; i++)
+        log_q[i] = balanced_assignment(m, context, t, tape_stop_gradient(t, op_slice_rows(t, z, i * n, n)), i);
+    return multi_crop_cross_entropy(m, t, log_q, log_p, local);
 }
 
 static tensor *embed(method_model *m, tape *t, tensor *representations, bool training) {

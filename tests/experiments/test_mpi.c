@@ -74,10 +74,12 @@ static int losses(const char *results, double out[64]) {
     return count;
 }
 
-static void expect_same_losses(const char *kind, const char *method, double lr, int count) {
+static void expect_same_losses(const char *kind, const char *method, double lr, const char *batches, int count) {
     double alone[64], shared[64];
+    char edit[160];
     write_spec(method, lr, "[]");
-    shell("rm -rf alone shared");
+    snprintf(edit, sizeof edit, "sed -i 's/batch: 32/%s/' toy.yaml; rm -rf alone shared", batches);
+    shell(edit);
     const said *s = mews("train toy.yaml --out alone");
     ck_assert_msg(s->code == 0, "%s: %s", method, s->err);
     s = together(kind, count, "train toy.yaml --out shared");
@@ -119,7 +121,14 @@ static const struct {
 
 START_TEST(a_method_sees_the_whole_batch_however_many_share_it) {
     for (int k = 0; k < KINDS; k++)
-        if (has(kinds[k])) expect_same_losses(kinds[k], methods[_i].spec, methods[_i].lr, _i == 0 && k ? 4 : 2);
+        if (has(kinds[k]))
+            expect_same_losses(kinds[k], methods[_i].spec, methods[_i].lr, "batch: 32", _i == 0 && k ? 4 : 2);
+}
+END_TEST
+
+START_TEST(batches_of_one_step_all_count_whoever_shares_them) {
+    for (int k = 0; k < KINDS; k++)
+        if (has(kinds[k])) expect_same_losses(kinds[k], "byol", 0.001, "batch: 16, accumulate: 2", 2);
 }
 END_TEST
 
@@ -201,6 +210,7 @@ Suite *suite_mpi(void) {
     tcase_add_checked_fixture(c, program_setup, program_teardown);
     tcase_set_timeout(c, 900);
     tcase_add_loop_test(c, a_method_sees_the_whole_batch_however_many_share_it, 0, sizeof methods / sizeof *methods);
+    tcase_add_test(c, batches_of_one_step_all_count_whoever_shares_them);
     tcase_add_test(c, what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop);
     tcase_add_test(c, mistakes_are_one_line);
     tcase_add_test(c, several_processes_without_a_module_are_refused);

@@ -64,6 +64,10 @@ static tensor *foreign_token(tape *t) {
     static const float kept[] = {0, 4};
     return op_keep_tokens(t, random_matrix(t, 8, 5), tape_matrix(t, kept, 2, 1), 2);
 }
+static tensor *early_token(tape *t) {
+    static const float kept[] = {0, -1};
+    return op_keep_tokens(t, random_matrix(t, 8, 5), tape_matrix(t, kept, 2, 1), 2);
+}
 static tensor *uneven_tokens(tape *t) {
     static const float kept[] = {0, 1, 2};
     return op_keep_tokens(t, random_matrix(t, 8, 5), tape_matrix(t, kept, 3, 1), 2);
@@ -79,6 +83,7 @@ static const struct {
     {many_positions, "the positions are for another number of patches"},
     {late_token, "the tokens asked for do not exist"},
     {foreign_token, "a token to keep that its sample does not have"},
+    {early_token, "a token to keep that its sample does not have"},
     {uneven_tokens, "keeps other numbers of samples' tokens"},
 };
 enum { WRONGS = sizeof wrongs / sizeof *wrongs };

@@ -7,7 +7,6 @@
 #include "experiments/bench/bench_measure.h"
 #include "experiments/bench/shared_step.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +42,7 @@ static double bytes_sent(void) {
 
 typedef struct measured {
     double *seconds[WAYS];
+    double *beyond[WAYS];  /* what they take beyond the step without sums of the same round */
     peers_traffic traffic; /* of a step */
     double sent;           /* likewise, bytes */
 } measured;
@@ -56,8 +56,10 @@ static bool measure(shared_step *s, int64_t repeats, measured *out, error *err) 
             peers_traffic had = s->peers ? s->peers->traffic : (peers_traffic){0};
             double sent = bytes_sent(), before = clock_seconds();
             if (!take(s, (enum way)way, err) || !meet(s->peers, err)) return false; /* until all are through */
-            if (round >= 0) out->seconds[way][round] = clock_seconds() - before;
-            if (way != MEANWHILE || round < 0) continue;
+            if (round < 0) continue;
+            out->seconds[way][round] = clock_seconds() - before;
+            out->beyond[way][round] = out->seconds[way][round] - out->seconds[WITHOUT][round];
+            if (way != MEANWHILE) continue;
             const peers_traffic *has = &s->peers->traffic;
             out->traffic = (peers_traffic){has->gathers - had.gathers, has->gathered - had.gathered,
                                            has->sums - had.sums, has->summed - had.summed};
@@ -67,19 +69,10 @@ static bool measure(shared_step *s, int64_t repeats, measured *out, error *err) 
     return true;
 }
 
-/* What a way takes beyond the step without sums. */
-static double beyond(const measured *m, enum way way, int64_t repeats, error *err) {
-    double *apart = malloc((size_t)repeats * sizeof *apart);
-    if (!apart) return error_memory(err, (size_t)repeats * sizeof *apart, "the timings"), (double)NAN;
-    for (int64_t i = 0; i < repeats; i++) apart[i] = m->seconds[way][i] - m->seconds[WITHOUT][i];
-    double median = bench_summary(apart, repeats).median;
-    free(apart);
-    return median;
-}
-
-static void tell_shared(json_t *out, const shared_step *s, measured *m, int64_t repeats, error *err) {
+static void tell_shared(json_t *out, const shared_step *s, measured *m, int64_t repeats) {
     static const double mib = 1 << 20;
-    double with = beyond(m, MEANWHILE, repeats, err), after = beyond(m, AFTER, repeats, err);
+    double with = bench_summary(m->beyond[MEANWHILE], repeats).median;
+    double after = bench_summary(m->beyond[AFTER], repeats).median;
     double alone = bench_summary(m->seconds[ALONE], repeats).median;
     json_object_set_new(out, "processes", json_integer(s->peers->count));
     json_object_set_new(out, "mpi", json_string(s->peers->library));
@@ -99,22 +92,21 @@ json_t *bench_peers(const bench_options *o, error *err) {
     shared_step s = {0};
     measured m = {0};
     json_t *out = NULL;
-    double *seconds = calloc((size_t)(WAYS * o->repeats), sizeof *seconds);
-    for (int way = 0; seconds && way < WAYS; way++) m.seconds[way] = seconds + way * o->repeats;
+    double *seconds = calloc((size_t)(2 * WAYS * o->repeats), sizeof *seconds);
+    for (int way = 0; seconds && way < WAYS; way++) {
+        m.seconds[way] = seconds + way * o->repeats;
+        m.beyond[way] = m.seconds[way] + WAYS * o->repeats;
+    }
     const char *method = *o->method ? o->method : "falcon";
     if (!seconds)
-        error_memory(err, (size_t)(WAYS * o->repeats) * sizeof *seconds, "the timings");
+        error_memory(err, (size_t)(2 * WAYS * o->repeats) * sizeof *seconds, "the timings");
     else if (shared_step_begin(&s, o, method, o->batch, o->peers, err) && measure(&s, o->repeats, &m, err)) {
-        double flops = tape_flops(s.model.tape);
-        if (s.peers) tell_shared(out = json_object(), &s, &m, o->repeats, err);
-        json_t *figures =
-            bench_report("peers", bench_summary(m.seconds[s.peers ? MEANWHILE : WITHOUT], o->repeats), flops);
-        json_object_set_new(figures, "method", json_string(method));
-        json_object_set_new(figures, "backbone", json_string(backbone_names[o->backbone]));
-        json_object_set_new(figures, "batch", json_integer(o->batch));
-        if (out) json_object_update(figures, out);
-        json_decref(out);
-        out = figures;
+        bench_timing whole = bench_summary(m.seconds[s.peers ? MEANWHILE : WITHOUT], o->repeats);
+        out = bench_report("peers", whole, tape_flops(s.model.tape));
+        json_object_set_new(out, "method", json_string(method));
+        json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
+        json_object_set_new(out, "batch", json_integer(o->batch));
+        if (s.peers) tell_shared(out, &s, &m, o->repeats);
     }
     shared_step_end(&s);
     free(seconds);

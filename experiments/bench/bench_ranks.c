@@ -196,7 +196,7 @@ json_t *bench_ranks(const bench_options *o, error *err) {
     json_t *list = json_array(), *findings = json_array(), *out = NULL;
     double began = clock_seconds();
     bool ok = o->batch % WEAK_SHARE == 0 ||
-              error_set(err, ERROR_USAGE, "--batch %lld has to divide by %d", (long long)o->batch, WEAK_SHARE);
+              error_set(err, ERROR_USAGE, "--batch %lld has to be a multiple of %d", (long long)o->batch, WEAK_SHARE);
     if (ok && *o->method)
         ok = add_method(o, o->method, list, findings, err);
     else

@@ -71,7 +71,7 @@ START_TEST(test_a_shared_step_is_measured_of_a_process_alone_and_modelled_for_mo
     ck_assert_double_gt(json_number_value(json_object_get(four, "100 GbE")),
                         json_number_value(json_object_get(four, "compute")));
     json_decref(got);
-    refused("bench scaling --ranks 4 --batch 18", "--batch 18 has to divide by 4");
+    refused("bench scaling --ranks 4 --batch 18", "--batch 18 has to be a multiple of 4");
 }
 END_TEST
 

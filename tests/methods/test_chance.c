@@ -11,14 +11,22 @@
 
 enum { D = 4, N = 8, CLASSES = 5, LATE = 1000 };
 
-static method_bench bench(const char *method, const char *settings, int features, int pairs) {
+static method_bench bench_with(const char *method, const char *settings, int features, int pairs, int locals) {
     error err = {0};
     method_bench m = method_bench_create(method, settings, features, pairs, &err);
+    m.model.locals = locals;
     m.model.classes = m.method->labels ? CLASSES : 0;
     bool built = m.method->build(&m.model, &err);
     ck_assert_msg(built, "%s: %s", method, err.text);
     return m;
 }
+
+static method_bench bench(const char *method, const char *settings, int features, int pairs) {
+    return bench_with(method, settings, features, pairs, 0);
+}
+
+/* How many local views a method is tried with: none, and two where it takes them. */
+static int most_locals(const char *method) { return method_find(method)->local_views ? 2 : 0; }
 
 static void silence(method_bench *m) {
     for (size_t i = 0; i < m->parameters->count; i++) {
@@ -54,8 +62,9 @@ static void pass_on(method_bench *m) {
 static double loss_of(method_bench *m, bool alike) {
     error err = {0};
     rng r = rng_stream(7, RNG_TEST, 0, 0, 0);
-    int pairs = m->model.pairs, d = m->model.features;
-    size_t count = (size_t)2 * (size_t)pairs * (size_t)d, marks = (size_t)pairs * CLASSES;
+    int pairs = m->model.pairs, d = m->model.features, locals = m->model.locals;
+    size_t globals = (size_t)2 * (size_t)pairs * (size_t)d, marks = (size_t)pairs * CLASSES;
+    size_t count = globals + (size_t)locals * (size_t)pairs * (size_t)d;
     float *z = malloc(count * sizeof *z), *labels = calloc(marks, sizeof *labels);
     for (size_t i = 0; i < count; i++) z[i] = alike && i >= (size_t)d ? z[i - (size_t)d] : (float)rng_normal(&r);
     for (int i = 0; i < pairs; i++) labels[i * CLASSES + i % CLASSES] = 1;
@@ -63,6 +72,7 @@ static double loss_of(method_bench *m, bool alike) {
     tape_set_recording(m->tape, false);
     tensor *x = tape_matrix(m->tape, z, 2 * pairs, d);
     if (m->method->teacher) context.teacher = x;
+    if (locals) context.local = tape_matrix(m->tape, z + globals, locals * pairs, d);
     if (m->method->labels) context.labels = tape_matrix(m->tape, labels, pairs, CLASSES);
     double loss = tape_scalar(m->tape, m->method->loss(&m->model, &context, m->tape, x));
     ck_assert_msg(tape_check(m->tape, &err), "%s", err.text);
@@ -77,10 +87,12 @@ static void is_near(double loss, double expected, double tolerance, const char *
 }
 
 static void costs_chance(const char *method, const char *settings) {
-    method_bench m = bench(method, settings, D, N);
-    silence(&m);
-    is_near(loss_of(&m, false), m.method->chance_loss(&m.model), 1e-4, method, settings);
-    method_bench_destroy(&m);
+    for (int locals = 0; locals <= most_locals(method); locals += 2) {
+        method_bench m = bench_with(method, settings, D, N, locals);
+        silence(&m);
+        is_near(loss_of(&m, false), m.method->chance_loss(&m.model), 1e-4, method, settings);
+        method_bench_destroy(&m);
+    }
 }
 
 /* Whitening finds directions in any noise, a covariance of nothing has none, and zeros cannot be brought to length 1.
@@ -173,12 +185,14 @@ static const struct {
 };
 
 START_TEST(test_a_point_costs_what_is_said_of_it) {
-    error err = {0};
-    method_bench m = bench(points[_i].method, points[_i].settings, D, N);
-    ck_assert_msg(teacher_copy(m.parameters, &err), "%s", err.text);
-    double loss = isnan(points[_i].loss) ? m.method->chance_loss(&m.model) : points[_i].loss;
-    is_near(loss_of(&m, true), loss, 1e-4, points[_i].method, points[_i].settings);
-    method_bench_destroy(&m);
+    for (int locals = 0; locals <= most_locals(points[_i].method); locals += 2) {
+        error err = {0};
+        method_bench m = bench_with(points[_i].method, points[_i].settings, D, N, locals);
+        ck_assert_msg(teacher_copy(m.parameters, &err), "%s", err.text);
+        double loss = isnan(points[_i].loss) ? m.method->chance_loss(&m.model) : points[_i].loss;
+        is_near(loss_of(&m, true), loss, 1e-4, points[_i].method, points[_i].settings);
+        method_bench_destroy(&m);
+    }
 }
 END_TEST
 

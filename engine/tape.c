@@ -480,7 +480,10 @@ void tape_backward(tape *t, tensor *loss) {
     t->backend->fill(t->backend, loss->grad, 1, 1);
     loss->grad_ready = true;
 
-    if (t->follower) count_unmet(t, 0), count_unmet(t, 1);
+    if (t->follower) {
+        count_unmet(t, 0);
+        count_unmet(t, 1);
+    }
     for (size_t i = 0; i < t->nodes.count; i++) release_if_idle(t, ((node *)arena_at(&t->nodes, i))->out);
     for (size_t i = t->nodes.count; i-- > 0 && !failed(t);) {
         node *n = arena_at(&t->nodes, i);

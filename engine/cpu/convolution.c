@@ -223,7 +223,8 @@ static bool conv2d_backward(backend *b, node *n) {
     conv_shape s = shape_of(n);
     const way *own = way_for(b, &s);
     if (wants_grad(n->in[0]) && !data_gradient(b, n, &s, own)) return false;
-    if (b->peers) b->peers->look(b->peers, false); /* what goes wrong there is said at the end of the pass */
+    /* Half-way through the longest of ops sums go on, too; what goes wrong there is said at the end of the pass. */
+    if (b->peers) b->peers->look(b->peers, false);
     if (own) return own_weights(b, n, &s, own);
     return (!wants_grad(n->in[1]) && !wants_grad(n->in[2])) || library_weights(b, n, &s);
 }

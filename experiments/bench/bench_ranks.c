@@ -156,19 +156,14 @@ static json_t *curve_json(const curve *c, double hidden, bool strong) {
 
 /* "one batch of 256 pairs to 8, 16 and 64 nodes (0.55, 0.51 and 0.62 of their time)". */
 static void put_curve(const curve *c, double hidden, bool strong, char *out, size_t size) {
+    static const char *const before[NETWORKS] = {"", ", ", " and "};
     size_t used = 0;
     for (int n = 0; n < NETWORKS; n++)
-        used += (size_t)snprintf(out + used, size - used, "%s%d",
-                                 n == 0              ? ""
-                                 : n == NETWORKS - 1 ? " and "
-                                                     : ", ",
-                                 c->at[last_worth(c, n, hidden, strong)].nodes);
+        used +=
+            (size_t)snprintf(out + used, size - used, "%s%d", before[n], c->at[last_worth(c, n, hidden, strong)].nodes);
     used += (size_t)snprintf(out + used, size - used, " nodes (");
     for (int n = 0; n < NETWORKS; n++)
-        used += (size_t)snprintf(out + used, size - used, "%s%.2f",
-                                 n == 0              ? ""
-                                 : n == NETWORKS - 1 ? " and "
-                                                     : ", ",
+        used += (size_t)snprintf(out + used, size - used, "%s%.2f", before[n],
                                  efficiency(c, last_worth(c, n, hidden, strong), n, hidden, strong));
     snprintf(out + used, size - used, ")");
 }

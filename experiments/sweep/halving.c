@@ -138,11 +138,6 @@ static void add_run(halving *h, size_t run, size_t rung) {
         s->open = true;
 }
 
-typedef struct standing {
-    double mean;
-    size_t setting;
-} standing;
-
 /* The best first; of equal ones, that which comes first in the spec. */
 static int by_mean(const void *a, const void *b) {
     const standing *x = a, *y = b;
@@ -162,8 +157,9 @@ static void stop(contender *s, size_t rung, size_t place, size_t of, size_t kept
 }
 
 /* Everyone has come to the rung: the settings of a group in their order, and who goes on. */
-static void judge_group(halving *h, size_t g, size_t rung, standing *order) {
+static void judge_group(halving *h, size_t g, size_t rung) {
     group *all = &h->groups[g];
+    standing *order = h->order;
     size_t n = 0, of = all->alive, most = halving_quota(all->how, of);
     for (size_t s = 0; s < h->setting_count; s++) {
         const contender *one = &h->settings[s];
@@ -180,7 +176,7 @@ static void judge_group(halving *h, size_t g, size_t rung, standing *order) {
 }
 
 /* One rung of every group that has come to it. */
-static void judge_rung(halving *h, const queue *q, size_t rung, standing *order) {
+static void judge_rung(halving *h, const queue *q, size_t rung) {
     for (size_t s = 0; s < h->setting_count; s++)
         if (!h->settings[s].stopped) h->settings[s].open = false, h->settings[s].sum = 0, *h->settings[s].lost = 0;
     for (size_t i = 0; i < h->count; i++) {
@@ -202,12 +198,10 @@ static void judge_rung(halving *h, const queue *q, size_t rung, standing *order)
             q->items[i].until = halving_epoch(h, q, i, rung);
     }
     for (size_t g = 0; g < h->group_count; g++)
-        if (!h->groups[g].open && rung < h->groups[g].how->count) judge_group(h, g, rung, order);
+        if (!h->groups[g].open && rung < h->groups[g].how->count) judge_group(h, g, rung);
 }
 
 void halving_judge(halving *h, queue *q) {
-    standing *order = malloc((h->setting_count + 1) * sizeof *order);
-    if (!order) return; /* nobody goes on by mistake: what was decided stays */
     for (size_t s = 0; s < h->setting_count; s++) h->settings[s].stopped = false;
     for (size_t g = 0; g < h->group_count; g++) {
         group *one = &h->groups[g];
@@ -215,13 +209,12 @@ void halving_judge(halving *h, queue *q) {
     }
     for (size_t i = 0; i < h->count; i++)
         if (h->runs[i].halved) q->items[i].until = 0, q->items[i].waits = false;
-    for (size_t rung = 0; rung < HALVING_MOST_RUNGS; rung++) judge_rung(h, q, rung, order);
+    for (size_t rung = 0; rung < HALVING_MOST_RUNGS; rung++) judge_rung(h, q, rung);
     for (size_t i = 0; i < h->count; i++) {
         if (!h->runs[i].halved) continue;
         q->items[i].stopped = h->settings[h->runs[i].setting].stopped && !h->runs[i].over;
         q->items[i].to_do = h->runs[i].to_do && !q->items[i].stopped;
     }
-    free(order);
 }
 
 bool halving_open(halving **out, queue *q, error *err) {
@@ -229,8 +222,9 @@ bool halving_open(halving **out, queue *q, error *err) {
     size_t n = q->sweep.count + 1;
     *out = h;
     if (h) h->runs = calloc(n, sizeof *h->runs), h->settings = calloc(n, sizeof *h->settings);
-    if (h) h->groups = calloc(n, sizeof *h->groups), h->count = q->sweep.count;
-    bool done = h && h->runs && h->settings && h->groups;
+    if (h) h->groups = calloc(n, sizeof *h->groups), h->order = calloc(n, sizeof *h->order);
+    bool done = h && h->runs && h->settings && h->groups && h->order;
+    if (h) h->count = q->sweep.count;
     if (!done) error_memory(err, n * sizeof *h->runs, "the settings of a sweep");
     for (size_t i = 0; done && i < q->sweep.count; i++) {
         const queue_item *item = &q->items[i];
@@ -241,8 +235,9 @@ bool halving_open(halving **out, queue *q, error *err) {
                              item->data);
         done = done && join(h, q, i, by, err);
         if (!done) break;
+        if (item->anew) continue; /* whatever is there is not its own */
         h->runs[i].over = item->status == RUN_FINISHED || item->status == RUN_TRAINED;
-        if (!item->anew) read_history(h, q, i);
+        read_history(h, q, i);
     }
     if (done && h->group_count) return halving_judge(h, q), true;
     halving_close(h);
@@ -254,6 +249,7 @@ void halving_close(halving *h) {
     if (!h) return;
     for (size_t g = 0; g < h->group_count; g++) free(h->groups[g].key);
     for (size_t s = 0; s < h->setting_count; s++) free(h->settings[s].key);
+    free(h->order);
     free(h->groups);
     free(h->settings);
     free(h->runs);

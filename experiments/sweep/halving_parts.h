@@ -46,6 +46,12 @@ typedef struct group {
     bool open;                    /* the next rung has yet to be judged */
 } group;
 
+/* A setting that is neither stopped nor lost, at the rung that is being judged. */
+typedef struct standing {
+    double mean;
+    size_t setting;
+} standing;
+
 struct halving {
     halved_run *runs; /* one a run of the queue */
     size_t count;
@@ -53,6 +59,7 @@ struct halving {
     size_t setting_count;
     group *groups;
     size_t group_count;
+    standing *order; /* room for all settings, where those of a group are sorted */
 };
 
 int64_t halving_epoch(const halving *h, const queue *q, size_t run, size_t rung);

@@ -90,8 +90,8 @@ void halving_print(const halving *h, const queue *q, FILE *out) {
         const group *g = &h->groups[i];
         const run_plan *plan = q->items[g->first].plan;
         double epochs = (double)plan->spec.train.epochs;
-        fprintf(out, "halving of %s%s%s%s by %s: %zu settings", plan->spec.method->name, *plan->block ? " (" : "",
-                plan->block, *plan->block ? ")" : "", g->how->figure->name, g->settings);
+        fprintf(out, "halving of %s%s%s%s by %s: %zu setting%s", plan->spec.method->name, *plan->block ? " (" : "",
+                plan->block, *plan->block ? ")" : "", g->how->figure->name, g->settings, g->settings == 1 ? "" : "s");
         if (g->runs > g->settings) fprintf(out, " of %zu runs in all", g->runs);
         for (size_t k = 0; k < g->how->count; k++)
             fprintf(out, "%s %zu to epoch %lld", k ? "," : ":", entering(g, g->settings, 0, k),

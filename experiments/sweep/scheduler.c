@@ -103,7 +103,7 @@ static bool is_ours(scheduler *s, size_t run) {
     }
     bool seen = run_peek(&now, s->plan->results, item->plan, item->checksum, &ignored);
     bool finished = seen && now.status == RUN_FINISHED && !now.other;
-    bool at_rung = seen && now.status == RUN_STOPPED && item->until;
+    bool at_rung = seen && now.status == RUN_STOPPED && !now.other && item->until;
     if (seen) run_close(&now);
     if (at_rung) { /* perhaps it is there already */
         halving_look(s->plan->halving, s->queue, run, HALVING_ON);
@@ -131,8 +131,6 @@ static size_t look_elsewhere(scheduler *s) {
         if (s->fates[i] != ELSEWHERE) continue;
         if (look && !run_is_held(s->queue->items[i].folder)) {
             s->fates[i] = WAITING;
-            if (s->plan->halving) halving_look(s->plan->halving, s->queue, i, HALVING_ON);
-            s->judged = false;
             if (i < s->next) s->next = i;
         }
         elsewhere++;
@@ -304,8 +302,13 @@ static void judge(scheduler *s) {
     s->judged = true;
     s->next = 0;
     for (size_t i = 0; i < s->queue->sweep.count; i++) {
-        if (s->fates[i] != WAITING || !s->queue->items[i].stopped) continue;
-        s->fates[i] = DONE;
+        bool stopped = s->queue->items[i].stopped;
+        if (s->fates[i] == HALTED && !stopped) { /* others had to begin anew, and recorded something else */
+            s->fates[i] = WAITING;
+            s->outcome->stopped--;
+        }
+        if (s->fates[i] != WAITING || !stopped) continue;
+        s->fates[i] = HALTED;
         s->outcome->stopped++;
         halving_record(h, s->queue, i);
         terminal_line(s->terminal, "[%zu/%zu] %s: stopped at %s", i + 1, s->queue->sweep.count,
@@ -318,7 +321,7 @@ static void skip_finished(scheduler *s) {
     for (size_t i = 0; i < s->queue->sweep.count; i++) {
         const queue_item *item = &s->queue->items[i];
         if (item->to_do) continue;
-        s->fates[i] = DONE;
+        s->fates[i] = item->stopped ? HALTED : DONE;
         s->outcome->stopped += item->stopped;
         s->outcome->found += !item->other && !item->stopped;
         s->outcome->kept += item->other != NULL && !item->stopped;

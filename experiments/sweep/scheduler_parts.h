@@ -7,7 +7,8 @@
 #include "experiments/sweep/child.h"
 #include "experiments/sweep/scheduler.h"
 
-typedef enum fate { WAITING, RUNNING, ELSEWHERE, DONE, FAILED, STOPPED } fate; /* elsewhere: by another process */
+/* Elsewhere: by another process. Halted: by `halving:`, for as long as the records say so. */
+typedef enum fate { WAITING, RUNNING, ELSEWHERE, HALTED, DONE, FAILED, STOPPED } fate;
 
 /* One run under way. */
 typedef struct job {

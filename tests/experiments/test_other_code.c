@@ -59,6 +59,19 @@ START_TEST(test_a_sweep_keeps_what_other_code_made_and_ends_well) {
 }
 END_TEST
 
+/* What other code recorded at a rung judges nobody when runs are done anew. */
+START_TEST(test_a_halved_sweep_that_is_done_anew_is_judged_anew) {
+    shell("cp two.yaml halved.yaml && sed -i 's/name: two/name: halved/;/sweep/,$d' halved.yaml && printf "
+          "'sweep: {optimizer.lr: [0.01, 0.001]}\nhalving: {figure: rankme, rungs: [1]}\n' >>halved.yaml");
+    ck_assert_int_eq(mews("sweep halved.yaml")->code, 0);
+    age("results/halved/*/run.json");
+    const said *s = mews("sweep halved.yaml --redo");
+    ck_assert_int_eq(s->code, 0);
+    has(s->err, "[1/2] lr-0.01: epoch 1 of 2");
+    has(s->err, "[2/2] lr-0.001: epoch 1 of 2");
+}
+END_TEST
+
 /* Checkpoints name the code that made them, too. */
 START_TEST(test_an_interrupted_run_goes_on_with_its_own_code_only) {
     ck_assert_int_eq(mews("train toy.yaml")->code, 0);
@@ -129,6 +142,7 @@ Suite *suite_other_code(void) {
     tcase_add_checked_fixture(t, setup, program_teardown);
     tcase_add_test(t, test_a_run_that_other_code_made_is_refused_taken_or_run_anew);
     tcase_add_test(t, test_a_sweep_keeps_what_other_code_made_and_ends_well);
+    tcase_add_test(t, test_a_halved_sweep_that_is_done_anew_is_judged_anew);
     tcase_add_test(t, test_an_interrupted_run_goes_on_with_its_own_code_only);
     tcase_add_test(t, test_a_word_in_a_loss_makes_other_code_and_a_comment_does_not);
     suite_add_tcase(s, t);

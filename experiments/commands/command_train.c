@@ -104,6 +104,12 @@ static const queue_item *pick(const queue *q, const char *only, error *err) {
     return NULL;
 }
 
+/* A training has no epoch beyond its last. */
+static bool ends_by(long until, const queue_item *item, error *err) {
+    long long epochs = (long long)item->plan->spec.train.epochs;
+    return until <= epochs || error_set(err, ERROR_USAGE, "--until %ld is beyond train.epochs, %lld", until, epochs);
+}
+
 /* Sleeps until nobody works on the run, looking once a second. False when interrupted meanwhile. */
 static bool wait_for_others(watcher *w, const queue_item *item, const volatile sig_atomic_t *interrupted) {
     const struct timespec second = {.tv_sec = 1};
@@ -174,7 +180,7 @@ static bool run_train(const command_context *context, const arguments *args, err
         if (item && context->peers)
             terminal_line(&w.terminal, "%d processes of %lld threads, by %s", context->peers->count,
                           (long long)item->plan->spec.train.threads, context->peers->library);
-        done = item && results_folder_open(results, q.file.name, err) &&
+        done = item && ends_by(until, item, err) && results_folder_open(results, q.file.name, err) &&
                work_on(&w, item, args, results, again, &hooks, &out, err);
         queue_close(&q);
     }

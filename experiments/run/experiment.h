@@ -27,7 +27,7 @@ typedef struct experiment_hooks {
     void (*note)(void *context, const char *line); /* what is good to know; may be NULL */
     const volatile sig_atomic_t *interrupted;      /* non-zero: write a checkpoint and stop at the next step boundary */
     bool unindexed; /* the run's folder alone is written; whoever reads the results brings their index up to date */
-    int64_t until;  /* stop after so many epochs, with a checkpoint; 0: train to the end */
+    int64_t until;  /* stop after so many epochs, with a checkpoint, at most train.epochs; 0: train to the end */
     struct peers *peers; /* who trains with this process, or NULL; engine/peers.h */
 } experiment_hooks;
 

@@ -348,8 +348,7 @@ static bool count_steps(training *t, const dataset *data, error *err) {
                          (long long)s->train.batch, p->count);
     t->steps_per_epoch = images / per_step;
     t->steps = t->steps_per_epoch * (uint64_t)s->train.epochs;
-    bool short_of = t->hooks->until > 0 && t->hooks->until < s->train.epochs;
-    t->last = short_of ? t->steps_per_epoch * (uint64_t)t->hooks->until : t->steps;
+    t->last = t->hooks->until ? t->steps_per_epoch * (uint64_t)t->hooks->until : t->steps;
     return true;
 }
 

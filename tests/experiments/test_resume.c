@@ -258,6 +258,8 @@ START_TEST(test_a_run_told_to_stop_after_an_epoch_later_ends_as_if_it_had_not) {
     snprintf(words, sizeof words, "train run%d.yaml --out parts --until 3 --json", trained);
     s = mews(words);
     ck_assert_msg(s->code == 0 && strstr(s->out, "\"found\""), "%s", s->out);
+    snprintf(words, sizeof words, "train run%d.yaml --out parts --until 13", trained);
+    refused(words, "--until 13 is beyond train.epochs, 12");
 }
 END_TEST
 

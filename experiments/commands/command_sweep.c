@@ -207,6 +207,16 @@ static bool plan_queue(const command_context *context, const arguments *args, co
            error_set(err, ERROR_USAGE, "%zu of %zu runs cannot work; the plan says why", refused, q->sweep.count);
 }
 
+/* Where nothing is held out of the training images, the best is chosen by those that it is then measured on. */
+static void warn_of_selection(terminal *t, const queue *q) {
+    for (size_t i = 0; i < q->sweep.count; i++) {
+        if (q->sweep.runs[i].spec.data.validation > 0) continue;
+        terminal_line(t, "mews: warning: `halving` judges by the test images, on which its best then look better than "
+                         "they are; data.validation holds others out");
+        return;
+    }
+}
+
 static bool run_sweep(const command_context *context, const arguments *args, error *err) {
     terminal t = terminal_open(stderr);
     experiment_hooks hooks = watch_on(&t, context->interrupted);
@@ -219,10 +229,12 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     bool opened = queue_open(&q, args->words[0], args, results, &hooks, err);
     terminal_clear(&t);
     if (!opened) return false;
-    bool done = halving_open(&h, &q, err) &&
-                (arguments_has(args, "--slurm")     ? to_slurm(args, &q, h, results, err)
-                 : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, h, results, &t, (int)jobs, err)
-                                                    : run_queue(context, args, &q, h, results, &t, (int)jobs, err));
+    bool judged = halving_open(&h, &q, err);
+    if (h && !arguments_has(args, "--slurm")) warn_of_selection(&t, &q);
+    bool done =
+        judged && (arguments_has(args, "--slurm")     ? to_slurm(args, &q, h, results, err)
+                   : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, h, results, &t, (int)jobs, err)
+                                                      : run_queue(context, args, &q, h, results, &t, (int)jobs, err));
     halving_close(h);
     queue_close(&q);
     return done;

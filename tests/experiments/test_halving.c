@@ -253,43 +253,90 @@ START_TEST(test_two_sweeps_at_once_decide_the_same) {
 }
 END_TEST
 
-/* Runs come to the rung, and then get figures of the test's own. */
-START_TEST(test_collapsed_settings_lose_and_the_first_of_equals_go_on) {
-    static const char *const figures[RATES] = {"7.0", "9.0", "7.0", "7.0", "6.0"};
-    static const char *const says[RATES] = {"",
-                                            "rung 1 of 1 (epoch 1 of 4): dimensional collapsed; 2 of 5 settings go on",
-                                            "", "rankme 7, place 3 of 5; 2 go on", "rankme 6, place 4 of 5; 2 go on"};
-    sweep_runs all;
+/* Lets a run come to the first rung, and gives it a figure of the test's own; `more`: what else sed does to the line.
+ */
+static void comes_to_the_rung(const char *name, const char *id, const char *rankme, const char *more) {
     char commands[1900];
-    write_spec("judged", "", "{figure: rankme, rungs: [1], keep: 0.4}");
-    shell("sed -i 's/, simclr\\]/]/' judged.yaml");
-    read_runs(&all, "halved", "judged", 1, "rankme");
-    ck_assert_int_eq(all.count, RATES);
-    for (int i = 0; i < RATES; i++) {
-        snprintf(commands, sizeof commands, "train judged.yaml --out halved --until 1 --only %s", all.runs[i].id);
-        expect(commands, 0);
-        snprintf(
-            commands, sizeof commands,
-            "cd halved/judged/%s && sed -i '/\"epoch\":1,\"collapse/{s/\"verdict\":\"[a-z]*\"/\"verdict\":\"healthy\"/"
-            "g;s/\"rankme\":[0-9.e+-]*/\"rankme\":%s/g;%s}' metrics.jsonl",
-            all.runs[i].id, figures[i],
-            i == 1 ? "s/\"dimensional\":{\"verdict\":\"healthy\"/\"dimensional\":{\"verdict\":\"collapsed\"/" : "");
-        shell(commands);
-    }
-    char *line = strtok((char *)mews("sweep judged.yaml --out halved -n")->out, "\n");
-    for (int i = 0; i < RATES; i++, line = strtok(NULL, "\n"))
+    snprintf(commands, sizeof commands, "train %s.yaml --out halved --until 1 --only %s", name, id);
+    expect(commands, 0);
+    snprintf(commands, sizeof commands,
+             "cd halved/%s/%s && sed -i '/\"epoch\":1,\"collapse/{s/\"verdict\":\"[a-z]*\"/\"verdict\":\"healthy\"/g;"
+             "s/\"rankme\":[0-9.e+-]*/\"rankme\":%s/g;%s}' metrics.jsonl",
+             name, id, rankme, more);
+    shell(commands);
+}
+
+/* What the plan says of its first runs: why one was stopped, or "" of one that goes on. */
+static void plan_says(const char *name, const char *const *says, int count) {
+    char words[128];
+    snprintf(words, sizeof words, "sweep %s.yaml --out halved -n", name);
+    char *line = strtok((char *)mews(words)->out, "\n");
+    for (int i = 0; i < count; i++, line = strtok(NULL, "\n"))
         ck_assert_msg(line && strstr(line, *says[i] ? says[i] : "  stopped ") && (*says[i] || !strstr(line, "rung ")),
                       "%d: %s", i, line);
 }
+
+/* Once it trains, doctored histories fit no checkpoint: runs begin anew and record their own figures, which turns what
+   was decided. */
+START_TEST(test_collapsed_settings_lose_and_the_first_of_equals_go_on) {
+    static const char *const figures[RATES] = {"7.0", "9.0", "7.0", "7.0", "6.0"};
+    static const char *const says[RATES] = {"",
+                                            "rung 1 of 2 (epoch 1 of 4): dimensional collapsed; 2 of 5 settings go on",
+                                            "", "rankme 7, place 3 of 5; 2 go on", "rankme 6, place 4 of 5; 2 go on"};
+    sweep_runs all;
+    write_spec("judged", "", "{figure: rankme, rungs: [1, 2], keep: 0.4}");
+    shell("sed -i 's/, simclr\\]/]/' judged.yaml");
+    read_runs(&all, "halved", "judged", 1, "rankme");
+    ck_assert_int_eq(all.count, RATES);
+    for (int i = 0; i < RATES; i++)
+        comes_to_the_rung(
+            "judged", all.runs[i].id, figures[i],
+            i == 1 ? "s/\"dimensional\":{\"verdict\":\"healthy\"/\"dimensional\":{\"verdict\":\"collapsed\"/" : "");
+    plan_says("judged", says, RATES);
+    expect("sweep judged.yaml --out halved", 0);
+}
 END_TEST
 
-START_TEST(test_a_setting_that_fails_loses_and_the_others_go_on) {
-    write_spec("fails", "", "{figure: rankme, rungs: [1], keep: 0.7}");
-    shell("sed -i '8d;/random/d' fails.yaml && printf 'method: {name: falcon, features: 8, codes: 16}\\noptimizer: "
-          "sgd\\nzip: {optimizer.lr: [1000, 0.01, 0.001], optimizer.weight_decay: [1000, 0, 0]}\\n' >>fails.yaml");
-    shell("sed -i '/^methods/d;s/^optimizer: sgd/optimizer: {name: sgd}/' fails.yaml");
+/* One setting has two seeds, and each block halves by itself. */
+START_TEST(test_unlike_numbers_of_seeds_count_by_their_mean_within_a_block) {
+    enum { RUNS = 4, BLOCKS = 2 };
+    static const char *const figures[BLOCKS * RUNS] = {"6", "8", "7.5", "9", "1", "3", "2.5", "1.5"};
+    static const char *const says[BLOCKS * RUNS] = {
+        "(epoch 1 of 4): mean rankme 7, place 2 of 3; 1 goes on",
+        "mean rankme 7, place 2 of 3; 1 goes on",
+        "",
+        "(epoch 1 of 4): no figure; 1 of 3 settings go on",
+        "mean rankme 2, place 2 of 3; 1 goes on",
+        "mean rankme 2, place 2 of 3; 1 goes on",
+        "",
+        " rankme 1.5, place 3 of 3; 1 goes on",
+    };
+    sweep_runs all;
+    write_spec("means", "", "{figure: rankme, rungs: [1], keep: 0.3}");
+    shell("sed -i '/^sweep/d;/^random/d;s/^methods.*/method: {name: falcon, features: 8, codes: 16}/' means.yaml && "
+          "printf 'zip: {optimizer.lr: [0.01, 0.01, 0.001, 0.1], train.seed: [0, 1, 0, 0]}\nsweeps: {a: {}, "
+          "b: {train: {batch: 32}}}\n' >>means.yaml");
+    read_runs(&all, "halved", "means", 1, "rankme");
+    ck_assert_int_eq(all.count, BLOCKS * RUNS);
+    for (int i = 0; i < all.count; i++)
+        comes_to_the_rung("means", all.runs[i].id, figures[i], i == 3 ? "s/\"rankme\":[0-9.]*/\"other\":1/g" : "");
+    plan_says("means", says, BLOCKS * RUNS);
+}
+END_TEST
+
+/* A file stands where one seed's folder would be. */
+START_TEST(test_a_setting_loses_that_fails_with_one_seed) {
+    sweep_runs all;
+    char commands[400];
+    write_spec("fails", ", optimizer.lr: [0.01, 0.001], train.seed: [0, 1]", "{figure: rankme, rungs: [1], keep: 0.9}");
+    shell("sed -i '/^random/d;s/, simclr\\]/]/' fails.yaml");
+    read_runs(&all, "halved", "fails", 1, "rankme");
+    ck_assert_int_eq(all.count, 4);
+    snprintf(commands, sizeof commands, "mkdir -p halved/fails && touch halved/fails/%s", all.runs[1].id);
+    shell(commands);
     const said *s = mews("sweep fails.yaml --out halved -j 2");
-    ck_assert_msg(s->code == 1 && strstr(s->err, "1 of 3 runs failed") && strstr(s->out, "2 of 3 runs finished"),
+    ck_assert_msg(s->code == 1 && strstr(s->err, "1 of 4 runs failed") && strstr(s->out, "2 of 4 runs finished") &&
+                      strstr(s->err, "(epoch 1 of 4): failed with a seed; 1 of 2 settings go on"),
                   "%d: %s%s", s->code, s->out, s->err);
 }
 END_TEST
@@ -303,6 +350,9 @@ START_TEST(test_what_a_plan_says_of_rungs_and_of_what_is_saved) {
                       strstr(s->out, "halving of simclr by rankme: 5 settings: ") &&
                       strstr(s->out, "halving is expected to save "),
                   "%s%s", s->out, s->err);
+    ck_assert_msg(strstr(s->err, "`halving` judges by the test images"), "%s", s->err);
+    s = mews("sweep search.yaml -n --set data.validation=0.2");
+    ck_assert_msg(s->code == 0 && !strstr(s->err, "test images"), "%s", s->err);
     s = mews("sweep search.yaml -n --set halving.rungs=[0.5] --set halving.keep=0.2");
     ck_assert_msg(strstr(s->out, "5 to epoch 2, 1 to the end, epoch 4: 60 % of all epochs\n"), "%s", s->out);
     s = mews("sweep search.yaml -n --set halving=off");
@@ -384,7 +434,8 @@ Suite *suite_halving(void) {
     tcase_add_test(t, test_a_sweep_that_was_killed_decides_the_same);
     tcase_add_test(t, test_two_sweeps_at_once_decide_the_same);
     tcase_add_test(t, test_collapsed_settings_lose_and_the_first_of_equals_go_on);
-    tcase_add_test(t, test_a_setting_that_fails_loses_and_the_others_go_on);
+    tcase_add_test(t, test_unlike_numbers_of_seeds_count_by_their_mean_within_a_block);
+    tcase_add_test(t, test_a_setting_loses_that_fails_with_one_seed);
     tcase_add_test(t, test_what_a_plan_says_of_rungs_and_of_what_is_saved);
     tcase_add_test(t, test_a_page_tells_what_was_stopped_and_why);
     tcase_add_test(t, test_halvings_that_make_no_sense_are_refused);

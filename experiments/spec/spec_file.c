@@ -26,8 +26,8 @@ const spec_file_key spec_file_keys[] = {
      true},
     {"halving", "{figure: NAME, rungs: [EPOCHS], keep: SHARE}",
      "train all settings of a method up to the first rung, and only the best share (0.5) further, rung by rung; NAME "
-     "is "
-     "a figure that is recorded after every epoch: rankme, effective_rank, backbone_rankme, backbone_effective_rank, "
+     "is a figure that is recorded after every epoch: rankme, effective_rank, backbone_rankme, "
+     "backbone_effective_rank, "
      "codes_used, code_hard_perplexity, online_linear, online_knn",
      true},
     {"sweeps", "{BLOCK: {…}}", "blocks, each with sections, methods, sweep, zip, random and halving of its own", false},

@@ -82,17 +82,13 @@ static bool set_keep(spec_halving *h, const char *value, const char *where, erro
                      where, value);
 }
 
-static bool set(spec_halving *h, const char *what, const char *value, const char *where, error *err) {
+bool spec_halving_set(spec_halving *h, const char *what, const char *value, const char *where, error *err) {
     if (strcmp(what, "figure") == 0) return set_figure(h, value, where, err);
     if (strcmp(what, "rungs") == 0) return set_rungs(h, value, where, err);
     if (strcmp(what, "keep") == 0) return set_keep(h, value, where, err);
     const char *near = error_nearest(what, own_keys);
     return error_set(err, ERROR_USAGE, "unknown key `halving.%.60s` in %s; %s%s%s", what, where,
                      near ? "did you mean `" : "it takes figure, rungs and keep", near ? near : "", near ? "`?" : "");
-}
-
-bool spec_halving_set(spec_halving *h, const char *what, const char *value, const char *where, error *err) {
-    return set(h, what, value, where, err);
 }
 
 /* ---- Reading ---- */
@@ -102,7 +98,8 @@ static bool each_key(reader *r, void *context, const char *key, const yaml_node_
     char where[SPEC_WHERE_SIZE];
     settings one = {0};
     reader_where(r, key_node, where);
-    bool done = reader_add(r, &one, key, value, key_node) && set(h, key, one.items[0].value, where, r->err);
+    bool done =
+        reader_add(r, &one, key, value, key_node) && spec_halving_set(h, key, one.items[0].value, where, r->err);
     settings_free(&one);
     return done;
 }

@@ -3,19 +3,14 @@
  * commands start from a run's own spec.yaml, whose result a new run joins. Nothing is advised on differences that
  * chance explains.
  */
-#include "analysis/report/study/advice.h"
-
-#include "analysis/report/study/words.h"
-#include "analysis/statistics.h"
+#include "analysis/report/study/advice_parts.h"
 
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_OF_A_KIND = 4, MOST_SEEDS = 30 };
-
-static bool add(advice *a, const words *text, const words *command) {
+bool advice_add(advice *a, const words *text, const words *command) {
     advice_item *grown = realloc(a->items, (a->count + 1) * sizeof *grown);
     if (!grown) return false;
     a->items = grown;
@@ -50,9 +45,7 @@ static void parent_of(const char *path, char *out, size_t size) {
         snprintf(out, size, strcmp(path, ".") == 0 ? ".." : ".");
 }
 
-/* "mews VERB FOLDER/spec.yaml --out RESULTS": finds the run again by its spec. Nothing when the run lies elsewhere than
- * where its spec would put it. */
-static bool say_command(words *w, const char *verb, const record *r) {
+bool advice_say_command(words *w, const char *verb, const record *r) {
     char sweep[1024], results[1024], path[1100];
     const char *name = json_string_value(json_object_get(r->run, "name"));
     parent_of(r->folder, sweep, sizeof sweep);
@@ -83,21 +76,13 @@ static bool advise_unfinished(advice *a, const study *s) {
         if (++said == MOST_OF_A_KIND && missing > said)
             words_say(&text, " So do %zu more; the sweep's own command, given again, takes up all of them.",
                       missing - said);
-        say_command(&command, "train", r);
-        if (!add(a, &text, &command)) return false;
+        advice_say_command(&command, "train", r);
+        if (!advice_add(a, &text, &command)) return false;
     }
     return true;
 }
 
 /* ---- settings beside each other --------------------------------------------------------------------------------- */
-
-/* One setting of a block. */
-typedef struct candidate {
-    const study_series *series;
-    const study_point *point;
-    double mean;
-    size_t seeds; /* with the figure */
-} candidate;
 
 /* What is told the labels is there to compare with, not to choose: it has no figure. */
 static candidate *list_candidates(const study_block *b, const char *metric, size_t *count) {
@@ -115,158 +100,10 @@ static candidate *list_candidates(const study_block *b, const char *metric, size
     return list;
 }
 
-static void say_setting(words *w, const study_block *b, const candidate *c) {
+void advice_say_setting(words *w, const study_block *b, const candidate *c) {
     char setting[300];
     study_setting(b, c->point, setting, sizeof setting);
     words_say(w, "%.160s%s%.160s", setting, *c->series->label ? ", " : "", c->series->label);
-}
-
-/* The figures of settings that have one for every seed: (seeds, kept). Fresh memory; `kept` names the candidates. */
-static double *seed_table(const factors *f, const char *metric, const candidate *list, size_t count, size_t *kept,
-                          size_t *cols) {
-    *cols = 0;
-    for (size_t c = 0; c < count; c++)
-        if (list[c].seeds == f->seeds) kept[(*cols)++] = c;
-    double *table = malloc((f->seeds * *cols + 1) * sizeof *table);
-    for (size_t i = 0; table && i < f->count; i++)
-        for (size_t k = 0; k < *cols; k++)
-            if (kept[k] == f->setting[i]) table[f->seed[i] * *cols + k] = record_metric(f->runs[i], metric);
-    return table;
-}
-
-/* The seeds that the block's runs have had, in order; returns how many. */
-static size_t list_seeds(const factors *f, long seeds[MOST_SEEDS]) {
-    size_t count = 0;
-    char text[32];
-    for (size_t i = 0; i < f->count && count < MOST_SEEDS; i++) {
-        char *end;
-        long seed = strtol(record_text(f->runs[i], "train.seed", text, sizeof text), &end, 10);
-        size_t at = 0;
-        while (at < count && seeds[at] < seed) at++;
-        if (end == text || (at < count && seeds[at] == seed)) continue;
-        memmove(seeds + at + 1, seeds + at, (count++ - at) * sizeof *seeds);
-        seeds[at] = seed;
-    }
-    return count;
-}
-
-static void say_more_seeds(words *w, const factors *f, const candidate *c, size_t more) {
-    long seeds[MOST_SEEDS];
-    size_t count = list_seeds(f, seeds);
-    long next = count ? seeds[count - 1] + 1 : 0;
-    if (!say_command(w, "sweep", c->point->records[0])) return;
-    words_say(w, " --set 'sweep.train.seed=[");
-    for (size_t i = 0; i < more; i++) words_say(w, "%s%ld", i ? ", " : "", next + (long)i);
-    words_say(w, "]'");
-}
-
-static void say_pair(words *w, const study_block *b, const char *metric, const candidate *first,
-                     const candidate *second) {
-    say_setting(w, b, first);
-    words_say(w, " (%s ", study_metric_title(metric));
-    words_number(w, metric, first->mean);
-    words_say(w, ")");
-    if (!second) return;
-    words_say(w, " and ");
-    say_setting(w, b, second);
-    words_say(w, " (");
-    words_number(w, metric, second->mean);
-    words_say(w, ")");
-}
-
-static bool add_seeds(advice *a, const block_effects *e, words *text, const candidate *best, const candidate *second,
-                      size_t more) {
-    words command = {""};
-    if (more) {
-        say_more_seeds(&command, &e->factors, best, more);
-        if (*command.text) words_say(&command, "\n");
-        say_more_seeds(&command, &e->factors, second, more);
-    }
-    return add(a, text, &command);
-}
-
-static bool judge_best(advice *a, const block_effects *e, const candidate *list, size_t count, bool told) {
-    const char *metric = e->metrics[0];
-    const factors *f = &e->factors;
-    size_t *kept = malloc((count + 1) * sizeof *kept), cols = 0, best = 0, second = 0, tied = 0;
-    double *table = kept ? seed_table(f, metric, list, count, kept, &cols) : NULL;
-    words text = {""};
-    bool done = table != NULL;
-    if (!done || cols < 2) goto done;
-    best = list[kept[1]].mean > list[kept[0]].mean, second = !best;
-    for (size_t k = 2; k < cols; k++) {
-        double mean = list[kept[k]].mean;
-        if (mean > list[kept[best]].mean)
-            second = best, best = k;
-        else if (mean > list[kept[second]].mean)
-            second = k;
-    }
-    const candidate *first = &list[kept[best]], *next = &list[kept[second]];
-    double difference = first->mean - next->mean;
-    if (f->seeds < 2 && told) goto done;
-    if (f->seeds < 2) {
-        words_say(&text, "One seed a setting: the order of ");
-        say_pair(&text, e->block, metric, first, next);
-        words_say(&text, ", the best two, was seen once. Two more seeds of each allow a first test.");
-        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - 1);
-        goto done;
-    }
-    if (f->seeds < STATISTICS_LEAST) {
-        words_say(&text, "%zu seeds a setting: the order of ", f->seeds);
-        say_pair(&text, e->block, metric, first, next);
-        words_say(&text, ", the best two, cannot be tested. One more seed of each allows a first test.");
-        done = add_seeds(a, e, &text, first, next, STATISTICS_LEAST - f->seeds);
-        goto done;
-    }
-    variance v = statistics_blocks(table, f->seeds, cols);
-    /* the best was picked from all, so each of the others is tested at its part of 5 % */
-    double half =
-        statistics_student_quantile(0.05 / (double)(cols - 1), v.degrees) * sqrt(2 * v.error / (double)f->seeds);
-    for (size_t k = 0; k < cols; k++) tied += k != best && first->mean - list[kept[k]].mean <= half;
-    if (!tied) goto done;
-    size_t need = statistics_repetitions(difference, v.error, v.degrees);
-    words_say(&text, "More seeds: the best setting, ");
-    say_pair(&text, e->block, metric, first, NULL);
-    words_say(&text, ", cannot be told from %zu other%s, first of all ", tied, tied == 1 ? "" : "s");
-    say_pair(&text, e->block, metric, next, NULL);
-    words_say(&text, ". With %zu seeds, differences below ", f->seeds);
-    words_number(&text, metric, half);
-    words_say(&text, " are not told from chance (5 %% divided by the %zu comparisons). ", cols - 1);
-    if (need && need <= MOST_SEEDS) {
-        if (need <= f->seeds) need = f->seeds + 1;
-        words_say(&text, "If these two truly differ by ");
-        words_number(&text, metric, difference);
-        words_say(&text,
-                  ", %zu seeds of both tell them apart at least four times in five, in a test of these two alone. The "
-                  "best of several looks better than it is, so the true difference is likely to be smaller.",
-                  need);
-    } else if (need) {
-        words_say(&text, "Even if these two truly differ by ");
-        words_number(&text, metric, difference);
-        words_say(&text, ", it may take more than %d seeds to see it: choose by cost.", MOST_SEEDS);
-        need = 0;
-    } else {
-        words_say(&text, "These two have the same mean.");
-    }
-    done = add_seeds(a, e, &text, first, next, need ? need - f->seeds : 0);
-done:
-    free(kept);
-    free(table);
-    return done;
-}
-
-/* Of many blocks with one seed it is said once. */
-static bool advise_seeds_of_all(advice *a, const effects *e, bool *told) {
-    size_t lone = 0;
-    words text = {""};
-    for (size_t b = 0; b < e->count; b++) lone += e->blocks[b].factors.seeds < 2 && e->blocks[b].factors.settings > 1;
-    *told = lone > MOST_OF_A_KIND;
-    if (!*told) return true;
-    words_say(&text,
-              "One seed a setting in %zu blocks: every order of settings was seen once. The sweep's own command with "
-              "two more values of sweep.train.seed gives each setting two more seeds, which allow a first test.",
-              lone);
-    return add(a, &text, NULL);
 }
 
 /* ---- the edge of a range ---------------------------------------------------------------------------------------- */
@@ -305,26 +142,26 @@ static bool advise_edge(advice *a, const block_effects *e, size_t k, const candi
     words_say(&text, " than at %s. ", f->levels[x->levels[inner].of].label);
     if (!(gain > effect_interval(x, x->best, inner))) {
         words_say(&text, "The two are not told apart, so whether values beyond do better is not known.");
-        return add(a, &text, NULL);
+        return advice_add(a, &text, NULL);
     }
     int found = f->ranges || x->count < f->count ? 0 : beyond(f, above, values);
     words_say(&text, found ? "Extend it:" : "Look beyond it.");
     const candidate *best = &list[0];
     for (size_t c = 1; c < count; c++)
         if (list[c].mean > best->mean || isnan(best->mean)) best = &list[c];
-    if (found && !*f->with && say_command(&command, "sweep", best->point->records[0])) {
+    if (found && !*f->with && advice_say_command(&command, "sweep", best->point->records[0])) {
         words_say(&command, " --set 'sweep.%s=[", f->key);
         for (int i = 0; i < found; i++) words_say(&command, "%s%.6g", i ? ", " : "", values[i]);
         words_say(&command, "]'");
         long seeds[MOST_SEEDS];
-        size_t had = list_seeds(&e->factors, seeds);
+        size_t had = advice_list_seeds(&e->factors, seeds);
         if (had > 1) words_say(&command, " --set 'sweep.train.seed=[");
         for (size_t i = 0; had > 1 && i < had; i++) words_say(&command, "%s%ld", i ? ", " : "", seeds[i]);
         if (had > 1) words_say(&command, "]'");
     }
     for (int i = 0; i < found; i++) words_say(&text, "%s %.6g", i ? "," : "", values[i]);
     if (found) words_say(&text, "%s", *f->with ? " (and the keys that move with it)." : ".");
-    return add(a, &text, &command);
+    return advice_add(a, &text, &command);
 }
 
 /* ---- collapses -------------------------------------------------------------------------------------------------- */
@@ -372,7 +209,7 @@ static bool advise_collapse(advice *a, const block_effects *e, const candidate *
     if (sick == count) {
         words_say(&text, "Every setting collapsed in some mode, so the sweep holds no healthy neighbour to go to: "
                          "look for one with other keys, or with more epochs.");
-        return add(a, &text, NULL);
+        return advice_add(a, &text, NULL);
     }
     words_say(&text, "%zu of %zu settings collapsed in some mode. The nearest that did not: ", sick, count);
     for (size_t c = 0; c < count && said < MOST_OF_A_KIND; c++) {
@@ -384,12 +221,12 @@ static bool advise_collapse(advice *a, const block_effects *e, const candidate *
             if (!collapsed(list[d].point) && apart < least) least = apart, nearest = d;
         }
         words_say(&text, "%sfor ", said++ ? "; " : "");
-        say_setting(&text, e->block, &list[c]);
+        advice_say_setting(&text, e->block, &list[c]);
         words_say(&text, " it has ");
         say_changes(&text, f, first_run(f, c), first_run(f, nearest));
     }
     words_say(&text, sick > said ? "; the grid of verdicts shows the others." : ".");
-    return add(a, &text, NULL);
+    return advice_add(a, &text, NULL);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------------------------- */
@@ -414,7 +251,7 @@ bool advice_give(advice *a, const study *s, const effects *e, error *err) {
         const block_effects *own = &e->blocks[b];
         size_t count, before = a->count;
         candidate *list = list_candidates(own->block, own->metrics[0], &count);
-        done = list && judge_best(a, own, list, count, told);
+        done = list && advise_seeds(a, own, list, count, told);
         for (size_t k = 0; k < own->factors.factor_count && done; k++) done = advise_edge(a, own, k, list, count);
         done = done && advise_collapse(a, own, list, count);
         if (done && e->count > 1) done = name_block(a, before, own->block->name);

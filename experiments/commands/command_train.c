@@ -145,7 +145,7 @@ static bool run_along(const command_context *context, const arguments *args, err
     experiment_hooks hooks = {.interrupted = context->interrupted, .peers = context->peers};
     queue q;
     for (size_t i = 0; i < sizeof heard_by_rank_0 / sizeof *heard_by_rank_0; i++) signal(heard_by_rank_0[i], SIG_IGN);
-    if (!queue_open(&q, args->words[0], args, arguments_value(args, "--out", "results"), &hooks, err)) return false;
+    if (!queue_name(&q, args->words[0], args, arguments_value(args, "--out", "results"), &hooks, err)) return false;
     share_processors(&q, context->peers);
     error ignored = {0}; /* rank 0 says which run is meant, or that none is */
     const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), &ignored);
@@ -174,7 +174,7 @@ static bool run_train(const command_context *context, const arguments *args, err
     bool done = false;
     if (!arguments_number(args, "--until", 1, INT32_MAX, 0, &until, err)) return false;
     hooks.until = until;
-    if (queue_again(args, &again, err) && queue_open(&q, args->words[0], args, results, &hooks, err)) {
+    if (queue_again(args, &again, err) && queue_name(&q, args->words[0], args, results, &hooks, err)) {
         if (context->peers) share_processors(&q, context->peers);
         const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
         if (item && context->peers)

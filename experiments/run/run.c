@@ -195,7 +195,7 @@ static void find_by_hash(run *r, const char *results, const run_plan *plan) {
     snprintf(r->folder, sizeof r->folder, "%.*s/%.*s", 1023 - RUN_ID_SIZE, parent, RUN_ID_SIZE - 1, best);
 }
 
-static bool name_folder(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
+bool run_name(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
     *r = (run){0};
     if (!run_plan_id(plan, data_checksum, r->id, err)) return false;
     if ((size_t)snprintf(r->folder, sizeof r->folder, "%s/%s/%s", results, plan->spec.name, r->id) >= sizeof r->folder)
@@ -210,7 +210,7 @@ static void look(run *r, const run_plan *plan) {
 }
 
 bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err) {
-    if (!name_folder(r, results, plan, data_checksum, err) || !read_record(r, err)) return false;
+    if (!run_name(r, results, plan, data_checksum, err) || !read_record(r, err)) return false;
     look(r, plan);
     return true;
 }
@@ -353,7 +353,7 @@ static bool settle_code(run *r, const run_plan *plan, const char *data_name, con
 
 bool run_open(run *r, const char *results, const run_plan *plan, const char *data_name, const char *data_checksum,
               run_again again, error *err) {
-    if (!name_folder(r, results, plan, data_checksum, err)) return false;
+    if (!run_name(r, results, plan, data_checksum, err)) return false;
     if (!file_make_folders(r->folder, err) || !take_lease(r, err)) goto failed;
     file_remove_leftovers(r->folder); /* the lease is ours: a killed process wrote them */
     if (!landing_recover(r->folder, err) || !read_record(r, err)) goto failed;

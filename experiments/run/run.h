@@ -58,6 +58,9 @@ bool run_is_held(const char *folder);
 /* Opens the directory of a run that exists, by its path. */
 bool run_open_folder(run *r, const char *folder, error *err);
 
+/* The id and the folder of `plan`, and nothing else of `r`. */
+bool run_name(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err);
+
 /* What stands in the directory of `plan`, without locking or changing anything; its id and folder go into `r`. */
 bool run_peek(run *r, const char *results, const run_plan *plan, const char *data_checksum, error *err);
 

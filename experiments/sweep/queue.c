@@ -56,35 +56,37 @@ static bool is_to_do(const run *r, run_again again) {
     return again != RUN_ASK;
 }
 
-static bool fill(queue_item *item, const run_plan *plan, const measured_data *data, const char *results,
-                 run_again again, error *err) {
+static bool name(queue_item *item, const run_plan *plan, const measured_data *data, const char *results, error *err) {
     run r;
-    if (!run_peek(&r, results, plan, data->checksum, err)) return false;
-    const train_options *train = &plan->spec.train;
+    if (!run_name(&r, results, plan, data->checksum, err)) return false;
     *item = (queue_item){.plan = plan,
-                         .status = r.status,
-                         .other = r.other,
-                         .to_do = is_to_do(&r, again),
-                         .anew = r.other && is_to_do(&r, again) && (again == RUN_REDO || r.status == RUN_FAILED),
                          .images = data->images,
                          .train = data->train,
                          .test = data->test,
                          .classes = data->classes,
-                         .size = data->size};
+                         .size = data->size,
+                         .work = (double)plan->spec.train.epochs * data->images};
+    memcpy(item->id, r.id, sizeof item->id);
+    memcpy(item->folder, r.folder, sizeof item->folder);
     memcpy(item->checksum, data->checksum, sizeof item->checksum);
     memcpy(item->data, data->name, sizeof item->data);
-    if (item->to_do && !checkpoint_stands(r.folder) && again != RUN_REDO) {
-        extension e;
-        if (!extension_find(&e, plan, r.id, r.folder, data->checksum, again == RUN_REUSE, err))
-            return run_close(&r), false;
-        if (e.record && !*e.hinders) item->trained = e.epochs;
-        extension_free(&e);
-    }
-    item->work = (double)train->epochs * data->images;
+    return true;
+}
+
+static bool look(queue_item *item, const char *results, run_again again, error *err) {
+    run r;
+    if (!run_peek(&r, results, item->plan, item->checksum, err)) return false;
+    item->status = r.status;
+    item->other = r.other;
+    item->to_do = is_to_do(&r, again);
+    item->anew = r.other && item->to_do && (again == RUN_REDO || r.status == RUN_FAILED);
     item->seconds = run_seconds(&r, "train") + run_seconds(&r, "eval");
-    snprintf(item->id, sizeof item->id, "%s", r.id);
-    snprintf(item->folder, sizeof item->folder, "%s", r.folder);
     run_close(&r);
+    if (!item->to_do || checkpoint_stands(item->folder) || again == RUN_REDO) return true;
+    extension e;
+    if (!extension_find(&e, item->plan, item->id, item->folder, item->checksum, again == RUN_REUSE, err)) return false;
+    if (e.record && !*e.hinders) item->trained = e.epochs;
+    extension_free(&e);
     return true;
 }
 
@@ -96,12 +98,10 @@ static bool choose_blocks(spec_file *file, const arguments *args, error *err) {
     return count == 0 || spec_file_keep_blocks(file, names, err);
 }
 
-bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
+bool queue_name(queue *q, const char *spec_path, const arguments *args, const char *results,
                 const experiment_hooks *hooks, error *err) {
     *q = (queue){0};
     measured_data data = {0};
-    run_again again;
-    if (!queue_again(args, &again, err)) return false;
     if (!spec_file_read(&q->file, spec_path, err)) return false;
     const char *set;
     for (size_t i = 0; (set = arguments_nth(args, "--base", i)); i++)
@@ -116,7 +116,7 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
     }
     for (size_t i = 0; i < q->sweep.count; i++) {
         const run_plan *plan = &q->sweep.runs[i];
-        if (!measure_data(&data, &plan->spec.data, hooks, err) || !fill(&q->items[i], plan, &data, results, again, err))
+        if (!measure_data(&data, &plan->spec.data, hooks, err) || !name(&q->items[i], plan, &data, results, err))
             goto failed;
     }
     return true;
@@ -124,6 +124,16 @@ bool queue_open(queue *q, const char *spec_path, const arguments *args, const ch
 failed:
     queue_close(q);
     return false;
+}
+
+bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
+                const experiment_hooks *hooks, error *err) {
+    run_again again;
+    *q = (queue){0};
+    if (!queue_again(args, &again, err) || !queue_name(q, spec_path, args, results, hooks, err)) return false;
+    for (size_t i = 0; i < q->sweep.count; i++)
+        if (!look(&q->items[i], results, again, err)) return queue_close(q), false;
+    return true;
 }
 
 void queue_close(queue *q) {

@@ -13,18 +13,22 @@ typedef struct queue_item {
     const run_plan *plan;
     char id[RUN_ID_SIZE];
     char folder[1024];
-    run_status status;
-    const char *other; /* how the code that made it differs from this program's, or NULL */
-    bool to_do; /* not finished, or to be run anew; what other code made is kept unless the line says otherwise */
-    bool anew;  /* to be run from its beginning, whatever is there */
     char checksum[65], data[64];  /* of the data; its name */
     uint32_t images, train, test; /* seen in an epoch; with labels to probe on; measured on */
     int classes, size;            /* size: side of the images */
-    int64_t trained;              /* epochs that a shorter run has done for it (experiments/run/extend.h) */
-    int64_t until;                /* by `halving:` (halving.h): the epoch that it trains to for now; 0: its end */
-    bool waits, stopped;          /* likewise: it waits at a rung for others; it does not go on */
     double work;                  /* images to be seen: the yardstick of the time a run takes */
-    double seconds;               /* what the run has taken so far, all sittings, as recorded */
+
+    /* What stands there. */
+    run_status status;
+    const char *other; /* how the code that made it differs from this program's, or NULL */
+    bool to_do;      /* not finished, or to be run anew; what other code made is kept unless the line says otherwise */
+    bool anew;       /* to be run from its beginning, whatever is there */
+    int64_t trained; /* epochs that a shorter run has done for it (experiments/run/extend.h) */
+    double seconds;  /* what the run has taken so far, all sittings, as recorded */
+
+    /* By `halving:` (halving.h). */
+    int64_t until;       /* the epoch that it trains to for now; 0: its end */
+    bool waits, stopped; /* it waits at a rung for others; it does not go on */
 } queue_item;
 
 typedef struct queue {
@@ -33,6 +37,12 @@ typedef struct queue {
     queue_item *items; /* sweep.count, in the sweep's order */
 } queue;
 
+/* What each run is called and trains on, and nothing of what stands there: who wants one of thousands need not read all
+ * others' records. */
+bool queue_name(queue *q, const char *spec_path, const arguments *args, const char *results,
+                const experiment_hooks *hooks, error *err);
+
+/* The same, and what stands there. */
 bool queue_open(queue *q, const char *spec_path, const arguments *args, const char *results,
                 const experiment_hooks *hooks, error *err);
 void queue_close(queue *q);

@@ -106,6 +106,17 @@ START_TEST(test_a_folder_that_cannot_be_written_is_refused_before_anything_runs)
 END_TEST
 
 /* Root may write anywhere, so the test becomes somebody else; it runs in a process of its own. */
+/* It would else take longer the more of thousands are done. A folder in a record's place hurts whoever reads it. */
+START_TEST(test_one_run_of_a_sweep_reads_no_other_record) {
+    write_spec(", codes: 16", "sweep: {method.beta: [1, 2]}\n");
+    taken("sweep a.yaml");
+    shell("cd results/tiny/*beta-1* && rm run.json && mkdir run.json");
+    taken("train a.yaml --only $(basename results/tiny/*beta-2*)");
+    const said *s = mews("sweep a.yaml");
+    ck_assert_msg(s->code == 1 && strstr(s->err, "run.json"), "%d: %s", s->code, s->err);
+}
+END_TEST
+
 START_TEST(test_a_read_only_folder_is_refused) {
     char path[128], expected[256];
     error err = {0};
@@ -138,6 +149,7 @@ Suite *suite_results_folder(void) {
     tcase_add_test(tests, test_images_that_changed_under_their_runs_are_refused);
     tcase_add_test(tests, test_a_method_that_the_sweep_no_longer_runs_is_a_part_left_out);
     tcase_add_test(tests, test_a_folder_that_cannot_be_written_is_refused_before_anything_runs);
+    tcase_add_test(tests, test_one_run_of_a_sweep_reads_no_other_record);
     tcase_add_test(tests, test_a_read_only_folder_is_refused);
     suite_add_tcase(suite, tests);
     return suite;

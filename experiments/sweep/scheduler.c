@@ -332,17 +332,21 @@ static void skip_finished(scheduler *s) {
 
 /* ---- The queue, for others to see ---- */
 
-/* Takes the lease whose note lists what is to do; those of sweeps that died are swept up. */
-static lease *announce(const queue *q, const char *results, error *err) {
-    char folder[1100], path[1500];
-    bool held;
-    snprintf(folder, sizeof folder, "%.1000s/%s", results, q->file.name);
+/* The queues of sweeps that died. */
+static void remove_dead_queues(const char *folder) {
+    char path[1500];
     DIR *directory = opendir(folder);
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (strncmp(entry->d_name, QUEUE_PREFIX, strlen(QUEUE_PREFIX)) == 0 && !lease_is_held(path)) unlink(path);
     }
     if (directory) closedir(directory);
+}
+
+/* Takes the lease whose note lists what is to do. */
+static lease *announce(const queue *q, const char *folder, error *err) {
+    char path[1500];
+    bool held;
     json_t *note = json_object();
     for (size_t i = 0; i < q->sweep.count; i++) {
         const queue_item *item = &q->items[i];
@@ -355,12 +359,15 @@ static lease *announce(const queue *q, const char *results, error *err) {
 }
 
 bool schedule_run(queue *q, const schedule *plan, terminal *t, schedule_outcome *out, error *err) {
+    char folder[1100];
     *out = (schedule_outcome){0};
     scheduler s = {.queue = q, .plan = plan, .terminal = t, .outcome = out, .said = clock_seconds()};
     s.fates = calloc(q->sweep.count, sizeof *s.fates);
     if (!s.fates) return error_memory(err, q->sweep.count * sizeof *s.fates, "a sweep");
     skip_finished(&s);
-    lease *queued = out->found + out->kept + out->stopped < q->sweep.count ? announce(q, plan->results, err) : NULL;
+    snprintf(folder, sizeof folder, "%.1000s/%s", plan->results, q->file.name);
+    remove_dead_queues(folder);
+    lease *queued = out->found + out->kept + out->stopped < q->sweep.count ? announce(q, folder, err) : NULL;
     int running = err->code == ERROR_NONE;
     while (running) {
         if (*plan->interrupted && !s.stopping) stop_jobs(&s);

@@ -118,6 +118,24 @@ START_TEST(test_runs_whose_sweep_is_killed_save_themselves) {
     ck_assert_int_eq(finish(child), -SIGKILL);
     for (int i = 0; i < 3000 && count("results/sweep/*/lease") > 0; i++) pause_ms(20);
     ck_assert_int_eq(count("results/sweep/*/checkpoint-*.safetensors"), 2);
+    ck_assert_int_eq(count("results/sweep/queue-*"), 1);
+}
+END_TEST
+
+/* Also one that died when the last of its runs was done, so that nothing is left to do. */
+START_TEST(test_the_queue_of_a_sweep_that_was_killed_goes_with_the_next_sweep) {
+    static const char *const words[] = {"mews", "sweep", "sweep.yaml", "--out", "results", NULL};
+    static const char done[] = "sweep sweep.yaml --set name=done --set train.epochs=0 --set eval.metrics=[]";
+    pid_t child = start(words);
+    wait_for_training("results/sweep/*seed-0*/metrics.jsonl", 2);
+    kill(-child, SIGKILL);
+    ck_assert_int_eq(finish(child), -SIGKILL);
+    ck_assert_int_eq(mews(done)->code, 0);
+    ck_assert_int_eq(count("results/done/queue-*"), 0);
+    shell("cp results/sweep/queue-* results/done/");
+    const said *s = mews(done);
+    ck_assert_msg(s->code == 0 && strstr(s->err, "finished already"), "%d: %s%s", s->code, s->out, s->err);
+    ck_assert_int_eq(count("results/done/queue-*"), 0);
 }
 END_TEST
 
@@ -237,6 +255,7 @@ Suite *suite_stopping(void) {
                         sizeof signals / sizeof *signals);
     tcase_add_test(t, test_a_group_that_is_told_twice_leaves_a_checkpoint_of_every_run);
     tcase_add_test(t, test_runs_whose_sweep_is_killed_save_themselves);
+    tcase_add_test(t, test_the_queue_of_a_sweep_that_was_killed_goes_with_the_next_sweep);
     tcase_add_test(t, test_how_runs_stand_is_told_alike_everywhere);
     tcase_add_test(t, test_training_whose_reader_goes_away_saves_itself);
     tcase_add_loop_test(t, test_what_has_nothing_to_save_ends_although_it_never_looks, 0, 3);

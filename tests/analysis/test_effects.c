@@ -296,7 +296,7 @@ static void save_rank(const char *method, int codes, double beta, double rank) {
 START_TEST(test_of_many_blocks_it_is_said_once_that_they_have_one_seed_and_each_is_named) {
     for (int block = 0; block < 5; block++)
         for (int step = 0; step < 2; step++) {
-            char name[8];
+            char name[16];
             snprintf(name, sizeof name, "at-%d", block);
             save_in(name, json_pack("{s:i}", "method.codes", 4 << step), 0, 0.4 + 0.1 * step,
                     block == 3 && !step ? "collapsed" : "healthy");

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define X(name, level)                                                                                                 \
     backend *backend_cpu_##name(int threads, error *err);                                                              \
@@ -54,6 +56,13 @@ int isa_processor_level(void) {
     unsigned saved = saved_registers();
     if ((saved & avx_state) != avx_state) return 2;
     return (b7 & v4_7) == v4_7 && (saved & avx512_state) == avx512_state ? 4 : 3;
+}
+
+bool isa_tiles(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return false;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 static const isa *forced(const char *name, int level, error *err) {

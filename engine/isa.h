@@ -27,4 +27,8 @@ const isa *isa_choose(error *err);
 /* The processor's own level, 1 to 4, the system's support for its registers included. */
 int isa_processor_level(void);
 
+/* Whether the processor multiplies bfloat16 by tiles (AMX) and Linux lends them to this process, which asks for them.
+ * Only builds of the highest level use them. */
+bool isa_tiles(void);
+
 #endif

@@ -40,6 +40,7 @@ static const char *dnnl_kernels(void) {
 json_t *libraries_kernels_json(void) {
     error none = {0};
     const isa *own = isa_choose(&none);
-    return json_pack("{s:s, s:s, s:s}", "mews", own ? own->name : "none", "oneDNN", dnnl_kernels(), "OpenBLAS",
-                     openblas_get_corename());
+    bool tiles = own && own->level >= 4 && isa_tiles();
+    return json_pack("{s:s, s:s, s:s, s:s}", "mews", own ? own->name : "none", "tiles", tiles ? "amx" : "none",
+                     "oneDNN", dnnl_kernels(), "OpenBLAS", openblas_get_corename());
 }

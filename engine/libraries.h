@@ -8,8 +8,8 @@
 json_t *libraries_json(void);
 
 /*
- * The kernels that were chosen for this processor: {"mews": "v4", "oneDNN": "avx512_core", "OpenBLAS": "SkylakeX"}; the
- * caller's to json_decref.
+ * The kernels that were chosen for this processor: {"mews": "v4", "tiles": "none", "oneDNN": "avx512_core", "OpenBLAS":
+ * "SkylakeX"}; tiles multiply bfloat16. The caller's to json_decref.
  */
 json_t *libraries_kernels_json(void);
 

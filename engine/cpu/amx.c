@@ -1,23 +1,16 @@
 #include "engine/cpu/amx.h"
 
 #ifdef AMX_BUILT
+#include "engine/isa.h"
 
-#include <cpuid.h>
 #include <immintrin.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define TILES __attribute__((target("amx-tile,amx-bf16"), noinline))
 
 /* The compiler does not know what the instructions read and write. */
 #define MEMORY __asm__ volatile("" ::: "memory")
 
-bool amx_available(void) {
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return false;
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
-}
+bool amx_available(void) { return isa_tiles(); }
 
 TILES void amx_begin(void) {
     struct {

@@ -132,6 +132,24 @@ START_TEST(test_the_doctor_names_what_stands_in_the_way) {
 }
 END_TEST
 
+/* Bits of training in bfloat16 depend on them. */
+START_TEST(test_kernels_say_whether_they_multiply_by_tiles) {
+    static const char *const builds[] = {"", "MEWS_ISA=v2 "};
+    bool here = system("grep -qw amx_bf16 /proc/cpuinfo") == 0;
+    for (int i = 0; i < 2; i++) {
+        json_error_t problem;
+        char words[1200];
+        snprintf(words, sizeof words, "%s'%s' doctor --json >said", builds[i], program);
+        shell(words);
+        snprintf(words, sizeof words, "%s/said", folder);
+        json_t *all = json_load_file(words, 0, &problem), *kernels = json_object_get(all, "kernels");
+        bool widest = strcmp(json_string_value(json_object_get(kernels, "mews")), "v4") == 0;
+        ck_assert_str_eq(json_string_value(json_object_get(kernels, "tiles")), here && widest ? "amx" : "none");
+        json_decref(all);
+    }
+}
+END_TEST
+
 Suite *suite_sitting(void) {
     Suite *suite = suite_create("sitting");
     TCase *t = tcase_create("going on");
@@ -145,6 +163,7 @@ Suite *suite_sitting(void) {
     suite_add_tcase(suite, t);
     t = tcase_create("doctor");
     tcase_add_checked_fixture(t, program_setup, program_teardown);
+    tcase_add_test(t, test_kernels_say_whether_they_multiply_by_tiles);
     tcase_add_test(t, test_the_doctor_names_what_stands_in_the_way);
     suite_add_tcase(suite, t);
     return suite;

@@ -13,6 +13,12 @@
 #include <stdarg.h>
 #include <time.h>
 
+/* MEWS_SCENES=train,sweep: these alone. */
+static inline bool is_chosen(const char *scene) {
+    const char *only = getenv("MEWS_SCENES");
+    return !only || strstr(only, scene);
+}
+
 /* How many trials: the environment's, for a long one, or a few. */
 static inline int trials(const char *variable, int few) {
     const char *given = getenv(variable);

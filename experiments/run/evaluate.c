@@ -11,11 +11,11 @@
 #include "analysis/probes/knn.h"
 #include "analysis/files/npy.h"
 #include "analysis/probes/probe.h"
-#include "engine/data/loader.h"
 #include "engine/files/file.h"
 #include "engine/files/record.h"
 #include "experiments/run/judgement.h"
 #include "experiments/run/landing.h"
+#include "experiments/run/represent.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,19 +24,11 @@
 /* The authors' statistics are of batches of 64; with running ones the size decides nothing. */
 enum { AUTHORS_BATCH = 64, BATCH = 256 };
 
-/* A split as the backbone sees it: representations (n, d) and labels. */
-typedef struct represented {
-    uint32_t n;
-    float *values;
-    int32_t *labels;
-} represented;
-
 /* The images through the network with BatchNorm in one of its two modes. */
 typedef struct seen {
     bool by_batch;
-    represented train, test;
-    float *embeddings; /* (test.n, width) */
-    int32_t *codes;    /* (test.n): argmax over codes, or NULL */
+    represented train, test; /* embeddings are the test images' */
+    int32_t *codes;          /* (test.n): argmax over codes, or NULL */
     usage *usage;
 } seen;
 
@@ -46,11 +38,12 @@ typedef struct evaluation {
     run *run;
     const experiment_hooks *hooks;
     const eval_options *options;
-    seen passes[2];       /* EVAL_BATCHNORM_; those that some figure wants */
-    seen student;         /* where the teacher is measured, what the student's online figures need */
-    const seen *seen;     /* what the figure at hand is measured on */
-    json_t *final;        /* the figures, until all of them are there */
-    uint64_t done, total; /* rows through the network, for progress */
+    seen passes[2];   /* EVAL_BATCHNORM_; those that some figure wants */
+    seen student;     /* where the teacher is measured, what the student's online figures need */
+    const seen *seen; /* what the figure at hand is measured on */
+    json_t *final;    /* the figures, until all of them are there */
+    /* Rows through the network, for progress: those of earlier splits, all so far, all there are to be. */
+    uint64_t before, done, total;
 } evaluation;
 
 /* The mode in which a figure (one EVAL_ bit; 0 for what belongs to none) is measured. */
@@ -68,68 +61,72 @@ static void tell(evaluation *e, const char *what) {
 static bool stopped(const evaluation *e) { return e->hooks->interrupted && *e->hooks->interrupted; }
 
 static matrix matrix_of(const evaluation *e, const represented *r) {
-    return (matrix){r->values, r->n, (size_t)e->model->head.features};
+    return (matrix){r->representations, r->n, (size_t)e->model->head.features};
+}
+
+static matrix embeddings_of(const evaluation *e) {
+    const represented *test = &e->seen->test;
+    return (matrix){test->embeddings, test->n, (size_t)e->model->width};
+}
+
+/* Settings are chosen on a validation split, never on the test images. */
+static dataset_split held_out_of(const dataset *data) {
+    return dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
 }
 
 /* Through the network ---------------------------------------------------------------------------------------------- */
 
-static bool represent(evaluation *e, bool by_batch, dataset_split split, uint32_t limit, represented *out, error *err) {
-    model *m = e->model;
-    uint32_t count = dataset_count(e->data, split);
-    int size = dataset_size(e->data), batch = by_batch ? AUTHORS_BATCH : BATCH;
-    size_t pixels_bytes = (size_t)batch * (size_t)size * (size_t)size * 3 * sizeof(float), d = (size_t)m->head.features;
-    out->n = limit && limit < count ? limit : count;
-    out->values = malloc(out->n * d * sizeof *out->values);
-    out->labels = malloc(out->n * sizeof *out->labels);
-    float *pixels = malloc(pixels_bytes);
-    if (!out->values || !out->labels || !pixels) {
-        free(pixels);
-        return error_memory(err, out->n * d * sizeof(float) + pixels_bytes, "the representations");
-    }
-    for (uint32_t first = 0; first < out->n && !stopped(e); first += (uint32_t)batch) {
-        uint32_t n = out->n - first < (uint32_t)batch ? out->n - first : (uint32_t)batch;
-        if (!loader_plain(e->data, split, first, n, pixels, err)) {
-            free(pixels);
-            return false;
-        }
-        tape_reset(m->tape);
-        model_represent(m, pixels, (int)n, size, by_batch, out->values + first * d);
-        for (uint32_t i = 0; i < n; i++) out->labels[first + i] = dataset_label(e->data, split, first + i);
-        e->done += n;
-        tell(e, "representations");
-    }
-    free(pixels);
-    return tape_check(m->tape, err);
+static bool on_rows(void *context, uint32_t done) {
+    evaluation *e = context;
+    e->done = e->before + done;
+    tell(e, "representations");
+    return !stopped(e);
 }
 
-/* Embeddings of the test images and, where the method has codes, their assignments. */
-static bool embed(evaluation *e, seen *s, error *err) {
+static uint32_t batch_of(const seen *s) { return s->by_batch ? AUTHORS_BATCH : BATCH; }
+
+static bool pass(evaluation *e, const seen *s, images_asked which, represented *out, error *err) {
+    which.batch = batch_of(s), which.by_batch = s->by_batch;
+    e->before = e->done;
+    return stopped(e) || represent(e->model, e->data, &which, out, on_rows, e, err);
+}
+
+/* What probes learn from. */
+static bool pass_train(evaluation *e, seen *s, error *err) {
+    return pass(e, s, (images_asked){.split = SPLIT_TRAIN, .count = dataset_count(e->data, SPLIT_TRAIN)}, &s->train,
+                err);
+}
+
+/* What is judged. */
+static bool pass_test(evaluation *e, seen *s, bool embeds, error *err) {
+    dataset_split split = held_out_of(e->data);
+    uint32_t count = dataset_count(e->data, split), limit = (uint32_t)e->options->sample;
+    if (limit && limit < count) count = limit;
+    return pass(e, s, (images_asked){.split = split, .count = count, .embeds = embeds}, &s->test, err);
+}
+
+/* The codes that the test images' embeddings take, where the method has any. */
+static bool assign(evaluation *e, seen *s, error *err) {
     model *m = e->model;
-    size_t d = (size_t)m->head.features, width = (size_t)m->width, n = s->test.n;
     size_t codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
-    int batch = s->by_batch ? AUTHORS_BATCH : BATCH;
-    s->embeddings = malloc(n * width * sizeof *s->embeddings);
-    s->codes = codes ? malloc(n * sizeof *s->codes) : NULL;
-    s->usage = codes ? usage_new(codes, err) : NULL;
-    bool ok = s->embeddings && (!codes || (s->codes && s->usage));
-    if (!ok) error_memory(err, n * width * sizeof(float), "the embeddings");
-    for (size_t first = 0; ok && first < n; first += (size_t)batch) {
-        int rows = n - first < (size_t)batch ? (int)(n - first) : batch;
+    size_t n = s->test.n, width = (size_t)m->width, batch = batch_of(s);
+    if (!codes) return true;
+    s->codes = malloc(n * sizeof *s->codes);
+    s->usage = usage_new(codes, err);
+    bool ok = (s->codes && s->usage) || error_memory(err, n * sizeof *s->codes, "the codes of images");
+    for (size_t first = 0; ok && first < n; first += batch) {
         tape_reset(m->tape);
-        model_embed(m, s->test.values + first * d, rows, s->by_batch, s->embeddings + first * width);
-        if (codes) ok = model_assign(m, s->embeddings + first * width, rows, s->usage, s->codes + first, err);
+        ok = model_assign(m, s->test.embeddings + first * width, (int)(n - first < batch ? n - first : batch), s->usage,
+                          s->codes + first, err);
     }
-    return ok && tape_check(m->tape, err);
+    return ok;
 }
 
 static void seen_free(seen *s) {
-    free(s->train.values);
-    free(s->train.labels);
-    free(s->test.values);
-    free(s->test.labels);
-    free(s->embeddings);
+    represented_free(&s->train);
+    represented_free(&s->test);
     free(s->codes);
-    if (s->usage) usage_free(s->usage);
+    usage_free(s->usage);
 }
 
 /* Figures ---------------------------------------------------------------------------------------------------------- */
@@ -206,15 +203,14 @@ static bool write_diagnosis(evaluation *e, const collapse *c, json_t *course, er
 /* The run's course is its student's, whichever network is measured; what it lacks is looked at now. */
 static bool judge(evaluation *e, collapse *c, json_t **course, error *err) {
     bool teacher = e->options->network == EVAL_TEACHER;
-    parameters *p = e->model->parameters;
     if (!record_check_file(e->run->record, e->run->folder, "metrics.jsonl", err)) return false;
-    if (teacher && !teacher_exchange(p, err)) return false;
+    if (teacher && !words_exchange(e->model, err)) return false;
     bool ok = judgement_take(e->run, e->model, e->data, c, course, err);
-    return (!teacher || teacher_exchange(p, err)) && ok;
+    return (!teacher || words_exchange(e->model, err)) && ok;
 }
 
 static bool collapses(evaluation *e, error *err) {
-    collapse_input with = {.embeddings = {e->seen->embeddings, e->seen->test.n, (size_t)e->model->width},
+    collapse_input with = {.embeddings = embeddings_of(e),
                            .assignment = e->seen->codes,
                            .codes = e->seen->usage ? usage_codes(e->seen->usage) : 0,
                            .usage = e->seen->usage,
@@ -244,7 +240,7 @@ static bool collapses(evaluation *e, error *err) {
 static bool write_arrays(evaluation *e, error *err) {
     char path[1200];
     return npy_write(landing_path(e->run->folder, "embeddings.npy", path, sizeof path), NPY_F32, e->seen->test.n,
-                     (uint64_t)e->model->width, e->seen->embeddings, err) &&
+                     (uint64_t)e->model->width, e->seen->test.embeddings, err) &&
            (!dataset_is_labelled(e->data) || npy_write(landing_path(e->run->folder, "labels.npy", path, sizeof path),
                                                        NPY_I32, e->seen->test.n, 0, e->seen->test.labels, err)) &&
            (!e->seen->codes || npy_write(landing_path(e->run->folder, "assignments.npy", path, sizeof path), NPY_I32,
@@ -284,7 +280,7 @@ static bool measure_metrics(evaluation *e, unsigned wanted, error *err) {
         double value;
         if (!(wanted & bit)) continue;
         e->seen = &e->passes[mode_of(e->options, bit)];
-        metric_input in = {.embeddings = {e->seen->embeddings, e->seen->test.n, (size_t)e->model->width},
+        metric_input in = {.embeddings = embeddings_of(e),
                            .representations = matrix_of(e, &e->seen->test),
                            .labels = dataset_is_labelled(e->data) ? e->seen->test.labels : NULL,
                            .classes = dataset_classes(e->data),
@@ -343,21 +339,20 @@ static bool needs(const evaluation *e, int mode, unsigned metrics) {
 }
 
 /* The images through the network in each mode that is wanted. */
-static bool pass_all(evaluation *e, dataset_split held_out, error *err) {
+static bool pass_all(evaluation *e, error *err) {
     unsigned metrics = wanted(e), probes = metrics & (EVAL_LINEAR | EVAL_KNN);
     bool ok = true;
     for (int mode = 0; mode < 2; mode++) {
         if (mode != e->options->batchnorm && !needs(e, mode, metrics)) continue;
-        e->total += dataset_count(e->data, held_out);
+        e->total += dataset_count(e->data, held_out_of(e->data));
         e->total += needs(e, mode, probes) ? dataset_count(e->data, SPLIT_TRAIN) : 0;
     }
     for (int mode = 0; ok && mode < 2 && !stopped(e); mode++) {
         seen *s = &e->passes[mode];
         s->by_batch = mode == EVAL_BATCHNORM_BATCH;
         if (mode != e->options->batchnorm && !needs(e, mode, metrics)) continue;
-        ok = represent(e, s->by_batch, held_out, (uint32_t)e->options->sample, &s->test, err) &&
-             (!needs(e, mode, probes) || represent(e, s->by_batch, SPLIT_TRAIN, 0, &s->train, err)) &&
-             (stopped(e) || embed(e, s, err));
+        ok = pass_test(e, s, true, err) && (!needs(e, mode, probes) || pass_train(e, s, err)) &&
+             (stopped(e) || assign(e, s, err));
     }
     return ok;
 }
@@ -377,24 +372,20 @@ static bool measure_all(evaluation *e, error *err) {
 }
 
 /* What is measured takes the student's place; the online figures are of the student that they learnt beside. */
-static bool take_network(evaluation *e, dataset_split held_out, error *err) {
-    bool by_batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH;
+static bool take_network(evaluation *e, error *err) {
+    e->student.by_batch = e->options->batchnorm == EVAL_BATCHNORM_BATCH;
     if (e->options->network == EVAL_STUDENT) return true;
-    return (!e->model->online ||
-            represent(e, by_batch, held_out, (uint32_t)e->options->sample, &e->student.test, err)) &&
-           teacher_exchange(e->model->parameters, err);
+    return (!e->model->online || pass_test(e, &e->student, false, err)) && words_exchange(e->model, err);
 }
 
 bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
                     error *err) {
     evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
-    /* Settings are chosen on a validation split, never on the test images. */
-    dataset_split held_out = dataset_count(data, SPLIT_VALIDATION) ? SPLIT_VALIDATION : SPLIT_TEST;
     e.seen = &e.passes[e.options->batchnorm];
-    bool ok = begin(&e, err) && take_network(&e, held_out, err), exchanged = ok;
-    ok = ok && pass_all(&e, held_out, err);
+    bool ok = begin(&e, err) && take_network(&e, err), exchanged = ok;
+    ok = ok && pass_all(&e, err);
     if (ok && !stopped(&e)) ok = write_arrays(&e, err) && measure_all(&e, err);
-    if (exchanged && e.options->network == EVAL_TEACHER) ok = teacher_exchange(m->parameters, err) && ok;
+    if (exchanged && e.options->network == EVAL_TEACHER) ok = words_exchange(m, err) && ok;
     *interrupted = stopped(&e);
     tape_reset(m->tape);
     if (ok && !*interrupted) json_object_set(r->record, "final", e.final);

@@ -4,9 +4,9 @@
  * twenty-fifth of an epoch of 8,192 and less than a hundredth of one of 50,000.
  */
 #include "experiments/run/look.h"
-#include "engine/data/loader.h"
 #include "engine/rng.h"
 #include "engine/threads.h"
+#include "experiments/run/represent.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -27,66 +27,45 @@ uint32_t look_image(uint32_t row, uint32_t rows, uint32_t held_out) {
 
 /* What the images become. */
 typedef struct view {
-    float *pixels, *representations, *embeddings;
-    int32_t *labels, *assignment; /* assignment NULL: the method has no codes */
+    represented rows;
+    int32_t *assignment; /* NULL: the method has no codes */
     usage *usage;
     size_t codes;
 } view;
 
 static void view_free(view *v) {
-    free(v->pixels);
-    free(v->representations);
-    free(v->embeddings);
-    free(v->labels);
+    represented_free(&v->rows);
     free(v->assignment);
     usage_free(v->usage);
 }
 
-static bool view_make(view *v, const model *m, const look_at *at, int batch, error *err) {
-    size_t side = (size_t)dataset_size(at->data), n = at->rows, d = (size_t)m->head.features;
+/* The codes that the rows take, where the method has any. */
+static bool assign(view *v, model *m, uint32_t batch, error *err) {
+    uint32_t n = v->rows.n;
     v->codes = m->method->codes ? (size_t)m->method->codes(&m->head) : 0;
-    v->pixels = malloc((size_t)batch * side * side * 3 * sizeof *v->pixels);
-    v->representations = malloc(n * d * sizeof *v->representations);
-    v->embeddings = malloc(n * (size_t)m->width * sizeof *v->embeddings);
-    v->labels = malloc(n * sizeof *v->labels);
-    bool ok = v->pixels && v->representations && v->embeddings && v->labels;
-    if (v->codes) {
-        v->assignment = malloc(n * sizeof *v->assignment);
-        v->usage = usage_new(v->codes, err);
-        ok = ok && v->assignment && v->usage;
+    if (!v->codes) return true;
+    v->assignment = malloc(n * sizeof *v->assignment);
+    v->usage = usage_new(v->codes, err);
+    bool ok = (v->assignment && v->usage) || error_memory(err, n * sizeof *v->assignment, "a look at the codes");
+    for (uint32_t first = 0; ok && first < n; first += batch) {
+        tape_reset(m->tape);
+        ok = model_assign(m, v->rows.embeddings + (size_t)first * (size_t)m->width,
+                          (int)(n - first < batch ? n - first : batch), v->usage, v->assignment + first, err);
     }
-    return ok || error_memory(err, n * (d + (size_t)m->width) * sizeof(float), "a look at the embeddings");
-}
-
-/* Rows [first, first + n) through the network. */
-static bool pass(view *v, model *m, const look_at *at, uint32_t first, int n, error *err) {
-    uint32_t held_out = dataset_count(at->data, at->split);
-    size_t side = (size_t)dataset_size(at->data);
-    for (uint32_t i = 0; i < (uint32_t)n; i++) {
-        uint32_t image = look_image(first + i, at->rows, held_out);
-        if (!loader_plain(at->data, at->split, image, 1, v->pixels + i * side * side * 3, err)) return false;
-        v->labels[first + i] = dataset_label(at->data, at->split, image);
-    }
-    float *representations = v->representations + (size_t)first * (size_t)m->head.features;
-    float *embeddings = v->embeddings + (size_t)first * (size_t)m->width;
-    tape_reset(m->tape);
-    model_represent(m, v->pixels, n, (int)side, false, representations);
-    model_embed(m, representations, n, false, embeddings);
-    return tape_check(m->tape, err) &&
-           (!v->codes || model_assign(m, embeddings, n, v->usage, v->assignment + first, err));
+    return ok;
 }
 
 static bool measure(const view *v, const model *m, const look_at *at, bool intervals, course_point *point, collapse *c,
                     error *err) {
-    matrix representations = {v->representations, at->rows, (size_t)m->head.features};
-    matrix embeddings = {v->embeddings, at->rows, (size_t)m->width};
+    matrix representations = {v->rows.representations, at->rows, (size_t)m->head.features};
+    matrix embeddings = {v->rows.embeddings, at->rows, (size_t)m->width};
     row_source backbone = rows_of(representations), embed = rows_of(embeddings);
     evidence_options options = {.attainable = m->attainable, .intervals = true};
     collapse_input with = {.embeddings = embeddings,
                            .assignment = v->assignment,
                            .codes = v->codes,
                            .usage = v->usage,
-                           .labels = dataset_is_labelled(at->data) ? v->labels : NULL,
+                           .labels = dataset_is_labelled(at->data) ? v->rows.labels : NULL,
                            .classes = dataset_classes(at->data),
                            .attainable = m->attainable,
                            .quick = true,
@@ -101,20 +80,19 @@ static bool measure(const view *v, const model *m, const look_at *at, bool inter
 
 static bool ask_online(const view *v, model *m, const look_at *at, online_figures *figures, error *err) {
     *figures = (online_figures){.linear = (double)NAN, .knn = (double)NAN};
-    matrix representations = {v->representations, at->rows, (size_t)m->head.features};
-    return !m->online || online_measure(m->online, m->tape, representations, v->labels, figures, err);
+    matrix representations = {v->rows.representations, at->rows, (size_t)m->head.features};
+    return !m->online || online_measure(m->online, m->tape, representations, v->rows.labels, figures, err);
 }
 
 bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
                online_figures *figures, error *err) {
     model quiet = *m; /* its tape is what works */
     view v = {0};
-    int batch = quiet.head.pairs * quiet.head.views;
-    batch = batch > 256 ? 256 : batch; /* no more memory than a step takes */
+    uint32_t batch = (uint32_t)(quiet.head.pairs * quiet.head.views);
+    images_asked which = {.split = at->split, .count = at->rows, .out_of_all = true, .embeds = true};
+    which.batch = batch > 256 ? 256 : batch; /* no more memory than a step takes */
     *point = (course_point){.epoch = epoch};
-    bool ok = view_make(&v, &quiet, at, batch, err);
-    for (uint32_t first = 0; ok && first < at->rows; first += (uint32_t)batch)
-        ok = pass(&v, &quiet, at, first, at->rows - first < (uint32_t)batch ? (int)(at->rows - first) : batch, err);
+    bool ok = represent(&quiet, at->data, &which, &v.rows, NULL, NULL, err) && assign(&v, &quiet, which.batch, err);
     tape_reset(quiet.tape);
     ok = ok && (!figures || ask_online(&v, &quiet, at, figures, err));
     ok = ok && measure(&v, &quiet, at, intervals, point, c, err);

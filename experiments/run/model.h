@@ -24,6 +24,7 @@ typedef struct model {
     int width;      /* columns of the method's embeddings */
     int attainable; /* directions that they can span */
     online *online; /* NULL unless eval.online asks for it, and the data have labels */
+    bool followed;  /* the peers, if there are any, hold the same parameters (words.h) */
     double pace;    /* of the step: its learning rate as a share of the top one */
     float *one_hot; /* (pairs, classes): the batch's labels, for a method that takes them */
     int *labels;    /* (pairs): the whole batch's, where peers have parts of it */

@@ -9,7 +9,9 @@
 #include "engine/clock.h"
 #include "engine/files/checkpoint.h"
 #include "engine/data/loader.h"
+#include "engine/teacher.h"
 #include "experiments/run/onset.h"
+#include "experiments/run/represent.h"
 #include "experiments/run/sitting.h"
 #include "experiments/run/weights.h"
 
@@ -38,55 +40,12 @@ typedef struct training {
     bool diverged; /* as every peer sees alike */
 } training;
 
-/* ---- Peers (engine/peers.h): rank 0 leads, keeps the record and the checkpoints, and tells the others what comes ----
- */
-
-typedef enum order { ORDER_START, ORDER_STEP, ORDER_END } order;
-
-/* What rank 0 tells; with a start, the whole state follows. */
-typedef struct word {
-    order order;
-    uint64_t step;
-    int threads;
-    char kernels[64]; /* by which it is computed */
-} word;
-
-static bool cannot_reach(const peers *p, error *err) {
-    return error_set(err, ERROR_RUN, "the other %d processes cannot be reached", p->count - 1);
-}
-
-static bool tell_array(peers *p, backend *b, real *array, int64_t count, error *err) {
-    float *host = malloc((size_t)count * sizeof *host); /* real is float outside the double build */
-    if (!host) return error_memory(err, (size_t)count * sizeof *host, "a parameter on its way");
-    if (p->rank == 0) b->read_real(b, (real *)host, array, count);
-    bool done = p->tell(p, host, (size_t)count * sizeof *host) || cannot_reach(p, err);
-    if (done && p->rank) b->write_real(b, array, (const real *)host, count);
-    free(host);
-    return done;
-}
-
-/* Parameters and the optimiser's state, rank 0's to all. */
-static bool tell_state(training *t, error *err) {
-    peers *p = t->hooks->peers;
-    parameters *all = t->model->parameters;
-    bool done = p->tell(p, &t->model->optimizer.steps, sizeof t->model->optimizer.steps) || cannot_reach(p, err);
-    for (size_t i = 0; done && i < all->count; i++) {
-        parameter *one = all->items[i];
-        int64_t count = tensor_count(&one->value);
-        done = p->tell(p, &one->steps, sizeof one->steps) || cannot_reach(p, err);
-        real *arrays[] = {one->value.data, one->first, one->second};
-        for (size_t a = 0; done && a < sizeof arrays / sizeof *arrays; a++)
-            done = !arrays[a] || tell_array(p, all->backend, arrays[a], count, err);
-    }
-    return done;
-}
-
+/* As rank 0. */
 static bool tell_order(training *t, order what, error *err) {
-    peers *p = t->hooks->peers;
-    word w = {.order = what, .step = t->at.step, .threads = t->model->backend->threads};
-    if (!p || p->rank) return true;
-    snprintf(w.kernels, sizeof w.kernels, "%s", t->model->backend->isa);
-    return (p->tell(p, &w, sizeof w) || cannot_reach(p, err)) && (what != ORDER_START || tell_state(t, err));
+    model *m = t->model;
+    if (t->hooks->peers && t->hooks->peers->rank) return true;
+    return words_tell(m, (word){.order = what, .step = t->at.step}, err) &&
+           (what != ORDER_START || words_values(m, true, err));
 }
 
 void train_end_followers(peers *p) {
@@ -398,41 +357,38 @@ bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *
 
 /* ---- The other processes ---- */
 
-/* What this process would compute otherwise must not be mixed in. */
-static bool check_kernels(const word *w, const model *m, error *err) {
-    return strcmp(w->kernels, m->backend->isa) == 0 ||
-           error_set(err, ERROR_RUN, "this machine takes kernels for %s, rank 0's for %s; MEWS_ISA=%s makes them alike",
-                     m->backend->isa, w->kernels,
-                     strcmp(w->kernels, m->backend->isa) < 0 ? w->kernels : m->backend->isa);
-}
-
-static bool follow(training *t, const dataset *data, word *w, error *err) {
-    peers *p = t->hooks->peers;
-    t->at.step = w->step;
-    bool ok = check_kernels(w, t->model, err) && count_steps(t, data, err) && tell_state(t, err) &&
-              (t->loader = open_loader(t, data, err));
-    while (ok && (p->tell(p, w, sizeof *w) || cannot_reach(p, err)) && w->order == ORDER_STEP) {
-        ok = step(t, err);
-        if (!ok && t->diverged) { /* rank 0 says so */
-            *err = (error){0};
-            ok = p->tell(p, w, sizeof *w) || cannot_reach(p, err);
-            break;
-        }
+static bool obey(training *t, const dataset *data, const word *w, error *err) {
+    model *m = t->model;
+    switch (w->order) {
+    case ORDER_START:
+        t->at.step = w->step;
+        return count_steps(t, data, err) && words_values(m, true, err) && (t->loader = open_loader(t, data, err));
+    case ORDER_STEP:
+        if (step(t, err)) return true;
+        if (t->diverged) *err = (error){0}; /* rank 0 says so */
+        return t->diverged;
+    case ORDER_VALUES: return words_values(m, false, err);
+    case ORDER_EXCHANGE: return teacher_exchange(m->parameters, err);
+    case ORDER_REPRESENT: return represent_round(m, data, w, err);
+    case ORDER_END: break;
     }
-    loader_close(t->loader);
-    return ok && err->code == ERROR_NONE;
+    return true;
 }
 
 bool train_follow(const spec *s, const dataset *data, const experiment_hooks *hooks, error *err) {
-    peers *p = hooks->peers;
-    word w;
-    model m;
-    if (!p->tell(p, &w, sizeof w)) return cannot_reach(p, err);
-    if (w.order == ORDER_END) return true;
-    if (!model_create(&m, s, dataset_classes(data), w.threads, err)) return false;
-    m.backend->peers = p;
+    model m = {0};
     training t = {.model = &m, .spec = s, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
-    bool done = follow(&t, data, &w, err);
-    model_destroy(&m);
-    return done;
+    word w;
+    bool ok;
+    while ((ok = words_hear(hooks->peers, &w, err)) && w.order != ORDER_END) {
+        if (!m.backend) { /* by the first word, which says of how many threads */
+            if (!(ok = model_create(&m, s, dataset_classes(data), w.threads, err))) break;
+            m.backend->peers = hooks->peers;
+            if (!(ok = words_check_kernels(&w, &m, err))) break;
+        }
+        if (!(ok = obey(&t, data, &w, err))) break;
+    }
+    loader_close(t.loader);
+    if (m.backend) model_destroy(&m);
+    return ok;
 }

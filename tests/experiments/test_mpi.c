@@ -1,7 +1,8 @@
 /*
  * One run as several processes, under each kind of MPI that is installed: every method's losses are those of one
- * process that computes whole batches; what is repeated has the same bits; a run that was stopped goes on, also with
- * another number of processes; mistakes are one line.
+ * process that computes whole batches; what is measured has the bits of one process that measures the same network;
+ * what is repeated has the same bits; a run that was stopped goes on, also with another number of processes; mistakes
+ * are one line.
  */
 #include "engine/files/file.h"
 #include "tests/experiments/program.h"
@@ -37,20 +38,28 @@ static void write_spec(const char *method, double lr, const char *eval) {
     ck_assert_msg(file_write(path, text, strlen(text), &err), "%s", err.text);
 }
 
-/* `mews WORDS` as `count` processes. */
-static const said *together(const char *kind, int count, const char *words) {
+#define LAUNCH                                                                                                         \
+    "OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "                   \
+    "OMPI_MCA_hwloc_base_binding_policy=none mpirun.%s "
+
+/* What mpirun starts, as it is told. */
+static const said *launched(const char *kind, const char *what) {
     static said s;
-    char command[2400];
-    snprintf(command, sizeof command,
-             "cd %s && OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 "
-             "OMPI_MCA_hwloc_base_binding_policy=none mpirun.%s -n %d '%s' %s >out 2>err </dev/null",
-             folder, kind, count, program, words);
+    char command[4800];
+    snprintf(command, sizeof command, "cd %s && " LAUNCH "%s >out 2>err </dev/null", folder, kind, what);
     int status = system(command);
     ck_assert(WIFEXITED(status));
     s.code = WEXITSTATUS(status);
     read_start("out", s.out, sizeof s.out);
     read_start("err", s.err, sizeof s.err);
     return &s;
+}
+
+/* `mews WORDS` as `count` processes. */
+static const said *together(const char *kind, int count, const char *words) {
+    char what[2400];
+    snprintf(what, sizeof what, "-n %d '%s' %s", count, program, words);
+    return launched(kind, what);
 }
 
 /* The losses in the history of the one run under `results`. */
@@ -162,6 +171,92 @@ START_TEST(what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop) {
 }
 END_TEST
 
+/* Every pass that an evaluation has: both networks, both kinds of statistics, codes, an online probe; the test images
+   are more than a batch of each process, and the last batch is not full. */
+#define MEASURED                                                                                                       \
+    "{metrics: [knn, collapse, prototypes], batch_figures: [prototypes], online: [linear], network: teacher}"
+
+static void write_measured_spec(void) {
+    write_spec("{name: dino, features: 16, prototypes: 16}", 0.01, MEASURED);
+    shell("sed -i 's/limit: 320/limit: 700/; s/batch: 32/batch: 36/' toy.yaml; rm -rf alone shared copy counts");
+}
+
+START_TEST(what_is_measured_has_the_bits_of_one_process) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_measured_spec();
+        const said *s = together(kinds[k], k ? 3 : 2, "train toy.yaml --out shared");
+        ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
+        shell("cp -r shared/toy/toy_* copy");
+        s = mews("eval copy"); /* of the same weights */
+        ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
+        shell("for f in embeddings labels assignments; do cmp copy/$f.npy shared/toy/toy_*/$f.npy || exit 1; done; "
+              "for d in copy shared/toy/toy_*; do tr -d ' \\n' <$d/run.json | grep -o '\"final\":{[^}]*}' || exit 1; "
+              "done | uniq | wc -l | grep -qx 1");
+        s = mews("train toy.yaml --out alone"); /* the same network before the first step */
+        ck_assert_msg(s->code == 0, "%s", s->err);
+        shell("for d in alone shared; do head -n 1 $d/toy/toy_*/metrics.jsonl | grep '\"collapse\":{' | "
+              "sed 's/\"time\".*//' || exit 1; done | uniq | wc -l | grep -qx 1");
+    }
+}
+END_TEST
+
+/* Rank 1's last allocation is one of the evaluation's, since it measures along. */
+START_TEST(a_process_that_fails_while_it_measures_ends_the_others_and_the_rest_is_done_later) {
+    char what[4000];
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_measured_spec();
+        snprintf(what, sizeof what,
+                 "-n 1 '%s' train toy.yaml --out alone : -n 1 env MEWS_FAULT_COUNTS=counts '%s-faults' train toy.yaml "
+                 "--out alone",
+                 program, program);
+        const said *s = launched(kinds[k], what);
+        ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
+        snprintf(
+            what, sizeof what,
+            "-n 1 '%s' train toy.yaml --out shared : -n 1 env MEWS_FAULT=alloc:$(($(sed -n 's/^alloc //p' counts) - "
+            "10)) '%s-faults' train toy.yaml --out shared",
+            program, program);
+        s = launched(kinds[k], what);
+        ck_assert_msg(strstr(s->err, "mews: rank 1 of 2: out of memory") != NULL, "%s: %s", kinds[k], s->err);
+        shell("grep -q '\"status\": \"running\"' shared/toy/toy_*/run.json && "
+              "test $(cat shared/toy/toy_*/metrics.jsonl | wc -l) = $(cat alone/toy/toy_*/metrics.jsonl | wc -l) && "
+              "ls shared/toy/toy_*/$(cd alone/toy/toy_* && ls checkpoint-* | tail -n 1) >ls.out");
+        /* nothing is left to train: the other process first hears what there is to measure */
+        s = together(kinds[k], 2, "train toy.yaml --out shared");
+        ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
+        shell("grep -q '\"status\": \"finished\"' shared/toy/toy_*/run.json && "
+              "cmp alone/toy/toy_*/embeddings.npy shared/toy/toy_*/embeddings.npy");
+    }
+}
+END_TEST
+
+START_TEST(an_evaluation_that_is_told_to_stop_is_done_later) {
+    char command[1600];
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_measured_spec();
+        shell("sed -i 's/size: 8/size: 32/; s/limit: 700/limit: 3000/; s/epochs: 1/epochs: 0/; s/, online: .linear.//' "
+              "toy.yaml; rm -f err");
+        snprintf(
+            command, sizeof command,
+            "export " LAUNCH "-n 2 '%s' train toy.yaml --out shared >out 2>err </dev/null & p=$!; "
+            "until grep -qs representations err || ! kill -0 $p; do sleep 0.01; done; kill -TERM $p; wait $p; true",
+            kinds[k], program);
+        char *launcher = strstr(command, "mpirun.");
+        launcher[-1] = ';'; /* what stands before it is exported */
+        shell(command);
+        shell("grep -q '\"status\": \"running\"' shared/toy/toy_*/run.json");
+        const said *s = together(kinds[k], 2, "train toy.yaml --out shared");
+        ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
+        s = mews("train toy.yaml --out alone");
+        ck_assert_msg(s->code == 0, "%s", s->err);
+        shell("cmp alone/toy/toy_*/embeddings.npy shared/toy/toy_*/embeddings.npy");
+    }
+}
+END_TEST
+
 START_TEST(mistakes_are_one_line) {
     for (int k = 0; k < KINDS; k++) {
         if (!has(kinds[k])) continue;
@@ -215,6 +310,13 @@ Suite *suite_mpi(void) {
     tcase_add_test(c, mistakes_are_one_line);
     tcase_add_test(c, several_processes_without_a_module_are_refused);
     tcase_add_test(c, one_process_under_a_launcher_is_alone);
+    suite_add_tcase(s, c);
+    c = tcase_create("measuring");
+    tcase_add_checked_fixture(c, program_setup, program_teardown);
+    tcase_set_timeout(c, 900);
+    tcase_add_test(c, what_is_measured_has_the_bits_of_one_process);
+    tcase_add_test(c, a_process_that_fails_while_it_measures_ends_the_others_and_the_rest_is_done_later);
+    tcase_add_test(c, an_evaluation_that_is_told_to_stop_is_done_later);
     suite_add_tcase(s, c);
     return s;
 }

@@ -1,0 +1,64 @@
+#include "experiments/run/words.h"
+#include "engine/teacher.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool words_cannot_reach(const peers *p, error *err) {
+    return error_set(err, ERROR_RUN, "the other %d processes cannot be reached", p->count - 1);
+}
+
+bool words_tell(const model *m, word w, error *err) {
+    peers *p = m->backend->peers;
+    if (!p) return true;
+    w.threads = m->backend->threads;
+    snprintf(w.kernels, sizeof w.kernels, "%s", m->backend->isa);
+    return p->tell(p, &w, sizeof w) || words_cannot_reach(p, err);
+}
+
+bool words_hear(peers *p, word *w, error *err) { return p->tell(p, w, sizeof *w) || words_cannot_reach(p, err); }
+
+bool words_check_kernels(const word *w, const model *m, error *err) {
+    return strcmp(w->kernels, m->backend->isa) == 0 ||
+           error_set(err, ERROR_RUN, "this machine takes kernels for %s, rank 0's for %s; MEWS_ISA=%s makes them alike",
+                     m->backend->isa, w->kernels,
+                     strcmp(w->kernels, m->backend->isa) < 0 ? w->kernels : m->backend->isa);
+}
+
+static bool tell_array(peers *p, backend *b, real *array, int64_t count, error *err) {
+    float *host = malloc((size_t)count * sizeof *host); /* real is float outside the double build */
+    if (!host) return error_memory(err, (size_t)count * sizeof *host, "a parameter on its way");
+    if (p->rank == 0) b->read_real(b, (real *)host, array, count);
+    bool done = p->tell(p, host, (size_t)count * sizeof *host) || words_cannot_reach(p, err);
+    if (done && p->rank) b->write_real(b, array, (const real *)host, count);
+    free(host);
+    return done;
+}
+
+bool words_values(model *m, bool whole, error *err) {
+    peers *p = m->backend->peers;
+    parameters *all = m->parameters;
+    size_t kinds = whole ? 3 : 1;
+    bool done = !p || p->tell(p, &m->optimizer.steps, sizeof m->optimizer.steps) || words_cannot_reach(p, err);
+    for (size_t i = 0; p && done && i < all->count; i++) {
+        parameter *one = all->items[i];
+        int64_t count = tensor_count(&one->value);
+        real *arrays[] = {one->value.data, one->first, one->second};
+        done = p->tell(p, &one->steps, sizeof one->steps) || words_cannot_reach(p, err);
+        for (size_t a = 0; done && a < kinds; a++)
+            done = !arrays[a] || tell_array(p, all->backend, arrays[a], count, err);
+    }
+    if (done) m->followed = p != NULL;
+    return done;
+}
+
+bool words_let_follow(model *m, error *err) {
+    if (!m->backend->peers || m->followed) return true;
+    return words_tell(m, (word){.order = ORDER_VALUES}, err) && words_values(m, false, err);
+}
+
+bool words_exchange(model *m, error *err) {
+    return (!m->followed || words_tell(m, (word){.order = ORDER_EXCHANGE}, err)) &&
+           teacher_exchange(m->parameters, err);
+}

@@ -173,18 +173,19 @@ static bool run_queue(const command_context *context, const arguments *args, que
 /* The arrays' scripts, or their handing over. */
 static bool to_slurm(const arguments *args, const queue *q, const halving *h, const char *results, error *err) {
     slurm_outcome out;
-    if (h)
-        return error_set(err, ERROR_USAGE,
-                         "--slurm: an array's tasks know nothing of each other, and `halving` compares them; sweep it "
-                         "without --slurm, or all runs to their ends with --set halving=off");
-    if (arguments_has(args, "--dry-run")) return slurm_print(q, args, results, err);
+    if (arguments_has(args, "--dry-run")) return slurm_print(q, h, args, results, err);
     if (!results_folder_open(results, q->file.name, err)) return false;
     if (!arguments_has(args, "--force") && !results_folder_check(q, results, err)) return false;
-    if (!slurm_submit(q, args, results, &out, err)) return false;
+    if (!slurm_submit(q, h, args, results, &out, err)) return false;
     if (out.waiting) printf("%zu %s with Slurm already\n", out.waiting, out.waiting == 1 ? "run is" : "runs are");
     if (!out.submitted) return printf("nothing to hand over\n") > 0;
     printf("%zu %s handed to Slurm as job %s, a task each\n", out.submitted, out.submitted == 1 ? "run" : "runs",
            out.jobs);
+    if (out.halved)
+        printf(
+            "%zu of them by an array for each rung, after the one before; a task ends at once where its run does not "
+            "go on\n",
+            out.halved);
     printf("`mews watch %s/%s` shows how they do, `mews cancel %s/%s` ends them; the same command hands over what was "
            "lost\n",
            results, q->file.name, results, q->file.name);
@@ -230,7 +231,7 @@ static bool run_sweep(const command_context *context, const arguments *args, err
     terminal_clear(&t);
     if (!opened) return false;
     bool judged = halving_open(&h, &q, err);
-    if (h && !arguments_has(args, "--slurm")) warn_of_selection(&t, &q);
+    if (h) warn_of_selection(&t, &q);
     bool done =
         judged && (arguments_has(args, "--slurm")     ? to_slurm(args, &q, h, results, err)
                    : arguments_has(args, "--dry-run") ? plan_queue(context, args, &q, h, results, &t, (int)jobs, err)

@@ -7,6 +7,7 @@
 #include "engine/files/lease.h"
 #include "engine/peers.h"
 #include "experiments/commands/stopping.h"
+#include "experiments/sweep/halving.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/watch.h"
 
@@ -132,6 +133,54 @@ static bool work_on(watcher *w, const queue_item *item, const arguments *args, c
     }
 }
 
+/* ---- As a task of a sweep that halves ---- */
+
+/* A run that goes no further since the task before this one was lost says so itself: nobody else was there. */
+static bool tell_lost(const halving *h, const queue *q, size_t run, error *err) {
+    const queue_item *item = &q->items[run];
+    char words[256], reason[400];
+    struct run r;
+    error ignored = {0}; /* it never began */
+    halving_words(h, q, run, words, sizeof words);
+    snprintf(reason, sizeof reason, "it never came to %s", words);
+    if (run_open_folder(&r, item->folder, &ignored)) {
+        if (r.status == RUN_UNFINISHED || r.status == RUN_STOPPED) run_fail(&r, reason, &ignored);
+        run_close(&r);
+    }
+    return error_set(err, ERROR_RUN, "%s: %s; the same `mews sweep --slurm` tries it again", item->id, reason);
+}
+
+/* Whether the run goes on, by what all runs have recorded, and up to where. */
+static bool ask_rung(queue *q, const queue_item *item, long rung, const volatile sig_atomic_t *interrupted,
+                     bool *goes_on, error *err) {
+    halving *h;
+    halving_task found;
+    char words[256];
+    size_t run = (size_t)(item - q->items);
+    if (!halving_open(&h, q, err)) return false;
+    size_t rungs = halving_rungs(h, run);
+    bool done = rungs && (size_t)rung <= rungs + 1;
+    *goes_on = false;
+    if (!done)
+        error_set(err, ERROR_USAGE, "--rung %ld: %s is halved at %zu rungs, behind which is its end", rung, item->id,
+                  rungs);
+    else if (!halving_ask(h, q, run, (size_t)rung, interrupted, &found))
+        done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
+    else if (found == HALVING_IS_LOST)
+        done = tell_lost(h, q, run, err);
+    else if (found == HALVING_STOPS)
+        halving_record(h, q, run, false),
+            printf("%s is stopped at %s\n", item->id, halving_words(h, q, run, words, sizeof words));
+    else if (found == HALVING_WAITS)
+        printf("%s has nothing to do before rung %ld is judged\n", item->id, rung);
+    else
+        *goes_on = true;
+    halving_close(h);
+    return done;
+}
+
+/* ---- As one of several processes ---- */
+
 /* Threads of each process, where the spec says none. */
 static void share_processors(const queue *q, peers *p) {
     int threads = peers_threads(p); /* asks all of them */
@@ -154,6 +203,36 @@ static bool run_along(const command_context *context, const arguments *args, err
     return done;
 }
 
+/* The run that is meant and what stands in its way, up to its outcome. */
+static bool find_and_work(watcher *w, const command_context *context, const arguments *args, experiment_hooks *hooks,
+                          run_outcome *out, bool *goes_on, error *err) {
+    const char *results = arguments_value(args, "--out", "results"), *spec = args->words[0];
+    long until, rung;
+    run_again again;
+    queue q;
+    if (!arguments_number(args, "--until", 1, INT32_MAX, 0, &until, err) ||
+        !arguments_number(args, "--rung", 1, HALVING_MOST_RUNGS + 1, 0, &rung, err) || !queue_again(args, &again, err))
+        return false;
+    if (rung && until) return error_set(err, ERROR_USAGE, "--until or --rung, not both");
+    if (!(rung ? queue_open(&q, spec, args, results, hooks, err) : queue_name(&q, spec, args, results, hooks, err)))
+        return false;
+    if (context->peers) share_processors(&q, context->peers);
+    const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
+    bool done = item && ends_by(until, item, err);
+    if (done && rung) done = ask_rung(&q, item, rung, context->interrupted, goes_on, err);
+    if (done && *goes_on) {
+        hooks->until = rung ? item->until : until;
+        if (rung && !(item->other && item->status != RUN_FAILED)) again = RUN_ASK; /* as a sweep has it */
+        if (context->peers)
+            terminal_line(&w->terminal, "%d processes of %lld threads, by %s", context->peers->count,
+                          (long long)item->plan->spec.train.threads, context->peers->library);
+        done =
+            results_folder_open(results, q.file.name, err) && work_on(w, item, args, results, again, hooks, out, err);
+    }
+    queue_close(&q);
+    return done;
+}
+
 static bool run_train(const command_context *context, const arguments *args, error *err) {
     if (context->peers && context->peers->rank) return run_along(context, args, err);
     watcher w = {.terminal = terminal_open(stderr), .events = arguments_has(args, "--events")};
@@ -166,25 +245,10 @@ static bool run_train(const command_context *context, const arguments *args, err
         .unindexed = arguments_has(args, "--unindexed"),
         .peers = context->peers,
     };
-    long until;
-    const char *results = arguments_value(args, "--out", "results");
     run_outcome out = {0};
-    run_again again;
-    queue q;
-    bool done = false;
-    if (!arguments_number(args, "--until", 1, INT32_MAX, 0, &until, err)) return false;
-    hooks.until = until;
-    if (queue_again(args, &again, err) && queue_name(&q, args->words[0], args, results, &hooks, err)) {
-        if (context->peers) share_processors(&q, context->peers);
-        const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
-        if (item && context->peers)
-            terminal_line(&w.terminal, "%d processes of %lld threads, by %s", context->peers->count,
-                          (long long)item->plan->spec.train.threads, context->peers->library);
-        done = item && ends_by(until, item, err) && results_folder_open(results, q.file.name, err) &&
-               work_on(&w, item, args, results, again, &hooks, &out, err);
-        queue_close(&q);
-    }
+    bool goes_on = true, done = find_and_work(&w, context, args, &hooks, &out, &goes_on, err);
     terminal_clear(&w.terminal);
+    if (done && !goes_on) return true;
     if (w.events || (done && arguments_has(args, "--json"))) {
         json_t *outcome = watch_outcome_json(&out, err);
         if (w.events) json_object_set_new(outcome, "event", json_string("end"));
@@ -209,6 +273,7 @@ static const option options[] = {
     {"--reuse", NULL, NULL, "take or go on with what other code made (an engine, method or loop changed since)"},
     {"--wait", NULL, NULL, "wait while another process works on it, rather than refuse"},
     {"--until", NULL, "EPOCH", "stop after this epoch, as a part of the whole training, which goes on later"},
+    {"--rung", NULL, "RUNG", "as a task of `mews sweep --slurm` with `halving`: up to that rung, if it still goes on"},
     {"--unindexed", NULL, NULL, "write the run's folder alone; whoever reads the results brings runs.db up to date"},
     {"--json", NULL, NULL, "print the outcome as one JSON object on stdout"},
     {"--events", NULL, NULL, "print progress and outcome as JSON lines on stdout, for programs that watch"},

@@ -38,11 +38,35 @@ void halving_judge(halving *h, queue *q);
 char *halving_words(const halving *h, const queue *q, size_t run, char *out, size_t size);
 
 /* Writes that into the record of a run that was begun, unless it says so already or another process has it. */
-void halving_record(const halving *h, const queue *q, size_t run);
+void halving_record(const halving *h, const queue *q, size_t run, bool indexed);
 
 /* What of all its training, and how often its evaluation, a run that goes on is yet expected to take; 1 and 1 where it
  * is not halved. */
 void halving_share(const halving *h, size_t run, double *train, double *eval);
+
+/* ---- Where each rung is an array of tasks that know nothing of each other (halving_task.c); rungs count from 1. ----
+ */
+
+/* How many rungs a run has; 0 where it is not halved. */
+size_t halving_rungs(const halving *h, size_t run);
+/* Whether a run is still to come to that rung; the one behind its last is its end. */
+bool halving_leads_to(const halving *h, size_t run, size_t rung);
+
+/* What a task of that rung finds at its start. */
+typedef enum halving_task {
+    HALVING_TRAINS,  /* its run goes on: to the queue's `until` */
+    HALVING_WAITS,   /* it is at the rung already, or has lost there with a seed */
+    HALVING_STOPS,   /* it does not go on; halving_words tells why */
+    HALVING_IS_LOST, /* its task before this one ended too early: it has lost */
+} halving_task;
+
+/*
+ * Judges for a task: those before it are over, so what has not come to an earlier rung by now has lost. Who is at work
+ * on such a run none the less (a process whose machine is gone counts for some minutes) is waited for. False when
+ * interrupted meanwhile.
+ */
+bool halving_ask(halving *h, queue *q, size_t run, size_t rung, const volatile sig_atomic_t *interrupted,
+                 halving_task *found);
 
 /* Whether a run has come to its first rung. */
 bool halving_begun(const halving *h);

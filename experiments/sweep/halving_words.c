@@ -35,7 +35,7 @@ static json_t *record_of(const halving *h, const queue *q, size_t run) {
     return place;
 }
 
-void halving_record(const halving *h, const queue *q, size_t run) {
+void halving_record(const halving *h, const queue *q, size_t run, bool indexed) {
     struct run r;
     char words[256];
     error ignored = {0}; /* the next sweep says it again */
@@ -48,7 +48,7 @@ void halving_record(const halving *h, const queue *q, size_t run) {
         run_stop(&r, words, &ignored);
     }
     run_close(&r);
-    if (begun) store_note_run(q->items[run].folder, false, &ignored);
+    if (begun && indexed) store_note_run(q->items[run].folder, false, &ignored);
 }
 
 /* ---- How far ---- */

@@ -310,7 +310,7 @@ static void judge(scheduler *s) {
         if (s->fates[i] != WAITING || !stopped) continue;
         s->fates[i] = HALTED;
         s->outcome->stopped++;
-        halving_record(h, s->queue, i);
+        halving_record(h, s->queue, i, true);
         terminal_line(s->terminal, "[%zu/%zu] %s: stopped at %s", i + 1, s->queue->sweep.count,
                       queue_label(&s->queue->items[i], label), halving_words(h, s->queue, i, words, sizeof words));
     }
@@ -325,7 +325,8 @@ static void skip_finished(scheduler *s) {
         s->outcome->stopped += item->stopped;
         s->outcome->found += !item->other && !item->stopped;
         s->outcome->kept += item->other != NULL && !item->stopped;
-        if (item->stopped) halving_record(s->plan->halving, s->queue, i); /* a sweep that was killed may not have */
+        if (item->stopped)
+            halving_record(s->plan->halving, s->queue, i, true); /* a sweep that was killed may not have */
         if (item->seconds > 0 && !item->stopped) s->work_done += item->work, s->seconds_done += item->seconds;
     }
 }

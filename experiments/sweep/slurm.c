@@ -1,10 +1,8 @@
 /*
- * The script's shape follows from what Slurm does. A signal ahead of the time limit reaches the batch shell alone, and
- * a shell that dies of SIGTERM takes its program with it: so the shell traps both and hands them on. A task started
- * again would truncate its output: so that is appended to. A task that the controller starts twice, or again after its
- * node was lost, waits for the run's lease (`train --wait`) and then finds the run finished or goes on with it.
+ * What is handed over, and what was: the arrays, the list of their jobs, and Slurm's commands. Where the spec halves,
+ * each rung has an array of its own that begins when the one before is over, whichever way its tasks ended.
  */
-#include "experiments/sweep/slurm.h"
+#include "experiments/sweep/slurm_parts.h"
 #include "engine/files/file.h"
 
 #include <ctype.h>
@@ -17,8 +15,6 @@
 #include <unistd.h>
 
 enum {
-    NOTICE_SECONDS = 120,    /* from the signal to the limit: many steps, and a checkpoint */
-    MOST_RESTARTS = 50,      /* of a task by itself, so that one that gets nowhere ends */
     USUAL_ARRAY_SIZE = 1001, /* Slurm's MaxArraySize where it does not say */
 };
 
@@ -78,105 +74,6 @@ static size_t array_size(void) {
     return size > 1 ? (size_t)size - 1 : USUAL_ARRAY_SIZE - 1;
 }
 
-/* ---- The script ---- */
-
-/* A word as a shell reads it back. */
-static void print_word(FILE *out, const char *word) {
-    putc('\'', out);
-    for (; *word; word++)
-        if (*word == '\'')
-            fputs("'\\''", out);
-        else
-            putc(*word, out);
-    putc('\'', out);
-}
-
-static void print_option(FILE *out, const char *name, const char *value) {
-    putc(' ', out);
-    fputs(name, out);
-    putc(' ', out);
-    print_word(out, value);
-}
-
-/* `mews train SPEC …` with all that the sweep's own line said of runs. */
-static bool print_train(FILE *out, const queue *q, const arguments *args, const char *results, error *err) {
-    static const char *const handed_on[] = {"--base", "--set", "--block"};
-    char program[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length < 0) return error_set(err, ERROR_RUN, "cannot tell where this program is: %s", strerror(errno));
-    program[length] = '\0';
-    print_word(out, program);
-    fputs(" train ", out);
-    print_word(out, q->file.path);
-    for (size_t i = 0; i < sizeof handed_on / sizeof *handed_on; i++) {
-        const char *value;
-        for (size_t k = 0; (value = arguments_nth(args, handed_on[i], k)); k++) print_option(out, handed_on[i], value);
-    }
-    print_option(out, "--out", results);
-    fputs(" $other --wait --unindexed --only \"${runs[SLURM_ARRAY_TASK_ID]}\" &\n", out);
-    return true;
-}
-
-static void print_header(FILE *out, const queue *q, const arguments *args, const char *results, size_t count,
-                         long cpus) {
-    const char *value;
-    fprintf(out, "#!/bin/bash\n#SBATCH --job-name=%s\n#SBATCH --array=0-%zu", q->file.name, count - 1);
-    if ((value = arguments_value(args, "--array-limit", NULL))) fprintf(out, "%%%s", value);
-    fprintf(out, "\n#SBATCH --cpus-per-task=%ld\n", cpus);
-    if ((value = arguments_value(args, "--partition", NULL))) fprintf(out, "#SBATCH --partition=%s\n", value);
-    if ((value = arguments_value(args, "--time", NULL))) fprintf(out, "#SBATCH --time=%s\n", value);
-    if ((value = arguments_value(args, "--mem", NULL))) fprintf(out, "#SBATCH --mem=%s\n", value);
-    for (size_t i = 0; (value = arguments_nth(args, "--sbatch", i)); i++) fprintf(out, "#SBATCH %s\n", value);
-    fprintf(out, "#SBATCH --output=\"%s/%s/slurm/%%A_%%a.log\"\n#SBATCH --open-mode=append\n#SBATCH --requeue\n",
-            results, q->file.name);
-    fprintf(out, "#SBATCH --signal=B:USR1@%d\n", NOTICE_SECONDS);
-}
-
-/* Runs that other code made are begun anew once, not again by each restart. */
-static void print_other(FILE *out, const queue *q, const arguments *args, const size_t *chosen, size_t count) {
-    const char *flag = arguments_has(args, "--redo") ? "--redo" : "--reuse";
-    fputs("others=(", out);
-    for (size_t i = 0; i < count; i++) {
-        const queue_item *item = &q->items[chosen[i]];
-        if (item->other && item->status != RUN_FAILED) fprintf(out, " [%zu]=%s", i, flag);
-    }
-    fputs(" )\nother=${others[SLURM_ARRAY_TASK_ID]}\n"
-          "[ \"${SLURM_RESTART_COUNT:-0}\" = 0 ] || [ \"$other\" != --redo ] || other=\n",
-          out);
-}
-
-/* One array: the runs `chosen`, indices into the queue. */
-static bool print_script(FILE *out, const queue *q, const arguments *args, const char *results, const size_t *chosen,
-                         size_t count, error *err) {
-    long cpus;
-    if (!arguments_number(args, "--cpus", 1, 4096, 1, &cpus, err)) return false;
-    print_header(out, q, args, results, count, cpus);
-    fputs("\n# One run a task, by its number.\nruns=(\n", out);
-    for (size_t i = 0; i < count; i++) fprintf(out, "    %s\n", q->items[chosen[i]].id);
-    fputs(")\n", out);
-    print_other(out, q, args, chosen, count);
-    fputs("export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1} # one thread a core; Slurm sets none\n\n"
-          "# Slurm tells this shell alone; a run ends at its next step, with a checkpoint and code 130.\n"
-          "again= run=\n"
-          "trap 'again=yes; kill -USR1 $run 2>/dev/null' USR1\n"
-          "trap 'kill -TERM $run 2>/dev/null' TERM\n",
-          out);
-    if (!print_train(out, q, args, results, err)) return false;
-    fprintf(out,
-            "run=$!\n"
-            "wait $run\n"
-            "while kill -0 $run 2>/dev/null; do wait $run; done # a signal ends a wait\n"
-            "wait $run\n"
-            "code=$?\n"
-            "if [ \"$again\" ] && [ $code = 130 ] && [ \"${SLURM_RESTART_COUNT:-0}\" -lt %d ]; then\n"
-            "    echo 'the time limit is near: back into the queue' >&2\n"
-            "    exec scontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"\n"
-            "fi\n"
-            "exit $code\n",
-            MOST_RESTARTS);
-    return true;
-}
-
 /* ---- What was submitted ---- */
 
 /* [{"job": "12", "script": …, "submitted": time, "runs": [id, …]}]: the caller's to json_decref. */
@@ -228,41 +125,49 @@ static json_t *runs_at_slurm(const json_t *jobs, error *err) {
     return runs;
 }
 
-/* ---- Submitting ---- */
+/* ---- Handing over ---- */
 
-/* What is to do and not yet handed over; indices into the queue, to be freed. */
-static size_t *choose(const queue *q, const json_t *at_slurm, size_t *count, error *err) {
-    size_t *chosen = malloc((q->sweep.count + 1) * sizeof *chosen);
-    *count = 0;
-    if (!chosen) {
-        error_memory(err, q->sweep.count * sizeof *chosen, "an array of runs");
-        return NULL;
-    }
-    for (size_t i = 0; i < q->sweep.count; i++)
-        if (q->items[i].to_do && !json_object_get(at_slurm, q->items[i].id)) chosen[(*count)++] = i;
-    return chosen;
+/* A sweep on its way to Slurm, or to paper. */
+typedef struct handing {
+    const queue *queue;
+    const halving *halving; /* NULL: nothing is halved */
+    const arguments *args;
+    const char *results;
+    json_t *jobs, *at_slurm; /* NULL on paper */
+    size_t most;             /* tasks of an array */
+    size_t *chosen;          /* room for all runs */
+    char after[512];         /* the jobs of the rung before */
+    bool begun;              /* something that is halved is with Slurm */
+    slurm_outcome *out;
+} handing;
+
+/* Whether a run is to do, is not yet handed over, and is not halved (rung 0), or is still to come to this rung. Each
+ * rung waits for the one before alone: so of what is halved nothing is handed over while something of it is with Slurm.
+ */
+static bool is_meant(const handing *h, size_t run, size_t rung) {
+    const queue_item *item = &h->queue->items[run];
+    bool halved = halving_rungs(h->halving, run) > 0;
+    if (!item->to_do || json_object_get(h->at_slurm, item->id) || halved != (rung > 0)) return false;
+    return !halved || (!h->begun && halving_leads_to(h->halving, run, rung));
 }
 
-bool slurm_print(const queue *q, const arguments *args, const char *results, error *err) {
-    size_t count, most = USUAL_ARRAY_SIZE - 1;
-    size_t *chosen = choose(q, NULL, &count, err);
-    bool done = chosen != NULL;
-    for (size_t from = 0; done && from < count; from += most)
-        done = print_script(stdout, q, args, results, chosen + from, count - from < most ? count - from : most, err);
-    free(chosen);
-    return done;
+static size_t choose(const handing *h, size_t rung) {
+    size_t count = 0;
+    for (size_t i = 0; i < h->queue->sweep.count; i++)
+        if (is_meant(h, i, rung)) h->chosen[count++] = i;
+    return count;
 }
 
-/* Writes one script and hands it over. */
-static bool submit(const queue *q, const arguments *args, const char *results, const size_t *chosen, size_t count,
-                   json_t *jobs, slurm_outcome *out, error *err) {
+/* Writes one script and hands it over; its number goes behind those in `numbers`. */
+static bool submit(handing *h, const slurm_array *array, char *numbers, size_t size, error *err) {
     char folder[1100], path[1200], command[PATH_MAX + 64], said[512];
+    const queue *q = h->queue;
     file_writer w;
-    snprintf(folder, sizeof folder, "%.800s/%.200s", results, q->file.name);
-    snprintf(path, sizeof path, "%s/slurm/array-%ld-%zu.sh", folder, (long)time(NULL), json_array_size(jobs));
+    snprintf(folder, sizeof folder, "%.800s/%.200s", h->results, q->file.name);
+    snprintf(path, sizeof path, "%s/slurm/array-%ld-%zu.sh", folder, (long)time(NULL), json_array_size(h->jobs));
     if (strchr(path, '\'')) return error_set(err, ERROR_USAGE, "%.400s: sbatch is not given names with a '", path);
     if (!file_begin(&w, path, err)) return false;
-    if (!print_script(w.stream, q, args, results, chosen, count, err)) {
+    if (!slurm_print_script(w.stream, q, h->args, h->results, array, err)) {
         file_abandon(&w);
         return false;
     }
@@ -274,34 +179,76 @@ static bool submit(const queue *q, const arguments *args, const char *results, c
     if (!*number) return error_set(err, ERROR_RUN, "sbatch named no job: %.400s", said);
     number[strspn(number, "0123456789")] = '\0';
     json_t *runs = json_array();
-    for (size_t i = 0; i < count; i++) json_array_append_new(runs, json_string(q->items[chosen[i]].id));
-    json_array_append_new(jobs, json_pack("{s:s, s:s, s:I, s:o}", "job", number, "script", path, "submitted",
-                                          (json_int_t)time(NULL), "runs", runs));
-    size_t used = strlen(out->jobs);
-    snprintf(out->jobs + used, sizeof out->jobs - used, "%s%s", used ? " " : "", number);
-    out->submitted += count;
-    return jobs_write(folder, jobs, err);
+    for (size_t i = 0; i < array->count; i++) json_array_append_new(runs, json_string(q->items[array->chosen[i]].id));
+    json_array_append_new(h->jobs, json_pack("{s:s, s:s, s:I, s:o}", "job", number, "script", path, "submitted",
+                                             (json_int_t)time(NULL), "runs", runs));
+    size_t used = strlen(h->out->jobs), length = strlen(numbers);
+    snprintf(h->out->jobs + used, sizeof h->out->jobs - used, "%s%s", used ? " " : "", number);
+    if (length + strlen(number) + 2 > size)
+        return error_set(err, ERROR_RUN, "%zu arrays for one rung are too many to wait for", json_array_size(h->jobs));
+    snprintf(numbers + length, size - length, "%s%s", length ? ":" : "", number);
+    return jobs_write(folder, h->jobs, err);
 }
 
-bool slurm_submit(const queue *q, const arguments *args, const char *results, slurm_outcome *out, error *err) {
+/* The arrays of a rung, or of what is not halved: printed, or handed over. */
+static bool hand_over(handing *h, size_t rung, error *err) {
+    char numbers[sizeof h->after] = "";
+    size_t count = choose(h, rung);
+    bool done = true;
+    for (size_t from = 0; done && from < count; from += h->most) {
+        size_t left = count - from;
+        slurm_array array = {h->chosen + from, left < h->most ? left : h->most, rung, rung ? h->after : ""};
+        done = h->jobs ? submit(h, &array, numbers, sizeof numbers, err)
+                       : slurm_print_script(stdout, h->queue, h->args, h->results, &array, err);
+    }
+    if (rung && count) snprintf(h->after, sizeof h->after, "%s", h->jobs ? numbers : "THE-ARRAYS-BEFORE");
+    return done;
+}
+
+/* What is not halved, and rung by rung what is. */
+static bool hand_over_all(handing *h, error *err) {
+    size_t most = 0, n = h->queue->sweep.count;
+    for (size_t i = 0; i < n; i++) {
+        size_t rungs = halving_rungs(h->halving, i);
+        most = rungs > most ? rungs : most;
+        h->begun |= rungs && json_object_get(h->at_slurm, h->queue->items[i].id);
+    }
+    for (size_t i = 0; i < n; i++) { /* each is halved to its end */
+        size_t rungs = halving_rungs(h->halving, i);
+        h->out->submitted += is_meant(h, i, rungs ? rungs + 1 : 0);
+        h->out->halved += rungs && is_meant(h, i, rungs + 1);
+    }
+    h->chosen = malloc((n + 1) * sizeof *h->chosen);
+    bool done = h->chosen || error_memory(err, n * sizeof *h->chosen, "an array of runs");
+    for (size_t rung = 0; done && rung <= (most ? most + 1 : 0); rung++) done = hand_over(h, rung, err);
+    free(h->chosen);
+    return done;
+}
+
+bool slurm_print(const queue *q, const halving *halves, const arguments *args, const char *results, error *err) {
+    slurm_outcome ignored = {0};
+    handing h = {
+        .queue = q, .halving = halves, .args = args, .results = results, .most = USUAL_ARRAY_SIZE - 1, .out = &ignored};
+    return hand_over_all(&h, err);
+}
+
+bool slurm_submit(const queue *q, const halving *halves, const arguments *args, const char *results, slurm_outcome *out,
+                  error *err) {
     char folder[1100], path[1200];
-    size_t count = 0, to_do = 0;
+    size_t to_do = 0;
     *out = (slurm_outcome){0};
+    handing h = {.queue = q, .halving = halves, .args = args, .results = results, .out = out};
     snprintf(folder, sizeof folder, "%.800s/%.200s", results, q->file.name);
     snprintf(path, sizeof path, "%s/slurm", folder);
     if (!file_make_folders(path, err)) return false;
-    json_t *jobs = jobs_read(folder, err);
-    json_t *at_slurm = jobs ? runs_at_slurm(jobs, err) : NULL;
-    size_t *chosen = at_slurm ? choose(q, at_slurm, &count, err) : NULL;
+    h.jobs = jobs_read(folder, err);
+    h.at_slurm = h.jobs ? runs_at_slurm(h.jobs, err) : NULL;
     for (size_t i = 0; i < q->sweep.count; i++) to_do += q->items[i].to_do;
-    out->waiting = to_do - count;
-    bool done = chosen != NULL;
-    size_t most = done && count ? array_size() : 1;
-    for (size_t from = 0; done && from < count; from += most)
-        done = submit(q, args, results, chosen + from, count - from < most ? count - from : most, jobs, out, err);
-    free(chosen);
-    json_decref(at_slurm);
-    json_decref(jobs);
+    h.most = h.at_slurm && to_do ? array_size() : 1;
+    bool done = h.at_slurm && hand_over_all(&h, err);
+    out->waiting = to_do - out->submitted;
+    json_decref(h.at_slurm);
+    json_decref(h.jobs);
     return done;
 }
 

@@ -1,12 +1,13 @@
 /*
- * A sweep as a job array of Slurm: one task a run. A task is `mews train --only ID`; it keeps its run's lease, writes
- * nothing but its run's folder, and is put back into the queue with a checkpoint ahead of its time limit. What was
- * submitted stands in <results>/<name>/slurm/jobs.json, beside the scripts and the tasks' output.
+ * A sweep as a job array of Slurm: one task a run; where it halves, one array a rung, each after the one before. A task
+ * is `mews train --only ID`; it keeps its run's lease, writes nothing but its run's folder, and is put back into the
+ * queue with a checkpoint ahead of its time limit. What was submitted stands in <results>/<name>/slurm/jobs.json,
+ * beside the scripts and the tasks' output.
  */
 #ifndef MEWS_SLURM_H
 #define MEWS_SLURM_H
 
-#include "experiments/sweep/queue.h"
+#include "experiments/sweep/halving.h"
 
 /* The options of `mews sweep --slurm`, for its table. */
 #define SLURM_OPTIONS                                                                                                  \
@@ -26,14 +27,16 @@ bool slurm_check(const arguments *args, error *err);
 
 typedef struct slurm_outcome {
     size_t submitted, waiting; /* runs handed over now; those that a task of ours already waits or works for */
+    size_t halved;             /* of those handed over: in an array for each rung that they are to come to */
     char jobs[512];            /* their numbers, "12 13" */
 } slurm_outcome;
 
 /* Prints the scripts of what is to do, without submitting any. */
-bool slurm_print(const queue *q, const arguments *args, const char *results, error *err);
+bool slurm_print(const queue *q, const halving *halves, const arguments *args, const char *results, error *err);
 
 /* ERROR_RUN with what sbatch says. Arrays longer than the cluster takes are split. */
-bool slurm_submit(const queue *q, const arguments *args, const char *results, slurm_outcome *out, error *err);
+bool slurm_submit(const queue *q, const halving *halves, const arguments *args, const char *results, slurm_outcome *out,
+                  error *err);
 
 /* scancel for all that was submitted of the sweep in `folder` ("results/name") and is not over; *jobs counts arrays. */
 bool slurm_cancel(const char *folder, size_t *jobs, error *err);

@@ -407,9 +407,6 @@ START_TEST(test_halvings_that_make_no_sense_are_refused) {
                                                    "that go on, above 0 and below 1, not `2`");
     refused("sweep bad.yaml --set halving=on",
             "--set halving=on: `halving` takes `off`; `halving.rungs=[1, 2]` changes a key of it");
-    refused("sweep bad.yaml --slurm",
-            "--slurm: an array's tasks know nothing of each other, and `halving` compares them; sweep it without "
-            "--slurm, or all runs to their ends with --set halving=off");
     write_spec("bad", "", NULL);
     refused("sweep bad.yaml --set halving=off", "--set halving=off: the spec has no `halving:`");
 }

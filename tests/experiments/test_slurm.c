@@ -2,7 +2,8 @@
  * A sweep as a job array. With stand-ins for Slurm's commands: what is handed over, and what is not handed over twice.
  * With a real Slurm of one node, where slurmctld and slurmd are installed and may be started (by root): a task that is
  * killed, one that is put back into the queue ahead of its limit and a controller that starts anew cost no run, and the
- * results are those of a sweep without Slurm, to the bit.
+ * results are those of a sweep without Slurm, to the bit. A sweep that halves becomes an array a rung, whose tasks
+ * decide as one sweep does that sees all of its runs.
  */
 #include "engine/files/file.h"
 #include "tests/experiments/program.h"
@@ -31,6 +32,27 @@ static void write_spec(int epochs) {
              epochs);
     write_text("toy.yaml", text);
 }
+
+/* Two methods of four settings, of which one diverges and one collapses; two rungs. */
+static void write_halved_spec(void) {
+    write_text("toy.yaml", "name: toy\n"
+                           "data: {name: shapes, size: 8, limit: 128, cache: cache, validation: 0.25}\n"
+                           "augment: none\n"
+                           "backbone: {name: resnet8, width: 2}\n"
+                           "train: {epochs: 4, batch: 16, threads: 1, loader_threads: 1}\n"
+                           "eval: {metrics: [knn], online: [linear]}\n"
+                           "methods: {falcon: {method: {features: 8, codes: 16}}, "
+                           "simclr: {method: {hidden: 8, features: 8}}}\n"
+                           "sweep: {method: [falcon, simclr], optimizer.lr: [1.0e-3, 1.0e-2, 1.0e-1, 1000]}\n"
+                           "halving: {figure: online_linear, rungs: [1, 2], keep: 0.5}\n");
+}
+
+/* How each run ended, and with what bits. */
+#define SAME_RUNS(here, there)                                                                                         \
+    "for d in " here "/toy/toy_*/; do t=" there "/${d#" here "/}; for f in $d $t; do "                                 \
+    "grep -E '^  \"(status|reason|halving)\":' $f/run.json | sort; grep -h collapse $f/metrics.jsonl | "               \
+    "sed 's/\"time\".*//'; done | sort | uniq -c | grep -qv '^ *[0-9]*[02468] ' && exit 1; "                           \
+    "test ! -e $d/embeddings.npy || cmp $d/embeddings.npy $t/embeddings.npy || exit 1; done; "
 
 /* ---- Without Slurm ---- */
 
@@ -68,7 +90,7 @@ static void stand_ins(void) {
     shell("mkdir -p bin && printf '#!/bin/sh\\necho \"MaxArraySize            = 5\"\\n' >bin/scontrol && "
           "printf '#!/bin/sh\\necho x >>count\\ncp \"$2\" job-$(wc -l <count).sh\\n"
           "echo $((6 + $(wc -l <count)))\";lab\"\\n' >bin/sbatch && "
-          "printf '#!/bin/sh\\ncat waiting 2>/dev/null\\n' >bin/squeue && "
+          "printf '#!/bin/sh\\ncat waiting 2>/dev/null || true\\n' >bin/squeue && "
           "printf '#!/bin/sh\\necho \"$@\" >>cancelled\\n' >bin/scancel && chmod +x bin/*");
     char path[4200];
     const char *before = getenv("PATH");
@@ -101,6 +123,101 @@ START_TEST(long_arrays_are_split_and_nothing_is_handed_over_twice) {
     ck_assert_msg(strstr(s->out, "6 runs handed to Slurm as job 10 11, a task each\n"), "%s%s", s->out, s->err);
     mews("cancel toy");
     shell("tail -n 2 cancelled | tr '\\n' ' ' | grep -qx -- '--quiet 10 --quiet 11 '");
+}
+END_TEST
+
+START_TEST(a_rung_is_an_array_that_waits_for_the_one_before) {
+    write_halved_spec();
+    stand_ins();
+    const said *s = mews("sweep toy.yaml --slurm -n");
+    write_text("script.sh", s->out);
+    shell("bash -n script.sh && test $(grep -c '^#SBATCH --array=0-7$' script.sh) = 3 && "
+          "test $(grep -c dependency script.sh) = 2 && for r in 1 2 3; do grep -q -- \"--rung $r \" script.sh || exit "
+          "1; done");
+    s = mews("sweep toy.yaml --slurm"); /* an array has at most four tasks */
+    ck_assert_str_eq(s->err, "");
+    ck_assert_ptr_nonnull(strstr(s->out,
+                                 "8 runs handed to Slurm as job 7 8 9 10 11 12, a task each\n8 of them by an array "
+                                 "for each rung, after the one before; a task ends at once where its run does "
+                                 "not go on\n"));
+    shell("! grep dependency job-1.sh job-2.sh && grep -qx '#SBATCH --dependency=afterany:7:8' job-3.sh && "
+          "grep -qx '#SBATCH --dependency=afterany:7:8' job-4.sh && "
+          "grep -qx '#SBATCH --dependency=afterany:9:10' job-6.sh");
+    write_text("waiting", "11 2\n"); /* what came before is over, and may have failed */
+    s = mews("sweep toy.yaml --slurm");
+    ck_assert_str_eq(s->out, "8 runs are with Slurm already\nnothing to hand over\n");
+    shell("rm waiting");
+    s = mews("sweep toy.yaml --slurm --set halving=off");
+    ck_assert_ptr_nonnull(strstr(s->out, "8 runs handed to Slurm as job 13 14, a task each\n"));
+    shell("! grep -q -e rung -e dependency job-7.sh job-8.sh");
+}
+END_TEST
+
+/* An sbatch that works through an array before it answers; of the tasks in the file `lost` ("7 0") nothing is heard. */
+static void stand_in_that_works(void) {
+    stand_ins();
+    write_text("bin/sbatch", "#!/bin/bash\necho x >>count; job=$((6 + $(wc -l <count)))\n"
+                             "last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' \"$2\")\n"
+                             "for i in $(seq 0 $last); do\n"
+                             "    grep -qsx \"$job $i\" lost && continue\n"
+                             "    SLURM_ARRAY_JOB_ID=$job SLURM_ARRAY_TASK_ID=$i bash \"$2\" >log-$job-$i 2>&1\n"
+                             "    echo \"$job $i $?\" >>codes\n"
+                             "done\necho $job\n");
+    shell("chmod +x bin/sbatch && sed -i 's/= 5/= 100/' bin/scontrol");
+}
+
+START_TEST(tasks_decide_as_a_sweep_that_sees_all_runs) {
+    write_halved_spec();
+    stand_in_that_works();
+    const said *s = mews("sweep toy.yaml --out here");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    s = mews("sweep toy.yaml --slurm --out there");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell("test $(ls -d here/toy/toy_*/ | wc -l) = 8 && test $(ls -d there/toy/toy_*/ | wc -l) = 8");
+    shell("! grep -v ' 0$' codes");
+    shell(SAME_RUNS("here", "there") "ls there/toy/toy_*/embeddings.npy >ls.out");
+    shell("test ! -e there/runs.db");
+    s = mews("sweep toy.yaml --slurm --out there");
+    ck_assert_str_eq(s->out, "nothing to hand over\n");
+    shell("grep -q 'is stopped at rung 1 of 2 (epoch 1 of 4): ' log-8-*"); /* a task says why it ends at once */
+}
+END_TEST
+
+START_TEST(what_never_came_to_its_rung_has_lost_until_it_is_tried_again) {
+    write_halved_spec();
+    stand_in_that_works();
+    const said *s = mews("sweep toy.yaml --out here");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    /* the task of a run that would come to its end is lost: one in the first array, one in the second */
+    shell("grep -l '\"finished\"' here/toy/toy_*/run.json | sed 's,here/toy/,,; s,/run.json,,' >winners");
+    s = mews("sweep toy.yaml --slurm -n --out there");
+    write_text("script.sh", s->out);
+    shell("set -- $(cat winners); grep -oE '^    toy_.*' script.sh | head -n 8 | cat -n >order; "
+          "echo 7 $(($(grep $1 order | cut -f 1) - 1)) >lost; echo 8 $(($(grep $2 order | cut -f 1) - 1)) >>lost");
+    s = mews("sweep toy.yaml --slurm --out there");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    /* others went on in their place, and their tasks say what became of them */
+    shell(
+        "set -- $(cat winners); test ! -e there/toy/$1/embeddings.npy && test ! -e there/toy/$2/embeddings.npy && "
+        "test $(grep -c ' 1$' codes) = 3 && cat log-9-* | grep -q \"mews: $2: it never came to rung 2 of 2 (epoch 2 of "
+        "4): failed; [01] of 2 settings go on; the same .mews sweep --slurm. tries it again\" && "
+        "grep -q '\"status\": \"failed\"' there/toy/$2/run.json");
+    shell("rm lost");
+    s = mews("sweep toy.yaml --slurm --out there");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell("for r in $(cat winners); do cmp here/toy/$r/embeddings.npy there/toy/$r/embeddings.npy || exit 1; done");
+}
+END_TEST
+
+START_TEST(a_task_is_told_what_it_cannot_do) {
+    write_halved_spec();
+    refused("train toy.yaml --rung 1 --until 1", "--until or --rung, not both");
+    shell("sed -i 's/, optimizer.lr: .*/}/; s/falcon, simclr/falcon/' toy.yaml");
+    const said *s = mews("train toy.yaml --rung 4");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_ptr_nonnull(strstr(s->err, "is halved at 2 rungs, behind which is its end\n"));
+    s = mews("train toy.yaml --rung 1 --set halving=off");
+    ck_assert_ptr_nonnull(strstr(s->err, "is halved at 0 rungs, behind which is its end\n"));
 }
 END_TEST
 
@@ -173,18 +290,24 @@ static void end_node(void) {
     if (system(command) != 0) return; /* they had ended */
 }
 
-START_TEST(a_real_slurm_loses_no_run_and_changes_no_bit) {
+/* False, and says so, where there is none. */
+static bool begin_node(void) {
     char path[160];
     if (!slurm_is_there()) {
         fprintf(stderr, "slurm: passed over: slurmctld and slurmd are not installed, or this is not root\n");
-        return;
+        return false;
     }
-    write_spec(60);
     write_node();
     snprintf(path, sizeof path, "%s/slurm.conf", folder);
     setenv("SLURM_CONF", path, 1);
     shell(CONTROLLER NODE "true");
     shell(WAIT_FOR("test \"$(sinfo -h -o %T 2>/dev/null)\" = idle"));
+    return true;
+}
+
+START_TEST(a_real_slurm_loses_no_run_and_changes_no_bit) {
+    if (!begin_node()) return;
+    write_spec(60);
     const said *s = mews("sweep toy.yaml --slurm --out there");
     ck_assert_msg(s->code == 0, "%s", s->err);
     shell(WAIT_FOR("test -s there/toy/*seed-1*/metrics.jsonl"));
@@ -211,6 +334,21 @@ START_TEST(a_real_slurm_loses_no_run_and_changes_no_bit) {
 }
 END_TEST
 
+START_TEST(a_real_slurm_halves_as_a_sweep_without_it) {
+    if (!begin_node()) return;
+    write_halved_spec();
+    const said *s = mews("sweep toy.yaml --slurm --out there");
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    s = mews("sweep toy.yaml --out here"); /* meanwhile */
+    ck_assert_msg(s->code == 0, "%s", s->err);
+    shell(WAIT_FOR("test -z \"$(squeue -h)\""));
+    end_node();
+    shell("test $(ls -d here/toy/toy_*/ | wc -l) = 8 && test $(ls -d there/toy/toy_*/ | wc -l) = 8");
+    shell(SAME_RUNS("here", "there") "ls there/toy/toy_*/embeddings.npy >ls.out");
+    shell("test ! -e there/runs.db && test $(ls there/toy/slurm/*.log | wc -l) = 24");
+}
+END_TEST
+
 Suite *suite_slurm(void);
 Suite *suite_slurm(void) {
     Suite *s = suite_create("slurm");
@@ -223,6 +361,15 @@ Suite *suite_slurm(void) {
     tcase_add_test(c, what_slurm_refuses_is_said_in_its_words);
     tcase_add_test(c, a_signal_ahead_of_the_limit_puts_a_task_back_and_its_end_does_not);
     tcase_add_test(c, a_real_slurm_loses_no_run_and_changes_no_bit);
+    suite_add_tcase(s, c);
+    c = tcase_create("halving");
+    tcase_add_checked_fixture(c, program_setup, program_teardown);
+    tcase_set_timeout(c, 900);
+    tcase_add_test(c, a_rung_is_an_array_that_waits_for_the_one_before);
+    tcase_add_test(c, tasks_decide_as_a_sweep_that_sees_all_runs);
+    tcase_add_test(c, what_never_came_to_its_rung_has_lost_until_it_is_tried_again);
+    tcase_add_test(c, a_task_is_told_what_it_cannot_do);
+    tcase_add_test(c, a_real_slurm_halves_as_a_sweep_without_it);
     suite_add_tcase(s, c);
     return s;
 }

@@ -84,11 +84,13 @@ static bool add_run(records *all, const char *folder, json_t *run, error *err) {
  * middle is damage, which digests tell where there are any. */
 static bool note_garbled(records *all, const json_t *run, const char *folder, error *err) {
     char why[600];
-    error ignored = {0};
+    error unread = {0};
     size_t size = 0, number = 1;
+    if (json_object_get(json_object_get(run, "files"), "metrics.jsonl")) return true;
     char *path = path_join(folder, "metrics.jsonl"), *text = NULL;
-    bool ok = true, known = json_object_get(json_object_get(run, "files"), "metrics.jsonl") != NULL;
-    if (path && !known && exists(path)) text = file_read(path, &size, &ignored);
+    if (!path) return error_memory(err, strlen(folder), "a path");
+    if (exists(path)) text = file_read(path, &size, &unread);
+    bool ok = !error_is_shortage(&unread) || error_set(err, unread.code, "%s", unread.text);
     for (char *line = text, *end = text ? text + size : text, *next;
          line && (next = memchr(line, '\n', (size_t)(end - line))); line = next + 1, number++) {
         json_t *json = json_loadb(line, (size_t)(next - line), 0, NULL);
@@ -108,7 +110,8 @@ static bool add_record(records *all, const char *folder, error *err) {
                                          "assignments.npy"};
     error why = {0};
     char *path = path_join(folder, "run.json");
-    json_t *run = path ? record_read(path, &why) : NULL;
+    if (!path) return error_memory(err, strlen(folder), "a path");
+    json_t *run = record_read(path, &why);
     free(path);
     for (size_t i = 0; run && i < sizeof beside / sizeof *beside; i++) record_check_file(run, folder, beside[i], &why);
     if (error_is_shortage(&why)) {
@@ -119,7 +122,9 @@ static bool add_record(records *all, const char *folder, error *err) {
         json_decref(run);
         return note_unreadable(all, why.text) || error_memory(err, sizeof why, "the list of runs");
     }
-    return note_garbled(all, run, folder, err) && add_run(all, folder, run, err);
+    if (note_garbled(all, run, folder, err)) return add_run(all, folder, run, err);
+    json_decref(run);
+    return false;
 }
 
 /* Runs that a living sweep has yet to begin: they have no folder, or one without a record. */

@@ -44,6 +44,8 @@ bool words_values(model *m, bool whole, error *err) {
     for (size_t i = 0; p && done && i < all->count; i++) {
         parameter *one = all->items[i];
         int64_t count = tensor_count(&one->value);
+        if (one->role == ROLE_CONSTANT)
+            continue; /* drawn from the seed by every process; packed signs are no numbers */
         real *arrays[] = {one->value.data, one->first, one->second};
         done = p->tell(p, &one->steps, sizeof one->steps) || words_cannot_reach(p, err);
         for (size_t a = 0; done && a < kinds; a++)

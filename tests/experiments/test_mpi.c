@@ -126,6 +126,7 @@ static const struct {
     {"{name: corinfomax, features: 16}", 1e-5},
     {"{name: msn, features: 16, prototypes: 16}", 0.01},
     {"supervised", 0.01},
+    {"{name: falcon, features: 512, codes: 2048}", 0.01}, /* whose packed dictionary no process may take for numbers */
 };
 
 START_TEST(a_method_sees_the_whole_batch_however_many_share_it) {

@@ -45,7 +45,8 @@ bool words_hear(peers *p, word *w, error *err);
 /* What this process would compute otherwise than rank 0 must not be mixed in. */
 bool words_check_kernels(const word *w, const model *m, error *err);
 
-/* What the parameters hold, rank 0's to all; everyone calls it. whole: and the optimiser's state. */
+/* What the parameters hold, but for what never changes, rank 0's to all; everyone calls it. whole: and the optimiser's
+ * state. */
 bool words_values(model *m, bool whole, error *err);
 
 /* As rank 0, before others are asked for something: they hold what this process holds. */

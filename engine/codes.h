@@ -29,15 +29,22 @@ extern const char *const dictionary_names[]; /* NULL-terminated, for a field's c
 typedef struct dictionary {
     code_kind kind;
     int64_t features, codes; /* f, c */
-    tensor *values;          /* dense, signs: (f, c); hadamard: (blocks, F) of ±1, the diagonals */
+    bool split;              /* over the backend's peers */
+    int64_t own;             /* codes of this process: c unless it is split */
+    int64_t place;           /* of its first code in `values` */
+    tensor *values;          /* dense, signs: (f, c) or what is held of it; hadamard: (blocks, F), the diagonals */
     tensor *position;        /* hadamard with f < F: (1, f), the rows of H that are kept; else NULL */
 } dictionary;
 
-/* Adds the parameter `name` (and `name`.rows) and fills in `d`. */
+/*
+ * Adds the parameter `name` (and `name`.rows) and fills in `d`. `split`: where the backend has peers each of K has c/K
+ * of the codes as its own, whole blocks of Hadamard codes, and holds no others; but rank 0 holds all, for
+ * op_code_logits. A learned dictionary cannot be split. ERROR_USAGE where somebody would have none.
+ */
 bool dictionary_create(dictionary *d, parameters *p, const char *name, dictionary_law law, int64_t features,
-                       int64_t codes, error *err);
+                       int64_t codes, bool split, error *err);
 
-/* α·H·W: h (n, f) → (n, c). */
+/* α·H·W: h (n, f) → (n, c). Of a dictionary that is split rank 0 alone can tell, by itself. */
 tensor *op_code_logits(tape *t, tensor *h, const dictionary *d, double alpha);
 
 /*
@@ -46,6 +53,16 @@ tensor *op_code_logits(tape *t, tensor *h, const dictionary *d, double alpha);
  * from uniform, forward −(1/c) Σ_j log p̄_j or reverse Σ_j p̄_j log(c·p̄_j); `symmetric` takes the mean of both over both
  * orders of the views. log p̄, a log-sum-exp over the rows, is the one statistic of the batch in it. The bits do not
  * depend on `memory`.
+ *
+ * Of a dictionary that is split each process computes the logits of all 2n rows with its own codes, so `memory`, time
+ * and what is kept are those of c/K codes. h is the same everywhere, and so is what comes out. Of all that the loss
+ * asks for, log p̄_j alone belongs to a code and stays where the code is; what runs over codes meets:
+ *
+ *   forward   of each row the largest logit and Σ_j exp z_ij from there          gathered, 2n·16 bytes a process
+ *             of each row Σ_j p_ij log p'_ij and the prior's sum, and the prior  gathered, 2n·16 + 32 bytes
+ *   backward  dH = α·dZ·Wᵀ, a sum over codes                                     added up, 2n·f·4 bytes
+ *
+ * Added in the order of ranks, but for dH: MPI's sum has the same bits everywhere, for the same K.
  */
 typedef struct code_match {
     double alpha;

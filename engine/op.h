@@ -69,7 +69,8 @@ typedef union op_attributes {
     struct {
         code_kind kind;
         bool reverse, symmetric;
-        int64_t count; /* c */
+        bool split;                  /* the other codes are the backend's peers' */
+        int64_t place, count, total; /* codes place … place + count − 1 of those held; c */
         double alpha;
         int64_t memory; /* bytes that logits may take */
     } codes;

@@ -48,16 +48,21 @@ static bool choose(float *values, int64_t count, uint32_t from, rng *r) {
     return true;
 }
 
-static bool rotate(backend *b, float *values, int64_t rows, int64_t cols, double amount, rng *r) {
+/* Blocks of which no column is wanted are drawn, since the next ones' numbers come behind theirs, but not turned. */
+static bool rotate(backend *b, float *values, int64_t rows, column_range columns, double amount, rng *r) {
     float *block = malloc((size_t)(rows * rows) * sizeof *block);
     bool ok = block != NULL;
-    for (int64_t first = 0; ok && first < cols; first += rows) {
-        int64_t count = cols - first < rows ? cols - first : rows;
+    int64_t end = columns.first + columns.count;
+    for (int64_t first = 0; ok && first < end; first += rows) {
+        int64_t count = columns.of - first < rows ? columns.of - first : rows;
         for (int64_t i = 0; i < rows * count; i++) block[i] = (float)rng_normal(r);
+        if (first + count <= columns.first) continue;
         ok = b->orthonormalize(b, block, rows, count);
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < count; j++)
-                values[i * cols + first + j] = (float)(amount * sqrt((double)rows)) * block[i * count + j];
+                if (first + j >= columns.first && first + j < end)
+                    values[i * columns.count + first + j - columns.first] =
+                        (float)(amount * sqrt((double)rows)) * block[i * count + j];
     }
     free(block);
     return ok;
@@ -67,39 +72,61 @@ static void draw_signs(float *values, int64_t count, rng *r) {
     for (int64_t i = 0; i < count; i++) values[i] = rng_bits(r) & 1 ? 1 : -1;
 }
 
-static bool draw(parameters *p, const tensor *t, float *values, init_law law, double amount, rng r) {
-    int64_t count = tensor_count(t);
+/* rows: of a matrix, for the law that needs to know. */
+static bool draw(parameters *p, float *values, int64_t count, int64_t rows, init_law law, double amount, rng *r) {
     switch (law) {
     case INIT_VALUE:
         for (int64_t i = 0; i < count; i++) values[i] = (float)amount;
         return true;
     case INIT_UNIFORM:
-        for (int64_t i = 0; i < count; i++) values[i] = (float)rng_between(&r, -amount, amount);
+        for (int64_t i = 0; i < count; i++) values[i] = (float)rng_between(r, -amount, amount);
         return true;
     case INIT_NORMAL:
-        for (int64_t i = 0; i < count; i++) values[i] = (float)(amount * rng_normal(&r));
+        for (int64_t i = 0; i < count; i++) values[i] = (float)(amount * rng_normal(r));
         return true;
-    case INIT_SIGNS: draw_signs(values, count, &r); return true;
-    case INIT_CHOICE: return choose(values, count, (uint32_t)amount, &r);
-    case INIT_ORTHOGONAL: return rotate(p->backend, values, t->shape[0], t->shape[1], amount, &r);
+    case INIT_SIGNS: draw_signs(values, count, r); return true;
+    case INIT_CHOICE: return choose(values, count, (uint32_t)amount, r);
+    case INIT_ORTHOGONAL:
+        return rotate(p->backend, values, rows, (column_range){0, count / rows, count / rows}, amount, r);
     }
     return false;
 }
 
-/* Signs are drawn and packed some rows at a time: as numbers they would take 32 times their memory. */
-static bool pack_signs(parameters *p, tensor *t, rng r) {
-    enum { ROWS = 32 };
-    float *host = malloc((size_t)(ROWS * t->shape[1]) * sizeof *host);
-    for (int64_t first = 0; host && first < t->shape[0]; first += ROWS) {
-        int64_t count = t->shape[0] - first < ROWS ? t->shape[0] - first : ROWS;
-        draw_signs(host, count * t->shape[1], &r);
-        p->backend->write_rows(p->backend, t, first, count, host);
+/* Some rows of a matrix of which these columns are wanted: whole rows are drawn, in order. */
+static bool draw_columns(parameters *p, float *values, int64_t rows, column_range columns, init_law law, rng *r) {
+    if (law == INIT_ORTHOGONAL) return rotate(p->backend, values, rows, columns, 1, r);
+    float *row = malloc((size_t)columns.of * sizeof *row);
+    bool ok = row != NULL;
+    for (int64_t i = 0; ok && i < rows; i++) {
+        ok = draw(p, row, columns.of, 1, law, 1, r);
+        memcpy(values + i * columns.count, row + columns.first, (size_t)columns.count * sizeof *row);
     }
-    free(host);
-    return host != NULL;
+    free(row);
+    return ok;
 }
 
-static bool initialise(parameters *p, parameter *one, init_law law, double amount, error *err) {
+/* Signs are drawn and packed some rows at a time: as numbers they would take 32 times their memory. */
+static bool pack_signs(parameters *p, tensor *t, column_range columns, rng *r) {
+    enum { ROWS = 32 };
+    float *host = malloc((size_t)(ROWS * columns.count) * sizeof *host);
+    bool ok = host != NULL;
+    for (int64_t first = 0; ok && first < t->shape[0]; first += ROWS) {
+        int64_t count = t->shape[0] - first < ROWS ? t->shape[0] - first : ROWS;
+        ok = draw_columns(p, host, count, columns, INIT_SIGNS, r);
+        if (ok) p->backend->write_rows(p->backend, t, first, count, host);
+    }
+    free(host);
+    return ok;
+}
+
+/* How a new parameter starts; columns: all zero unless it is part of a wider matrix. */
+typedef struct start {
+    init_law law;
+    double amount;
+    column_range columns;
+} start;
+
+static bool initialise(parameters *p, parameter *one, start how, error *err) {
     backend *b = p->backend;
     tensor *t = &one->value;
     size_t bytes = (size_t)b->layout(b, t) * sizeof(real);
@@ -108,10 +135,12 @@ static bool initialise(parameters *p, parameter *one, init_law law, double amoun
     if (t->requires_grad) t->grad = b->allocate(b, bytes);
     bool ok = t->data && (t->grad || !t->requires_grad);
     if (ok && t->kind == TENSOR_SIGNS)
-        ok = pack_signs(p, t, r);
+        ok = pack_signs(p, t, how.columns, &r);
     else if (ok) {
-        float *host = malloc((size_t)tensor_count(t) * sizeof *host);
-        ok = host && draw(p, t, host, law, amount, r);
+        int64_t count = tensor_count(t);
+        float *host = malloc((size_t)count * sizeof *host);
+        ok = host && (how.columns.of ? draw_columns(p, host, t->shape[0], how.columns, how.law, &r)
+                                     : draw(p, host, count, t->shape[0], how.law, how.amount, &r));
         if (ok) b->write(b, t, host);
         free(host);
     }
@@ -128,8 +157,7 @@ const parameter *parameters_student(const parameters *p, const parameter *one) {
     return parameters_is_teacher(one) ? parameters_find(p, one->name + sizeof teacher_prefix - 1) : NULL;
 }
 
-static tensor *add(parameters *p, const char *name, parameter_role role, tensor value, init_law law, double amount,
-                   error *err) {
+static tensor *add(parameters *p, const char *name, parameter_role role, tensor value, start how, error *err) {
     if (parameters_find(p, name)) {
         error_set(err, ERROR_RUN, "there are two parameters called %s", name);
         return NULL;
@@ -148,7 +176,7 @@ static tensor *add(parameters *p, const char *name, parameter_role role, tensor 
     one->value = value;
     one->value.lasting = true;
     one->value.requires_grad = trained;
-    if (!initialise(p, one, law, amount, err)) {
+    if (!initialise(p, one, how, err)) {
         parameter_destroy(p->backend, one);
         return NULL;
     }
@@ -160,12 +188,13 @@ tensor *parameters_add(parameters *p, const char *name, parameter_role role, int
                        init_law law, double amount, error *err) {
     tensor value = {.kind = TENSOR_PLAIN, .rank = rank};
     memcpy(value.shape, shape, (size_t)rank * sizeof *shape);
-    return add(p, name, role, value, law, amount, err);
+    return add(p, name, role, value, (start){.law = law, .amount = amount}, err);
 }
 
-tensor *parameters_add_signs(parameters *p, const char *name, int64_t rows, int64_t cols, error *err) {
-    return add(p, name, ROLE_CONSTANT, (tensor){.kind = TENSOR_SIGNS, .rank = 2, .shape = {rows, cols}}, INIT_SIGNS, 1,
-               err);
+tensor *parameters_add_columns(parameters *p, const char *name, tensor_kind kind, int64_t rows, column_range columns,
+                               init_law law, error *err) {
+    tensor value = {.kind = kind, .rank = 2, .shape = {rows, columns.count}};
+    return add(p, name, ROLE_CONSTANT, value, (start){law, 1, columns}, err);
 }
 
 const parameter *parameters_find(const parameters *p, const char *name) {

@@ -54,8 +54,14 @@ typedef enum init_law {
 tensor *parameters_add(parameters *p, const char *name, parameter_role role, int rank, const int64_t *shape,
                        init_law law, double amount, error *err);
 
-/* A constant matrix of random signs, the same that INIT_SIGNS would give, packed into bits. */
-tensor *parameters_add_signs(parameters *p, const char *name, int64_t rows, int64_t cols, error *err);
+typedef struct column_range {
+    int64_t first, count, of; /* columns first … first + count − 1 of as many */
+} column_range;
+
+/* A constant matrix (rows, count): these columns of one of `of`, with the values that they have there, whoever draws
+   the others. kind: TENSOR_SIGNS for INIT_SIGNS packed into bits. */
+tensor *parameters_add_columns(parameters *p, const char *name, tensor_kind kind, int64_t rows, column_range columns,
+                               init_law law, error *err);
 
 const parameter *parameters_find(const parameters *p, const char *name);
 bool parameters_is_teacher(const parameter *one);

@@ -75,6 +75,13 @@ void peers_close(peers *p) {
     free(p);
 }
 
+bool peers_sum(peers *p, const float *mine, float *all, size_t count) {
+    bool begun = true;
+    for (size_t at = 0; begun && at < count; at += BUCKET_VALUES)
+        begun = p->begin_sum(p, mine + at, all + at, count - at < BUCKET_VALUES ? count - at : BUCKET_VALUES);
+    return p->look(p, true) && begun;
+}
+
 int peers_threads(peers *p) {
     cpu_set_t mine, *all = calloc((size_t)p->count, sizeof *all);
     int same = 0, own = threads_default();

@@ -14,6 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Values in one sum. MPI adds in an order that depends on the size of what it is given: so this is part of what decides
+ * a run's bits, and of its record. */
+enum { BUCKET_VALUES = 1 << 18 };
+
 typedef struct peers peers;
 
 /* What a process has handed over so far: calls, and bytes of its own in them. */
@@ -48,6 +52,9 @@ struct peers {
 /* The module's only symbol. */
 #define PEERS_MODULE "mews_peers_open"
 typedef bool peers_opener(peers *p, char *why, size_t size);
+
+/* Everyone's `mine` added up into `all`, and waits for it and for all sums that have begun. */
+bool peers_sum(peers *p, const float *mine, float *all, size_t count);
 
 /* False on failure. *out is NULL for a process that is alone: without a launcher, or one of one. ERROR_RUN where a
  * launcher started several and the program has no module for its kind of MPI. */

@@ -10,13 +10,15 @@
  *   multi-crop  (the ImageNet-100 runs): p of a global view against p' of the other one and of every local view
  *
  * With that τ a row of H that is aligned with a code orthogonal to all others puts exactly 1 − ε(c−1) on it. The loss
- * is one op, which streams over the codes: an (n, c) matrix of a million codes would not fit.
+ * is one op, which streams over the codes: an (n, c) matrix of a million codes would not fit. With `shard_codes` each
+ * of several processes takes its share of the columns, for the rows of all of them.
  */
 #include "engine/codes.h"
 #include "methods/method.h"
 #include "methods/multi_crop.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PROJECTOR_L2, PROJECTOR_TANH };
@@ -24,7 +26,7 @@ enum { PRIOR_FORWARD, PRIOR_REVERSE };
 
 typedef struct falcon_options {
     int projector, prior, dictionary;
-    bool symmetric, batchnorm;
+    bool symmetric, batchnorm, shard_codes;
     int64_t features, codes, memory;
     double beta, epsilon;
 } falcon_options;
@@ -52,11 +54,21 @@ static bool build(method_model *m, error *err) {
     if (!parameters_linear(m->parameters, "head.projector.0", m->features, o->features, &s->weight, &s->bias, err) ||
         (o->batchnorm && !parameters_batchnorm(m->parameters, "head.projector.1", o->features, true, &s->norm, err)))
         return false;
-    return dictionary_create(&s->dictionary, m->parameters, "head.dictionary", (dictionary_law)o->dictionary,
-                             o->features, o->codes, err);
+    if (dictionary_create(&s->dictionary, m->parameters, "head.dictionary", (dictionary_law)o->dictionary, o->features,
+                          o->codes, o->shard_codes, err))
+        return true;
+    return o->shard_codes && err->code == ERROR_USAGE ? error_prefix(err, "method.shard_codes") : false;
 }
 
 static void destroy(method_model *m) { free(m->state); }
+
+static void caution(const method_model *m, char *line, size_t size) {
+    const falcon_options *o = m->options;
+    const falcon *s = m->state;
+    if (o->shard_codes && !s->dictionary.split)
+        snprintf(line, size, "method.shard_codes: one process has all %lld codes; `mpirun -n K` shares them among K",
+                 (long long)o->codes);
+}
 
 static tensor *project(method_model *m, tape *t, tensor *z, int groups, bool training) {
     const falcon_options *o = m->options;
@@ -156,6 +168,8 @@ static const field rows[] = {
      "gaussian; learned: trained from random signs"},
     {"memory", FIELD_INT, OFFSET(memory), "256", 0, 1 << 20, NULL, false,
      "MiB of logits kept for the backward pass; beyond, they are computed again by blocks (to the same bits)"},
+    {"shard_codes", FIELD_BOOL, OFFSET(shard_codes), "false", 0, 0, NULL, IDENTITY_IF_SET,
+     "under mpirun each process takes its share of the codes, in place of all"},
     {"beta", FIELD_REAL, OFFSET(beta), "1", 0, 1e6, NULL, true, "weight of invariance against the prior"},
     {"epsilon", FIELD_REAL, OFFSET(epsilon), "1e-8", 1e-30, 0.5, NULL, true,
      "probability left to every other code at the optimum; sets the temperature"},
@@ -172,6 +186,7 @@ const method method_falcon = {
     .destroy = destroy,
     .loss = loss,
     .objective = objective,
+    .caution = caution,
     .embed = embed,
     .chance_loss = chance_loss,
     .attainable = attainable,

@@ -11,6 +11,9 @@
  * X_i = Σ_j p_ij log p'_ij, and −(w/n)·(p_ij − p'_ij) to dz'_ij. The prior adds, reverse, (w/n)·p_ij·(q_j − R_i) with
  * q_j = log(c·p̄_j) and R_i = Σ_j p_ij q_j, or, forward, −(w/nc)·(e_ij − p_ij F_i) with e_ij = exp(log p_ij − log p̄_j)
  * and F_i = Σ_j e_ij.
+ *
+ * Where the codes are split over peers the passes run over this process' own. After pass 1 the rows' maxima and sums
+ * meet, after pass 2 X and R or F, and after pass 3 dH: engine/codes.h says what that sends.
  */
 #include "engine/cpu/codes.h"
 #include "engine/cpu/vector_math.h"
@@ -35,7 +38,9 @@ typedef struct match {
     code_product product;
     node *node;
     statistics s;
-    int64_t n, codes; /* pairs; c */
+    peers *peers;     /* who has the other codes, or NULL */
+    int64_t n, codes; /* pairs; codes of this process */
+    double total;     /* c */
     real *logits;     /* kept (2n, stride), or a block of them */
     int64_t stride;
     bool kept, reverse;
@@ -50,8 +55,10 @@ static bool begin(match *m, backend *b, node *n) {
     real *saved = n->saved[0];
     *m = (match){.node = n,
                  .s = {saved, saved + rows, saved + 2 * rows, {saved + 3 * rows, saved + 3 * rows + c}},
+                 .peers = n->with.codes.split ? b->peers : NULL,
                  .n = rows / VIEWS,
                  .codes = c,
+                 .total = (double)n->with.codes.total,
                  .logits = n->saved[1],
                  .stride = code_match_stride(c),
                  .kept = n->saved[1] != NULL,
@@ -78,6 +85,19 @@ static real *block_at(const match *m, int64_t first, int64_t count, bool made) {
     return code_product_forward(&m->product, first, count, z, m->stride) ? z : NULL;
 }
 
+/* Every peer's `bytes` at `mine`, in the order of ranks, in memory to be released. NULL: a failure. */
+static void *gather(const match *m, backend *b, const void *mine, size_t bytes) {
+    void *all = b->allocate(b, bytes * (size_t)m->peers->count);
+    if (!all) {
+        cpu_fail(b, "out of memory");
+        return NULL;
+    }
+    if (m->peers->gather(m->peers, mine, all, bytes)) return all;
+    cpu_fail(b, "the other processes cannot be reached");
+    b->release(b, all);
+    return NULL;
+}
+
 /* Pass 1 ---------------------------------------------------------------------------------------------------------- */
 
 static void meet(running *r, const real *z, int64_t count) {
@@ -98,6 +118,21 @@ static void meet(running *r, const real *z, int64_t count) {
     }
 }
 
+/* Of everyone's codes. */
+static bool share_row_sums(const match *m, backend *b, running *row) {
+    int64_t rows = 2 * m->n;
+    running *all = gather(m, b, row, (size_t)rows * sizeof *row);
+    for (int64_t i = 0; all && i < rows; i++) {
+        running whole = {.most = -INFINITY};
+        for (int r = 0; r < m->peers->count; r++) whole.most = fmax(whole.most, all[r * rows + i].most);
+        for (int r = 0; r < m->peers->count; r++)
+            whole.sum += all[r * rows + i].sum * exp(all[r * rows + i].most - whole.most);
+        row[i] = whole;
+    }
+    b->release(b, all);
+    return all != NULL;
+}
+
 static bool row_sums(match *m, backend *b) {
     int64_t rows = 2 * m->n;
     running *row = b->allocate(b, (size_t)rows * sizeof *row);
@@ -111,6 +146,7 @@ static bool row_sums(match *m, backend *b) {
 #pragma omp parallel for schedule(static) if (m->n * count > PARALLEL_FROM)
         for (int64_t i = 0; i < rows; i++) meet(&row[i], z + i * m->stride, count);
     }
+    ok = ok && (!m->peers || share_row_sums(m, b, row));
     for (int64_t i = 0; ok && i < rows; i++) m->s.log_sum[i] = (real)(row[i].most + log(row[i].sum));
     b->release(b, row);
     return ok;
@@ -132,7 +168,7 @@ static double column_means(const match *m, const real *z, const real *log_sum, i
 #pragma omp simd
         for (int64_t j = 0; j < count; j++) sum[j] += fast_exp(row[j] - shift - most[j]);
     }
-    double c = (double)m->codes, part = 0;
+    double c = m->total, part = 0;
     for (int64_t j = 0; j < count; j++) {
         double value = (double)most[j] + log((double)sum[j]) - log((double)m->n);
         log_mean[j] = (real)value;
@@ -179,7 +215,7 @@ static void add_shares(const match *m, shares *to, const real *z, int64_t i, int
     const statistics *s = &m->s;
     const real *z1 = z + i * m->stride, *z2 = z + (m->n + i) * m->stride;
     const real *mean1 = s->log_mean[0] + first, *mean2 = s->log_mean[1] + first;
-    const real log_sum1 = s->log_sum[i], log_sum2 = s->log_sum[m->n + i], log_codes = (real)log((double)m->codes);
+    const real log_sum1 = s->log_sum[i], log_sum2 = s->log_sum[m->n + i], log_codes = (real)log(m->total);
     if (m->reverse && m->priors == VIEWS)
         pair_shares(to, z1, z2, log_sum1, log_sum2, mean1, mean2, log_codes, count, true, true);
     else if (m->reverse)
@@ -190,9 +226,23 @@ static void add_shares(const match *m, shares *to, const real *z, int64_t i, int
         pair_shares(to, z1, z2, log_sum1, log_sum2, mean1, mean2, log_codes, count, false, false);
 }
 
+/* The pairs' sums over everyone's codes, and the prior, which takes the place of one more pair. */
+static bool share_priors(const match *m, backend *b, shares *share, double *prior) {
+    size_t values = (size_t)(m->n + 1) * sizeof *share / sizeof(double);
+    share[m->n] = (shares){.cross = {*prior}};
+    double *all = gather(m, b, share, values * sizeof *all), *to = (double *)share;
+    for (size_t i = 0; all && i < values; i++) {
+        to[i] = 0;
+        for (size_t r = 0; r < (size_t)m->peers->count; r++) to[i] += all[r * values + i];
+    }
+    *prior = share[m->n].cross[0];
+    b->release(b, all);
+    return all != NULL;
+}
+
 static bool match_priors(match *m, backend *b, double *prior) {
     int64_t stretches = (smaller(m->product.block, m->codes) + STRETCH - 1) / STRETCH;
-    shares *share = b->allocate(b, (size_t)m->n * sizeof *share);
+    shares *share = b->allocate(b, (size_t)(m->n + 1) * sizeof *share);
     double *part = b->allocate(b, (size_t)(m->priors * stretches) * sizeof *part);
     bool ok = (share && part) || cpu_fail(b, "out of memory");
     for (int64_t i = 0; ok && i < m->n; i++) share[i] = (shares){.cross = {0}};
@@ -214,6 +264,7 @@ static bool match_priors(match *m, backend *b, double *prior) {
         }
         for (int64_t k = 0; k < tasks * m->priors; k++) *prior += part[k];
     }
+    ok = ok && (!m->peers || share_priors(m, b, share, prior));
     for (int64_t i = 0; ok && i < 2 * m->n; i++) {
         m->s.cross[i] = (real)share[i % m->n].cross[i / m->n];
         m->s.prior[i] = (real)share[i % m->n].prior[i / m->n];
@@ -254,7 +305,7 @@ static inline __attribute__((always_inline)) real prior_slope(real p, real log_p
 static inline __attribute__((always_inline)) void pair_slopes(const match *m, real *z1, real *z2, row_terms a,
                                                               row_terms b, real pull, real prior_weight, int64_t count,
                                                               const bool reverse, const bool both) {
-    const real log_codes = (real)log((double)m->codes), inverse_codes = 1 / (real)m->codes;
+    const real log_codes = (real)log(m->total), inverse_codes = 1 / (real)m->total;
 #pragma omp simd
     for (int64_t j = 0; j < count; j++) {
         real l1 = z1[j] - a.log_sum, l2 = z2[j] - b.log_sum, p1 = fast_exp(l1), p2 = fast_exp(l2);
@@ -292,24 +343,50 @@ static void slopes(const match *m, real *z, int64_t first, int64_t count) {
     }
 }
 
+/* Where dH is made: in its place, or beside it where it is this process' part of a sum. */
+typedef struct embedding_slopes {
+    real *made, *sum;
+} embedding_slopes;
+
+static bool embeddings_begin(match *m, backend *b, const tensor *h, embedding_slopes *to) {
+    size_t bytes = (size_t)tensor_count(h) * sizeof *to->made;
+    if (!m->peers) to->made = h->grad;
+    if (!m->peers) return code_product_gradient_begin(&m->product, h->grad_ready, h->grad);
+    to->made = b->allocate(b, bytes);
+    to->sum = b->allocate(b, bytes);
+    return ((to->made && to->sum) || cpu_fail(b, "out of memory")) &&
+           code_product_gradient_begin(&m->product, false, to->made);
+}
+
+static bool embeddings_end(const match *m, backend *b, tensor *h, const embedding_slopes *to) {
+    int64_t count = tensor_count(h);
+    code_product_gradient_end(&m->product, to->made);
+    if (m->peers) { /* floats outside the double build */
+        if (!peers_sum(m->peers, (const float *)(const void *)to->made, (float *)(void *)to->sum, (size_t)count))
+            return cpu_fail(b, "the other processes cannot be reached");
+        for (int64_t i = 0; i < count; i++) h->grad[i] = (h->grad_ready ? h->grad[i] : 0) + to->sum[i];
+    }
+    grad_done(h);
+    return true;
+}
+
 static bool code_match_backward(backend *b, node *n) {
     tensor *h = n->in[0], *w = n->in[1];
     match m = {0};
-    bool ok = begin(&m, b, n);
-    ok = ok && (!wants_grad(h) || code_product_gradient_begin(&m.product, h->grad_ready, h->grad));
+    embedding_slopes dh = {0};
+    bool ok = begin(&m, b, n) && (!wants_grad(h) || embeddings_begin(&m, b, h, &dh));
     for (int64_t first = 0; ok && first < m.codes; first += m.product.block) {
         int64_t count = smaller(m.product.block, m.codes - first);
         real *z = block_at(&m, first, count, true);
         if (!(ok = z != NULL)) break;
         slopes(&m, z, first, count);
-        ok = (!wants_grad(h) || code_product_gradient(&m.product, first, count, z, m.stride, h->grad)) &&
+        ok = (!wants_grad(h) || code_product_gradient(&m.product, first, count, z, m.stride, dh.made)) &&
              (!wants_grad(w) || code_product_weights(&m.product, first, count, z, m.stride, w->grad_ready, w->grad));
     }
-    if (ok && wants_grad(h)) {
-        code_product_gradient_end(&m.product, h->grad);
-        grad_done(h);
-    }
+    ok = ok && (!wants_grad(h) || embeddings_end(&m, b, h, &dh));
     if (ok && wants_grad(w)) grad_done(w);
+    if (m.peers) b->release(b, dh.made);
+    b->release(b, dh.sum);
     end(&m, b);
     return ok;
 }

@@ -27,6 +27,8 @@ bool code_product_begin(code_product *p, backend *b, const node *n) {
                         .rows = h->shape[0],
                         .features = h->shape[1],
                         .codes = n->with.codes.count,
+                        .place = n->with.codes.place,
+                        .held = values->shape[1],
                         .order = n->with.codes.kind == CODES_HADAMARD ? values->shape[1] : 0,
                         .values = values,
                         .position = n->in[2],
@@ -103,8 +105,9 @@ static real *own_scratch(const code_product *p) { return p->scratch + omp_get_th
 
 /* In bfloat16: W's columns from code `first` on (f, count), or turned (count, f). */
 static operand block_of_codes(const code_product *p, int64_t first, bool turn) {
+    first += p->place;
     if (p->kind == CODES_DENSE) {
-        const operand columns = rows_of(p->values->data + first, p->codes, false);
+        const operand columns = rows_of(p->values->data + first, p->held, false);
         return turn ? turned(columns) : columns;
     }
     const packing words = packing_of(p->values, turn);
@@ -123,18 +126,18 @@ bool code_product_forward(const code_product *p, int64_t first, int64_t count, r
                                                        p->alpha, false, logits, NULL});
     }
     if (p->kind == CODES_SIGNS) {
-        signs_product(p->values, false, p->rows, p->h, p->features, 0, p->features, first, count, p->alpha, false, z,
-                      ld, p->scratch, p->per_thread);
+        signs_product(p->values, false, p->rows, p->h, p->features, 0, p->features, p->place + first, count, p->alpha,
+                      false, z, ld, p->scratch, p->per_thread);
     } else if (p->kind == CODES_DENSE) {
         cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->rows, (blasint)count, (blasint)p->features,
-                    p->alpha, p->h, (blasint)p->features, p->values->data + first, (blasint)p->codes, 0, z,
+                    p->alpha, p->h, (blasint)p->features, p->values->data + p->place + first, (blasint)p->held, 0, z,
                     (blasint)ld);
     } else {
 #pragma omp parallel for schedule(static)
         for (int64_t r = 0; r < p->rows; r++)
             for (int64_t at = 0; at < count; at += p->order)
-                transform(p, p->h + r * p->order, p->values->data + first + at, smaller(p->order, count - at),
-                          z + r * ld + at, own_scratch(p));
+                transform(p, p->h + r * p->order, p->values->data + p->place + first + at,
+                          smaller(p->order, count - at), z + r * ld + at, own_scratch(p));
     }
     return true;
 }
@@ -156,18 +159,19 @@ bool code_product_gradient(const code_product *p, int64_t first, int64_t count, 
                                                        block_of_codes(p, first, true), p->alpha, true, dh, NULL});
     }
     if (p->kind == CODES_SIGNS) {
-        signs_product(p->values, true, p->rows, dz, ld, first, count, 0, p->features, p->alpha, true, to, p->features,
-                      p->scratch, p->per_thread);
+        signs_product(p->values, true, p->rows, dz, ld, p->place + first, count, 0, p->features, p->alpha, true, to,
+                      p->features, p->scratch, p->per_thread);
     } else if (p->kind == CODES_DENSE) {
         cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)p->rows, (blasint)p->features, (blasint)count,
-                    p->alpha, dz, (blasint)ld, p->values->data + first, (blasint)p->codes, 1, to, (blasint)p->features);
+                    p->alpha, dz, (blasint)ld, p->values->data + p->place + first, (blasint)p->held, 1, to,
+                    (blasint)p->features);
     } else {
         real *sum = p->sum ? p->sum : to;
 #pragma omp parallel for schedule(static)
         for (int64_t r = 0; r < p->rows; r++)
             for (int64_t at = 0; at < count; at += p->order)
-                transform_back(p, dz + r * ld + at, p->values->data + first + at, smaller(p->order, count - at),
-                               sum + r * p->order, own_scratch(p));
+                transform_back(p, dz + r * ld + at, p->values->data + p->place + first + at,
+                               smaller(p->order, count - at), sum + r * p->order, own_scratch(p));
     }
     return true;
 }

@@ -12,7 +12,8 @@
 typedef struct code_product {
     backend *backend;
     code_kind kind;
-    int64_t rows, features, codes;
+    int64_t rows, features, codes;   /* codes: of this process */
+    int64_t place, held;             /* of the first of them among those in `values`; those (dense) */
     int64_t block;                   /* codes taken at once; a multiple of 64, and of F for Hadamard codes */
     int64_t order;                   /* F: length of the transform */
     const tensor *values, *position; /* of the dictionary */

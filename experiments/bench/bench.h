@@ -13,7 +13,7 @@ typedef struct bench_options {
     int backbone; /* choice of backbone_names */
     int64_t width, batch, features, codes, rows, cols, pairs, threads, repeats, decades, clusters, queries, ranks;
     int64_t size, views, patch; /* size, patch: 0 = their own */
-    bool recompute;
+    bool recompute, shard;
     double hidden;
     int dictionary; /* choice of dictionary_names */
     int decode;     /* DECODE_ */

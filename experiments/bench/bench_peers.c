@@ -106,6 +106,8 @@ json_t *bench_peers(const bench_options *o, error *err) {
         json_object_set_new(out, "method", json_string(method));
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "batch", json_integer(o->batch));
+        backend_memory memory = s.model.backend->memory(s.model.backend);
+        json_object_set_new(out, "pool_mib", json_real((double)memory.bytes_peak / (1 << 20)));
         if (s.peers) tell_shared(out, &s, &m, o->repeats);
     }
     shared_step_end(&s);

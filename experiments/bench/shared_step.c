@@ -1,8 +1,10 @@
 #include "experiments/bench/shared_step.h"
 #include "engine/buckets.h"
+#include "engine/codes.h"
 #include "experiments/bench/bench_step.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { CLASSES = 10 };
 
@@ -16,12 +18,19 @@ static bool set_number(settings *list, const char *key, int64_t value, error *er
     return set(list, key, text, err);
 }
 
+static bool set_codes(settings *list, const bench_options *o, error *err) {
+    return set_number(list, "method.features", o->features, err) && set_number(list, "method.codes", o->codes, err) &&
+           set(list, "method.dictionary", dictionary_names[o->dictionary], err) &&
+           set(list, "method.shard_codes", o->shard ? "true" : "false", err);
+}
+
 /* Everything but what the options say is as a spec has it that says nothing. */
 static bool resolve(shared_step *s, const bench_options *o, const char *method, int64_t pairs, error *err) {
     settings said = {0};
     const settings *const layers[] = {&said};
     s->resolved =
-        set(&said, "method.name", method, err) && set(&said, "backbone.name", backbone_names[o->backbone], err) &&
+        set(&said, "method.name", method, err) && (strcmp(method, "falcon") != 0 || set_codes(&said, o, err)) &&
+        set(&said, "backbone.name", backbone_names[o->backbone], err) &&
         (!o->width || set_number(&said, "backbone.width", o->width, err)) &&
         set_number(&said, "data.size", step_bench_side(o), err) &&
         set(&said, "train.precision", precision_names[o->precision], err) &&
@@ -37,9 +46,8 @@ bool shared_step_begin(shared_step *s, const bench_options *o, const char *metho
     if (pairs % count)
         return error_set(err, ERROR_USAGE, "--batch %lld does not divide into %d processes", (long long)pairs, count);
     if (!resolve(s, o, method, pairs, err)) return false;
-    s->made = model_create(&s->model, &s->spec, CLASSES, (int)o->threads, err);
+    s->made = model_create(&s->model, &s->spec, CLASSES, (int)o->threads, p, err);
     if (!s->made) return false;
-    s->model.backend->peers = p;
     return noise_make(&s->noise, &s->model, (int)pairs / count, (int)step_bench_side(o), CLASSES, err);
 }
 

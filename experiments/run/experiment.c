@@ -135,7 +135,7 @@ static bool train_and_evaluate(const spec *s, const dataset *data, run *r, const
         run_log(r, "%s", r->told);
         if (hooks->warn) hooks->warn(hooks->context, line);
     }
-    if (!model_create(&m, s, dataset_classes(data), r->threads, err)) return false;
+    if (!model_create(&m, s, dataset_classes(data), r->threads, hooks->peers, err)) return false;
     bool ok = train_model(&m, data, r, hooks, &interrupted, err);
     *end = RUN_END_INTERRUPTED;
     if (ok && !interrupted) ok = evaluate_and_finish(&m, data, r, hooks, end, err);
@@ -271,7 +271,7 @@ static bool evaluate_plan(const spec *s, const char *folder, const experiment_ho
     dataset *data = experiment_data(s, hooks, err);
     bool opened = data && run_open_folder(&r, folder, err);
     bool made = opened && can_be_measured(s, data, err) &&
-                model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), err);
+                model_create(&m, s, dataset_classes(data), sitting_threads(r.record, run_threads(s)), NULL, err);
     bool ok = made && can_do_without_labels(s, data, hooks, err) && restore(&m, &r, hooks, err) &&
               evaluate_and_finish(&m, data, &r, hooks, &end, err);
     if (opened) {

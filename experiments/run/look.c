@@ -103,7 +103,7 @@ bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals,
 bool look_take_untrained(const spec *s, const look_at *at, course_point *point, collapse *c, error *err) {
     model m;
     /* the threads stay those that the run has, which need not be the spec's */
-    if (!model_create(&m, s, dataset_classes(at->data), threads_in_use(), err)) return false;
+    if (!model_create(&m, s, dataset_classes(at->data), threads_in_use(), NULL, err)) return false;
     bool ok = look_take(&m, at, 0, false, point, c, NULL, err);
     model_destroy(&m);
     return ok;

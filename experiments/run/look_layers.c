@@ -236,7 +236,7 @@ static bool look_at_both(const spec *s, const char *folder, const dataset *data,
     r->images = at.rows, r->close = at.rows < LOOK_CLOSE ? at.rows : LOOK_CLOSE;
     r->teacher = s->eval.network == EVAL_TEACHER;
     snprintf(r->backbone, sizeof r->backbone, "%s", backbone_names[s->backbone.name]);
-    if (!model_create(&m, s, dataset_classes(data), run_threads(s), err)) return false;
+    if (!model_create(&m, s, dataset_classes(data), run_threads(s), NULL, err)) return false;
     /* the untrained one is this model before its weights come */
     bool ok = look_layers(&m, &at, hooks, NULL, &r->untrained, err) && load(&m, folder, r, err) &&
               look_layers(&m, &at, hooks, &r->untrained, &r->trained, err);

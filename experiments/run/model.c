@@ -134,11 +134,11 @@ static bool create_online(model *m, int classes, error *err) {
     return m->online != NULL;
 }
 
-bool model_create(model *m, const spec *s, int classes, int threads, error *err) {
+bool model_create(model *m, const spec *s, int classes, int threads, peers *p, error *err) {
     *m = (model){.spec = s, .method = s->method};
     if (!check(s, classes, err)) return false;
     m->backend = backend_cpu(threads, err);
-    if (m->backend) m->backend->direct = !s->train.winograd;
+    if (m->backend) m->backend->direct = !s->train.winograd, m->backend->peers = p;
     if (m->backend) m->parameters = parameters_create(m->backend, (uint64_t)s->train.seed, err);
     if (m->parameters) m->backbone = create_backbone(m, "backbone", err);
     if (m->backbone) m->tape = tape_create(m->backend, err);

@@ -30,9 +30,9 @@ typedef struct model {
     int *labels;    /* (pairs): the whole batch's, where peers have parts of it */
 } model;
 
-/* threads: compute threads. classes: of the data's labels. ERROR_USAGE for settings that cannot work together, with
-   their keys. */
-bool model_create(model *m, const spec *s, int classes, int threads, error *err);
+/* threads: compute threads. classes: of the data's labels. peers: who trains it together with this process, or NULL.
+   ERROR_USAGE for settings that cannot work together, with their keys. */
+bool model_create(model *m, const spec *s, int classes, int threads, peers *p, error *err);
 void model_destroy(model *m);
 
 /*

@@ -325,7 +325,6 @@ static bool note_processes(training *t, error *err) {
 
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
-    m->backend->peers = hooks->peers;
     training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
     t.chance = m->method->chance_loss ? m->method->chance_loss(&m->head) : (double)NAN;
     if (isfinite(t.chance)) json_object_set_new(r->record, "chance_loss", json_real(t.chance));
@@ -382,8 +381,7 @@ bool train_follow(const spec *s, const dataset *data, const experiment_hooks *ho
     bool ok;
     while ((ok = words_hear(hooks->peers, &w, err)) && w.order != ORDER_END) {
         if (!m.backend) { /* by the first word, which says of how many threads */
-            if (!(ok = model_create(&m, s, dataset_classes(data), w.threads, err))) break;
-            m.backend->peers = hooks->peers;
+            if (!(ok = model_create(&m, s, dataset_classes(data), w.threads, hooks->peers, err))) break;
             if (!(ok = words_check_kernels(&w, &m, err))) break;
         }
         if (!(ok = obey(&t, data, &w, err))) break;

@@ -102,7 +102,7 @@ static bool measure(shape *s, const queue_item *item, int threads, error *err) {
     model m;
     noise_batch noise = {0};
     bench_forget_peak();
-    if (!model_create(&m, with, item->classes, threads, err)) return false;
+    if (!model_create(&m, with, item->classes, threads, NULL, err)) return false;
     bool ok = noise_make(&noise, &m, m.head.pairs, item->size, item->classes, err) &&
               time_step(&m, &noise, item->size, &s->step, err);
     s->speed = ok ? tape_flops(m.tape) / s->step : 0;

@@ -21,7 +21,7 @@ static bench bench_create(dictionary_law law, int64_t features, int64_t codes, i
     bench b = {.backend = backend_cpu(threads, &err)};
     b.parameters = parameters_create(b.backend, 7, &err);
     b.tape = tape_create(b.backend, &err);
-    bool ok = dictionary_create(&b.dictionary, b.parameters, "codes", law, features, codes, &err);
+    bool ok = dictionary_create(&b.dictionary, b.parameters, "codes", law, features, codes, false, &err);
     ck_assert_msg(ok, "%s", err.text);
     return b;
 }

@@ -25,7 +25,7 @@ static void setup(void) {
     ck_assert(file_write(path, text, sizeof text - 1, &err));
     ck_assert_msg(spec_file_read(&read, path, &err) && sweep_expand(&plans, &read, &err), "%s", err.text);
     spec_file_free(&read);
-    ck_assert_msg(model_create(&m, &plans.runs[0].spec, 10, 2, &err), "%s", err.text);
+    ck_assert_msg(model_create(&m, &plans.runs[0].spec, 10, 2, NULL, &err), "%s", err.text);
 }
 
 static void teardown(void) {

@@ -33,7 +33,7 @@ static void open_model(spec *s, model *m, const char *lines) {
     snprintf(copy, sizeof copy, "data.size=16 data.limit=64 train.batch=8 data.cache=%s %s", folder, lines);
     for (char *key; (key = strtok_r(rest, "= ", &rest));)
         ck_assert(settings_add(&layer, key, strtok_r(rest, "= ", &rest), false, "test", &err));
-    bool ok = spec_resolve(s, "test", all, 1, "test", &err) && model_create(m, s, 4, 1, &err);
+    bool ok = spec_resolve(s, "test", all, 1, "test", &err) && model_create(m, s, 4, 1, NULL, &err);
     ck_assert_msg(ok, "%s", err.text);
     settings_free(&layer);
 }

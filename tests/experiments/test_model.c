@@ -41,7 +41,7 @@ static bool bench_try(bench *b, const char *lines, int classes, error *err) {
     bool ok = spec_resolve(&b->spec, "test", layers, 1, "test", err);
     ck_assert_msg(ok, "%s", err->text);
     settings_free(&layer);
-    if (model_create(&b->model, &b->spec, classes, 2, err)) return true;
+    if (model_create(&b->model, &b->spec, classes, 2, NULL, err)) return true;
     spec_free(&b->spec);
     return false;
 }

@@ -1,8 +1,8 @@
 /*
  * One run as several processes, under each kind of MPI that is installed: every method's losses are those of one
- * process that computes whole batches; what is measured has the bits of one process that measures the same network;
- * what is repeated has the same bits; a run that was stopped goes on, also with another number of processes; mistakes
- * are one line.
+ * process that computes whole batches, also where each has a share of the codes alone; what is measured has the bits of
+ * one process that measures the same network; what is repeated has the same bits; a run that was stopped goes on, also
+ * with another number of processes; mistakes are one line.
  */
 #include "engine/files/file.h"
 #include "tests/experiments/program.h"
@@ -83,21 +83,29 @@ static int losses(const char *results, double out[64]) {
     return count;
 }
 
-static void expect_same_losses(const char *kind, const char *method, double lr, const char *batches, int count) {
+/* Of the spec in toy.yaml, with some settings in the shared run alone. */
+static void expect_losses_of_one(const char *kind, const char *method, int count, const char *settings) {
     double alone[64], shared[64];
-    char edit[160];
-    write_spec(method, lr, "[]");
-    snprintf(edit, sizeof edit, "sed -i 's/batch: 32/%s/' toy.yaml; rm -rf alone shared", batches);
-    shell(edit);
+    char words[160];
+    shell("rm -rf alone shared");
     const said *s = mews("train toy.yaml --out alone");
     ck_assert_msg(s->code == 0, "%s: %s", method, s->err);
-    s = together(kind, count, "train toy.yaml --out shared");
+    snprintf(words, sizeof words, "train toy.yaml --out shared %s", settings);
+    s = together(kind, count, words);
     ck_assert_msg(s->code == 0, "%s, %s: %s", method, kind, s->err);
     ck_assert_int_eq(losses("alone", alone), STEPS);
     ck_assert_int_eq(losses("shared", shared), STEPS);
     for (int i = 0; i < STEPS; i++)
         ck_assert_msg(fabs(shared[i] - alone[i]) <= 1e-4 * fabs(alone[i]), "%s, %s: step %d: %.9g, not %.9g", method,
                       kind, i + 1, shared[i], alone[i]);
+}
+
+static void expect_same_losses(const char *kind, const char *method, double lr, const char *batches, int count) {
+    char edit[160];
+    write_spec(method, lr, "[]");
+    snprintf(edit, sizeof edit, "sed -i 's/batch: 32/%s/' toy.yaml", batches);
+    shell(edit);
+    expect_losses_of_one(kind, method, count, "");
 }
 
 /* Learning rates at which ten steps change a loss by far more than rounding, and do not make it a matter of rounding.
@@ -258,6 +266,79 @@ START_TEST(an_evaluation_that_is_told_to_stop_is_done_later) {
 }
 END_TEST
 
+static const char sharded[] = "--set method.shard_codes=true";
+
+/* Shares of 11 and 12 codes, or 18 and 19, of blocks of Hadamard codes, and beside small views. */
+static const char *const dictionaries[] = {
+    "{name: falcon, features: 16, codes: 37}",
+    "{name: falcon, features: 16, codes: 37, memory: 0, prior: forward, symmetric: false}",
+    "{name: falcon, features: 12, codes: 75, dictionary: hadamard}",
+    "{name: falcon, features: 16, codes: 37, dictionary: orthogonal}",
+    "{name: falcon, features: 16, codes: 37, dictionary: gaussian}",
+    "{name: falcon, features: 16, codes: 37}\naugment: {preset: asymmetric, local_crops: 2, local_size: 8}",
+};
+
+START_TEST(shares_of_the_codes_make_the_loss_of_all_of_them) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_spec(dictionaries[_i], 0.001, "[]");
+        if (strstr(dictionaries[_i], "augment")) shell("sed -i '/^augment: asymmetric/d' toy.yaml");
+        expect_losses_of_one(kinds[k], dictionaries[_i], k ? 2 : 4, sharded);
+    }
+}
+END_TEST
+
+/* Figures of the codes, too, are those of the whole dictionary: one process that has all of it finds them again. */
+START_TEST(a_run_of_shares_repeats_its_bits_goes_on_and_is_measured_by_all_codes) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_spec("{name: falcon, features: 16, codes: 37, shard_codes: true}", 0.01,
+                   "{metrics: [prototypes], sample: 100}");
+        shell("sed -i 's/epochs: 1/epochs: 3/' toy.yaml; rm -rf one two three");
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out one")->code, 0);
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out two --until 1")->code, 0);
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out two")->code, 0);
+        shell("cmp one/toy/toy_*/embeddings.npy two/toy/toy_*/embeddings.npy");
+        ck_assert_int_eq(together(kinds[k], 4, "train toy.yaml --out three --until 1")->code, 0);
+        ck_assert_int_eq(together(kinds[k], 2, "train toy.yaml --out three")->code, 0);
+        shell("grep -q '\"status\": \"finished\"' three/toy/toy_*/run.json");
+        shell("cp one/toy/toy_*/assignments.npy .; grep -h '\"prototype' one/toy/toy_*/run.json >before");
+        shell("rm one/toy/toy_*/assignments.npy");
+        const said *s = mews("eval one/toy/toy_*");
+        ck_assert_msg(s->code == 0, "%s", s->err);
+        shell(
+            "grep -h '\"prototype' one/toy/toy_*/run.json | cmp before - && cmp assignments.npy one/toy/toy_*/assign*");
+    }
+}
+END_TEST
+
+START_TEST(one_process_has_all_codes_and_says_so) {
+    write_spec("{name: falcon, features: 16, codes: 37}", 0.01, "{metrics: [knn], sample: 100}");
+    ck_assert_int_eq(mews("train toy.yaml --out whole")->code, 0);
+    const said *s = mews("train toy.yaml --out shares --set method.shard_codes=true");
+    ck_assert_int_eq(s->code, 0);
+    ck_assert_msg(strstr(s->err, "method.shard_codes: one process has all 37 codes") != NULL, "%s", s->err);
+    shell("cmp whole/toy/toy_*/embeddings.npy shares/toy/toy_*/embeddings.npy");
+    s = mews("train toy.yaml --out learned --set method.shard_codes=true --set method.dictionary=learned");
+    ck_assert_int_eq(s->code, 2);
+    ck_assert_msg(strstr(s->err, "method.shard_codes: a learned dictionary moves as a whole and cannot be split"), "%s",
+                  s->err);
+}
+END_TEST
+
+START_TEST(codes_that_do_not_go_round_are_refused) {
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        write_spec("{name: falcon, features: 16, codes: 40, dictionary: hadamard, shard_codes: true}", 0.01, "[]");
+        const said *s = together(kinds[k], 4, "train toy.yaml --out a");
+        ck_assert_int_ne(s->code, 0);
+        const char *line = strstr(s->err, "method.shard_codes: 40 codes, handed out 16 at a time, do not go round 4 "
+                                          "processes; take more codes or start fewer");
+        ck_assert_msg(line && !strstr(line + 1, "method.shard_codes"), "%s", s->err);
+    }
+}
+END_TEST
+
 START_TEST(mistakes_are_one_line) {
     for (int k = 0; k < KINDS; k++) {
         if (!has(kinds[k])) continue;
@@ -319,5 +400,14 @@ Suite *suite_mpi(void) {
     tcase_add_test(c, a_process_that_fails_while_it_measures_ends_the_others_and_the_rest_is_done_later);
     tcase_add_test(c, an_evaluation_that_is_told_to_stop_is_done_later);
     suite_add_tcase(s, c);
+    TCase *shares = tcase_create("shares");
+    tcase_add_checked_fixture(shares, program_setup, program_teardown);
+    tcase_set_timeout(shares, 900);
+    tcase_add_loop_test(shares, shares_of_the_codes_make_the_loss_of_all_of_them, 0,
+                        sizeof dictionaries / sizeof *dictionaries);
+    tcase_add_test(shares, a_run_of_shares_repeats_its_bits_goes_on_and_is_measured_by_all_codes);
+    tcase_add_test(shares, one_process_has_all_codes_and_says_so);
+    tcase_add_test(shares, codes_that_do_not_go_round_are_refused);
+    suite_add_tcase(s, shares);
     return s;
 }

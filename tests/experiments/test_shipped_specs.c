@@ -28,7 +28,7 @@ static void check_spec(const char *path) {
                     strcmp(sw.runs[i].block, sw.runs[i + 1].block) != 0;
         model m;
         if (!edge) continue;
-        bool built = model_create(&m, &sw.runs[i].spec, 10, 1, &err);
+        bool built = model_create(&m, &sw.runs[i].spec, 10, 1, NULL, &err);
         ck_assert_msg(built, "%s, run %zu: %s", path, i, err.text);
         model_destroy(&m);
     }
@@ -142,7 +142,7 @@ START_TEST(test_settings_that_cannot_work_are_refused_by_their_keys) {
         for (int k = 0; k < 2 && cases[i].set[k]; k++) taken = taken && spec_file_set(&file, cases[i].set[k], &err);
         taken = taken && sweep_expand(&sw, &file, &err);
         if (taken) {
-            bool built = model_create(&m, &sw.runs[0].spec, 10, 1, &err);
+            bool built = model_create(&m, &sw.runs[0].spec, 10, 1, NULL, &err);
             ck_assert_msg(!built, "%s took %s", cases[i].spec, cases[i].set[0]);
             sweep_free(&sw);
         }

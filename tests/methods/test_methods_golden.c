@@ -167,11 +167,15 @@ static void assert_covered(const method *m, const field *row, const char *value)
     ck_abort_msg("no golden case of %s with %s %s", m->name, row->key, value);
 }
 
+/* Who of several processes computes what is none of PyTorch's business: the suites split_codes and mpi hold it. */
+static bool is_of_the_loss(const field *row) { return strcmp(row->key, "shard_codes") != 0; }
+
 START_TEST(test_every_switch_of_every_method_has_a_golden_case) {
     for (int i = 0; method_names[i]; i++) {
         const method *m = method_at(i);
         for (size_t r = 0; r < m->fields.count; r++) {
             const field *row = &m->fields.rows[r];
+            if (!is_of_the_loss(row)) continue;
             for (int k = 0; row->type == FIELD_CHOICE && row->choices[k]; k++) assert_covered(m, row, row->choices[k]);
             for (int k = 0; row->type == FIELD_BOOL && k < 2; k++) assert_covered(m, row, k ? "true" : "false");
         }

@@ -52,6 +52,13 @@ static collapse judged(collapse_input in) {
     return c;
 }
 
+/* Frees the embeddings. */
+static collapse judged_once(collapse_input in) {
+    collapse c = judged(in);
+    free(values(in.embeddings));
+    return c;
+}
+
 /* Frees c. */
 static void says(collapse *c, collapse_mode mode, verdict expected) {
     const collapse_verdict *v = &c->verdicts[mode];
@@ -118,11 +125,11 @@ START_TEST(test_a_cliff_is_one_at_any_number_of_rows) {
 END_TEST
 
 START_TEST(test_a_sentence_of_full_space_wants_nine_tenths_of_it) {
-    collapse full = judged((collapse_input){.embeddings = noise(2000, 32, 1, 0)});
+    collapse full = judged_once((collapse_input){.embeddings = noise(2000, 32, 1, 0)});
     ck_assert_ptr_nonnull(strstr(full.verdicts[COLLAPSE_DIMENSIONAL].sentence, "fill their space"));
     matrix m = noise(2000, 64, 1, 0);
     for (size_t i = 0; i < 2000 * 64; i++) values(m)[i] *= (float)pow((double)(i % 64 + 1), -0.75);
-    collapse part = judged((collapse_input){.embeddings = m});
+    collapse part = judged_once((collapse_input){.embeddings = m});
     ck_assert_ptr_null(strstr(part.verdicts[COLLAPSE_DIMENSIONAL].sentence, "fill their space"));
     says(&part, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
     collapse_free(&full);
@@ -149,7 +156,8 @@ static collapse zipf(size_t n, size_t c) {
         while (j + 1 < c && (at -= 1 / (double)(j + 1)) > 0) j++;
         code[i] = (int32_t)j;
     }
-    return judged((collapse_input){.embeddings = noise(n, 4, 1, 0), .assignment = code, .codes = c, .quick = true});
+    return judged_once(
+        (collapse_input){.embeddings = noise(n, 4, 1, 0), .assignment = code, .codes = c, .quick = true});
 }
 
 START_TEST(test_uneven_use_is_no_collapse_of_codes) {
@@ -162,10 +170,10 @@ END_TEST
 START_TEST(test_dead_codes_show_though_rows_are_fewer_than_codes) {
     static int32_t code[500];
     for (int i = 0; i < 500; i++) code[i] = (int32_t)rng_below(&source, 60);
-    collapse c = judged((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
+    collapse c = judged_once((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
     says(&c, COLLAPSE_CLUSTER, VERDICT_COLLAPSED);
     for (int i = 0; i < 500; i++) code[i] = (int32_t)rng_below(&source, 1000);
-    c = judged((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
+    c = judged_once((collapse_input){.embeddings = noise(500, 4, 1, 0), .assignment = code, .codes = 1000});
     says(&c, COLLAPSE_CLUSTER, VERDICT_UNKNOWN);
 }
 END_TEST
@@ -176,12 +184,12 @@ START_TEST(test_all_rows_on_one_code_are_a_collapse_though_nobody_said_how_many_
     error err = {0};
     ck_assert_ptr_nonnull(u = usage_new(1, &err));
     ck_assert(usage_add_hard(u, code, 300, &err));
-    collapse c = judged((collapse_input){.embeddings = noise(300, 4, 1, 0),
-                                         .assignment = code,
-                                         .codes = 1,
-                                         .usage = u,
-                                         .assignments_are = ASSIGNMENTS_HARD,
-                                         .codes_guessed = true});
+    collapse c = judged_once((collapse_input){.embeddings = noise(300, 4, 1, 0),
+                                              .assignment = code,
+                                              .codes = 1,
+                                              .usage = u,
+                                              .assignments_are = ASSIGNMENTS_HARD,
+                                              .codes_guessed = true});
     says(&c, COLLAPSE_CLUSTER, VERDICT_COLLAPSED);
     usage_free(u);
 }
@@ -283,7 +291,7 @@ START_TEST(test_narrow_inputs_are_held_against_a_narrow_reference) {
     says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
     c = judged((collapse_input){.embeddings = now, .reference = &full, .reference_name = "pixels"});
     says(&c, COLLAPSE_DIMENSIONAL, VERDICT_COLLAPSED);
-    c = judged((collapse_input){.embeddings = low_rank(800, 64, 8, 0), .attainable = 8});
+    c = judged_once((collapse_input){.embeddings = low_rank(800, 64, 8, 0), .attainable = 8});
     says(&c, COLLAPSE_DIMENSIONAL, VERDICT_HEALTHY);
     free(values(now));
     free(values(then));

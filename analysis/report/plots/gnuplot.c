@@ -73,7 +73,8 @@ bool gnuplot_run(FILE *script, char **out, size_t *size, error *err) {
     char why[200];
     FILE *errors = tmpfile();
     *out = NULL;
-    if (!errors || fflush(script) || lseek(fileno(script), 0, SEEK_SET) < 0 || pipe2(ends, O_CLOEXEC)) {
+    if (!errors || fflush(script) || ferror(script) || lseek(fileno(script), 0, SEEK_SET) < 0 ||
+        pipe2(ends, O_CLOEXEC)) {
         error_set(err, ERROR_RUN, "gnuplot could not be started: %s", strerror(errno));
         goto done;
     }

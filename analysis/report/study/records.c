@@ -33,17 +33,6 @@ static bool exists(const char *path) {
 
 /* ---- directories ------------------------------------------------------------------------------------------------ */
 
-/* What a run's diagnosis says, NULL where there is none that can be believed, which digests tell. False for want of
- * room. */
-static bool read_diagnosis(json_t **out, const char *folder, error *err) {
-    char *path = path_join(folder, "diagnosis.json");
-    error why = {0};
-    *out = path && exists(path) ? record_read(path, &why) : NULL;
-    free(path);
-    if (!path) return error_memory(err, strlen(folder), "a path");
-    return !error_is_shortage(&why) || error_set(err, why.code, "%s", why.text);
-}
-
 static bool note_unreadable(records *all, const char *why) {
     char **grown = realloc(all->unreadable, (all->unreadable_count + 1) * sizeof *grown);
     if (!grown) return false;
@@ -53,13 +42,26 @@ static bool note_unreadable(records *all, const char *why) {
     return line != NULL;
 }
 
+/* What a run's diagnosis says, NULL where there is none that can be believed, which digests tell, or that can be read,
+ * which is noted. False for want of room. */
+static bool read_diagnosis(records *all, json_t **out, const char *folder, error *err) {
+    char *path = path_join(folder, "diagnosis.json");
+    error why = {0};
+    *out = path && exists(path) ? record_read(path, &why) : NULL;
+    free(path);
+    if (!path) return error_memory(err, strlen(folder), "a path");
+    if (error_is_shortage(&why)) return error_set(err, why.code, "%s", why.text);
+    return !error_is_unread(&why) || note_unreadable(all, why.text) ||
+           error_memory(err, sizeof why, "the list of runs");
+}
+
 static bool add_run(records *all, const char *folder, json_t *run, error *err) {
     record *grown = realloc(all->items, (all->count + 1) * sizeof *grown);
     char *copy = strdup(folder);
     if (grown) all->items = grown;
     json_t *diagnosis = NULL;
     bool ok = (grown && copy) || error_memory(err, (all->count + 1) * sizeof *grown, "the list of runs");
-    if (!ok || !read_diagnosis(&diagnosis, folder, err)) {
+    if (!ok || !read_diagnosis(all, &diagnosis, folder, err)) {
         free(copy);
         json_decref(run);
         return false;

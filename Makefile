@@ -257,7 +257,7 @@ portability: deps
 	tests/portability.sh long
 
 sanitize: deps
-	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=print_suppressions=0 test
+	@$(MAKE) --no-print-directory KIND=sanitize ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 LSAN_OPTIONS=print_suppressions=0 test
 
 # What finds faults without a test for each, and how much the tests reach: tests/README.md tells what they found.
 race: deps

@@ -49,9 +49,10 @@ static void fill(parameters *p) {
  * hold the gradients themselves (tests/gradients).
  */
 static double gradient_tolerance(const char *label) {
-    return strcmp(label, "resnet50.8.train") == 0                                                ? 3e-2
-           : strcmp(label, "torchvision.train") == 0 || strcmp(label, "torchvision50.eval") == 0 ? 2e-3
-                                                                                                 : 1e-4;
+    return strcmp(label, "resnet50.8.train") == 0     ? 3e-2
+           : strcmp(label, "torchvision50.eval") == 0 ? 5e-3
+           : strcmp(label, "torchvision.train") == 0  ? 2e-3
+                                                      : 1e-4;
 }
 
 /* A gradient's norm and its projections beside the golden ones, in units of the norm. */

@@ -85,7 +85,7 @@ static void hand_over(array_box *b, size_t which, int pipe) {
 
 /* What the other process says is believed no more than the file: its library may have damaged it and lived. */
 static bool take_over(array_box *b, size_t which, int pipe, strided *out, void **memory, error *err) {
-    found f;
+    found f = {0};
     const char *name = b->offers[which].name ? b->offers[which].name : "its array";
     bool all = file_take(pipe, &f, sizeof f) == sizeof f;
     if (all && !f.ok) {

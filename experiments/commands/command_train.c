@@ -168,10 +168,10 @@ static bool ask_rung(queue *q, const queue_item *item, long rung, const volatile
         done = error_set(err, EXIT_INTERRUPTED, "interrupted; run the same command to go on");
     else if (found == HALVING_IS_LOST)
         done = tell_lost(h, q, run, err);
-    else if (found == HALVING_STOPS)
-        halving_record(h, q, run, false),
-            printf("%s is stopped at %s\n", item->id, halving_words(h, q, run, words, sizeof words));
-    else if (found == HALVING_WAITS)
+    else if (found == HALVING_STOPS) {
+        halving_record(h, q, run, false);
+        printf("%s is stopped at %s\n", item->id, halving_words(h, q, run, words, sizeof words));
+    } else if (found == HALVING_WAITS)
         printf("%s has nothing to do before rung %ld is judged\n", item->id, rung);
     else
         *goes_on = true;

@@ -3,6 +3,7 @@
  * and names that are as hostile as a user can type.
  */
 #include "analysis/files/npy.h"
+#include "analysis/report/plots/gnuplot.h"
 #include "analysis/report/report.h"
 #include "tests/scratch.h"
 
@@ -525,7 +526,8 @@ START_TEST(test_arrays_that_do_not_fit_are_named_and_the_page_is_made_without_th
 }
 END_TEST
 
-/* An empty record, one that was changed, one whose history has a hole, and what a killed report left behind. */
+/* An empty record, one whose history has a hole, one whose diagnosis cannot be read, and what a killed report left
+ * behind. */
 START_TEST(test_bad_neighbours_are_listed_and_the_others_reported) {
     char path[600], *page;
     error err = {0};
@@ -536,6 +538,8 @@ START_TEST(test_bad_neighbours_are_listed_and_the_others_reported) {
     ck_assert(file_write(path, "", 0, &err));
     snprintf(path, sizeof path, "%s/run-codes=4-seed=0/metrics.jsonl", sweep);
     ck_assert(file_write(path, "{\"step\": 1}\n{\"st\0\0\n{\"step\": 3}\n", 31, &err));
+    snprintf(path, sizeof path, "%s/run-codes=16-seed=0/diagnosis.json", sweep);
+    ck_assert(unlink(path) == 0 && mkdir(path, 0777) == 0);
     pid_t dead = fork();
     if (dead == 0) _exit(0);
     ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
@@ -547,8 +551,26 @@ START_TEST(test_bad_neighbours_are_listed_and_the_others_reported) {
     page = read_text(path);
     assert_says(page, "run-codes=64-seed=0/run.json:1: ");
     assert_says(page, "metrics.jsonl:2: is no line of a history; what follows is left out");
+    assert_says(page, "run-codes=16-seed=0/diagnosis.json: not a file");
+    assert_says(page, "1 run did not finish and is missing"); /* of the other two something is */
     assert_says(page, "</html>");
     free(page);
+}
+END_TEST
+
+/* A disk that was full for a while leaves a script with a hole, which is no figure. */
+START_TEST(test_a_script_that_lost_a_part_is_not_drawn) {
+    char path[600], *out;
+    size_t size;
+    error err = {0};
+    snprintf(path, sizeof path, "%s/script", sweep);
+    ck_assert(file_write(path, "print 1\n", 8, &err));
+    FILE *script = fopen(path, "r");
+    ck_assert_msg(gnuplot_run(script, &out, &size, &err), "%s", err.text);
+    free(out);
+    ck_assert_int_eq(fputs("print 2\n", script), EOF); /* it is open to be read */
+    ck_assert(!gnuplot_run(script, &out, &size, &err));
+    fclose(script);
 }
 END_TEST
 
@@ -579,6 +601,7 @@ Suite *suite_report(void) {
     tcase_add_test(t, test_the_table_is_aligned_text);
     tcase_add_test(t, test_arrays_that_do_not_fit_are_named_and_the_page_is_made_without_them);
     tcase_add_test(t, test_bad_neighbours_are_listed_and_the_others_reported);
+    tcase_add_test(t, test_a_script_that_lost_a_part_is_not_drawn);
     suite_add_tcase(s, t);
     return s;
 }

@@ -96,7 +96,7 @@ static void write_lede(FILE *out, const study *s) {
     fputs(" of computing in all.", out);
     write_part(out, " mews ", page_values(s, "version", text, sizeof text), ".");
     fputs("</p>\n", out);
-    size_t missing = s->records.count - s->finished - s->halved + s->records.unreadable_count;
+    size_t missing = s->records.count - s->finished - s->halved + s->records.left_out;
     if (s->halved)
         fprintf(out,
                 "<p class=\"note\">%zu run%s stopped early, since other settings did better: see <a "
@@ -269,9 +269,10 @@ static void write_commands(FILE *out, const study *s, const char *folder) {
 static void write_unfinished(FILE *out, const study *s) {
     char setting[64];
     if (s->finished + s->halved == s->records.count && !s->records.unreadable_count) return;
-    fputs("<h2 id=\"unfinished\">Runs that did not finish</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th "
-          "scope=\"col\">run</th><th scope=\"col\">status</th><th scope=\"col\">reason</th></tr></thead>\n<tbody>\n",
-          out);
+    fprintf(out,
+            "<h2 id=\"unfinished\">Runs that did not finish%s</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th "
+            "scope=\"col\">run</th><th scope=\"col\">status</th><th scope=\"col\">reason</th></tr></thead>\n<tbody>\n",
+            s->records.unreadable_count ? ", and files that cannot be read" : "");
     for (size_t i = 0; i < s->records.count; i++) {
         const record *r = &s->records.items[i];
         if (r->finished || r->halved) continue;
@@ -307,7 +308,8 @@ static void write_contents(FILE *out, const page_parts *p) {
                  {"runs", "Runs", s->finished > 0},
                  {"settings", "Settings", s->finished > 0},
                  {"halving", "Stopped early", s->halved > 0},
-                 {"unfinished", "Runs that did not finish", s->finished + s->halved < s->records.count},
+                 {"unfinished", "Runs that did not finish",
+                  s->finished + s->halved < s->records.count || s->records.unreadable_count},
                  {"reproduce", "To reproduce", true}};
     fputs("<nav aria-label=\"Contents\">", out);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)

@@ -122,6 +122,7 @@ static bool add_record(records *all, const char *folder, error *err) {
     }
     if (!run || why.code) { /* one run that cannot be believed must not keep the others from being told of */
         json_decref(run);
+        all->left_out++;
         return note_unreadable(all, why.text) || error_memory(err, sizeof why, "the list of runs");
     }
     if (note_garbled(all, run, folder, err)) return add_run(all, folder, run, err);

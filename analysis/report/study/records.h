@@ -25,6 +25,7 @@ typedef struct records {
     bool single;       /* the folder was itself a run directory */
     char **unreadable; /* a line for each run, or part of one, that could not be believed */
     size_t unreadable_count;
+    size_t left_out; /* whole runs among them */
 } records;
 
 /* Every run directly under `folder`, or the one run that `folder` is. ERROR_USAGE when there is none. */

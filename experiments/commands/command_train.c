@@ -161,7 +161,9 @@ static bool ask_rung(queue *q, const queue_item *item, long rung, const volatile
     size_t rungs = halving_rungs(h, run);
     bool done = rungs && (size_t)rung <= rungs + 1;
     *goes_on = false;
-    if (!done)
+    if (!rungs)
+        error_set(err, ERROR_USAGE, "--rung %ld: the spec does not halve %s", rung, item->id);
+    else if (!done)
         error_set(err, ERROR_USAGE, "--rung %ld: %s is halved at %zu rungs, behind which is its end", rung, item->id,
                   rungs);
     else if (!halving_ask(h, q, run, (size_t)rung, interrupted, &found))
@@ -214,6 +216,8 @@ static bool find_and_work(watcher *w, const command_context *context, const argu
         !arguments_number(args, "--rung", 1, HALVING_MOST_RUNGS + 1, 0, &rung, err) || !queue_again(args, &again, err))
         return false;
     if (rung && until) return error_set(err, ERROR_USAGE, "--until or --rung, not both");
+    if (rung && (w->events || arguments_has(args, "--json")))
+        return error_set(err, ERROR_USAGE, "--rung tells in words alone, without --json and --events");
     if (!(rung ? queue_open(&q, spec, args, results, hooks, err) : queue_name(&q, spec, args, results, hooks, err)))
         return false;
     if (context->peers) share_processors(&q, context->peers);

@@ -212,12 +212,13 @@ END_TEST
 START_TEST(a_task_is_told_what_it_cannot_do) {
     write_halved_spec();
     refused("train toy.yaml --rung 1 --until 1", "--until or --rung, not both");
+    refused("train toy.yaml --rung 1 --json", "--rung tells in words alone, without --json and --events");
     shell("sed -i 's/, optimizer.lr: .*/}/; s/falcon, simclr/falcon/' toy.yaml");
     const said *s = mews("train toy.yaml --rung 4");
     ck_assert_int_eq(s->code, 2);
     ck_assert_ptr_nonnull(strstr(s->err, "is halved at 2 rungs, behind which is its end\n"));
     s = mews("train toy.yaml --rung 1 --set halving=off");
-    ck_assert_ptr_nonnull(strstr(s->err, "is halved at 0 rungs, behind which is its end\n"));
+    ck_assert_ptr_nonnull(strstr(s->err, "--rung 1: the spec does not halve "));
 }
 END_TEST
 

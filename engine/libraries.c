@@ -37,10 +37,23 @@ static const char *dnnl_kernels(void) {
     }
 }
 
-json_t *libraries_kernels_json(void) {
+static const char *own_kernels(bool *tiles) {
     error none = {0};
     const isa *own = isa_choose(&none);
-    bool tiles = own && own->level >= 4 && isa_tiles();
-    return json_pack("{s:s, s:s, s:s, s:s}", "mews", own ? own->name : "none", "tiles", tiles ? "amx" : "none",
-                     "oneDNN", dnnl_kernels(), "OpenBLAS", openblas_get_corename());
+    *tiles = own && own->level >= 4 && isa_tiles();
+    return own ? own->name : "none";
+}
+
+json_t *libraries_kernels_json(void) {
+    bool tiles;
+    const char *own = own_kernels(&tiles);
+    return json_pack("{s:s, s:s, s:s, s:s}", "mews", own, "tiles", tiles ? "amx" : "none", "oneDNN", dnnl_kernels(),
+                     "OpenBLAS", openblas_get_corename());
+}
+
+void libraries_kernels(char *text, size_t size) {
+    bool tiles;
+    const char *own = own_kernels(&tiles);
+    snprintf(text, size, "%s%s, oneDNN's %s, OpenBLAS's %s", own, tiles ? " with tiles" : "", dnnl_kernels(),
+             openblas_get_corename());
 }

@@ -3,6 +3,7 @@
 #define MEWS_LIBRARIES_H
 
 #include <jansson.h>
+#include <stddef.h>
 
 /* {"oneDNN": "2.7.3", …}; the caller's to json_decref. */
 json_t *libraries_json(void);
@@ -12,5 +13,8 @@ json_t *libraries_json(void);
  * "SkylakeX"}; tiles multiply bfloat16. The caller's to json_decref.
  */
 json_t *libraries_kernels_json(void);
+
+/* The same in words: "v4 with tiles, oneDNN's avx512_core_amx, OpenBLAS's SkylakeX". */
+void libraries_kernels(char *text, size_t size);
 
 #endif

@@ -1,4 +1,5 @@
 #include "experiments/run/words.h"
+#include "engine/libraries.h"
 #include "engine/teacher.h"
 
 #include <stdio.h>
@@ -13,17 +14,20 @@ bool words_tell(const model *m, word w, error *err) {
     peers *p = m->backend->peers;
     if (!p) return true;
     w.threads = m->backend->threads;
-    snprintf(w.kernels, sizeof w.kernels, "%s", m->backend->isa);
+    libraries_kernels(w.kernels, sizeof w.kernels);
     return p->tell(p, &w, sizeof w) || words_cannot_reach(p, err);
 }
 
 bool words_hear(peers *p, word *w, error *err) { return p->tell(p, w, sizeof *w) || words_cannot_reach(p, err); }
 
-bool words_check_kernels(const word *w, const model *m, error *err) {
-    return strcmp(w->kernels, m->backend->isa) == 0 ||
-           error_set(err, ERROR_RUN, "this machine takes kernels for %s, rank 0's for %s; MEWS_ISA=%s makes them alike",
-                     m->backend->isa, w->kernels,
-                     strcmp(w->kernels, m->backend->isa) < 0 ? w->kernels : m->backend->isa);
+bool words_check_kernels(const word *w, error *err) {
+    char own[sizeof w->kernels];
+    libraries_kernels(own, sizeof own);
+    return strcmp(w->kernels, own) == 0 ||
+           error_set(err, ERROR_RUN,
+                     "kernels here are %s, rank 0's %s; the same MEWS_ISA (v3: no tiles), ONEDNN_MAX_CPU_ISA and "
+                     "OPENBLAS_CORETYPE on all machines make them alike",
+                     own, w->kernels);
 }
 
 static bool tell_array(peers *p, backend *b, real *array, int64_t count, error *err) {

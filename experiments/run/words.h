@@ -31,7 +31,7 @@ typedef struct word {
     order order;
     uint64_t step;
     int threads;
-    char kernels[64];    /* by which it is computed */
+    char kernels[128];   /* by which it is computed */
     images_asked images; /* of a round, and its first row */
     uint32_t first;
 } word;
@@ -43,7 +43,7 @@ bool words_tell(const model *m, word w, error *err);
 /* As another rank: waits for the next word. */
 bool words_hear(peers *p, word *w, error *err);
 /* What this process would compute otherwise than rank 0 must not be mixed in. */
-bool words_check_kernels(const word *w, const model *m, error *err);
+bool words_check_kernels(const word *w, error *err);
 
 /* What the parameters hold, but for what never changes, rank 0's to all; everyone calls it. whole: and the optimiser's
  * state. */

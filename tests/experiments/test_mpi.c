@@ -355,6 +355,24 @@ START_TEST(mistakes_are_one_line) {
 }
 END_TEST
 
+/* Kernels for other processors round otherwise; tiles, too, which only bfloat16 sees. */
+START_TEST(machines_that_compute_otherwise_are_told_apart) {
+    static const char *const others[] = {"MEWS_ISA=v2", "OPENBLAS_CORETYPE=Nehalem", "ONEDNN_MAX_CPU_ISA=SSE41"};
+    char what[2600];
+    write_spec("{name: falcon, features: 16, codes: 32}", 0.01, "[]");
+    for (int k = 0; k < KINDS; k++) {
+        if (!has(kinds[k])) continue;
+        snprintf(what, sizeof what, "-n 1 '%s' train toy.yaml : -n 1 env %s '%s' train toy.yaml", program,
+                 others[(k + _i) % 3], program);
+        const said *s = launched(kinds[k], what);
+        ck_assert_int_ne(s->code, 0);
+        ck_assert_msg(strstr(s->err, "kernels here are ") &&
+                          strstr(s->err, "OPENBLAS_CORETYPE on all machines make them alike\n"),
+                      "%s: %s", others[(k + _i) % 3], s->err);
+    }
+}
+END_TEST
+
 /* A launcher of a kind that the program has no module for would otherwise start as many runs as processes. */
 START_TEST(several_processes_without_a_module_are_refused) {
     write_spec("vicreg", 0.01, "[]");
@@ -389,6 +407,7 @@ Suite *suite_mpi(void) {
     tcase_add_test(c, batches_of_one_step_all_count_whoever_shares_them);
     tcase_add_test(c, what_is_repeated_has_the_same_bits_and_goes_on_after_a_stop);
     tcase_add_test(c, mistakes_are_one_line);
+    tcase_add_loop_test(c, machines_that_compute_otherwise_are_told_apart, 0, 3);
     tcase_add_test(c, several_processes_without_a_module_are_refused);
     tcase_add_test(c, one_process_under_a_launcher_is_alone);
     suite_add_tcase(s, c);

@@ -242,7 +242,7 @@ $(BUILD)/falcon-replay: $(BUILD)/tests/reference/falcon_replay.o $(BUILD)/libmew
 test: all $(BUILD)/run-tests
 	@$(MAKE) --no-print-directory KIND=double build/double/run-gradients
 	build/double/run-gradients
-	OMP_WAIT_POLICY=passive MEWS=$(CURDIR)/$(BUILD)/mews $(BUILD)/run-tests
+	tests/run.sh $(BUILD)
 
 # Installing first and building after: pkg-config has to see what was just installed, so make starts afresh.
 check: deps

@@ -4,7 +4,7 @@
 build=$1
 shift
 test $# -gt 0 || find $build -name '*.gcda' -delete
-OMP_WAIT_POLICY=passive MEWS=$PWD/$build/mews $build/run-tests "$@" >$build/tests.log 2>&1
+tests/run.sh "$build" "$@" >"$build/tests.log" 2>&1
 tail -1 $build/tests.log
 # gcov tells of each source once for every object that holds code of it: of a source in several, the most reached counts.
 find $build/engine $build/methods $build/analysis $build/native $build/experiments -name '*.gcda' 2>/dev/null | sort |

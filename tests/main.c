@@ -1,6 +1,6 @@
 /*
  * Runs every suite in one process tree and prints Check's closing line. The list of suites is made by the Makefile from
- * the files' names. `run-tests NAME...` runs only the suites named.
+ * the files' names. `run-tests NAME...` runs only the suites named; `run-tests --list` prints all names, one a line.
  */
 #include <check.h>
 #include <stdio.h>
@@ -43,6 +43,10 @@ static void let_slow_machines_finish(void) {
 }
 
 int main(int argc, char **argv) {
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        for (size_t i = 0; i < sizeof suites / sizeof *suites; i++) puts(suites[i].name);
+        return EXIT_SUCCESS;
+    }
     let_slow_machines_finish();
     SRunner *runner = srunner_create(NULL);
     for (size_t i = 0; i < sizeof suites / sizeof *suites; i++)

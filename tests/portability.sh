@@ -30,7 +30,7 @@ cell() {
     test "$which" = all || suites=$(there)
     local log=build/portability/$name.log start=$SECONDS
     # shellcheck disable=SC2086
-    env OMP_WAIT_POLICY=passive MEWS="$PWD/$build/mews" "$@" "$build/run-tests" $suites >"$log" 2>&1
+    env "$@" tests/run.sh "$build" $suites >"$log" 2>&1
     local code=$?
     if test "$which" = computing && test -x build/double/run-gradients; then
         env "$@" build/double/run-gradients >>"$log" 2>&1 || code=1

@@ -17,7 +17,9 @@ rm -f "$build"/said/*
 LONG="mpi slurm faults resume shipped_specs"
 all=$("$build/run-tests" --list) || exit 2
 suites=
-for suite in ${*:-$LONG $all}; do
+# shellcheck disable=SC2086
+test $# -gt 0 || set -- $LONG $all
+for suite in "$@"; do
     case " $suites " in *" $suite "*) continue ;; esac
     case " ${all//$'\n'/ } " in *" $suite "*) suites="$suites $suite" ;; *) echo "there is no suite $suite" >&2; exit 2 ;; esac
 done

@@ -3,7 +3,8 @@
  * program neither crashes nor hangs, leaves nothing half-written, says in a line what failed, and when it is run again,
  * ends like an undisturbed life. MEWS_FAULTS=N tries N places of each kind in each command, MEWS_FAULTS=0 every one,
  * MEWS_FAULTS=ways the first call on every way to it (tests/faults/faults.c) and, where there are more, another.
- * MEWS_SCENES=train,runs tries these commands alone, MEWS_SHARE=5 takes five of a hundred ways.
+ * MEWS_SCENES=train,runs tries these commands alone, MEWS_SHARE=5 takes five of a hundred ways, MEWS_BEYOND=sweep those
+ * alone that a sweep does not go as well.
  */
 #include "tests/experiments/harness.h"
 
@@ -133,18 +134,39 @@ static void fail_at(const scene *s, const char *what, tally *of) {
     of->refused += fail_once(s, what) != 0;
 }
 
-/* Every way to a call of a class, or of every class (NULL): the first time it is gone, and one of the others. */
-static void fail_ways(const scene *s, dice *d, const char *only, tally of[CALLS]) {
-    char command[2600], path[160], name[32], what[64];
-    unsigned way, share = (unsigned)trials("MEWS_SHARE", 100);
-    long gone;
+/* Writes ../NAME: class, number and how often it was gone, of every way of a command that is left alone. A sweep's
+ * processes write one behind the other: of a way in two of them the longest life counts.
+ */
+static void list_ways(const scene *s, const char *name) {
+    char command[2600];
     fresh_state(s);
-    /* a sweep's processes write one behind the other: of a way in two of them the longest life counts */
     snprintf(command, sizeof command,
              "cd state && MEWS_FAULT_WAYS=ways '%s' %s >out 2>err && sort -k1,2 -k3,3nr ways | awk '$1 $2 != last; "
-             "{last = $1 $2}' >../ways",
-             faulty, s->words);
+             "{last = $1 $2}' >../%s",
+             faulty, s->words, name);
     ck_assert_msg(try(command) == 0, "%s does not even work undisturbed", s->name);
+}
+
+/* Takes from `ways` what another command goes as well. */
+static void leave_beyond(const char *other) {
+    for (int i = 0; i < SCENES; i++)
+        if (strcmp(scenes[i].name, other) == 0) {
+            list_ways(&scenes[i], "known");
+            ck_assert_int_eq(try("awk 'NR == FNR { known[$1 $2]; next } !($1 $2 in known)' known ways >beyond && "
+                                 "mv beyond ways"),
+                             0);
+            return;
+        }
+    ck_abort_msg("MEWS_BEYOND=%s: there is no such command", other);
+}
+
+/* Every way to a call of a class, or of every class (NULL): the first time it is gone, and one of the others. */
+static void fail_ways(const scene *s, dice *d, const char *only, tally of[CALLS]) {
+    char path[160], name[32], what[64];
+    unsigned way, share = (unsigned)trials("MEWS_SHARE", 100);
+    long gone;
+    list_ways(s, "ways");
+    if (getenv("MEWS_BEYOND")) leave_beyond(getenv("MEWS_BEYOND"));
     snprintf(path, sizeof path, "%s/ways", folder);
     FILE *file = fopen(path, "r");
     ck_assert_ptr_nonnull(file);

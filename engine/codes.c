@@ -67,7 +67,7 @@ bool dictionary_create(dictionary *d, parameters *p, const char *name, dictionar
         d->place = own.first; /* the diagonals are few: everyone has them all */
         return create_hadamard(d, p, name, err);
     }
-    if (d->split && all->rank == 0) own.count = codes;
+    if (all && d->split && all->rank == 0) own.count = codes;
     d->values = law == DICTIONARY_LEARNED
                     ? parameters_add(p, name, ROLE_WEIGHT, 2, (int64_t[]){features, codes}, start[law], 1, err)
                     : parameters_add_columns(p, name, d->kind == CODES_SIGNS ? TENSOR_SIGNS : TENSOR_PLAIN, features,

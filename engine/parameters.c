@@ -96,7 +96,8 @@ static bool draw(parameters *p, float *values, int64_t count, int64_t rows, init
 static bool draw_columns(parameters *p, float *values, int64_t rows, column_range columns, init_law law, rng *r) {
     if (law == INIT_ORTHOGONAL) return rotate(p->backend, values, rows, columns, 1, r);
     float *row = malloc((size_t)columns.of * sizeof *row);
-    bool ok = row != NULL;
+    if (!row) return false;
+    bool ok = true;
     for (int64_t i = 0; ok && i < rows; i++) {
         ok = draw(p, row, columns.of, 1, law, 1, r);
         memcpy(values + i * columns.count, row + columns.first, (size_t)columns.count * sizeof *row);

@@ -136,15 +136,18 @@ END_TEST
 START_TEST(test_kernels_say_whether_they_multiply_by_tiles) {
     static const char *const builds[] = {"", "MEWS_ISA=v2 "};
     bool here = system("grep -qw amx_bf16 /proc/cpuinfo") == 0;
-    for (int i = 0; i < 2; i++) {
+    bool alone = false; /* built for this processor alone: there is no other build to ask for */
+    for (int i = 0; i < 2 && !alone; i++) {
         json_error_t problem;
         char words[1200];
         snprintf(words, sizeof words, "%s'%s' doctor --json >said", builds[i], program);
         shell(words);
         snprintf(words, sizeof words, "%s/said", folder);
         json_t *all = json_load_file(words, 0, &problem), *kernels = json_object_get(all, "kernels");
-        bool widest = strcmp(json_string_value(json_object_get(kernels, "mews")), "v4") == 0;
+        const char *own = json_string_value(json_object_get(kernels, "mews"));
+        bool widest = strcmp(own, "v2") != 0 && strcmp(own, "v3") != 0;
         ck_assert_str_eq(json_string_value(json_object_get(kernels, "tiles")), here && widest ? "amx" : "none");
+        alone = strcmp(own, "v2") != 0 && strcmp(own, "v3") != 0 && strcmp(own, "v4") != 0;
         json_decref(all);
     }
 }

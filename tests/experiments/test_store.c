@@ -155,8 +155,7 @@ static void write_and_die(const char *path) {
     sqlite3 *db = open_pages(path);
     static const char *const lines[] = {
         "CREATE TABLE t (x)",
-        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT "
-        "zeroblob(3000) FROM n",
+        "WITH n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<40) INSERT INTO t SELECT zeroblob(3000) FROM n",
         "BEGIN",
         "UPDATE t SET x = randomblob(3000)", /* pages that this connection made, and has not read since */
         "PRAGMA cache_size = 2",             /* from here on, what comes new drives changed pages out into the file */

@@ -39,6 +39,14 @@ static void view_free(view *v) {
     usage_free(v->usage);
 }
 
+/* A step may throw the weights further than its own loss tells. */
+static bool is_finite(const view *v, const model *m) {
+    size_t values = v->rows.n * (size_t)m->width;
+    for (size_t i = 0; i < values; i++)
+        if (!isfinite(v->rows.embeddings[i])) return false;
+    return true;
+}
+
 /* The codes that the rows take, where the method has any. */
 static bool assign(view *v, model *m, uint32_t batch, error *err) {
     uint32_t n = v->rows.n;
@@ -92,7 +100,10 @@ bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals,
     images_asked which = {.split = at->split, .count = at->rows, .out_of_all = true, .embeds = true};
     which.batch = batch > 256 ? 256 : batch; /* no more memory than a step takes */
     *point = (course_point){.epoch = epoch};
-    bool ok = represent(&quiet, at->data, &which, &v.rows, NULL, NULL, err) && assign(&v, &quiet, which.batch, err);
+    bool ok = represent(&quiet, at->data, &which, &v.rows, NULL, NULL, err);
+    if (ok && epoch > 0 && !is_finite(&v, &quiet))
+        ok = error_set(err, ERROR_RUN, "training diverged: their embeddings are not finite. " LOOK_ADVICE);
+    ok = ok && assign(&v, &quiet, which.batch, err);
     tape_reset(quiet.tape);
     ok = ok && (!figures || ask_online(&v, &quiet, at, figures, err));
     ok = ok && measure(&v, &quiet, at, intervals, point, c, err);

@@ -12,6 +12,9 @@
 /* Ranks and histograms of fewer images say too little; more cost more of an epoch than they tell. */
 enum { LOOK_ROWS = 2048 };
 
+/* To whom training diverged. */
+#define LOOK_ADVICE "A smaller optimizer.lr, a longer optimizer.warmup or optimizer.clip may help"
+
 /* What is looked at: rows are images of the split a run is judged on. */
 typedef struct look_at {
     const dataset *data;
@@ -26,7 +29,7 @@ uint32_t look_image(uint32_t row, uint32_t rows, uint32_t held_out);
 
 /* The model after `epoch` epochs: what a run's history keeps of it, and its four collapses as these rows alone show
  * them. `intervals`: of the ranks, ten eigenproblems more. `figures` (or NULL): what is trained beside the method says
- * of these rows, NaN where nothing is. */
+ * of these rows, NaN where nothing is. A network that diverged is an error. */
 bool look_take(const model *m, const look_at *at, int64_t epoch, bool intervals, course_point *point, collapse *c,
                online_figures *figures, error *err);
 

@@ -74,6 +74,8 @@ static bool save(training *t, error *err) {
     return t->saved;
 }
 
+static const char kept[] = "; the last checkpoint before it is kept";
+
 /* Names the parameter with the largest gradient, or the first whose gradient is not finite. Steps and epochs count from
  * 1 here, as in progress and metrics. */
 static bool diverged(training *t, double loss, error *err) {
@@ -90,11 +92,17 @@ static bool diverged(training *t, double loss, error *err) {
         if (!isfinite(norm)) break;
     }
     return error_set(err, ERROR_RUN,
-                     "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s%s. A smaller "
-                     "optimizer.lr, a longer optimizer.warmup or optimizer.clip may help",
+                     "training diverged at step %llu (epoch %llu): loss %g, largest gradient %g in %s%s. " LOOK_ADVICE,
                      (unsigned long long)(t->at.step + 1), (unsigned long long)(t->at.step / t->steps_per_epoch + 1),
                      isnan(loss) ? (double)NAN : loss, isnan(most) ? (double)NAN : most, name, /* no "-nan" */
-                     t->saved ? "; the last checkpoint before it is kept" : "");
+                     t->saved ? kept : "");
+}
+
+/* Of an epoch at whose end something failed. */
+static bool say_kept(const training *t, error *err) {
+    size_t length = strlen(err->text);
+    if (t->saved) snprintf(err->text + length, sizeof err->text - length, "%s", kept);
+    return false;
 }
 
 static bool log_step(training *t, const method_context *context, double loss, double lr, double norm, double seconds,
@@ -227,7 +235,7 @@ static bool loop(training *t, bool *interrupted, error *err) {
         tell(t);
         if (t->at.step % t->steps_per_epoch == 0 &&
             !onset_epoch(&t->onset, t->at.step, t->at.step / t->steps_per_epoch, err))
-            return false;
+            return say_kept(t, err);
         if (*t->onset.stopped) return save(t, err);
         uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
         if ((t->at.step % every == 0 || t->at.step == t->last) && !save(t, err)) return false;

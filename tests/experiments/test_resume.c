@@ -275,9 +275,11 @@ START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
     snprintf(path, sizeof path, "%s/err", folder);
     char *said = file_read(path, &size, &err);
     ck_assert_ptr_nonnull(said);
-    ck_assert_msg(strstr(said, "training diverged at step") && strstr(said, "largest gradient") &&
-                      strstr(said, "the last checkpoint before it is kept"),
+    /* told by a step, or by the look after an epoch's last one */
+    ck_assert_msg((strstr(said, "training diverged at step") && strstr(said, "largest gradient")) ||
+                      strstr(said, "training diverged: their embeddings are not finite"),
                   "%s", said);
+    ck_assert_msg(strstr(said, "the last checkpoint before it is kept") != NULL, "%s", said);
     free(said);
 
     /* From the first step on: there is no checkpoint to speak of. */
@@ -288,6 +290,18 @@ START_TEST(test_a_run_that_diverges_says_where_and_keeps_its_checkpoint) {
     ck_assert_ptr_nonnull(said);
     ck_assert_msg(strstr(said, "training diverged at step") && !strstr(said, "is kept"), "%s", said);
     ck_assert_str_eq(find("madder", "checkpoint-*"), "");
+    free(said);
+
+    /* By the only step of an epoch, whose own loss is that of the network before it. */
+    static const char *const maddest[] = {"optimizer.name=sgd", "optimizer.lr=1000", "optimizer.weight_decay=1000",
+                                          "train.batch=200", NULL};
+    ck_assert_int_eq(finish(start("maddest", maddest)), 1);
+    said = file_read(path, &size, &err);
+    ck_assert_ptr_nonnull(said);
+    ck_assert_msg(
+        strstr(said, "held-out images after epoch 1: training diverged: their embeddings are not finite. A") &&
+            !strstr(said, "is kept"),
+        "%s", said);
     free(said);
 }
 END_TEST

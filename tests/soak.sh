@@ -88,10 +88,13 @@ speedup() {
         printf "%+.4f", (y[n] - y[m]) / (x[n] - x[m]) / ((y[m] - y[f]) / (x[m] - x[f])) - 1 }' samples.csv
 }
 gnuplot <<PLOT
-set terminal svg size 800,800 font "DejaVu Sans,11"
+set terminal svg size 800,800 font "DejaVu Sans,11" background "white"
 set output "soak.svg"
 set datafile separator ","
-set key top left
+set key bottom right
+set autoscale xfix
+set border 3
+set tics nomirror
 set multiplot layout 3,1
 set title "memory, MiB, by minutes"
 set yrange [0:*]

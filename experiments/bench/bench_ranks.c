@@ -2,8 +2,8 @@
  * What one process of K computes is measured, with a stand-in for the others: it sends its part of the batch through
  * the backbone, sees the features of the whole batch, and hands over what it would hand over. The network is reckoned.
  * A gather of b bytes from each of K processes takes ⌈log₂K⌉ latencies and b·(K − 1) bytes into each, a sum of b bytes
- * twice these latencies and 2·b·(K − 1)/K bytes. A gather is waited for. Of the sums the share options->hidden is
- * hidden behind what is left of the backward pass when they begin, and never more than that lasts.
+ * twice these latencies and 2·b·(K − 1)/K bytes. A gather is waited for. Of sums that are waited for together the share
+ * options->hidden is hidden behind what was computed since the first of them began, and never more than that took.
  */
 #include "experiments/bench/bench_ranks.h"
 #include "engine/clock.h"
@@ -21,15 +21,23 @@ static const struct {
     const char *name;
     double bytes_a_second, latency;
 } networks[] = {{"10 GbE", 10e9 / 8, 25e-6}, {"25 GbE", 25e9 / 8, 10e-6}, {"100 GbE", 100e9 / 8, 2e-6}};
-enum { NETWORKS = sizeof networks / sizeof *networks, MOST_COUNTS = 12, WEAK_SHARE = 4 };
+enum { NETWORKS = sizeof networks / sizeof *networks, MOST_COUNTS = 12, MOST_WAITS = 16, WEAK_SHARE = 4 };
 
 static const double worth = 0.5; /* share of the nodes' time below which one more doubling does not pay */
+
+/* Sums that are waited for together: the backbone's gradients, or what a share of the codes adds to the embeddings'. */
+typedef struct wait {
+    uint64_t sums, summed;
+    double window; /* from the first one's beginning to the wait, seconds */
+} wait;
 
 /* Stands in for the others. What they gather is this one's, shifted within each half, so that no two rows are alike
  * and means stay means (of BatchNorm's halves). */
 typedef struct stand_in {
     peers peers;
-    double began, window; /* when the first sum of a step began; from there to the end of its backward pass */
+    double began; /* the first sum of those on their way */
+    wait now, waits[MOST_WAITS];
+    int count;
 } stand_in;
 
 static bool gather(peers *p, const void *mine, void *all, size_t bytes) {
@@ -50,7 +58,8 @@ static bool gather(peers *p, const void *mine, void *all, size_t bytes) {
 
 static bool begin_sum(peers *p, const float *mine, float *all, size_t count) {
     stand_in *s = (stand_in *)p->under_way;
-    if (s->began == 0) s->began = clock_seconds();
+    if (!s->now.sums) s->began = clock_seconds();
+    s->now.sums++, s->now.summed += count * sizeof *mine;
     p->traffic.sums++, p->traffic.summed += count * sizeof *mine;
     memcpy(all, mine, count * sizeof *mine);
     return true;
@@ -58,15 +67,25 @@ static bool begin_sum(peers *p, const float *mine, float *all, size_t count) {
 
 static bool look(peers *p, bool waits) {
     stand_in *s = (stand_in *)p->under_way;
-    if (waits) s->window = clock_seconds() - s->began, s->began = 0;
+    if (!waits || !s->now.sums) return true;
+    s->now.window = clock_seconds() - s->began;
+    if (s->count < MOST_WAITS) {
+        s->waits[s->count++] = s->now;
+    } else {
+        wait *last = &s->waits[MOST_WAITS - 1];
+        *last = (wait){last->sums + s->now.sums, last->summed + s->now.summed, last->window + s->now.window};
+    }
+    s->now = (wait){0};
     return true;
 }
 
 /* A step of one process of `nodes`. */
 typedef struct point {
     int nodes;
-    double compute, window;
+    double compute;
     peers_traffic traffic;
+    wait waits[MOST_WAITS];
+    int waits_count;
 } point;
 
 typedef struct curve {
@@ -86,11 +105,14 @@ static bool measure_point(const bench_options *o, const char *method, int64_t pa
     for (int64_t i = 0; ok && i < o->repeats; i++) {
         peers_traffic before = others.peers.traffic;
         double began = clock_seconds();
+        others.count = 0;
         ok = shared_step_take(&s, SUMS_MEANWHILE, err);
         double took = clock_seconds() - began;
         if (took >= out->compute) continue;
         const peers_traffic *now = &others.peers.traffic;
-        out->compute = took, out->window = others.window;
+        out->compute = took;
+        memcpy(out->waits, others.waits, sizeof out->waits);
+        out->waits_count = others.count;
         out->traffic = (peers_traffic){now->gathers - before.gathers, now->gathered - before.gathered,
                                        now->sums - before.sums, now->summed - before.summed};
     }
@@ -105,9 +127,13 @@ static double seconds_on(const point *p, int network, double hidden) {
     double bytes_a_second = networks[network].bytes_a_second;
     double gathers =
         (double)p->traffic.gathers * steps * latency + (double)p->traffic.gathered * (k - 1) / bytes_a_second;
-    double sums =
-        (double)p->traffic.sums * 2 * steps * latency + 2 * (double)p->traffic.summed * (k - 1) / k / bytes_a_second;
-    return p->compute + gathers + fmax((1 - hidden) * sums, sums - p->window);
+    double seen = 0;
+    for (int i = 0; i < p->waits_count; i++) {
+        const wait *w = &p->waits[i];
+        double sums = (double)w->sums * 2 * steps * latency + 2 * (double)w->summed * (k - 1) / k / bytes_a_second;
+        seen += fmax((1 - hidden) * sums, sums - w->window);
+    }
+    return p->compute + gathers + seen;
 }
 
 /* Of the nodes' time, how much goes into what one alone would have to compute as well. */
@@ -139,10 +165,11 @@ static json_t *curve_json(const curve *c, double hidden, bool strong) {
     json_t *out = json_object(), *last = json_object(), *at = json_array();
     for (int i = 0; i < c->count; i++) {
         const point *p = &c->at[i];
-        json_t *one = json_pack("{s:i, s:f, s:f, s:I, s:f, s:I, s:f}", "nodes", p->nodes, "compute", p->compute,
-                                "window", p->window, "gathers", (json_int_t)p->traffic.gathers, "gathered_mib",
-                                (double)p->traffic.gathered / mib, "sums", (json_int_t)p->traffic.sums, "summed_mib",
-                                (double)p->traffic.summed / mib);
+        json_t *one =
+            json_pack("{s:i, s:f, s:f, s:i, s:I, s:f, s:I, s:f}", "nodes", p->nodes, "compute", p->compute, "window",
+                      p->waits_count ? p->waits[p->waits_count - 1].window : 0.0, "waits", p->waits_count, "gathers",
+                      (json_int_t)p->traffic.gathers, "gathered_mib", (double)p->traffic.gathered / mib, "sums",
+                      (json_int_t)p->traffic.sums, "summed_mib", (double)p->traffic.summed / mib);
         for (int n = 0; n < NETWORKS; n++)
             json_object_set_new(one, networks[n].name, json_real(seconds_on(p, n, hidden)));
         json_array_append_new(at, one);

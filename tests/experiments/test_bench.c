@@ -71,6 +71,20 @@ START_TEST(test_a_shared_step_is_measured_of_a_process_alone_and_modelled_for_mo
     ck_assert_double_gt(json_number_value(json_object_get(four, "100 GbE")),
                         json_number_value(json_object_get(four, "compute")));
     json_decref(got);
+    /* What shares of the codes add to the embeddings is waited for at once, and not with the backbone's gradients. */
+    for (int shard = 0; shard < 2; shard++) {
+        char words[200];
+        snprintf(words, sizeof words,
+                 "bench scaling --ranks 2 --method falcon --width 4 --size 8 --batch 16 --features 16 --codes 64 "
+                 "--shard %s --repeats 1 --json",
+                 shard ? "true" : "false");
+        s = mews(words);
+        ck_assert_msg(s->code == 0 && !*s->err, "%s", s->err);
+        got = json_loads(s->out, 0, NULL);
+        at = json_object_get(json_object_get(json_array_get(json_object_get(got, "methods"), 0), "strong"), "at");
+        ck_assert_int_eq(json_integer_value(json_object_get(json_array_get(at, 1), "waits")), 1 + shard);
+        json_decref(got);
+    }
     refused("bench scaling --ranks 4 --batch 18", "--batch 18 has to be a multiple of 4");
 }
 END_TEST

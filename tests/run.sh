@@ -8,7 +8,7 @@
 set -u
 build=${1:?the folder with run-tests}
 shift
-processors=$(nproc)
+processors=$(env -u OMP_NUM_THREADS nproc)
 export OMP_WAIT_POLICY=passive MEWS=$PWD/$build/mews build
 mkdir -p "$build/said"
 rm -f "$build"/said/*

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 /* The product packs anew, for each block of test rows all training rows, and for each of training rows these test rows:
- * blocks that are both tall and whose dots stay in the second-level cache cost the least. */
+ * blocks that are both tall and whose dots stay in the second-level cache cost little. */
 enum { TEST_ROWS = 512, TRAIN_ROWS = 512, NEIGHBOURS = 20, STRETCH = 64 };
 static const double TEMPERATURE = 0.07;
 

@@ -7,6 +7,7 @@
 #include "engine/files/lease.h"
 #include "engine/peers.h"
 #include "experiments/commands/stopping.h"
+#include "experiments/run/words.h"
 #include "experiments/sweep/halving.h"
 #include "experiments/sweep/results_folder.h"
 #include "experiments/sweep/watch.h"
@@ -183,11 +184,13 @@ static bool ask_rung(queue *q, const queue_item *item, long rung, const volatile
 
 /* ---- As one of several processes ---- */
 
-/* Threads of each process, where the spec says none. */
-static void share_processors(const queue *q, peers *p) {
+/* Of several processes: kernels that agree, and the threads of each where the spec says none. */
+static bool meet(const queue *q, peers *p, error *err) {
+    if (!p) return true;
     int threads = peers_threads(p); /* asks all of them */
     for (size_t i = 0; i < q->sweep.count; i++)
         if (q->sweep.runs[i].spec.train.threads == 0) q->sweep.runs[i].spec.train.threads = threads;
+    return words_same_kernels(p, err);
 }
 
 /* Of another rank than 0: trains along. Rank 0 hears the signals, and says when it is over. */
@@ -197,10 +200,9 @@ static bool run_along(const command_context *context, const arguments *args, err
     queue q;
     for (size_t i = 0; i < sizeof heard_by_rank_0 / sizeof *heard_by_rank_0; i++) signal(heard_by_rank_0[i], SIG_IGN);
     if (!queue_name(&q, args->words[0], args, arguments_value(args, "--out", "results"), &hooks, err)) return false;
-    share_processors(&q, context->peers);
     error ignored = {0}; /* rank 0 says which run is meant, or that none is */
     const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), &ignored);
-    bool done = !item || experiment_follow(item->plan, &hooks, err);
+    bool done = meet(&q, context->peers, err) && (!item || experiment_follow(item->plan, &hooks, err));
     queue_close(&q);
     return done;
 }
@@ -220,9 +222,9 @@ static bool find_and_work(watcher *w, const command_context *context, const argu
         return error_set(err, ERROR_USAGE, "--rung tells in words alone, without --json and --events");
     if (!(rung ? queue_open(&q, spec, args, results, hooks, err) : queue_name(&q, spec, args, results, hooks, err)))
         return false;
-    if (context->peers) share_processors(&q, context->peers);
-    const queue_item *item = pick(&q, arguments_value(args, "--only", NULL), err);
-    bool done = item && ends_by(until, item, err);
+    bool done = meet(&q, context->peers, err);
+    const queue_item *item = done ? pick(&q, arguments_value(args, "--only", NULL), err) : NULL;
+    done = item && ends_by(until, item, err);
     if (done && rung) done = ask_rung(&q, item, rung, context->interrupted, goes_on, err);
     if (done && *goes_on) {
         hooks->until = rung ? item->until : until;

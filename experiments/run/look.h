@@ -12,7 +12,7 @@
 /* Ranks and histograms of fewer images say too little; more cost more of an epoch than they tell. */
 enum { LOOK_ROWS = 2048 };
 
-/* To whom training diverged. */
+/* What is said where training diverged. */
 #define LOOK_ADVICE "A smaller optimizer.lr, a longer optimizer.warmup or optimizer.clip may help"
 
 /* What is looked at: rows are images of the split a run is judged on. */

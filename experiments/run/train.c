@@ -390,7 +390,6 @@ bool train_follow(const spec *s, const dataset *data, const experiment_hooks *ho
     while ((ok = words_hear(hooks->peers, &w, err)) && w.order != ORDER_END) {
         if (!m.backend) { /* by the first word, which says of how many threads */
             if (!(ok = model_create(&m, s, dataset_classes(data), w.threads, hooks->peers, err))) break;
-            if (!(ok = words_check_kernels(&w, err))) break;
         }
         if (!(ok = obey(&t, data, &w, err))) break;
     }

@@ -10,25 +10,31 @@ bool words_cannot_reach(const peers *p, error *err) {
     return error_set(err, ERROR_RUN, "the other %d processes cannot be reached", p->count - 1);
 }
 
+bool words_same_kernels(peers *p, error *err) {
+    char mine[128] = "", *all = calloc((size_t)p->count, sizeof mine);
+    if (!all) return error_memory(err, (size_t)p->count * sizeof mine, "the kernels of all processes");
+    libraries_kernels(mine, sizeof mine);
+    bool ok = p->gather(p, mine, all, sizeof mine) || words_cannot_reach(p, err);
+    if (ok && strcmp(mine, all) != 0)
+        ok = error_set(err, ERROR_RUN,
+                       "kernels here are %s, rank 0's %s; the same MEWS_ISA (v3: no tiles), ONEDNN_MAX_CPU_ISA and "
+                       "OPENBLAS_CORETYPE on all machines make them alike",
+                       mine, all);
+    for (int i = 1; ok && p->rank == 0 && i < p->count; i++) /* whose rank it is says how they differ */
+        if (strcmp(mine, all + (size_t)i * sizeof mine) != 0)
+            ok = error_set(err, ERROR_RUN, "rank %d computes by other kernels than rank 0", i);
+    free(all);
+    return ok;
+}
+
 bool words_tell(const model *m, word w, error *err) {
     peers *p = m->backend->peers;
     if (!p) return true;
     w.threads = m->backend->threads;
-    libraries_kernels(w.kernels, sizeof w.kernels);
     return p->tell(p, &w, sizeof w) || words_cannot_reach(p, err);
 }
 
 bool words_hear(peers *p, word *w, error *err) { return p->tell(p, w, sizeof *w) || words_cannot_reach(p, err); }
-
-bool words_check_kernels(const word *w, error *err) {
-    char own[sizeof w->kernels];
-    libraries_kernels(own, sizeof own);
-    return strcmp(w->kernels, own) == 0 ||
-           error_set(err, ERROR_RUN,
-                     "kernels here are %s, rank 0's %s; the same MEWS_ISA (v3: no tiles), ONEDNN_MAX_CPU_ISA and "
-                     "OPENBLAS_CORETYPE on all machines make them alike",
-                     own, w->kernels);
-}
 
 static bool tell_array(peers *p, backend *b, real *array, int64_t count, error *err) {
     float *host = malloc((size_t)count * sizeof *host); /* real is float outside the double build */

@@ -31,19 +31,19 @@ typedef struct word {
     order order;
     uint64_t step;
     int threads;
-    char kernels[128];   /* by which it is computed */
     images_asked images; /* of a round, and its first row */
     uint32_t first;
 } word;
 
 bool words_cannot_reach(const peers *p, error *err); /* false */
 
-/* As rank 0. What the word does not say of threads and kernels is the model's. Nothing without peers. */
+/* Everyone calls it as they meet: what one of them would compute otherwise than rank 0 must not be mixed in. */
+bool words_same_kernels(peers *p, error *err);
+
+/* As rank 0. The word's threads are the model's. Nothing without peers. */
 bool words_tell(const model *m, word w, error *err);
 /* As another rank: waits for the next word. */
 bool words_hear(peers *p, word *w, error *err);
-/* What this process would compute otherwise than rank 0 must not be mixed in. */
-bool words_check_kernels(const word *w, error *err);
 
 /* What the parameters hold, but for what never changes, rank 0's to all; everyone calls it. whole: and the optimiser's
  * state. */

@@ -10,7 +10,7 @@ tail -1 $build/tests.log
 find $build/engine $build/methods $build/analysis $build/native $build/experiments -name '*.gcda' 2>/dev/null | sort |
     xargs -n 1 -P "$(nproc)" gcov -n -b -r 2>/dev/null | awk '
     /^File / { file = $2; gsub("\047", "", file); fresh = 1; next }
-    /^Lines executed:/ && !fresh { next } # what an object's sources come to together
+    /^Lines executed:/ && !fresh { next } # what all sources of an object come to together
     /^Lines executed:/ { fresh = 0; split($0, a, /[:% ]+/); share = a[3]; count = $NF
         if (file ~ /\.c$/ && share * count >= reached[file]) { reached[file] = share * count; lines[file] = count } next }
     /^Taken at least once:/ { split($0, a, /[:% ]+/); share = a[5]; count = $NF

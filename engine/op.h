@@ -94,7 +94,7 @@ typedef struct node {
     bool again; /* forward runs a second time, for values that were forgotten: what is in `saved` stands */
 } node;
 
-/* KEEP_MASK: the output where a ReLU is folded in, whose mask it holds. */
+/* KEEP_MASK: the output where a residual and a ReLU are folded in, whose mask it holds. */
 enum { KEEP_OUT = 1u << OP_INPUTS, KEEP_MASK = KEEP_OUT << 1 };
 #define KEEP_IN(i) (1u << (i))
 

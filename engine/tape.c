@@ -302,7 +302,7 @@ static bool reserve_saved(tape *t, node *n) {
 /* Whose values the node's backward reads. */
 static unsigned kept(const node *n) {
     unsigned keeps = op_rules[n->op]->keeps;
-    return keeps & KEEP_MASK && n->with.norm.relu ? keeps | KEEP_OUT : keeps;
+    return keeps & KEEP_MASK && n->with.norm.relu && n->in[5] ? keeps | KEEP_OUT : keeps;
 }
 
 static void count_uses(node *n, int by) {

@@ -1,12 +1,16 @@
 /*
  * Batch normalisation, with the residual sum and the ReLU folded in: forward reads its input twice (statistics, then
- * values), backward reads twice too. x̂ is recomputed from x rather than kept. Statistics are sums about a pivot (a
- * sample's own value), which keeps single precision safe from a large mean; partial sums of fixed chunks of samples are
- * added in order in double, so the bits do not depend on the number of threads. What is kept for a channel is a real;
- * the loops over values are written out for either storage of them.
+ * values), backward reads twice too. x̂ is recomputed from x rather than kept, and so is, without a residual, which
+ * values the ReLU let through. Statistics are sums about a pivot (a sample's own value), which keeps single precision
+ * safe from a large mean; partial sums of fixed chunks of samples are added in order in double, so the bits do not
+ * depend on the number of threads. What is kept for a channel is a real; the loops over values are written out for
+ * either storage of them.
  */
 #include "engine/cpu/bfloat16.h"
 #include "engine/cpu/cpu.h"
+#ifndef MEWS_DOUBLE
+#include "engine/cpu/products.h"
+#endif
 
 #include <math.h>
 #include <string.h>
@@ -19,9 +23,14 @@ typedef struct plan {
     bool brief; /* values are stored in bfloat16 */
 } plan;
 
+#ifdef MEWS_DOUBLE
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 enum { CHUNKS = 32 };
+
+/* How a pixel's lanes are written: as values, or as a register of a block, into the caches or past them. */
+typedef enum writing { AS_VALUES, AS_BLOCK, PAST_CACHES } writing;
 
 static plan plan_of(const node *n) {
     plan s = {.p = planes_of(n->in[0]), .groups = n->with.norm.groups};
@@ -49,6 +58,45 @@ static int64_t task_count(const plan *s) { return s->groups * s->chunks * s->p.b
 /* Where a plane begins, in values. */
 static int64_t plane(const plan *s, int64_t sample, int64_t block) {
     return (sample * s->p.blocks + block) * s->p.pixels * s->p.lanes;
+}
+
+/* How a tensor of the input's shape is written: past the caches where all of it is larger than they are. */
+static writing writing_of(const plan *s) {
+#ifndef MEWS_DOUBLE
+    if (s->p.lanes != BLOCK_LANES) return AS_VALUES;
+    const int64_t values = s->p.n * s->p.blocks * s->p.pixels * s->p.lanes;
+    return values * (int64_t)(s->brief ? sizeof(bfloat) : sizeof(real)) > STREAMED ? PAST_CACHES : AS_BLOCK;
+#else
+    (void)s;
+    return AS_VALUES;
+#endif
+}
+
+static void written(writing how) {
+#ifndef MEWS_DOUBLE
+    if (how == PAST_CACHES) pixels_streamed();
+#else
+    (void)how;
+#endif
+}
+
+/* `width` lanes of a pixel to element k on. */
+INLINE void lanes_put(void *to, int64_t k, const real *lanes, int width, writing how, bool brief) {
+#ifndef MEWS_DOUBLE
+    if (how != AS_VALUES) {
+        vec value;
+        memcpy(&value, lanes, sizeof value);
+        if (how == PAST_CACHES)
+            pixel_stream(value_at(to, k, brief), 0, value, brief);
+        else
+            pixel_put(value_at(to, k, brief), 0, value, brief);
+        return;
+    }
+#else
+    (void)how;
+#endif
+#pragma omp simd
+    for (int l = 0; l < width; l++) value_put(to, k + l, lanes[l], brief);
 }
 
 /* Statistics ------------------------------------------------------------------------------------------------------ */
@@ -183,48 +231,57 @@ static void running_statistics(node *n, const plan *s) {
  */
 
 INLINE void plane_normalize(const void *x, const void *residual, void *y, int64_t pixels, int64_t lanes, int width,
-                            const real *scale, const real *shift, bool relu, bool brief) {
-    for (int64_t i = 0; i < pixels; i++)
+                            const real *scale, const real *shift, bool relu, writing how, bool brief) {
+    for (int64_t i = 0; i < pixels; i++) {
+        const int64_t k = i * lanes;
+        real out[BLOCK_LANES];
 #pragma omp simd
         for (int l = 0; l < width; l++) {
-            int64_t k = i * lanes + l;
-            real v = value_get(x, k, brief) * scale[l] + shift[l];
-            if (residual) v += value_get(residual, k, brief);
-            value_put(y, k, relu && v < 0 ? 0 : v, brief);
+            real v = value_get(x, k + l, brief) * scale[l] + shift[l];
+            if (residual) v += value_get(residual, k + l, brief);
+            out[l] = relu && v < 0 ? 0 : v;
         }
+        lanes_put(y, k, out, width, how, brief);
+    }
 }
 
-INLINE void chunk_normalize(const plan *s, node *n, task t, bool brief) {
-    int64_t lanes = s->p.lanes, first_channel = t.block * lanes;
-    const real *mean = n->saved[0] + t.group * s->channels + first_channel;
-    const real *inverse = n->saved[1] + t.group * s->channels + first_channel;
-    const real *gamma = n->in[1] ? n->in[1]->data + first_channel : NULL;
-    const real *beta = n->in[2] ? n->in[2]->data + first_channel : NULL;
+/* y = scale·x + shift in `width` lanes of a task's channels from `l` on. */
+static void affine(const plan *s, const node *n, task t, int64_t l, int width, real *scale, real *shift) {
+    const int64_t first = t.block * s->p.lanes + l;
+    const real *mean = n->saved[0] + t.group * s->channels + first;
+    const real *inverse = n->saved[1] + t.group * s->channels + first;
+    for (int k = 0; k < width; k++) {
+        scale[k] = (n->in[1] ? n->in[1]->data[first + k] : 1) * inverse[k];
+        shift[k] = (n->in[2] ? n->in[2]->data[first + k] : 0) - mean[k] * scale[k];
+    }
+}
+
+INLINE void chunk_normalize(const plan *s, node *n, task t, writing how, bool brief) {
+    int64_t lanes = s->p.lanes;
     bool relu = n->with.norm.relu;
     for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
         int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
         real scale[BLOCK_LANES], shift[BLOCK_LANES];
-        for (int k = 0; k < width; k++) {
-            scale[k] = (gamma ? gamma[l + k] : 1) * inverse[l + k];
-            shift[k] = (beta ? beta[l + k] : 0) - mean[l + k] * scale[k];
-        }
+        affine(s, n, t, l, width, scale, shift);
         for (int64_t i = t.first; i < t.last; i++) {
             int64_t offset = plane(s, i, t.block) + l;
             const void *x = value_at(n->in[0]->data, offset, brief);
             const void *residual = n->in[5] ? value_at(n->in[5]->data, offset, brief) : NULL;
             void *y = value_at(n->out->data, offset, brief);
             if (width == BLOCK_LANES && residual)
-                plane_normalize(x, residual, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, brief);
+                plane_normalize(x, residual, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, how, brief);
             else if (width == BLOCK_LANES)
-                plane_normalize(x, NULL, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, brief);
+                plane_normalize(x, NULL, y, s->p.pixels, lanes, BLOCK_LANES, scale, shift, relu, how, brief);
             else
-                plane_normalize(x, residual, y, s->p.pixels, lanes, width, scale, shift, relu, brief);
+                plane_normalize(x, residual, y, s->p.pixels, lanes, width, scale, shift, relu, AS_VALUES, brief);
         }
     }
+    written(how);
 }
 
 static bool batchnorm_forward(backend *b, node *n) {
     plan s = plan_of(n);
+    const writing how = writing_of(&s);
     if (n->again) /* the statistics stand, and the running ones have seen this batch */
         ;
     else if (!n->with.norm.training)
@@ -234,9 +291,9 @@ static bool batchnorm_forward(backend *b, node *n) {
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < task_count(&s); i++) {
         if (s.brief)
-            chunk_normalize(&s, n, task_of(&s, i), true);
+            chunk_normalize(&s, n, task_of(&s, i), how, true);
         else
-            chunk_normalize(&s, n, task_of(&s, i), false);
+            chunk_normalize(&s, n, task_of(&s, i), how, false);
     }
     return true;
 }
@@ -246,86 +303,126 @@ static bool batchnorm_forward(backend *b, node *n) {
  *   dγ = Σ g·x̂, dβ = Σ g, dresidual = g, dx = γ/std·(g − [mean(g) + x̂·mean(g·x̂)]), the bracket in training only.
  */
 
+/* What says whether the ReLU let a value through: nothing, where there is none; the input, which is read anyway; the
+   output, where a residual was added. */
+typedef enum gate { OPEN, BY_INPUT, BY_OUTPUT } gate;
+
+/* Each of them with each storage, as constants of the compiler's. */
+#define EACH_GATE(X)                                                                                                   \
+    X(OPEN, false) X(OPEN, true) X(BY_INPUT, false) X(BY_INPUT, true) X(BY_OUTPUT, false) X(BY_OUTPUT, true)
+
+static gate gate_of(const node *n) { return !n->with.norm.relu ? OPEN : n->in[5] ? BY_OUTPUT : BY_INPUT; }
+
+INLINE real gated(real arriving, const void *x, const void *y, int64_t k, real scale, real shift, gate by, bool brief) {
+    if (by == OPEN) return arriving;
+    real v = by == BY_INPUT ? value_get(x, k, brief) * scale + shift : value_get(y, k, brief);
+    return v <= 0 ? 0 : arriving;
+}
+
 INLINE void plane_sums(const void *x, const void *y, const void *g, int64_t pixels, int64_t lanes, int width,
-                       const real *mean, const real *inverse, bool relu, double *sum, double *dot, bool brief) {
+                       const real *mean, const real *inverse, const real *scale, const real *shift, gate by,
+                       double *sum, double *dot, bool brief) {
     real s[BLOCK_LANES] = {0}, d[BLOCK_LANES] = {0};
     for (int64_t i = 0; i < pixels; i++)
 #pragma omp simd
         for (int l = 0; l < width; l++) {
             int64_t k = i * lanes + l;
-            real arriving = value_get(g, k, brief), masked = relu && value_get(y, k, brief) <= 0 ? 0 : arriving;
+            real masked = gated(value_get(g, k, brief), x, y, k, scale[l], shift[l], by, brief);
             s[l] += masked;
             d[l] += masked * (value_get(x, k, brief) - mean[l]);
         }
     for (int l = 0; l < width; l++) sum[l] += (double)s[l], dot[l] += (double)d[l] * (double)inverse[l];
 }
 
-INLINE void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot, bool brief) {
+INLINE void chunk_sums(const plan *s, node *n, task t, double *sum, double *dot, gate by, bool brief) {
     int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
-    bool relu = n->with.norm.relu;
-    for (int64_t i = t.first; i < t.last; i++)
-        for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+    for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
+        const int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
+        const real *mean = n->saved[0] + at + l, *inverse = n->saved[1] + at + l;
+        real scale[BLOCK_LANES], shift[BLOCK_LANES];
+        affine(s, n, t, l, width, scale, shift);
+        for (int64_t i = t.first; i < t.last; i++) {
             int64_t offset = plane(s, i, t.block) + l;
             const void *x = value_at(n->in[0]->data, offset, brief), *g = value_at(n->out->grad, offset, brief);
-            /* Without a ReLU the output may be gone. */
-            const void *y = relu ? value_at(n->out->data, offset, brief) : x;
-            const real *mean = n->saved[0] + at + l, *inverse = n->saved[1] + at + l;
-            if (lanes - l >= BLOCK_LANES)
-                plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, relu, sum + l, dot + l, brief);
+            const void *y = by == BY_OUTPUT ? value_at(n->out->data, offset, brief) : NULL;
+            if (width == BLOCK_LANES)
+                plane_sums(x, y, g, s->p.pixels, lanes, BLOCK_LANES, mean, inverse, scale, shift, by, sum + l, dot + l,
+                           brief);
             else
-                plane_sums(x, y, g, s->p.pixels, lanes, (int)(lanes - l), mean, inverse, relu, sum + l, dot + l, brief);
+                plane_sums(x, y, g, s->p.pixels, lanes, width, mean, inverse, scale, shift, by, sum + l, dot + l,
+                           brief);
         }
+    }
 }
 
 /* dx = a·g − b·x − c per channel (b = c = 0 in evaluation), and the residual's gradient. */
+typedef struct slopes {
+    real a[BLOCK_LANES], b[BLOCK_LANES], c[BLOCK_LANES], scale[BLOCK_LANES], shift[BLOCK_LANES];
+} slopes;
+
 INLINE void plane_slope(const void *x, const void *y, const void *g, void *dx, void *dres, int64_t pixels,
-                        int64_t lanes, int width, const real *a, const real *b, const real *c, bool relu, bool add_x,
-                        bool add_res, bool brief) {
-    for (int64_t i = 0; i < pixels; i++)
+                        int64_t lanes, int width, const slopes *k, bool add_x, bool add_res, gate by, writing how,
+                        bool brief) {
+    for (int64_t i = 0; i < pixels; i++) {
+        const int64_t at = i * lanes;
+        real masked[BLOCK_LANES], to_x[BLOCK_LANES];
 #pragma omp simd
         for (int l = 0; l < width; l++) {
-            int64_t k = i * lanes + l;
-            real arriving = value_get(g, k, brief), masked = relu && value_get(y, k, brief) <= 0 ? 0 : arriving;
-            if (dx)
-                value_put(dx, k,
-                          (add_x ? value_get(dx, k, brief) : 0) + a[l] * masked - b[l] * value_get(x, k, brief) - c[l],
-                          brief);
-            if (dres) value_put(dres, k, (add_res ? value_get(dres, k, brief) : 0) + masked, brief);
+            masked[l] = gated(value_get(g, at + l, brief), x, y, at + l, k->scale[l], k->shift[l], by, brief);
+            to_x[l] = k->a[l] * masked[l] - k->b[l] * value_get(x, at + l, brief) - k->c[l];
         }
+        if (dx) {
+            for (int l = 0; add_x && l < width; l++) to_x[l] += value_get(dx, at + l, brief);
+            lanes_put(dx, at, to_x, width, how, brief);
+        }
+        if (dres) {
+            for (int l = 0; add_res && l < width; l++) masked[l] += value_get(dres, at + l, brief);
+            lanes_put(dres, at, masked, width, how, brief);
+        }
+    }
 }
 
-INLINE void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots, double count,
-                        bool brief) {
-    int64_t lanes = s->p.lanes, at = t.group * s->channels + t.block * lanes;
+/* What a task's channels from `l` on need of the whole batch. */
+static void find_slopes(const plan *s, const node *n, task t, int64_t l, int width, const double *sums,
+                        const double *dots, double count, slopes *to) {
+    const int64_t at = t.group * s->channels + t.block * s->p.lanes + l;
+    affine(s, n, t, l, width, to->scale, to->shift);
+    for (int k = 0; k < width; k++) {
+        double inverse = (double)n->saved[1][at + k], mean = (double)n->saved[0][at + k];
+        double scale = (n->in[1] ? (double)n->in[1]->data[t.block * s->p.lanes + l + k] : 1) * inverse;
+        double slope = n->with.norm.training ? scale * inverse * dots[at + k] / count : 0;
+        to->a[k] = (real)scale;
+        to->b[k] = (real)slope;
+        to->c[k] = (real)(n->with.norm.training ? scale * sums[at + k] / count - slope * mean : 0);
+    }
+}
+
+INLINE void chunk_slope(const plan *s, node *n, task t, const double *sums, const double *dots, double count, gate by,
+                        writing how, bool brief) {
+    int64_t lanes = s->p.lanes;
     tensor *x = n->in[0], *residual = n->in[5];
-    bool to_x = wants_grad(x), to_res = wants_grad(residual), relu = n->with.norm.relu;
+    bool to_x = wants_grad(x), to_res = wants_grad(residual);
     /* An input that is its own residual receives both parts: the second adds to the first. */
     bool add_x = x->grad_ready, add_res = to_res && (residual->grad_ready || (to_x && residual == x));
     for (int64_t l = 0; l < lanes; l += BLOCK_LANES) {
         int width = lanes - l < BLOCK_LANES ? (int)(lanes - l) : BLOCK_LANES;
-        real a[BLOCK_LANES], b[BLOCK_LANES], c[BLOCK_LANES];
-        for (int k = 0; k < width; k++) {
-            double inverse = (double)n->saved[1][at + l + k], mean = (double)n->saved[0][at + l + k];
-            double scale = (n->in[1] ? (double)n->in[1]->data[t.block * lanes + l + k] : 1) * inverse;
-            double slope = n->with.norm.training ? scale * inverse * dots[at + l + k] / count : 0;
-            a[k] = (real)scale;
-            b[k] = (real)slope;
-            c[k] = (real)(n->with.norm.training ? scale * sums[at + l + k] / count - slope * mean : 0);
-        }
+        slopes k;
+        find_slopes(s, n, t, l, width, sums, dots, count, &k);
         for (int64_t i = t.first; i < t.last; i++) {
             int64_t offset = plane(s, i, t.block) + l;
             const void *px = value_at(x->data, offset, brief), *g = value_at(n->out->grad, offset, brief);
-            const void *y = relu ? value_at(n->out->data, offset, brief) : px;
+            const void *y = by == BY_OUTPUT ? value_at(n->out->data, offset, brief) : NULL;
             void *dx = to_x ? value_at(x->grad, offset, brief) : NULL;
             void *dres = to_res ? value_at(residual->grad, offset, brief) : NULL;
             if (width == BLOCK_LANES && dx && !dres && !add_x)
-                plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false, brief);
+                plane_slope(px, y, g, dx, NULL, s->p.pixels, lanes, BLOCK_LANES, &k, false, false, by, how, brief);
             else if (width == BLOCK_LANES && dx && dres && !add_x && !add_res)
-                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, BLOCK_LANES, a, b, c, relu, false, false, brief);
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, BLOCK_LANES, &k, false, false, by, how, brief);
             else
-                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, width, a, b, c, relu, add_x, add_res, brief);
+                plane_slope(px, y, g, dx, dres, s->p.pixels, lanes, width, &k, add_x, add_res, by, AS_VALUES, brief);
         }
     }
+    written(how);
 }
 
 /* Adds the groups' sums to a parameter's gradient. */
@@ -355,6 +452,8 @@ static bool share_sums(backend *b, double *sums, int64_t count) {
 
 static bool batchnorm_backward(backend *b, node *n) {
     plan s = plan_of(n);
+    const gate by = gate_of(n);
+    const writing how = writing_of(&s);
     int64_t slots = s.groups * s.chunks, half = slots * s.channels, totals = s.groups * s.channels;
     double *partial = b->allocate(b, (size_t)(2 * half + 2 * totals) * sizeof *partial);
     if (!partial) return cpu_fail(b, "out of memory");
@@ -364,10 +463,10 @@ static bool batchnorm_backward(backend *b, node *n) {
     for (int64_t i = 0; i < task_count(&s); i++) {
         task t = task_of(&s, i);
         double *sum = partial + t.slot * s.channels + t.block * s.p.lanes;
-        if (s.brief)
-            chunk_sums(&s, n, t, sum, sum + half, true);
-        else
-            chunk_sums(&s, n, t, sum, sum + half, false);
+#define X(gate_, brief_)                                                                                               \
+    if (by == gate_ && s.brief == brief_) chunk_sums(&s, n, t, sum, sum + half, gate_, brief_);
+        EACH_GATE(X)
+#undef X
     }
     for (int64_t k = 0; k < slots; k++)
         for (int64_t c = 0; c < s.channels; c++) {
@@ -386,10 +485,10 @@ static bool batchnorm_backward(backend *b, node *n) {
     }
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < task_count(&s); i++) {
-        if (s.brief)
-            chunk_slope(&s, n, task_of(&s, i), sums, dots, count, true);
-        else
-            chunk_slope(&s, n, task_of(&s, i), sums, dots, count, false);
+#define X(gate_, brief_)                                                                                               \
+    if (by == gate_ && s.brief == brief_) chunk_slope(&s, n, task_of(&s, i), sums, dots, count, gate_, how, brief_);
+        EACH_GATE(X)
+#undef X
     }
     if (wants_grad(n->in[0])) grad_done(n->in[0]);
     if (wants_grad(n->in[5])) grad_done(n->in[5]);

@@ -3,12 +3,17 @@
 #ifndef MEWS_DOUBLE
 #include "engine/cpu/meeting.h"
 
+static lattice all_of(const void *data, bool brief, int64_t n, int64_t channels, int64_t h, int64_t w) {
+    const int64_t bytes = n * h * w * channels * (int64_t)(brief ? sizeof(bfloat) : sizeof(real));
+    return (lattice){(void *)data, brief, bytes > STREAMED, channels / BLOCK_LANES, h, w, 1, 0, 0};
+}
+
 static lattice input_side(const conv_shape *s, const void *x) {
-    return (lattice){(void *)x, s->in_brief, s->in / BLOCK_LANES, s->h, s->w, 1, 0, 0};
+    return all_of(x, s->in_brief, s->n, s->in, s->h, s->w);
 }
 
 static lattice output_side(const conv_shape *s, const void *y) {
-    return (lattice){(void *)y, s->out_brief, s->out / BLOCK_LANES, s->out_h, s->out_w, 1, 0, 0};
+    return all_of(y, s->out_brief, s->n, s->out, s->out_h, s->out_w);
 }
 
 meeting meeting_forward(const conv_shape *s, const void *x, const void *y, tap *taps) {

@@ -20,7 +20,8 @@ typedef struct tap {
 /* Every `step`th pixel both ways of images, from (y, x) on. */
 typedef struct lattice {
     void *data;
-    bool brief; /* stored in bfloat16 */
+    bool brief;  /* stored in bfloat16 */
+    bool stream; /* written past the caches, where all of it is */
     int64_t blocks, h, w, step, y, x;
 } lattice;
 
@@ -89,6 +90,7 @@ INLINE void seen_by(const lattice *f, int64_t row, int64_t col, int64_t count, i
 INLINE void scatter_of(const meeting *m, int64_t first, int64_t count, int64_t block, const vec *sums, int width,
                        vec plus, bool add, bool brief) {
     const lattice *t = &m->to;
+    const bool stream = t->stream && t->step == 1;
     spot s = spot_of(m, first);
     for (int64_t p = 0; p < count;) {
         const int64_t to =
@@ -100,10 +102,13 @@ INLINE void scatter_of(const meeting *m, int64_t first, int64_t count, int64_t b
                 int64_t at = to + k * t->step;
                 pixel_put(t->data, at, pixel_get(t->data, at, brief) + from[k * width], brief);
             }
+        else if (stream)
+            for (int64_t k = 0; k < some; k++) pixel_stream(t->data, to + k, from[k * width] + plus, brief);
         else
             for (int64_t k = 0; k < some; k++) pixel_put(t->data, to + k * t->step, from[k * width] + plus, brief);
         p += some;
     }
+    if (stream) pixels_streamed();
 }
 
 static inline void scatter(const meeting *m, int64_t first, int64_t count, int64_t block, const vec *sums, int width,

@@ -11,6 +11,10 @@
 #include "engine/cpu/bfloat16.h"
 #include "engine/cpu/cpu.h"
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 typedef float vec __attribute__((vector_size(BLOCK_LANES * sizeof(float)), aligned(BLOCK_LANES * sizeof(float))));
 
 #define INLINE static inline __attribute__((always_inline))
@@ -26,15 +30,46 @@ INLINE vec pixel_get(const void *images, int64_t i, bool brief) {
     return (vec)(__builtin_convertvector(((const brief_vec *)images)[i], bits_vec) << 16);
 }
 
-/* As bfloat_round does it. */
+/* As bfloat_round does it; the instruction takes what is too small to be a normal number for zero. */
 INLINE void pixel_put(void *images, int64_t i, vec value, bool brief) {
     if (!brief) {
         ((vec *)images)[i] = value;
         return;
     }
+#ifdef __AVX512BF16__
+    ((brief_vec *)images)[i] = (brief_vec)_mm512_cvtneps_pbh((__m512)value);
+#else
     bits_vec bits = (bits_vec)value, nan = (bits_vec)(value != value);
     bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     ((brief_vec *)images)[i] = __builtin_convertvector((nan & 0x7fc0) | (~nan & bits), brief_vec);
+#endif
+}
+
+/*
+ * The same past the caches, which leaves these to what is read again soon and saves reading what is to be overwritten:
+ * for what is larger than them (STREAMED bytes), a whole line at a time in the end. Other threads see it after
+ * pixels_streamed.
+ */
+enum { STREAMED = 12 << 20 };
+
+INLINE void pixel_stream(void *images, int64_t i, vec value, bool brief) {
+#ifdef __AVX512F__
+    if (!brief) {
+        _mm512_stream_ps((float *)images + i * BLOCK_LANES, (__m512)value);
+        return;
+    }
+    brief_vec stored;
+    pixel_put(&stored, 0, value, true);
+    _mm256_stream_si256((__m256i *)images + i, (__m256i)stored);
+#else
+    pixel_put(images, i, value, brief);
+#endif
+}
+
+INLINE void pixels_streamed(void) {
+#ifdef __AVX512F__
+    _mm_sfence();
+#endif
 }
 
 /*

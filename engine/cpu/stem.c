@@ -125,7 +125,7 @@ static vec *groups_make(backend *b, const conv_shape *s, const real *weights) {
 
 /* One group of blocks of a strip's outputs; `y` is the first row of the first block. */
 static void strip_product(const conv_shape *s, const strip *t, const real *planes, const int64_t *taps, const vec *u,
-                          int64_t rows, const vec *plus, void *y, int width) {
+                          int64_t rows, const vec *plus, void *y, int width, bool stream) {
     for (int64_t row = 0; row < rows; row++)
         for (int64_t x = 0; x < s->out_w; x += TILES) {
             vec m[TILES * PAIR];
@@ -134,7 +134,12 @@ static void strip_product(const conv_shape *s, const strip *t, const real *plane
             int64_t some = smaller(TILES, s->out_w - x);
             for (int l = 0; l < width; l++) {
                 int64_t to = (l * s->out_h + row) * s->out_w + x;
-                for (int64_t k = 0; k < some; k++) pixel_put(y, to + k, m[k * width + l] + plus[l], s->out_brief);
+                for (int64_t k = 0; k < some; k++) {
+                    if (stream)
+                        pixel_stream(y, to + k, m[k * width + l] + plus[l], s->out_brief);
+                    else
+                        pixel_put(y, to + k, m[k * width + l] + plus[l], s->out_brief);
+                }
             }
         }
 }
@@ -143,6 +148,8 @@ bool stem_forward(backend *b, const conv_shape *s, const void *x, const real *we
     const strip t = strip_of(s);
     int64_t taps[MOST_TAPS], count = find_taps(s, &t, taps), strips = (s->out_h + t.rows - 1) / t.rows;
     int64_t per_thread = s->in * t.h * t.w, blocks = s->out / BLOCK_LANES;
+    const int64_t bytes = s->n * s->out_h * s->out_w * s->out * (int64_t)(s->out_brief ? sizeof(bfloat) : sizeof(real));
+    const bool stream = bytes > STREAMED;
     vec *u = groups_make(b, s, weights);
     real *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof *scratch);
     bool ok = (u && scratch) || cpu_fail(b, "out of memory");
@@ -156,8 +163,9 @@ bool stem_forward(backend *b, const conv_shape *s, const void *x, const real *we
             vec plus[PAIR] = {0};
             for (int l = 0; bias && l < width; l++) plus[l] = ((const vec *)bias)[block + l];
             strip_product(s, &t, planes, taps, u + block * count, rows, plus,
-                          row_at(s, y, image * blocks + block, first), width);
+                          row_at(s, y, image * blocks + block, first), width, stream);
         }
+        if (stream) pixels_streamed();
     }
     b->release(b, scratch);
     b->release(b, u);

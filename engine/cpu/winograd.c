@@ -13,7 +13,7 @@
 #include "engine/cpu/winograd.h"
 
 #ifndef MEWS_DOUBLE
-#include "engine/cpu/winograd_tiles.h"
+#include "engine/cpu/winograd_images.h"
 
 #include <omp.h>
 
@@ -23,114 +23,24 @@ enum {
     LEAST_SHARED_TILES = 128 /* per batch there: fewer, and reading the sums again costs more than the factors */
 };
 
-/* Tiles cover an image's outputs; the last ones may reach over its edge. */
-typedef struct grid {
-    int64_t rows, cols, per_image, count;
-} grid;
-
-static grid grid_over(int64_t n, int64_t h, int64_t w) {
-    grid g = {.rows = (h + TILE - 1) / TILE, .cols = (w + TILE - 1) / TILE};
-    g.per_image = g.rows * g.cols;
-    g.count = n * g.per_image;
-    return g;
-}
-
-/* At least so many vectors, which fill an odd number of cache lines. */
-static int64_t odd(int64_t vectors) {
-    const int64_t per_line = 64 / (int64_t)sizeof(vec);
-    return ((vectors + per_line - 1) / per_line | 1) * per_line;
-}
-
 bool winograd_takes(const conv_shape *s) {
     return s->window == WINDOW && s->stride == 1 && s->padding < WINDOW && s->in_lanes == BLOCK_LANES &&
            s->out_lanes == BLOCK_LANES;
 }
 
-/* Tiles in and out ------------------------------------------------------------------------------------------------- */
-
-/* `n` images in blocks of channels, and one block of one of them. */
-typedef struct images {
-    int64_t n, h, w, blocks;
-    bool brief; /* stored in bfloat16 */
-    void *data;
-} images;
-
-typedef struct picture {
-    void *pixels;
-    int64_t h, w;
-} picture;
-
-INLINE picture picture_of(const images *of, int64_t image, int64_t block, bool brief) {
-    return (picture){value_at(of->data, (image * of->blocks + block) * of->h * of->w * BLOCK_LANES, brief), of->h,
-                     of->w};
-}
-
-/* `side`×`side` pixels from (y, x) on, zero outside the image. */
-INLINE void load_square(picture p, int64_t y, int64_t x, int side, vec *to, bool brief) {
-    bool inside = y >= 0 && x >= 0 && y + side <= p.h && x + side <= p.w;
-    if (inside) {
-        for (int i = 0; i < side; i++)
-            for (int j = 0; j < side; j++) to[i * side + j] = pixel_get(p.pixels, (y + i) * p.w + x + j, brief);
-        return;
-    }
-    for (int i = 0; i < side; i++)
-        for (int j = 0; j < side; j++) {
-            bool in = y + i >= 0 && y + i < p.h && x + j >= 0 && x + j < p.w;
-            to[i * side + j] = in ? pixel_get(p.pixels, (y + i) * p.w + x + j, brief) : (vec){0};
-        }
-}
-
 /* Bᵀ d B of tile `t` of block `block` to 36 places. */
 static void transform_input(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
                             int64_t stride) {
-    int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
     vec d[POINTS];
-    if (in->brief)
-        load_square(picture_of(in, image, block, true), y - padding, x - padding, HALO, d, true);
-    else
-        load_square(picture_of(in, image, block, false), y - padding, x - padding, HALO, d, false);
+    input_square(in, padding, g, t, block, d);
     TRANSFORM(input_line, d, HALO, to, HALO, stride);
 }
 
 /* A ∂Y Aᵀ likewise. */
 static void transform_gradient(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride) {
-    int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
     vec d[TILE * TILE];
-    if (out->brief)
-        load_square(picture_of(out, image, block, true), y, x, TILE, d, true);
-    else
-        load_square(picture_of(out, image, block, false), y, x, TILE, d, false);
+    output_square(out, g, t, block, d);
     TRANSFORM(gradient_line, d, TILE, to, HALO, stride);
-}
-
-/* Aᵀ m A (+ bias) to the image, cut at its edges; added to what is there when `add`. */
-INLINE void output_tile(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
-                        const images *to, bool add, bool brief) {
-    int64_t image = t / g->per_image, k = t % g->per_image, y = k / g->cols * TILE, x = k % g->cols * TILE;
-    vec out[TILE * TILE], half[TILE * HALO];
-    for (int j = 0; j < HALO; j++) output_line(m + j * stride, HALO * stride, half + j, HALO);
-    for (int i = 0; i < TILE; i++) output_line(half + i * HALO, 1, out + i * TILE, 1);
-    const picture p = picture_of(to, image, block, brief);
-    int64_t rows = p.h - y < TILE ? p.h - y : TILE, cols = p.w - x < TILE ? p.w - x : TILE, corner = y * p.w + x;
-    if (rows == TILE && cols == TILE && !add) {
-        for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) pixel_put(p.pixels, corner + i * p.w + j, out[i * TILE + j] + *bias, brief);
-        return;
-    }
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) {
-            int64_t at = corner + i * p.w + j;
-            vec before = add ? pixel_get(p.pixels, at, brief) : (vec){0};
-            pixel_put(p.pixels, at, before + out[i * TILE + j] + *bias, brief);
-        }
-}
-
-static void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
-                             const images *to, bool add) {
-    if (to->brief)
-        output_tile(m, stride, bias, g, t, block, to, add, true);
-    else
-        output_tile(m, stride, bias, g, t, block, to, add, false);
 }
 
 /* Windows ---------------------------------------------------------------------------------------------------------- */
@@ -145,10 +55,7 @@ static const vec *window_slice(const windows *u, int64_t group, int point) {
     return u->values + group * PAIR * POINTS * u->in + point * u->in * group_width(u->out, group);
 }
 
-/*
- * G w Gᵀ of every window. `turned`: as the data gradient needs them, inputs and outputs exchanged and the window
- * rotated by 180°; then u->in are the weights' outputs.
- */
+/* G w Gᵀ of every window; where they are turned u->in are the weights' outputs. */
 static bool windows_make(backend *b, const real *weights, int64_t in, int64_t out, bool turned, windows *u) {
     *u = (windows){b->allocate(b, (size_t)(POINTS * in * out) * sizeof(real)), in, out};
     if (!u->values) return cpu_fail(b, "out of memory");
@@ -157,11 +64,7 @@ static bool windows_make(backend *b, const real *weights, int64_t in, int64_t ou
     for (int64_t k = 0; k < blocks; k++)
         for (int64_t c = 0; c < in; c++) {
             vec w[WINDOW * WINDOW];
-            for (int l = 0; l < BLOCK_LANES; l++) {
-                int64_t o = k * BLOCK_LANES + l;
-                const real *from = weights + (turned ? c * out + o : o * in + c) * WINDOW * WINDOW;
-                for (int i = 0; i < WINDOW * WINDOW; i++) w[i][l] = from[turned ? WINDOW * WINDOW - 1 - i : i];
-            }
+            window_take(weights, in, out, turned, k, c, w);
             int64_t group = k / PAIR, width = group_width(out, group);
             vec *to = u->values + group * PAIR * POINTS * in + c * width + k % PAIR;
             TRANSFORM(window_line, w, WINDOW, to, HALO, in * width);
@@ -203,17 +106,10 @@ static bool convolve(backend *b, images in, int64_t padding, const windows *u, c
                     transform_output(m + t * width + l, m_stride, &plus, &g, first + t, block, &out, add);
             }
         }
+        if (out.stream) pixels_streamed();
     }
     b->release(b, scratch);
     return true;
-}
-
-static images images_in(const conv_shape *s, const void *x) {
-    return (images){s->n, s->h, s->w, s->in / BLOCK_LANES, s->in_brief, (void *)x};
-}
-
-static images images_out(const conv_shape *s, const void *y) {
-    return (images){s->n, s->out_h, s->out_w, s->out / BLOCK_LANES, s->out_brief, (void *)y};
 }
 
 bool winograd_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
@@ -233,22 +129,6 @@ bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
-
-/* Gᵀ u G of the sums [36][in][out] to weights (out, in, 3, 3). */
-static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
-    int64_t blocks = out / BLOCK_LANES;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t k = 0; k < blocks; k++)
-        for (int64_t c = 0; c < in; c++) {
-            vec u[POINTS], w[WINDOW * WINDOW];
-            for (int i = 0; i < POINTS; i++) u[i] = sums[(i * in + c) * blocks + k];
-            TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
-            for (int l = 0; l < BLOCK_LANES; l++) {
-                real *to = dw + ((k * BLOCK_LANES + l) * in + c) * WINDOW * WINDOW;
-                for (int i = 0; i < WINDOW * WINDOW; i++) to[i] = (add ? to[i] : 0) + w[i][l];
-            }
-        }
-}
 
 bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
     images in = images_in(s, x), out = images_out(s, dy);
@@ -279,7 +159,7 @@ bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void
                            first == 0);
         }
     }
-    if (ok) window_gradients(sums, s->in, s->out, dw, add);
+    if (ok) winograd_window_gradients(sums, s->in, s->out, dw, add);
     b->release(b, v);
     b->release(b, sums);
     return ok;

@@ -15,13 +15,18 @@ MULTIARCH := $(shell { $(CC) -print-multiarch; } 2>/dev/null)
 BLAS_DIR  := /usr/lib/$(MULTIARCH)/openblas-openmp
 PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4 libarchive matio hdf5 sqlite3 libcurl nettle
 
-# What runs hot (HOT below) is built for three levels of x86-64 and chosen at start (engine/isa.h), the rest for the first
-# of them. MARCH=native, or another that the compiler knows, builds all of it once; so do the kinds that are for tests.
-ISAS := v2 v3 v4
+# What runs hot (HOT below) is built for three levels of x86-64, and the last of them with AVX512-BF16, and chosen at start
+# (engine/isa.h), the rest for the first. MARCH=native, or another that the compiler knows, builds all of it once; so do
+# the kinds that are for tests. A choice is a name, a build and a level; v4_amx is v4_bf16 told to use tiles.
+MARCHES := v2:x86-64-v2 v3:x86-64-v3 v4:x86-64-v4 v4_bf16:x86-64-v4~-mavx512bf16
+ISAS    := $(foreach m,$(MARCHES),$(firstword $(subst :, ,$m)))
+CHOICES := X(v2, v2, 2) X(v3, v3, 3) X(v4, v4, 4) X(v4_bf16, v4_bf16, 5) X(v4_amx, v4_bf16, 6)
 ifneq ($(MARCH)$(filter-out release,$(KIND)),)
-ISAS := $(subst -,_,$(or $(MARCH),native))
+ISAS    := $(subst -,_,$(or $(MARCH),native))
+MARCHES := $(ISAS):$(or $(MARCH),native)
+CHOICES := X($(ISAS), $(ISAS), 0)
 endif
-march = -march=$(if $(filter v2 v3 v4,$1),x86-64-$1,$(or $(MARCH),native))
+march = -march=$(subst ~, ,$(patsubst $1:%,%,$(filter $1:%,$(MARCHES))))
 
 CFLAGS_release  := -O3
 CFLAGS_sanitize := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -127,7 +132,7 @@ endef
 $(foreach i,$(ISAS),$(eval $(call hot,$i)))
 
 # What finds out which processor this is runs on any.
-$(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(foreach i,$(ISAS),X($i, $(or $(patsubst v%,%,$(filter v%,$i)),0)))'
+$(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(CHOICES)'
 ifeq ($(firstword $(ISAS)),v2)
 $(BUILD)/engine/isa.o $(BUILD)/experiments/commands/main.o: override CFLAGS += -march=x86-64
 endif

@@ -39,6 +39,7 @@ struct backend {
     int threads;
     peers *peers;  /* who shares batches with this process, or NULL */
     bool sharded;  /* what is recorded now sees a part of the batch: BatchNorm's statistics are everyone's */
+    bool tiles;    /* bfloat16 is multiplied by the processor's tiles (AMX) */
     bool direct;   /* convolutions as direct sums only, at two to three times the cost */
     bool bfloat16; /* what is recorded now stores images and tokens in bfloat16; codes' products take it */
     void *context; /* the backend's own */

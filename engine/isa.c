@@ -1,6 +1,6 @@
 /*
- * Which of the builds of engine/cpu this processor runs. The levels are those of the x86-64 psABI, section 3.1.1. This
- * file is itself built for the first level (see the Makefile): it runs before anything is known of the processor.
+ * Which of the builds of engine/cpu this processor runs. Levels up to 4 are those of the x86-64 psABI, section 3.1.1.
+ * This file is itself built for the first level (see the Makefile): it runs before anything is known of the processor.
  */
 #include "engine/isa.h"
 
@@ -11,14 +11,18 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define X(name, level)                                                                                                 \
-    backend *backend_cpu_##name(int threads, error *err);                                                              \
-    augment_run augment_pixels_##name;
+#define X(name, build, level)                                                                                          \
+    backend *backend_cpu_##build(int threads, error *err);                                                             \
+    augment_run augment_pixels_##build;
 MEWS_ISAS
 #undef X
 
 enum {
-#if defined(__AVX512BW__)
+#if defined(__AMX_BF16__)
+    LEVEL_OF_THIS_BUILD = ISA_TILES
+#elif defined(__AVX512BF16__)
+    LEVEL_OF_THIS_BUILD = ISA_BFLOAT16
+#elif defined(__AVX512BW__)
     LEVEL_OF_THIS_BUILD = 4
 #elif defined(__AVX2__)
     LEVEL_OF_THIS_BUILD = 3
@@ -29,7 +33,8 @@ enum {
 
 /* By level, lowest first. A build for one processor alone states no level: it needs what the compiler was told. */
 static const isa builds[] = {
-#define X(name, level) {#name, (level) ? (level) : LEVEL_OF_THIS_BUILD, backend_cpu_##name, augment_pixels_##name},
+#define X(name, build, level)                                                                                          \
+    {#name, (level) ? (level) : LEVEL_OF_THIS_BUILD, backend_cpu_##build, augment_pixels_##build},
     MEWS_ISAS
 #undef X
 };
@@ -40,6 +45,20 @@ static unsigned saved_registers(void) {
     unsigned low, high;
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return low;
+}
+
+static bool has_bfloat16(void) {
+    enum { AVX512_BF16 = 1 << 5 };
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && a & AVX512_BF16;
+}
+
+/* Whether there are tiles for bfloat16 and Linux lends them to this process, which asks for them. */
+static bool lends_tiles(void) {
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
+    unsigned a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return false;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 int isa_processor_level(void) {
@@ -55,26 +74,31 @@ int isa_processor_level(void) {
     if ((c1 & v3) != v3 || (b7 & v3_7) != v3_7 || !(c_extended & lzcnt)) return 2;
     unsigned saved = saved_registers();
     if ((saved & avx_state) != avx_state) return 2;
-    return (b7 & v4_7) == v4_7 && (saved & avx512_state) == avx512_state ? 4 : 3;
+    if ((b7 & v4_7) != v4_7 || (saved & avx512_state) != avx512_state) return 3;
+    return !has_bfloat16() ? 4 : lends_tiles() ? ISA_TILES : ISA_BFLOAT16;
 }
 
-bool isa_tiles(void) {
-    enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_XTILEDATA = 18, AMX_BF16 = 1 << 22, AMX_TILE = 1 << 24 };
-    unsigned a, b, c, d;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & AMX_BF16) || !(d & AMX_TILE)) return false;
-    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+const char *isa_level_name(int level) {
+    static const char *const names[] = {"x86",
+                                        "x86-64",
+                                        "x86-64-v2",
+                                        "x86-64-v3",
+                                        "x86-64-v4",
+                                        "x86-64-v4 with AVX512-BF16",
+                                        "x86-64-v4 with AVX512-BF16 and tiles (AMX)"};
+    return names[level];
 }
 
 static const isa *forced(const char *name, int level, error *err) {
-    static const char *const lacks[] = {"", "", "SSE4.2", "AVX2 and FMA", "AVX-512"};
+    static const char *const lacks[] = {"", "", "SSE4.2", "AVX2 and FMA", "AVX-512", "AVX512-BF16", "tiles (AMX)"};
     char all[64] = "";
     for (int i = 0; i < BUILDS; i++) {
         size_t end = strlen(all);
         snprintf(all + end, sizeof all - end, "%s%s", i == 0 ? "" : i + 1 < BUILDS ? ", " : " or ", builds[i].name);
         if (strcmp(builds[i].name, name) != 0) continue;
         if (builds[i].level <= level) return &builds[i];
-        error_set(err, ERROR_USAGE, "MEWS_ISA=%s: this processor lacks %s; it is an x86-64-v%d", name,
-                  lacks[builds[i].level], level);
+        error_set(err, ERROR_USAGE, "MEWS_ISA=%s: this processor lacks %s; it is an %s", name, lacks[builds[i].level],
+                  isa_level_name(level));
         return NULL;
     }
     error_set(err, ERROR_USAGE, "MEWS_ISA takes %s, not `%.40s`", all, name);
@@ -87,14 +111,14 @@ const isa *isa_choose(error *err) {
     if (wanted && *wanted) return forced(wanted, level, err);
     for (int i = BUILDS - 1; i >= 0; i--)
         if (builds[i].level <= level) return &builds[i];
-    error_set(err, ERROR_RUN, "this program was built for processors from x86-64-v%d on; this one is an x86-64-v%d",
-              builds[0].level, level);
+    error_set(err, ERROR_RUN, "this program was built for processors from %s on; this one is an %s",
+              isa_level_name(builds[0].level), isa_level_name(level));
     return NULL;
 }
 
 backend *backend_cpu(int threads, error *err) {
     const isa *chosen = isa_choose(err);
     backend *b = chosen ? chosen->create(threads, err) : NULL;
-    if (b) b->isa = chosen->name;
+    if (b) b->isa = chosen->name, b->tiles = chosen->level >= ISA_TILES;
     return b;
 }

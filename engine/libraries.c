@@ -37,23 +37,17 @@ static const char *dnnl_kernels(void) {
     }
 }
 
-static const char *own_kernels(bool *tiles) {
+static const char *own_kernels(void) {
     error none = {0};
     const isa *own = isa_choose(&none);
-    *tiles = own && own->level >= 4 && isa_tiles();
     return own ? own->name : "none";
 }
 
 json_t *libraries_kernels_json(void) {
-    bool tiles;
-    const char *own = own_kernels(&tiles);
-    return json_pack("{s:s, s:s, s:s, s:s}", "mews", own, "tiles", tiles ? "amx" : "none", "oneDNN", dnnl_kernels(),
-                     "OpenBLAS", openblas_get_corename());
+    return json_pack("{s:s, s:s, s:s}", "mews", own_kernels(), "oneDNN", dnnl_kernels(), "OpenBLAS",
+                     openblas_get_corename());
 }
 
 void libraries_kernels(char *text, size_t size) {
-    bool tiles;
-    const char *own = own_kernels(&tiles);
-    snprintf(text, size, "%s%s, oneDNN's %s, OpenBLAS's %s", own, tiles ? " with tiles" : "", dnnl_kernels(),
-             openblas_get_corename());
+    snprintf(text, size, "%s, oneDNN's %s, OpenBLAS's %s", own_kernels(), dnnl_kernels(), openblas_get_corename());
 }

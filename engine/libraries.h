@@ -9,12 +9,12 @@
 json_t *libraries_json(void);
 
 /*
- * The kernels that were chosen for this processor: {"mews": "v4", "tiles": "none", "oneDNN": "avx512_core", "OpenBLAS":
- * "SkylakeX"}; tiles multiply bfloat16. The caller's to json_decref.
+ * The kernels that were chosen for this processor: {"mews": "v4_bf16", "oneDNN": "avx512_core_bf16", "OpenBLAS":
+ * "Cooperlake"} (mews': engine/isa.h). The caller's to json_decref.
  */
 json_t *libraries_kernels_json(void);
 
-/* The same in words: "v4 with tiles, oneDNN's avx512_core_amx, OpenBLAS's SkylakeX". */
+/* The same in words: "v4_amx, oneDNN's avx512_core_amx, OpenBLAS's SkylakeX". */
 void libraries_kernels(char *text, size_t size);
 
 #endif

@@ -19,13 +19,17 @@ COMPUTING="agreement augment backbones bfloat16 bfloat16_convolution codes colla
     tokens usage vector_math views vit"
 
 level=$(build/release/mews doctor --json | sed -n 's/.*"x86_64_level": *\([0-9]\).*/\1/p')
+case $(build/release/mews doctor --json) in # what multiplies bfloat16 comes above x86-64-v4
+*'"bfloat16": "avx512_bf16"'*) level=5 ;;
+*'"bfloat16": "amx"'*) level=6 ;;
+esac
 
 # cell NAME LEVEL BUILD SUITES VARIABLE=VALUE...: LEVEL of x86-64 that the kernels need; SUITES computing or all
 cell() {
     local name=$1 needs=$2 build=$3 which=$4 suites=
     shift 4
     case " $wanted " in *" $name "* | "  ") ;; *) return ;; esac
-    test "$level" -ge "$needs" || { printf '%-18s passed over: needs x86-64-v%s\n' "$name" "$needs"; return; }
+    test "$level" -ge "$needs" || { printf '%-18s passed over: this processor lacks it\n' "$name"; return; }
     test -x "$build/run-tests" || { printf '%-18s passed over: %s is not built\n' "$name" "$build"; return; }
     test "$which" = all || suites=$(there)
     local log=build/portability/$name.log start=$SECONDS
@@ -67,7 +71,9 @@ long() {
     for isa in SSE41:2 AVX2:3 AVX512_CORE:4; do
         cell "onednn-${isa%:*}" "${isa#*:}" build/release computing ONEDNN_MAX_CPU_ISA="${isa%:*}"
     done
-    for isa in 2 3 4; do cell "mews-v$isa" $isa build/release computing MEWS_ISA=v$isa; done
+    for isa in v2:2 v3:3 v4:4 v4_bf16:5 v4_amx:6; do
+        cell "mews-${isa%:*}" "${isa#*:}" build/release computing MEWS_ISA="${isa%:*}"
+    done
     for threads in 1 2 3 5; do cell "threads-$threads" 2 build/release computing OMP_NUM_THREADS=$threads; done
     cell clang 2 build/clang computing
     cell clang-avx2 3 build/clang computing $AVX2

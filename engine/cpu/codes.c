@@ -5,6 +5,7 @@
  */
 #include "engine/cpu/codes.h"
 #include "engine/cpu/gemm_brief.h"
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/signs.h"
 
 #include <cblas.h>
@@ -116,7 +117,12 @@ static operand block_of_codes(const code_product *p, int64_t first, bool turn) {
 
 /* Where it is faster: without tiles a dictionary would be rounded and widened again for nothing. */
 static bool multiplies_brief(const code_product *p) {
-    return p->backend->bfloat16 && p->kind != CODES_HADAMARD && gemm_brief_by_tiles(p->backend);
+#ifdef TILES_BUILT
+    return p->backend->bfloat16 && (p->kind == CODES_DENSE || (p->kind == CODES_SIGNS && p->backend->tiles));
+#else
+    (void)p;
+    return false;
+#endif
 }
 
 bool code_product_forward(const code_product *p, int64_t first, int64_t count, real *z, int64_t ld) {
@@ -127,7 +133,7 @@ bool code_product_forward(const code_product *p, int64_t first, int64_t count, r
     }
     if (p->kind == CODES_SIGNS) {
         signs_product(p->values, false, p->rows, p->h, p->features, 0, p->features, p->place + first, count, p->alpha,
-                      false, z, ld, p->scratch, p->per_thread);
+                      false, z, ld, p->scratch, p->per_thread, p->backend->bfloat16);
     } else if (p->kind == CODES_DENSE) {
         cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (blasint)p->rows, (blasint)count, (blasint)p->features,
                     p->alpha, p->h, (blasint)p->features, p->values->data + p->place + first, (blasint)p->held, 0, z,
@@ -160,7 +166,7 @@ bool code_product_gradient(const code_product *p, int64_t first, int64_t count, 
     }
     if (p->kind == CODES_SIGNS) {
         signs_product(p->values, true, p->rows, dz, ld, p->place + first, count, 0, p->features, p->alpha, true, to,
-                      p->features, p->scratch, p->per_thread);
+                      p->features, p->scratch, p->per_thread, p->backend->bfloat16);
     } else if (p->kind == CODES_DENSE) {
         cblas_rgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (blasint)p->rows, (blasint)p->features, (blasint)count,
                     p->alpha, dz, (blasint)ld, p->values->data + p->place + first, (blasint)p->held, 1, to,

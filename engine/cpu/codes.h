@@ -59,9 +59,9 @@ int64_t signs_scratch(int64_t length);
 
 /* out (rows, count) = scale·x (rows, length)·S, S the block of W, or (transposed) of Wᵀ, added to out where `add`.
    Features or codes `first` to first + count − 1, out's columns, for the sums over `from` … from + length − 1; first
-   is a multiple of 16, from of 32. */
+   is a multiple of 16, from of 32. `brief`: with AVX512-BF16, sums of four values of x may be rounded to bfloat16. */
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
                    int64_t length, int64_t first, int64_t count, real scale, bool add, real *out, int64_t ldo,
-                   real *scratch, int64_t per_thread);
+                   real *scratch, int64_t per_thread, bool brief);
 
 #endif

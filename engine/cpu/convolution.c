@@ -5,13 +5,14 @@
  * `direct` in the backend keeps to the direct sums.
  *
  * Images in bfloat16 are multiplied with weights that are rounded to it, and sums are floats: by the processor's tiles
- * where it has them (amx.h), elsewhere by the same kernels as floats are, which widen what they read and round what
- * they write. Gradients with respect to weights are never rounded.
+ * where it has them (tiles.h); with AVX512-BF16 by Winograd's algorithm or direct sums of its own; elsewhere by the
+ * same kernels as floats are, which widen what they read and round what they write. Gradients with respect to weights
+ * are never rounded.
  */
 #include "engine/cpu/convolution.h"
 
 #ifndef MEWS_DOUBLE
-#include "engine/cpu/amx.h"
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/bfloat16.h"
 #include "engine/cpu/direct.h"
 #include "engine/cpu/products.h"
@@ -45,14 +46,18 @@ typedef struct way {
 static const way by_winograd = {"winograd", false, winograd_forward, winograd_data, winograd_weights},
                  by_direct_sums = {"direct sums", false, direct_forward, direct_data, direct_weights},
                  by_planes = {"first layer", false, stem_forward, NULL, stem_weights};
-#ifdef AMX_BUILT
-static const way by_tiles = {"bfloat16 tiles", true, amx_conv_forward, amx_conv_data, amx_conv_weights};
+#ifdef TILES_BUILT
+static const way by_tiles = {"bfloat16 tiles", true, tiles_conv_forward, tiles_conv_data, tiles_conv_weights},
+                 by_dots = {"bfloat16 dots", true, tiles_conv_forward, tiles_conv_data, tiles_conv_weights},
+                 by_brief_winograd = {"bfloat16 winograd", true, winograd_brief_forward, winograd_brief_data,
+                                      winograd_brief_weights};
 #endif
 
 /* NULL: oneDNN's. */
 static const way *way_for(const backend *b, const conv_shape *s) {
-#ifdef AMX_BUILT
-    if (amx_conv_takes(b, s)) return &by_tiles;
+#ifdef TILES_BUILT
+    if (tiles_conv_takes(s))
+        return b->tiles ? &by_tiles : !b->direct && winograd_takes(s) ? &by_brief_winograd : &by_dots;
 #endif
     if (!b->direct && winograd_takes(s)) return &by_winograd;
     return direct_takes(s) ? &by_direct_sums : stem_takes(s) ? &by_planes : NULL;

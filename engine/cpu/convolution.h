@@ -1,7 +1,7 @@
 /*
  * What the convolution kernel (convolution.c) chooses from beside Winograd's algorithm (winograd.h), direct sums over
- * blocks of channels (direct.h), those by the processor's tiles (amx.h) and the first layer's (stem.h): oneDNN, for any
- * shape. And the notes of what was chosen.
+ * blocks of channels (direct.h), those by the processor's tiles (tiles.h) and the first layer's (stem.h): oneDNN, for
+ * any shape. And the notes of what was chosen.
  */
 #ifndef MEWS_CONVOLUTION_H
 #define MEWS_CONVOLUTION_H

@@ -1,7 +1,6 @@
 /*
  * The CPU backend: its table of kernels, its memory, and the copies between host arrays and tensors.
  */
-#include "engine/cpu/amx.h"
 #include "engine/cpu/bfloat16.h"
 #include "engine/cpu/codes.h"
 #include "engine/threads.h"
@@ -177,7 +176,6 @@ backend *backend_cpu(int threads, error *err) {
         .update_adam = cpu_update_adam,
         .update_adamw = cpu_update_adamw,
     };
-    context->tiles = amx_available();
     context->pool = pool_create();
     context->plans = conv_plans_create(err);
     context->notes = conv_notes_create();

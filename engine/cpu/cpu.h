@@ -23,7 +23,6 @@ typedef struct cpu_context {
     struct pool *pool;
     struct conv_plans *plans; /* oneDNN primitives by shape */
     struct conv_notes *notes; /* which kernels computed what */
-    bool tiles;               /* amx.h */
     char failure[256];
 } cpu_context;
 

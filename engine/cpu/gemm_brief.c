@@ -5,25 +5,35 @@
  * are turned.
  */
 #include "engine/cpu/gemm_brief.h"
-#include "engine/cpu/amx.h"
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/gemm.h"
 
 #include <string.h>
+#ifdef TILES_BUILT
+#include <immintrin.h>
+#endif
 
 /* One row of sums to c. */
-static void hand_on(const brief_product *p, int64_t row, int64_t first, int64_t count, const real *sums, bool add,
-                    const real *bias) {
+static inline __attribute__((always_inline)) void hand_on_to(const brief_product *p, int64_t row, int64_t first,
+                                                             int64_t count, const real *sums, const bool add,
+                                                             const real *bias) {
     const real alpha = p->alpha;
-    const int64_t at = row * p->c.row + first;
-    if (p->c.brief) {
-        bfloat *to = (bfloat *)p->c.data + at;
-        for (int64_t j = 0; j < count; j++)
-            to[j] = bfloat_round((add ? bfloat_value(to[j]) : 0) + alpha * sums[j] + (bias ? bias[first + j] : 0));
-    } else {
-        real *to = (real *)p->c.data + at;
-        for (int64_t j = 0; j < count; j++) to[j] = (add ? to[j] : 0) + alpha * sums[j] + (bias ? bias[first + j] : 0);
+    void *to = value_at(p->c.data, row * p->c.row + first, p->c.brief);
+    for (int64_t j = 0; j < count; j++) {
+        real value = (add ? value_get(to, j, p->c.brief) : 0) + alpha * sums[j] + (bias ? bias[first + j] : 0);
+        value_put(to, j, value, p->c.brief);
     }
 }
+
+static void hand_on(const brief_product *p, int64_t row, int64_t first, int64_t count, const real *sums, bool add,
+                    const real *bias) {
+    if (add)
+        hand_on_to(p, row, first, count, sums, true, bias);
+    else
+        hand_on_to(p, row, first, count, sums, false, bias);
+}
+
+#ifndef TILES_BUILT
 
 /* By OpenBLAS ------------------------------------------------------------------------------------------------------ */
 
@@ -63,7 +73,7 @@ static bool by_blas(backend *b, const brief_product *p) {
     return ok || cpu_fail(b, "out of memory");
 }
 
-#ifdef AMX_BUILT
+#else
 
 /* By tiles --------------------------------------------------------------------------------------------------------- */
 
@@ -71,20 +81,21 @@ static bool by_blas(backend *b, const brief_product *p) {
  *   PANEL   rows that a thread takes at a time
  *   COLUMNS of the right factor packed at a time
  *   DEPTH   likewise
+ *   DOWN, ACROSS  rows and columns of sums that are multiplied, and handed on, at once
  */
-enum { PANEL = 128, COLUMNS = 1024, DEPTH = 1024 };
-
-typedef float float_vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t bits_vec __attribute__((vector_size(64), may_alias));
-typedef uint16_t brief_vec __attribute__((vector_size(32), aligned(2), may_alias));
+enum { PANEL = 128, COLUMNS = 1024, DEPTH = 2048, DOWN = 2 * TILE_ROWS, ACROSS = 2 * TILE_ROWS };
 
 /* 16 numbers that lie side by side. */
-static inline brief_vec take_16(const operand *x, int64_t at) {
-    if (x->brief) return *(const brief_vec *)((const bfloat *)x->data + at);
-    float_vec value = *(const float_vec *)((const float *)x->data + at);
-    bits_vec bits = (bits_vec)value, nan = (bits_vec)(value != value);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-    return __builtin_convertvector((nan & 0x7fc0) | (~nan & bits), brief_vec);
+static inline __m256i take_16(const operand *x, int64_t at) {
+    if (x->brief) return _mm256_loadu_si256((const __m256i *)((const bfloat *)x->data + at));
+    return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps((const float *)x->data + at));
+}
+
+/* 32 of them. */
+static inline __m512i take_32(const operand *x, int64_t at) {
+    if (x->brief) return _mm512_loadu_si512((const bfloat *)x->data + at);
+    const float *from = (const float *)x->data + at;
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + TILE_ROWS), _mm512_loadu_ps(from));
 }
 
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -115,16 +126,14 @@ static void pack_tile(const operand *x, int64_t line, int64_t deep, int64_t firs
     uint32_t *made = side_by_side == by_pairs ? scratch : to;
     for (int i = 0; i < TILE_ROWS; i++) {
         if (side_by_side) {
-            brief_vec *row = (brief_vec *)(made + i * TILE_ROWS);
-            row[0] = take_16(x, at + i * line);
-            row[1] = take_16(x, at + i * line + TILE_ROWS);
+            _mm512_store_si512(made + i * TILE_ROWS, take_32(x, at + i * line));
         } else {
-            bits_vec even = __builtin_convertvector(take_16(x, at + 2 * i * deep), bits_vec);
-            bits_vec odd = __builtin_convertvector(take_16(x, at + (2 * i + 1) * deep), bits_vec);
-            *(bits_vec *)(made + i * TILE_ROWS) = even | odd << 16;
+            __m512i even = _mm512_cvtepu16_epi32(take_16(x, at + 2 * i * deep));
+            __m512i odd = _mm512_cvtepu16_epi32(take_16(x, at + (2 * i + 1) * deep));
+            _mm512_store_si512(made + i * TILE_ROWS, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
         }
     }
-    if (made == scratch) amx_turn(scratch, to);
+    if (made == scratch) tile_turn(scratch, to);
 }
 
 /* The tile of signs that 16 words hold, a column each: for every bit that is not set, the sign of −1. */
@@ -143,35 +152,44 @@ static void pack_right(const operand *x, int64_t first, int64_t cols, int64_t k,
         pack_tile(x, x->col, x->row, first, cols, k, depth, true, to);
 }
 
+/* What is to be added to, while it is still far from being needed. */
+static void ask_for(const operand *x, int64_t at, int64_t count) {
+    const int64_t line = 64 / (int64_t)(x->brief ? sizeof(bfloat) : sizeof(real));
+    for (int64_t j = 0; j < count; j += line) __builtin_prefetch(value_at(x->data, at + j, x->brief), 1);
+}
+
 /* One panel times the packed block: columns from `first` on, depth from `k` on. */
-static void multiply_panel(const brief_product *p, int64_t row, int64_t rows, int64_t first, int64_t cols, int64_t k,
-                           int64_t depth, const bfloat *right, bfloat *left, float *sums) {
+static void multiply_panel(const backend *b, const brief_product *p, int64_t row, int64_t rows, int64_t first,
+                           int64_t cols, int64_t k, int64_t depth, const bfloat *right, bfloat *left, float *sums) {
     const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH, tiles = (cols + TILE_ROWS - 1) / TILE_ROWS;
-    const int64_t lines = (rows + TILE_ROWS - 1) / TILE_ROWS, wide = tiles * TILE_ROWS;
+    const int64_t lines = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    const bool add = p->add || k > 0, last = k + depth == p->k;
     for (int64_t i = 0; i < lines; i++)
         for (int64_t d = 0; d < steps; d++)
             pack_tile(&p->a, p->a.row, p->a.col, row + i * TILE_ROWS, rows - i * TILE_ROWS, k + d * TILE_DEPTH,
                       depth - d * TILE_DEPTH, false, (uint32_t *)(left + (i * steps + d) * TILE_SIZE));
     for (int64_t j = 0; j < tiles; j += 2)
         for (int64_t i = 0; i < lines; i += 2) {
-            amx_product product = {.a = left + i * steps * TILE_SIZE,
-                                   .a_next = steps * TILE_SIZE,
-                                   .a_step = TILE_SIZE,
-                                   .b = right + j * steps * TILE_SIZE,
-                                   .b_next = steps * TILE_SIZE,
-                                   .b_step = TILE_SIZE,
-                                   .c = sums + i * TILE_ROWS * wide + j * TILE_ROWS,
-                                   .c_down = TILE_ROWS * wide,
-                                   .c_right = TILE_ROWS,
-                                   .c_row = wide,
-                                   .steps = steps,
-                                   .rows = lines - i < 2 ? 1 : 2,
-                                   .cols = tiles - j < 2 ? 1 : 2};
-            amx_multiply(&product);
+            const int64_t at = first + j * TILE_ROWS, some = smaller(ACROSS, cols - j * TILE_ROWS);
+            const int64_t down = row + i * TILE_ROWS, high = smaller(DOWN, rows - i * TILE_ROWS);
+            for (int64_t r = 0; add && r < high; r++) ask_for(&p->c, (down + r) * p->c.row + at, some);
+            tile_product product = {.a = left + i * steps * TILE_SIZE,
+                                    .a_next = steps * TILE_SIZE,
+                                    .a_step = TILE_SIZE,
+                                    .b = right + j * steps * TILE_SIZE,
+                                    .b_next = steps * TILE_SIZE,
+                                    .b_step = TILE_SIZE,
+                                    .c = sums,
+                                    .c_down = TILE_ROWS * ACROSS,
+                                    .c_right = TILE_ROWS,
+                                    .c_row = ACROSS,
+                                    .steps = steps,
+                                    .rows = lines - i < 2 ? 1 : 2,
+                                    .cols = tiles - j < 2 ? 1 : 2};
+            tiles_multiply(b, &product);
+            for (int64_t r = 0; r < high; r++)
+                hand_on(p, down + r, at, some, sums + r * ACROSS, add, last ? p->bias : NULL);
         }
-    const bool last = k + depth == p->k;
-    for (int64_t i = 0; i < rows; i++)
-        hand_on(p, row + i, first, cols, sums + i * wide, p->add || k > 0, last ? p->bias : NULL);
 }
 
 static bool by_tiles(backend *b, const brief_product *p) {
@@ -182,29 +200,32 @@ static bool by_tiles(backend *b, const brief_product *p) {
     panels = (panels + b->threads - 1) / b->threads * b->threads;
     const int64_t pair = 2 * TILE_ROWS, panel = ((p->m + panels - 1) / panels + pair - 1) / pair * pair;
     const int64_t left = panel / TILE_ROWS * steps * TILE_SIZE * (int64_t)sizeof(bfloat);
-    const int64_t per_thread = left + panel * tiles * TILE_ROWS * (int64_t)sizeof(float);
+    const int64_t per_thread = left + DOWN * ACROSS * (int64_t)sizeof(float);
     bfloat *right = b->allocate(b, (size_t)(tiles * steps * TILE_SIZE) * sizeof *right);
     char *scratch = b->allocate(b, (size_t)(b->threads * per_thread));
+    const bool by_rows = p->b.col == 1;
     bool ok = right && scratch;
 #pragma omp parallel num_threads(b->threads) if (ok)
     {
         char *own = scratch + (ok ? omp_get_thread_num() * per_thread : 0);
-        if (ok) amx_begin();
+        if (ok) tiles_begin(b);
         for (int64_t first = 0; ok && first < p->n; first += wide)
             for (int64_t k = 0; k < p->k; k += deep) {
                 const int64_t cols = smaller(wide, p->n - first), depth = smaller(deep, p->k - k);
                 const int64_t down = (depth + TILE_DEPTH - 1) / TILE_DEPTH, across = (cols + TILE_ROWS - 1) / TILE_ROWS;
 #pragma omp for schedule(static)
                 for (int64_t t = 0; t < across * down; t++) {
-                    int64_t j = t / down * TILE_ROWS, d = t % down * TILE_DEPTH;
-                    pack_right(&p->b, first + j, cols - j, k + d, depth - d, (uint32_t *)(right + t * TILE_SIZE));
+                    /* Along what lies side by side in memory. */
+                    const int64_t j = by_rows ? t % across : t / down, d = by_rows ? t / across : t % down;
+                    pack_right(&p->b, first + j * TILE_ROWS, cols - j * TILE_ROWS, k + d * TILE_DEPTH,
+                               depth - d * TILE_DEPTH, (uint32_t *)(right + (j * down + d) * TILE_SIZE));
                 }
 #pragma omp for schedule(static)
                 for (int64_t row = 0; row < p->m; row += panel)
-                    multiply_panel(p, row, smaller(panel, p->m - row), first, cols, k, depth, right, (bfloat *)own,
+                    multiply_panel(b, p, row, smaller(panel, p->m - row), first, cols, k, depth, right, (bfloat *)own,
                                    (float *)(own + left));
             }
-        if (ok) amx_end();
+        if (ok) tiles_end(b);
     }
     b->release(b, scratch);
     b->release(b, right);
@@ -213,11 +234,10 @@ static bool by_tiles(backend *b, const brief_product *p) {
 
 #endif
 
-bool gemm_brief_by_tiles(const backend *b) { return ((const cpu_context *)b->context)->tiles; }
-
 bool gemm_brief(backend *b, const brief_product *p) {
-#ifdef AMX_BUILT
-    if (gemm_brief_by_tiles(b)) return by_tiles(b, p);
-#endif
+#ifdef TILES_BUILT
+    return by_tiles(b, p);
+#else
     return by_blas(b, p);
+#endif
 }

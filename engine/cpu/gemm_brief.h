@@ -1,7 +1,7 @@
 /*
  * Products of matrices in bfloat16 with sums in floats. Operands are stored in either way and rounded where they are
- * reals; by the processor's tiles where it has them (amx.h), elsewhere by OpenBLAS on values widened again. Bits do not
- * depend on how many threads share the work of the tiles.
+ * reals; by the processor's tiles where it has them (tiles.h), elsewhere by OpenBLAS on values widened again. Bits do
+ * not depend on how many threads share the work of the tiles.
  */
 #ifndef MEWS_GEMM_BRIEF_H
 #define MEWS_GEMM_BRIEF_H
@@ -37,8 +37,5 @@ typedef struct brief_product {
 } brief_product;
 
 bool gemm_brief(backend *b, const brief_product *p);
-
-/* Whether there are tiles, and right factors may be signs. */
-bool gemm_brief_by_tiles(const backend *b);
 
 #endif

@@ -66,8 +66,8 @@ int64_t signs_scratch(int64_t length) { return length * STRETCH; }
 /* Rows are shared out by hand, in parts that do not depend on the threads: the BLAS would cut them by the threads. */
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
                    int64_t length, int64_t first, int64_t count, real scale, bool add, real *out, int64_t ldo,
-                   real *scratch, int64_t per_thread) {
-    (void)per_thread;
+                   real *scratch, int64_t per_thread, bool brief) {
+    (void)per_thread, (void)brief;
     packing p = packing_of(w, transposed);
     for (int64_t j = 0; j < count; j += STRETCH) {
         int64_t n = count - j < STRETCH ? count - j : STRETCH;

@@ -149,7 +149,8 @@ static void tile(const uint32_t *words, int64_t wide, int64_t rows, const float 
 
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
                    int64_t length, int64_t first, int64_t count, real scale, bool add, real *out, int64_t ldo,
-                   real *scratch, int64_t per_thread) {
+                   real *scratch, int64_t per_thread, bool brief) {
+    (void)brief;
     packing p = packing_of(w, transposed);
     const uint32_t *words = p.words + from / WORD * p.wide + first;
     const int64_t row_tiles = (rows + ROWS - 1) / ROWS, column_tiles = (count + COLUMNS - 1) / COLUMNS;

@@ -17,4 +17,10 @@ bool winograd_forward(backend *b, const conv_shape *s, const void *x, const real
 bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add);
 bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add);
 
+/* winograd_brief.c, with AVX512-BF16: the same for images that are both stored in bfloat16. */
+bool winograd_brief_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias,
+                            void *y);
+bool winograd_brief_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add);
+bool winograd_brief_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add);
+
 #endif

@@ -55,7 +55,7 @@ static void look_at_kernels(json_t *notes, const json_t *kernels, int level) {
             note(notes,
                  "OpenBLAS does not know this processor and takes its kernels for %s: a newer libopenblas, or "
                  "OPENBLAS_CORETYPE=%s, is faster",
-                 core, level == 4 ? "SkylakeX" : "Haswell");
+                 core, level >= 4 ? "SkylakeX" : "Haswell");
 }
 
 static void look_at_threads(json_t *notes, const threads_limits *l, int threads) {
@@ -102,11 +102,16 @@ static json_t *examine(const command_context *context, error *err) {
     if (!threads) return NULL;
     json_t *kernels = libraries_kernels_json(), *notes = json_array();
     if (own->level < level && !getenv("MEWS_ISA"))
-        note(notes, "this program was built for x86-64-v%d; the processor is an x86-64-v%d", own->level, level);
+        note(notes, "this program was built for %s; the processor is an %s", isa_level_name(own->level),
+             isa_level_name(level));
     look_at_kernels(notes, kernels, level);
     look_at_threads(notes, &limits, threads);
     if (!on_path("gnuplot")) note(notes, "gnuplot is not installed: reports come without figures");
-    return json_pack("{s:s, s:i, s:o, s:i, s:i, s:i, s:o, s:o, s:o}", "version", MEWS_VERSION, "x86_64_level", level,
+    return json_pack("{s:s, s:i, s:s, s:o, s:i, s:i, s:i, s:o, s:o, s:o}", "version", MEWS_VERSION, "x86_64_level",
+                     level < 4 ? level : 4, "bfloat16",
+                     level >= ISA_TILES      ? "amx"
+                     : level >= ISA_BFLOAT16 ? "avx512_bf16"
+                                             : "none",
                      "kernels", kernels, "threads", threads, "processors", limits.processors, "processors_online",
                      limits.online, "processors_quota", limits.quota > 0 ? json_real(limits.quota) : json_null(),
                      "libraries", libraries_json(), "notes", notes);
@@ -125,7 +130,7 @@ static int whole(const json_t *all, const char *key) { return (int)json_integer_
 
 static void print(const json_t *all) {
     printf("%-12s %s\n", "mews", json_string_value(json_object_get(all, "version")));
-    printf("%-12s x86-64-v%d, %d processors, %d of them for this process\n", "processor", whole(all, "x86_64_level"),
+    printf("%-12s %s, %d processors, %d of them for this process\n", "processor", isa_level_name(isa_processor_level()),
            whole(all, "processors_online"), whole(all, "processors"));
     printf("%-12s %d\n", "threads", whole(all, "threads"));
     print_pairs("kernels for", json_object_get(all, "kernels"));

@@ -17,7 +17,7 @@ bool words_same_kernels(peers *p, error *err) {
     bool ok = p->gather(p, mine, all, sizeof mine) || words_cannot_reach(p, err);
     if (ok && strcmp(mine, all) != 0)
         ok = error_set(err, ERROR_RUN,
-                       "kernels here are %s, rank 0's %s; the same MEWS_ISA (v3: no tiles), ONEDNN_MAX_CPU_ISA and "
+                       "kernels here are %s, rank 0's %s; the same MEWS_ISA (v3, say), ONEDNN_MAX_CPU_ISA and "
                        "OPENBLAS_CORETYPE on all machines make them alike",
                        mine, all);
     for (int i = 1; ok && p->rank == 0 && i < p->count; i++) /* whose rank it is says how they differ */

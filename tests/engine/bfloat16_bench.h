@@ -61,19 +61,32 @@ static inline void compare(const float *got, const double *expected, int64_t cou
     }
 }
 
-/* The last one: a processor without tiles, as far as the kernels know. */
-static const char *const isas[] = {"v2", "v3", "v4", "v4-"};
+/* The whole of it within a share of its length, where single numbers may be off by more. */
+static inline void compare_whole(const float *got, const double *expected, int64_t count, double share,
+                                 const char *what) {
+    double off = 0, all = 0;
+    for (int64_t i = 0; i < count; i++) {
+        off += ((double)got[i] - expected[i]) * ((double)got[i] - expected[i]);
+        all += expected[i] * expected[i];
+    }
+    ck_assert_msg(sqrt(off / all) < share, "%s is off by %.4f of its length", what, sqrt(off / all));
+}
+
+static const char *const isas[] = {"v2", "v3", "v4", "v4_bf16", "v4_amx"};
 enum { ISAS = sizeof isas / sizeof *isas };
+
+static inline int level_of(const char *isa) {
+    return strcmp(isa, "v4_amx") == 0 ? ISA_TILES : strcmp(isa, "v4_bf16") == 0 ? ISA_BFLOAT16 : atoi(isa + 1);
+}
 
 /* The CPU's, held to an instruction set; NULL where this processor has not that. Each test is a process of its own. */
 static inline backend *kernels_with(const char *isa, int threads) {
-    if (atoi(isa + 1) > isa_processor_level()) return NULL;
-    setenv("MEWS_ISA", (char[]){isa[0], isa[1], '\0'}, 1);
+    if (level_of(isa) > isa_processor_level()) return NULL;
+    setenv("MEWS_ISA", isa, 1);
     error err = {0};
     if (!isa_choose(&err)) unsetenv("MEWS_ISA"); /* a build for one processor has its own set alone */
     backend *b = backend_cpu(threads, &err);
     ck_assert_msg(b != NULL, "%s", err.text);
-    if (isa[2]) ((cpu_context *)b->context)->tiles = false;
     b->bfloat16 = true;
     return b;
 }

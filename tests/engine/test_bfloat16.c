@@ -135,6 +135,17 @@ END_TEST
 
 /* Codes ------------------------------------------------------------------------------------------------------------ */
 
+/* Products with signs by AVX512-BF16 round the sums of four to bfloat16, which are off by 0.17 % of them at the most in
+   the mean, and add those in floats. */
+static void compare_product(const backend *b, bool signs, const float *got, const double *expected, int64_t count,
+                            const char *what) {
+    const bool plain = b->isa[0] == 'v' && b->isa[2] == '\0';
+    if (signs && !plain && !b->tiles)
+        compare_whole(got, expected, count, 0.003, what);
+    else
+        compare(got, expected, count, 0, 1e-5, what);
+}
+
 /* Rows, features and codes that fill no tile; more codes than are packed at a time. */
 START_TEST(test_products_with_codes_are_sums_in_floats) {
     enum { ROWS = 37, FEATURES = 70, CODES = 1300 };
@@ -162,11 +173,11 @@ START_TEST(test_products_with_codes_are_sums_in_floats) {
     tensor *logits = op_code_logits(t, &x, &codes, 0.5);
     float *got = malloc(ROWS * CODES * sizeof *got);
     tape_read(t, logits, got);
-    compare(got, z, ROWS * CODES, 0, 1e-5, "logits");
+    compare_product(b, signs, got, z, ROWS * CODES, "logits");
     tape_backward(t, op_sum(t, op_mul(t, logits, tape_matrix(t, r, ROWS, CODES)), AXIS_ALL));
     ck_assert(tape_check(t, &err));
     tape_read_grad(t, &x, got);
-    compare(got, dh, ROWS * FEATURES, 0, 1e-5, "dh");
+    compare_product(b, signs, got, dh, ROWS * FEATURES, "dh");
     free(h), free(w), free(r), free(z), free(dh), free(got);
     b->release(b, values.data);
     leaf_free(b, &x);
@@ -208,6 +219,7 @@ static void compare_golden(const safetensors *file, const char *group, const cha
 static void beside_pytorch(backend *b, const peer_case *c) {
     error err = {0};
     if (!b) return;
+    b->direct = true; /* Winograd's algorithm rounds otherwise: test_bfloat16_convolution.c */
     tape *t = tape_create(b, &err);
     safetensors *file = golden_file("bfloat16");
     array x = golden(file, c->group, "x"), w = golden(file, c->group, "w"), g = golden(file, c->group, "g");

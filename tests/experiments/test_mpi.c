@@ -355,7 +355,7 @@ START_TEST(mistakes_are_one_line) {
 }
 END_TEST
 
-/* Kernels for other processors round otherwise; tiles, too, which only bfloat16 sees. */
+/* Kernels for other processors round otherwise. */
 START_TEST(machines_that_compute_otherwise_are_told_apart) {
     static const char *const others[] = {"MEWS_ISA=v2", "OPENBLAS_CORETYPE=Nehalem", "ONEDNN_MAX_CPU_ISA=SSE41"};
     char what[2600];

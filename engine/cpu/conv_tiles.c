@@ -1,5 +1,5 @@
 /*
- * Direct sums by the processor's tiles. What each tap sees of a stretch of target pixels (meeting.h) is gathered as it
+ * Direct sums by tiles of bfloat16. What each tap sees of a stretch of target pixels (meeting.h) is gathered as it
  * is stored, two blocks of 16 channels side by side being a row of a tile: the last of an odd number stands beside
  * zeros.
  *
@@ -10,9 +10,9 @@
  * and the parts' sums are added in order; elsewhere there is one set of sums that threads share out among them. Which
  * of the two, and how many parts, is decided by the shape alone.
  */
-#include "engine/cpu/amx.h"
+#include "engine/cpu/tiles.h"
 
-#ifdef AMX_BUILT
+#ifdef TILES_BUILT
 #include "engine/cpu/meeting.h"
 
 #include <omp.h>
@@ -29,9 +29,9 @@ enum {
     PART_PIXELS = 1024      /* … each of at least so many */
 };
 
-bool amx_conv_takes(const backend *b, const conv_shape *s) {
-    return ((const cpu_context *)b->context)->tiles && s->in_brief && s->out_brief &&
-           s->window * s->window <= MOST_TAPS && s->in_lanes == TILE_ROWS && s->out_lanes == TILE_ROWS;
+bool tiles_conv_takes(const conv_shape *s) {
+    return s->in_brief && s->out_brief && s->window * s->window <= MOST_TAPS && s->in_lanes == TILE_ROWS &&
+           s->out_lanes == TILE_ROWS;
 }
 
 /* Gathering -------------------------------------------------------------------------------------------------------- */
@@ -112,8 +112,8 @@ static void weights_make(const meeting *m, const real *weights, int64_t window, 
 }
 
 /* The targets of a stretch: gathered · u (+ bias); added to what is there when `add`. */
-static void multiply_stretch(const meeting *m, const bfloat *u, const real *bias, bool add, int64_t first,
-                             int64_t count, int64_t stretch, bfloat *v, float *sums) {
+static void multiply_stretch(const backend *b, const meeting *m, const bfloat *u, const real *bias, bool add,
+                             int64_t first, int64_t count, int64_t stretch, bfloat *v, float *sums) {
     const int64_t depth = depth_of(m), blocks = m->tap_count * m->from.blocks;
     const places places = {(brief_vec *)v, 2 * stretch, 1, 2};
     gather(m, first, count, &places);
@@ -121,21 +121,21 @@ static void multiply_stretch(const meeting *m, const bfloat *u, const real *bias
         places.to[(depth - 1) * places.pair + places.odd + p * places.step] = (brief_vec){0};
     for (int64_t block = 0; block < m->to.blocks; block += PAIR) {
         const int width = m->to.blocks - block < PAIR ? 1 : PAIR;
-        amx_product product = {.a_next = TILE_SIZE,
-                               .a_step = stretch * TILE_DEPTH,
-                               .b = u + block * depth * TILE_SIZE,
-                               .b_next = depth * TILE_SIZE,
-                               .b_step = TILE_SIZE,
-                               .c_down = TILE_ROWS * width * TILE_ROWS,
-                               .c_right = TILE_ROWS,
-                               .c_row = width * TILE_ROWS,
-                               .steps = depth,
-                               .rows = 2,
-                               .cols = width};
+        tile_product product = {.a_next = TILE_SIZE,
+                                .a_step = stretch * TILE_DEPTH,
+                                .b = u + block * depth * TILE_SIZE,
+                                .b_next = depth * TILE_SIZE,
+                                .b_step = TILE_SIZE,
+                                .c_down = TILE_ROWS * width * TILE_ROWS,
+                                .c_right = TILE_ROWS,
+                                .c_row = width * TILE_ROWS,
+                                .steps = depth,
+                                .rows = 2,
+                                .cols = width};
         for (int64_t p = 0; p < count; p += STEP_PIXELS) {
             product.a = v + p * TILE_DEPTH;
             product.c = sums + p * width * TILE_ROWS;
-            amx_multiply(&product);
+            tiles_multiply(b, &product);
         }
         for (int l = 0; l < width; l++) {
             vec plus = bias ? ((const vec *)bias)[block + l] : (vec){0};
@@ -155,13 +155,13 @@ static bool multiply(backend *b, const meeting *m, const void *u, const real *bi
 #pragma omp parallel num_threads(b->threads)
     {
         char *own = scratch + omp_get_thread_num() * per_thread;
-        amx_begin();
+        tiles_begin(b);
 #pragma omp for schedule(static)
         for (int64_t first = 0; first < all; first += stretch) {
             int64_t count = all - first < stretch ? all - first : stretch;
-            multiply_stretch(m, u, bias, add, first, count, stretch, (bfloat *)own, (float *)(own + gathered));
+            multiply_stretch(b, m, u, bias, add, first, count, stretch, (bfloat *)own, (float *)(own + gathered));
         }
-        amx_end();
+        tiles_end(b);
     }
     b->release(b, scratch);
     return true;
@@ -169,11 +169,12 @@ static bool multiply(backend *b, const meeting *m, const void *u, const real *bi
 
 static const meeting_way by_tiles = {weights_make, multiply};
 
-bool amx_conv_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
+bool tiles_conv_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias,
+                        void *y) {
     return meeting_sums(b, &by_tiles, s, x, weights, bias, y);
 }
 
-bool amx_conv_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
+bool tiles_conv_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
     return meeting_data(b, &by_tiles, s, dy, weights, dx, add);
 }
 
@@ -211,7 +212,7 @@ static void fill_portion(const meeting *m, const meeting *own, const factors *f,
         for (int64_t p = 0; p < PORTION; p += TILE_DEPTH) {
             uint32_t pairs[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
             for (int i = 0; i < TILE_ROWS; i++) pair_up(gradient + p + 2 * i, pairs + i * TILE_ROWS);
-            amx_turn(pairs, f->turned + (k * f->pixels + at + p) / 2 * TILE_ROWS);
+            tile_turn(pairs, f->turned + (k * f->pixels + at + p) / 2 * TILE_ROWS);
         }
     }
 }
@@ -222,43 +223,43 @@ static int64_t task_count(const meeting *m) {
 }
 
 /* sums[block of out][j][16 of out][16 of in] (+)= the turned gradient · what taps see, for a pair of each. */
-static void add_products(const factors *f, int64_t depth, int64_t blocks, int64_t count, int64_t task, bool fresh,
-                         float *sums) {
+static void add_products(const backend *b, const factors *f, int64_t depth, int64_t blocks, int64_t count, int64_t task,
+                         bool fresh, float *sums) {
     const int64_t pairs = (depth + 1) / 2, block = task / pairs * PAIR, j = task % pairs * 2;
     const int64_t tile = TILE_ROWS * TILE_ROWS, run = f->pixels * TILE_ROWS; /* numbers of one block */
-    amx_product product = {.a = (const bfloat *)f->turned + block * run,
-                           .a_next = run,
-                           .a_step = TILE_SIZE,
-                           .b = (const bfloat *)f->seen + j * run,
-                           .b_next = run,
-                           .b_step = TILE_SIZE,
-                           .c = sums + (block * depth + j) * tile,
-                           .c_down = depth * tile,
-                           .c_right = tile,
-                           .c_row = TILE_ROWS,
-                           .steps = (count + TILE_DEPTH - 1) / TILE_DEPTH,
-                           .rows = blocks - block < PAIR ? 1 : PAIR,
-                           .cols = depth - j < 2 ? 1 : 2,
-                           .add = !fresh};
-    amx_multiply(&product);
+    tile_product product = {.a = (const bfloat *)f->turned + block * run,
+                            .a_next = run,
+                            .a_step = TILE_SIZE,
+                            .b = (const bfloat *)f->seen + j * run,
+                            .b_next = run,
+                            .b_step = TILE_SIZE,
+                            .c = sums + (block * depth + j) * tile,
+                            .c_down = depth * tile,
+                            .c_right = tile,
+                            .c_row = TILE_ROWS,
+                            .steps = (count + TILE_DEPTH - 1) / TILE_DEPTH,
+                            .rows = blocks - block < PAIR ? 1 : PAIR,
+                            .cols = depth - j < 2 ? 1 : 2,
+                            .add = !fresh};
+    tiles_multiply(b, &product);
 }
 
 /* The sums over pixels first … last − 1, by one thread. */
-static void add_part(const meeting *m, const meeting *own, const factors *f, int64_t first, int64_t last,
-                     brief_vec *scratch, float *sums) {
+static void add_part(const backend *b, const meeting *m, const meeting *own, const factors *f, int64_t first,
+                     int64_t last, brief_vec *scratch, float *sums) {
     const int64_t depth = m->tap_count * m->from.blocks, tasks = task_count(m);
     for (int64_t at = first; at < last; at += f->pixels) {
         const int64_t count = last - at < f->pixels ? last - at : f->pixels;
         for (int64_t p = 0; p < count; p += PORTION)
             fill_portion(m, own, f, at + p, count - p < PORTION ? count - p : PORTION, p, scratch);
         for (int64_t task = 0; task < tasks; task++)
-            add_products(f, depth, m->to.blocks, count, task, at == first, sums);
+            add_products(b, f, depth, m->to.blocks, count, task, at == first, sums);
     }
 }
 
 /* The sums over all pixels, by all threads of a team. */
-static void add_together(const meeting *m, const meeting *own, const factors *f, int64_t all, brief_vec *scratch,
-                         float *sums) {
+static void add_together(const backend *b, const meeting *m, const meeting *own, const factors *f, int64_t all,
+                         brief_vec *scratch, float *sums) {
     const int64_t depth = m->tap_count * m->from.blocks, tasks = task_count(m);
     for (int64_t first = 0; first < all; first += f->pixels) {
         const int64_t count = all - first < f->pixels ? all - first : f->pixels;
@@ -267,7 +268,7 @@ static void add_together(const meeting *m, const meeting *own, const factors *f,
             fill_portion(m, own, f, first + p, count - p < PORTION ? count - p : PORTION, p, scratch);
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < tasks; task++)
-            add_products(f, depth, m->to.blocks, count, task, first == 0, sums);
+            add_products(b, f, depth, m->to.blocks, count, task, first == 0, sums);
     }
 }
 
@@ -286,7 +287,7 @@ static void spread(const conv_shape *s, const float *sums, int64_t parts, int64_
             }
 }
 
-bool amx_conv_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
+bool tiles_conv_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
     tap taps[MOST_TAPS];
     const meeting m = meeting_forward(s, x, dy, taps), own = meeting_of_targets(&m);
     const int64_t all = m.n * m.rows * m.cols, depth = m.tap_count * m.from.blocks, blocks = m.to.blocks;
@@ -307,15 +308,15 @@ bool amx_conv_weights(backend *b, const conv_shape *s, const void *x, const void
         uint32_t *room = memory + (apart ? me * both : 0);
         const factors f = {room, room + seen, pixels};
         brief_vec *gathered = scratch + me * most * PORTION;
-        amx_begin();
+        tiles_begin(b);
         if (apart) {
 #pragma omp for schedule(static)
             for (int64_t k = 0; k < parts; k++)
-                add_part(&m, &own, &f, k * part, (k + 1) * part < all ? (k + 1) * part : all, gathered,
+                add_part(b, &m, &own, &f, k * part, (k + 1) * part < all ? (k + 1) * part : all, gathered,
                          sums + k * size);
         } else
-            add_together(&m, &own, &f, all, gathered, sums);
-        amx_end();
+            add_together(b, &m, &own, &f, all, gathered, sums);
+        tiles_end(b);
     }
     if (ok) spread(s, sums, parts, size, dw, add);
     b->release(b, scratch);

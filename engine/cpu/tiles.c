@@ -1,18 +1,17 @@
-#include "engine/cpu/amx.h"
+#include "engine/cpu/tiles.h"
 
-#ifdef AMX_BUILT
-#include "engine/isa.h"
-
+#ifdef TILES_BUILT
 #include <immintrin.h>
 
-#define TILES __attribute__((target("amx-tile,amx-bf16"), noinline))
+/* Two numbers, as one lane takes them. */
+typedef int32_t pair_of __attribute__((may_alias));
 
 /* The compiler does not know what the instructions read and write. */
 #define MEMORY __asm__ volatile("" ::: "memory")
 
-bool amx_available(void) { return isa_tiles(); }
+#define AMX __attribute__((target("amx-tile,amx-bf16"), noinline))
 
-TILES void amx_begin(void) {
+AMX static void configure(void) {
     struct {
         uint8_t palette, start_row, reserved[14];
         uint16_t bytes[16];
@@ -23,10 +22,18 @@ TILES void amx_begin(void) {
     _tile_loadconfig(&config);
 }
 
-TILES void amx_end(void) { _tile_release(); }
+AMX static void give_back(void) { _tile_release(); }
+
+void tiles_begin(const backend *b) {
+    if (b->tiles) configure();
+}
+
+void tiles_end(const backend *b) {
+    if (b->tiles) give_back();
+}
 
 /* Sums are in tiles 0 to 3, the left factor in 4 and 5, the right one in 6 and 7. */
-TILES void amx_multiply(const amx_product *p) {
+AMX static void by_amx(const tile_product *p) {
     const int64_t row = TILE_DEPTH * sizeof(bfloat), c_row = p->c_row * (int64_t)sizeof(float);
     const bfloat *a = p->a, *b = p->b;
     float *c00 = p->c, *c01 = c00 + p->c_right, *c10 = c00 + p->c_down, *c11 = c10 + p->c_right;
@@ -78,8 +85,51 @@ TILES void amx_multiply(const amx_product *p) {
     MEMORY;
 }
 
+/* DOTS rows of sums, for one or two tiles of columns, in registers. */
+enum { DOTS = 8 };
+
+static inline __attribute__((always_inline)) void dots(const tile_product *p, const bfloat *a, float *c, int cols) {
+    __m512 sums[DOTS][2];
+    for (int i = 0; i < DOTS; i++)
+        for (int j = 0; j < 2; j++)
+            sums[i][j] = p->add && j < cols ? _mm512_loadu_ps(c + i * p->c_row + j * p->c_right) : _mm512_setzero_ps();
+    const bfloat *b = p->b;
+    for (int64_t k = 0; k < p->steps; k++, a += p->a_step, b += p->b_step)
+        for (int pair = 0; pair < TILE_DEPTH / 2; pair++) {
+            const bfloat *right = b + pair * 2 * TILE_ROWS;
+            const __m512bh b0 = (__m512bh)_mm512_load_si512(right);
+            const __m512bh b1 = cols > 1 ? (__m512bh)_mm512_load_si512(right + p->b_next) : b0;
+#pragma GCC unroll 8
+            for (int i = 0; i < DOTS; i++) {
+                const __m512bh two = (__m512bh)_mm512_set1_epi32(((const pair_of *)(a + i * TILE_DEPTH))[pair]);
+                sums[i][0] = _mm512_dpbf16_ps(sums[i][0], two, b0);
+                if (cols > 1) sums[i][1] = _mm512_dpbf16_ps(sums[i][1], two, b1);
+            }
+        }
+    for (int i = 0; i < DOTS; i++)
+        for (int j = 0; j < cols; j++) _mm512_storeu_ps(c + i * p->c_row + j * p->c_right, sums[i][j]);
+}
+
+static void by_dots(const tile_product *p) {
+    for (int row = 0; row < p->rows * TILE_ROWS; row += DOTS) {
+        const bfloat *a = p->a + row / TILE_ROWS * p->a_next + row % TILE_ROWS * TILE_DEPTH;
+        float *c = p->c + row / TILE_ROWS * p->c_down + row % TILE_ROWS * p->c_row;
+        if (p->cols > 1)
+            dots(p, a, c, 2);
+        else
+            dots(p, a, c, 1);
+    }
+}
+
+void tiles_multiply(const backend *b, const tile_product *p) {
+    if (b->tiles)
+        by_amx(p);
+    else
+        by_dots(p);
+}
+
 /* In four steps squares of 8, 4, 2 and 1 beside the diagonal change places with those across it. */
-void amx_turn(const uint32_t *from, uint32_t *to) {
+void tile_turn(const uint32_t *from, uint32_t *to) {
     typedef uint32_t line __attribute__((vector_size(64)));
     line r[TILE_ROWS];
     for (int i = 0; i < TILE_ROWS; i++) r[i] = ((const line *)from)[i];
@@ -100,9 +150,5 @@ void amx_turn(const uint32_t *from, uint32_t *to) {
              PLACES(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31))
     for (int i = 0; i < TILE_ROWS; i++) ((line *)to)[i] = r[i];
 }
-
-#else
-
-bool amx_available(void) { return false; }
 
 #endif

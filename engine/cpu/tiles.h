@@ -1,0 +1,56 @@
+/*
+ * Products of bfloat16 by tiles of 16 rows of 32 numbers, with sums in floats: by the processor's own (AMX), which
+ * multiplies two tiles at once, or by AVX512-BF16, which adds the products of two numbers to each sum of a register.
+ * Sums run in the order of memory, so bits do not depend on how the work is shared out; they differ between the two.
+ *
+ * Linux lends a process AMX's tiles when it asks (isa.h). A thread configures its own before it multiplies and gives
+ * them back.
+ */
+#ifndef MEWS_TILES_H
+#define MEWS_TILES_H
+
+#include "engine/cpu/bfloat16.h"
+#include "engine/cpu/convolution.h"
+
+#if defined(__AVX512BF16__) && !defined(MEWS_DOUBLE)
+#define TILES_BUILT /* into this build of the kernels */
+#endif
+
+/*
+ * TILE_ROWS  rows of a tile, and columns of a tile of sums
+ * TILE_DEPTH numbers in a row of the left factor
+ * TILE_SIZE  numbers in a tile of either factor
+ */
+enum { TILE_ROWS = 16, TILE_DEPTH = 32, TILE_SIZE = TILE_ROWS * TILE_DEPTH };
+
+/* Around a thread's products. */
+void tiles_begin(const backend *b);
+void tiles_end(const backend *b);
+
+/*
+ * c (+)= a·b for one or two tiles of rows times one or two of columns, `steps` tiles deep. The left factor's tiles are
+ * [16 rows][32], the right one's [16 pairs][16 columns][2], sums [16][row]. Distances in numbers: from tile to tile in
+ * depth (step), and to the second tile of rows or columns (next; sums: down, right).
+ */
+typedef struct tile_product {
+    const bfloat *a, *b;
+    int64_t a_next, a_step, b_next, b_step;
+    float *c;
+    int64_t c_down, c_right, c_row;
+    int64_t steps;
+    int rows, cols;
+    bool add;
+} tile_product;
+
+void tiles_multiply(const backend *b, const tile_product *p);
+
+/* 16×16 pairs of numbers, turned: between a left factor's tile and a right one's. Both on whole cache lines. */
+void tile_turn(const uint32_t *from, uint32_t *to);
+
+/* conv_tiles.c: convolutions over images in bfloat16, in blocks of channels, as direct sums. */
+bool tiles_conv_takes(const conv_shape *s);
+bool tiles_conv_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y);
+bool tiles_conv_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add);
+bool tiles_conv_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add);
+
+#endif

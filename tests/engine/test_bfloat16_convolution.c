@@ -199,6 +199,61 @@ START_TEST(test_any_shape_is_held_to_the_definition) {
 }
 END_TEST
 
+/* Past the caches ----------------------------------------------------------------------------------------------------
+ */
+
+enum { MANY = 112, SIDE = 32, CHANNELS = 64, IMAGE = SIDE * SIDE * CHANNELS };
+
+/* Images `first` … through each kind of kernel that writes images: a first layer, 3×3 by Winograd's algorithm,
+   BatchNorm with and without a residual, 1×1 by direct sums; their outputs and gradients to `y` and `dx`. */
+static void through(backend *b, const float *x, const float *r, int first, int count, bool brief, float *y, float *dx) {
+    error err = {0};
+    tape *t = tape_create(b, &err);
+    float *w3 = normals(CHANNELS * CHANNELS * 9, 11, 0.05), *w1 = normals(CHANNELS * CHANNELS, 12, 0.1), one[CHANNELS];
+    for (int c = 0; c < CHANNELS; c++) one[c] = 1;
+    tensor in = leaf(b, TENSOR_IMAGES, 4, (int64_t[]){count, SIDE, SIDE, CHANNELS}, x + (int64_t)first * IMAGE, brief);
+    tensor wide = leaf(b, TENSOR_PLAIN, 4, (int64_t[]){CHANNELS, CHANNELS, 3, 3}, w3, false);
+    tensor point = leaf(b, TENSOR_PLAIN, 4, (int64_t[]){CHANNELS, CHANNELS, 1, 1}, w1, false);
+    tensor stem = leaf(b, TENSOR_PLAIN, 4, (int64_t[]){CHANNELS, 3, 3, 3}, w3, false);
+    tensor mean = leaf(b, TENSOR_PLAIN, 2, (int64_t[]){1, CHANNELS}, w1, false);
+    tensor var = leaf(b, TENSOR_PLAIN, 2, (int64_t[]){1, CHANNELS}, one, false);
+    const batchnorm bn = {NULL, NULL, &mean, &var, 0.1, 1e-5};
+    tensor *pixels = tape_images(t, x + (int64_t)first * SIDE * SIDE * 3, count, SIDE, SIDE, 3);
+    tensor *colours = op_conv2d(t, pixels, &stem, NULL, 1, 1);
+    tensor *h = op_batchnorm(t, op_conv2d(t, &in, &wide, NULL, 1, 1), &bn, NULL, true, 1, false);
+    h = op_add(t, h, colours);
+    h = op_batchnorm(t, op_conv2d(t, h, &point, NULL, 1, 0), &bn, &in, true, 1, false);
+    ck_assert(h && h->bfloat16 == brief);
+    tape_read(t, h, y + (int64_t)first * IMAGE);
+    tensor *part = op_mul(t, op_global_pool(t, h), tape_matrix(t, r + (int64_t)first * CHANNELS, count, CHANNELS));
+    tape_backward(t, op_sum(t, part, AXIS_ALL));
+    ck_assert(tape_check(t, &err));
+    tape_read_grad(t, &in, dx + (int64_t)first * IMAGE);
+    free(w3), free(w1);
+    tensor *leaves[] = {&in, &wide, &point, &stem, &mean, &var};
+    for (int i = 0; i < 6; i++) leaf_free(b, leaves[i]);
+    tape_destroy(t);
+}
+
+/* 14 or 28 MiB of images at once are written past the caches, a quarter of them into these. */
+START_TEST(test_images_larger_than_the_caches_have_the_bits_of_small_batches) {
+    const bool brief = _i % 2;
+    backend *b = kernels_of(isas[_i / 2]);
+    if (!b) return;
+    b->bfloat16 = brief;
+    float *x = normals((int64_t)MANY * IMAGE, 1, 1), *r = normals(MANY * CHANNELS, 2, 1), *made[4];
+    for (int i = 0; i < 4; i++) made[i] = malloc((size_t)MANY * IMAGE * sizeof *made[i]);
+    through(b, x, r, 0, MANY, brief, made[0], made[1]);
+    for (int quarter = 0; quarter < 4; quarter++)
+        through(b, x, r, quarter * MANY / 4, MANY / 4, brief, made[2], made[3]);
+    ck_assert_msg(memcmp(made[0], made[2], (size_t)MANY * IMAGE * sizeof **made) == 0, "%s: outputs", b->isa);
+    ck_assert_msg(memcmp(made[1], made[3], (size_t)MANY * IMAGE * sizeof **made) == 0, "%s: gradients", b->isa);
+    free(x), free(r);
+    for (int i = 0; i < 4; i++) free(made[i]);
+    b->destroy(b);
+}
+END_TEST
+
 Suite *suite_bfloat16_convolution(void) {
     Suite *s = suite_create("bfloat16_convolution");
     TCase *t = tcase_create("definition");
@@ -210,6 +265,10 @@ Suite *suite_bfloat16_convolution(void) {
     t = tcase_create("shapes");
     tcase_set_timeout(t, 3600);
     tcase_add_loop_test(t, test_any_shape_is_held_to_the_definition, 0, ISAS);
+    suite_add_tcase(s, t);
+    t = tcase_create("past the caches");
+    tcase_set_timeout(t, 120);
+    tcase_add_loop_test(t, test_images_larger_than_the_caches_have_the_bits_of_small_batches, 0, 2 * ISAS);
     suite_add_tcase(s, t);
     return s;
 }

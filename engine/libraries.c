@@ -37,17 +37,20 @@ static const char *dnnl_kernels(void) {
     }
 }
 
-static const char *own_kernels(void) {
-    error none = {0};
-    const isa *own = isa_choose(&none);
-    return own ? own->name : "none";
+static const isa *own_kernels(void) {
+    static const isa none = {.name = "none"};
+    error unsaid = {0};
+    const isa *own = isa_choose(&unsaid);
+    return own ? own : &none;
 }
 
 json_t *libraries_kernels_json(void) {
-    return json_pack("{s:s, s:s, s:s}", "mews", own_kernels(), "oneDNN", dnnl_kernels(), "OpenBLAS",
-                     openblas_get_corename());
+    const isa *own = own_kernels();
+    return json_pack("{s:s, s:s, s:s, s:s}", "mews", own->name, "tiles", own->level >= ISA_TILES ? "amx" : "none",
+                     "oneDNN", dnnl_kernels(), "OpenBLAS", openblas_get_corename());
 }
 
 void libraries_kernels(char *text, size_t size) {
-    snprintf(text, size, "%s, oneDNN's %s, OpenBLAS's %s", own_kernels(), dnnl_kernels(), openblas_get_corename());
+    snprintf(text, size, "%s, oneDNN's %s, OpenBLAS's %s", own_kernels()->name, dnnl_kernels(),
+             openblas_get_corename());
 }

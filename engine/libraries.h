@@ -9,8 +9,9 @@
 json_t *libraries_json(void);
 
 /*
- * The kernels that were chosen for this processor: {"mews": "v4_bf16", "oneDNN": "avx512_core_bf16", "OpenBLAS":
- * "Cooperlake"} (mews': engine/isa.h). The caller's to json_decref.
+ * The kernels that were chosen for this processor: {"mews": "v4_bf16", "tiles": "none", "oneDNN": "avx512_core_bf16",
+ * "OpenBLAS": "Cooperlake"} (mews': engine/isa.h; tiles: "amx" where they multiply bfloat16). The caller's to
+ * json_decref.
  */
 json_t *libraries_kernels_json(void);
 

@@ -149,7 +149,9 @@ START_TEST(test_kernels_say_how_they_multiply_bfloat16) {
         shell(words);
         snprintf(words, sizeof words, "%s/said", folder);
         json_t *all = json_load_file(words, 0, &problem);
-        const char *own = json_string_value(json_object_get(json_object_get(all, "kernels"), "mews"));
+        const json_t *kernels = json_object_get(all, "kernels");
+        const char *own = json_string_value(json_object_get(kernels, "mews"));
+        const char *tiles = json_string_value(json_object_get(kernels, "tiles"));
         alone = own[0] != 'v';
         const char *forced = getenv("MEWS_ISA");
         const char *expected = i                              ? "v2"
@@ -160,6 +162,7 @@ START_TEST(test_kernels_say_how_they_multiply_bfloat16) {
                                : processor_has("avx2")        ? "v3"
                                                               : "v2";
         if (!alone) ck_assert_str_eq(own, expected);
+        if (!alone) ck_assert_str_eq(tiles, strcmp(own, "v4_amx") == 0 ? "amx" : "none");
         json_decref(all);
     }
 }

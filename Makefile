@@ -17,7 +17,8 @@ PACKAGES  := yaml-0.1 jansson libjpeg libpng zlib libwebp libwebpdemux libtiff-4
 
 # What runs hot (HOT below) is built for three levels of x86-64, and the last of them with AVX512-BF16, and chosen at start
 # (engine/isa.h), the rest for the first. MARCH=native, or another that the compiler knows, builds all of it once; so do
-# the kinds that are for tests. A choice is a name, a build and a level; v4_amx is v4_bf16 told to use tiles.
+# the kinds that are for tests. A choice is a name, a build and a level; of one that multiplies bfloat16 there is a second,
+# told to use tiles.
 MARCHES := v2:x86-64-v2 v3:x86-64-v3 v4:x86-64-v4 v4_bf16:x86-64-v4~-mavx512bf16
 ISAS    := $(foreach m,$(MARCHES),$(firstword $(subst :, ,$m)))
 CHOICES := X(v2, v2, 2) X(v3, v3, 3) X(v4, v4, 4) X(v4_bf16, v4_bf16, 5) X(v4_amx, v4_bf16, 6)
@@ -25,6 +26,7 @@ ifneq ($(MARCH)$(filter-out release,$(KIND)),)
 ISAS    := $(subst -,_,$(or $(MARCH),native))
 MARCHES := $(ISAS):$(or $(MARCH),native)
 CHOICES := X($(ISAS), $(ISAS), 0)
+TILED   := X($(ISAS)_amx, $(ISAS), 6)
 endif
 march = -march=$(subst ~, ,$(patsubst $1:%,%,$(filter $1:%,$(MARCHES))))
 
@@ -132,7 +134,7 @@ endef
 $(foreach i,$(ISAS),$(eval $(call hot,$i)))
 
 # What finds out which processor this is runs on any.
-$(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(CHOICES)'
+$(BUILD)/engine/isa.o: CPPFLAGS += '-DMEWS_ISAS=$(CHOICES)' '-DMEWS_TILED=$(TILED)'
 ifeq ($(firstword $(ISAS)),v2)
 $(BUILD)/engine/isa.o $(BUILD)/experiments/commands/main.o: override CFLAGS += -march=x86-64
 endif

@@ -18,9 +18,7 @@ MEWS_ISAS
 #undef X
 
 enum {
-#if defined(__AMX_BF16__)
-    LEVEL_OF_THIS_BUILD = ISA_TILES
-#elif defined(__AVX512BF16__)
+#if defined(__AVX512BF16__)
     LEVEL_OF_THIS_BUILD = ISA_BFLOAT16
 #elif defined(__AVX512BW__)
     LEVEL_OF_THIS_BUILD = 4
@@ -31,11 +29,15 @@ enum {
 #endif
 };
 
-/* By level, lowest first. A build for one processor alone states no level: it needs what the compiler was told. */
+/* By level, lowest first. A build for one processor alone states no level: it needs what the compiler was told, and has
+   a second choice where that multiplies bfloat16. */
 static const isa builds[] = {
 #define X(name, build, level)                                                                                          \
     {#name, (level) ? (level) : LEVEL_OF_THIS_BUILD, backend_cpu_##build, augment_pixels_##build},
     MEWS_ISAS
+#ifdef __AVX512BF16__
+        MEWS_TILED
+#endif
 #undef X
 };
 enum { BUILDS = sizeof builds / sizeof *builds };

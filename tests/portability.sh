@@ -18,10 +18,11 @@ COMPUTING="agreement augment backbones bfloat16 bfloat16_convolution codes colla
     objectives falcon barlow_twins model onset optimizer probe resume run spectrum statistics structure tape teacher threads
     tokens usage vector_math views vit"
 
-level=$(build/release/mews doctor --json | sed -n 's/.*"x86_64_level": *\([0-9]\).*/\1/p')
-case $(build/release/mews doctor --json) in # what multiplies bfloat16 comes above x86-64-v4
-*'"bfloat16":'*'"avx512_bf16"'*) level=5 ;;
-*'"bfloat16":'*'"amx"'*) level=6 ;;
+doctor=$(build/release/mews doctor --json)
+level=$(printf '%s' "$doctor" | sed -n 's/.*"x86_64_level": *\([0-9]\).*/\1/p')
+case $doctor in # what multiplies bfloat16 comes above x86-64-v4
+*'"bfloat16":"avx512_bf16"'*) level=5 ;;
+*'"bfloat16":"amx"'*) level=6 ;;
 esac
 
 # cell NAME LEVEL BUILD SUITES VARIABLE=VALUE...: LEVEL of x86-64 that the kernels need; SUITES computing or all

@@ -75,18 +75,8 @@ bool rows_check(const row_source *s, const char *name, error *err) {
     return ok;
 }
 
-enum { SLICE = 64 }; /* columns whose sums stay in registers */
-
-static void add_slice(const float *x, size_t d, size_t rows, double *sums) {
-    double sum[SLICE];
-    memcpy(sum, sums, sizeof sum);
-    for (size_t i = 0; i < rows; i++)
-#pragma omp simd
-        for (size_t j = 0; j < SLICE; j++) sum[j] += (double)x[i * d + j];
-    memcpy(sums, sum, sizeof sum);
-}
-
 bool rows_means(const row_source *s, double *means, error *err) {
+    enum { SLICE = 128 };
     size_t d = s->cols, height = rows_tile_height(d);
     double *tile = new_tile(height, d, err), *sums = calloc(d, sizeof *sums);
     bool ok = tile && (sums || error_memory(err, d * sizeof *sums, "column sums"));
@@ -97,11 +87,10 @@ bool rows_means(const row_source *s, double *means, error *err) {
 #pragma omp parallel for schedule(static) if (rows * d > 1 << 16)
         for (size_t slice = 0; slice < d; slice += SLICE) {
             size_t end = smaller(slice + SLICE, d);
-            if (x && end - slice == SLICE)
-                add_slice(x + slice, d, rows, sums + slice);
-            else
-                for (size_t i = 0; i < rows; i++)
-                    for (size_t j = slice; j < end; j++) sums[j] += x ? (double)x[i * d + j] : tile[i * d + j];
+            for (size_t i = 0; x && i < rows; i++)
+                for (size_t j = slice; j < end; j++) sums[j] += (double)x[i * d + j];
+            for (size_t i = 0; !x && i < rows; i++)
+                for (size_t j = slice; j < end; j++) sums[j] += tile[i * d + j];
         }
     }
     for (size_t j = 0; ok && j < d; j++) means[j] = sums[j] / (double)s->rows;

@@ -64,8 +64,7 @@ static int64_t plane(const plan *s, int64_t sample, int64_t block) {
 static writing writing_of(const plan *s) {
 #ifndef MEWS_DOUBLE
     if (s->p.lanes != BLOCK_LANES) return AS_VALUES;
-    const int64_t values = s->p.n * s->p.blocks * s->p.pixels * s->p.lanes;
-    return values * (int64_t)(s->brief ? sizeof(bfloat) : sizeof(real)) > STREAMED ? PAST_CACHES : AS_BLOCK;
+    return beyond_caches(s->p.n * s->p.blocks * s->p.pixels * s->p.lanes, s->brief) ? PAST_CACHES : AS_BLOCK;
 #else
     (void)s;
     return AS_VALUES;
@@ -86,10 +85,7 @@ INLINE void lanes_put(void *to, int64_t k, const real *lanes, int width, writing
     if (how != AS_VALUES) {
         vec value;
         memcpy(&value, lanes, sizeof value);
-        if (how == PAST_CACHES)
-            pixel_stream(value_at(to, k, brief), 0, value, brief);
-        else
-            pixel_put(value_at(to, k, brief), 0, value, brief);
+        pixel_write(value_at(to, k, brief), 0, value, brief, how == PAST_CACHES);
         return;
     }
 #else

@@ -5,8 +5,8 @@
  */
 #include "engine/cpu/codes.h"
 #include "engine/cpu/gemm_brief.h"
-#include "engine/cpu/tiles.h"
 #include "engine/cpu/signs.h"
+#include "engine/cpu/tiles.h"
 
 #include <cblas.h>
 #include <omp.h>

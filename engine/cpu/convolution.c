@@ -12,11 +12,11 @@
 #include "engine/cpu/convolution.h"
 
 #ifndef MEWS_DOUBLE
-#include "engine/cpu/tiles.h"
 #include "engine/cpu/bfloat16.h"
 #include "engine/cpu/direct.h"
 #include "engine/cpu/products.h"
 #include "engine/cpu/stem.h"
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/winograd.h"
 
 #include <string.h>
@@ -49,8 +49,7 @@ static const way by_winograd = {"winograd", false, winograd_forward, winograd_da
 #ifdef TILES_BUILT
 static const way by_tiles = {"bfloat16 tiles", true, tiles_conv_forward, tiles_conv_data, tiles_conv_weights},
                  by_dots = {"bfloat16 dots", true, tiles_conv_forward, tiles_conv_data, tiles_conv_weights},
-                 by_brief_winograd = {"bfloat16 winograd", true, winograd_brief_forward, winograd_brief_data,
-                                      winograd_brief_weights};
+                 by_brief_winograd = {"bfloat16 winograd", true, winograd_forward, winograd_data, winograd_weights};
 #endif
 
 /* NULL: oneDNN's. */

@@ -49,8 +49,6 @@ INLINE void gather_of(const meeting *m, int64_t first, int64_t count, int64_t ti
         for (int64_t t = 0; t < m->tap_count; t++, to += f->blocks * tiles) {
             if (f->step == 1)
                 gather_row(f, image, y + m->taps[t].dy, x + m->taps[t].dx, some, 1, tiles, to, brief);
-            else if (f->step == 2)
-                gather_row(f, image, y + m->taps[t].dy, x + m->taps[t].dx, some, 2, tiles, to, brief);
             else
                 gather_row(f, image, y + m->taps[t].dy, x + m->taps[t].dx, some, f->step, tiles, to, brief);
         }

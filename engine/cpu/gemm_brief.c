@@ -5,8 +5,8 @@
  * are turned.
  */
 #include "engine/cpu/gemm_brief.h"
-#include "engine/cpu/tiles.h"
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/tiles.h"
 
 #include <string.h>
 #ifdef TILES_BUILT

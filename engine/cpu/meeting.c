@@ -4,8 +4,8 @@
 #include "engine/cpu/meeting.h"
 
 static lattice all_of(const void *data, bool brief, int64_t n, int64_t channels, int64_t h, int64_t w) {
-    const int64_t bytes = n * h * w * channels * (int64_t)(brief ? sizeof(bfloat) : sizeof(real));
-    return (lattice){(void *)data, brief, bytes > STREAMED, channels / BLOCK_LANES, h, w, 1, 0, 0};
+    const bool stream = beyond_caches(n * h * w * channels, brief);
+    return (lattice){(void *)data, brief, stream, channels / BLOCK_LANES, h, w, 1, 0, 0};
 }
 
 static lattice input_side(const conv_shape *s, const void *x) {

@@ -66,6 +66,19 @@ INLINE void pixel_stream(void *images, int64_t i, vec value, bool brief) {
 #endif
 }
 
+/* Whether so many values take more than the caches hold. */
+static inline bool beyond_caches(int64_t values, bool brief) {
+    return values * (int64_t)(brief ? sizeof(bfloat) : sizeof(real)) > STREAMED;
+}
+
+/* One way or the other. */
+INLINE void pixel_write(void *images, int64_t i, vec value, bool brief, bool stream) {
+    if (stream)
+        pixel_stream(images, i, value, brief);
+    else
+        pixel_put(images, i, value, brief);
+}
+
 INLINE void pixels_streamed(void) {
 #ifdef __AVX512F__
     _mm_sfence();

@@ -128,27 +128,20 @@ typedef void tile_of(const float *tables, const uint32_t *words, int64_t wide, i
                      float scale, bool add, float *out, int64_t ldo) {                                                 \
         tile(tables, words, wide, deep, count, scale, add, out, ldo, rows, brief);                                     \
     }
-TILE(tile_1, 1, false)
-TILE(tile_2, 2, false)
-TILE(tile_3, 3, false)
-TILE(tile_4, 4, false)
-TILE(tile_5, 5, false)
-TILE(tile_6, 6, false)
-#ifdef __AVX512BF16__
-TILE(brief_1, 1, true)
-TILE(brief_2, 2, true)
-TILE(brief_3, 3, true)
-TILE(brief_4, 4, true)
-TILE(brief_5, 5, true)
-TILE(brief_6, 6, true)
-#endif
 
-/* By how many rows. */
-static tile_of *const tiles[] = {NULL, tile_1, tile_2, tile_3, tile_4, tile_5, tile_6};
+/* Of every number of rows, and a table of them by it. */
+#define TILES(name, brief)                                                                                             \
+    TILE(name##_1, 1, brief)                                                                                           \
+    TILE(name##_2, 2, brief)                                                                                           \
+    TILE(name##_3, 3, brief)                                                                                           \
+    TILE(name##_4, 4, brief)                                                                                           \
+    TILE(name##_5, 5, brief)                                                                                           \
+    TILE(name##_6, 6, brief)                                                                                           \
+    static tile_of *const name##_by_rows[] = {NULL, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6};
+
+TILES(float_tile, false)
 #ifdef __AVX512BF16__
-static tile_of *const brief_tiles[] = {NULL, brief_1, brief_2, brief_3, brief_4, brief_5, brief_6};
-#else
-static tile_of *const *const brief_tiles = tiles;
+TILES(brief_tile, true)
 #endif
 
 void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x, int64_t ldx, int64_t from,
@@ -157,10 +150,12 @@ void signs_product(const tensor *w, bool transposed, int64_t rows, const real *x
     packing p = packing_of(w, transposed);
     const uint32_t *words = p.words + from / WORD * p.wide + first;
     int64_t deep = (length + WORD - 1) / WORD;
-#ifndef __AVX512BF16__
+#ifdef __AVX512BF16__
+    tile_of *const *by_rows = brief ? brief_tile_by_rows : float_tile_by_rows;
+#else
+    tile_of *const *by_rows = float_tile_by_rows;
     brief = false;
 #endif
-    tile_of *const *by_rows = brief ? brief_tiles : tiles;
 #pragma omp parallel for schedule(static)
     for (int64_t at = 0; at < rows; at += SIGNS_ROWS) {
         int n = rows - at < SIGNS_ROWS ? (int)(rows - at) : SIGNS_ROWS;

@@ -134,12 +134,8 @@ static void strip_product(const conv_shape *s, const strip *t, const real *plane
             int64_t some = smaller(TILES, s->out_w - x);
             for (int l = 0; l < width; l++) {
                 int64_t to = (l * s->out_h + row) * s->out_w + x;
-                for (int64_t k = 0; k < some; k++) {
-                    if (stream)
-                        pixel_stream(y, to + k, m[k * width + l] + plus[l], s->out_brief);
-                    else
-                        pixel_put(y, to + k, m[k * width + l] + plus[l], s->out_brief);
-                }
+                for (int64_t k = 0; k < some; k++)
+                    pixel_write(y, to + k, m[k * width + l] + plus[l], s->out_brief, stream);
             }
         }
 }
@@ -148,8 +144,7 @@ bool stem_forward(backend *b, const conv_shape *s, const void *x, const real *we
     const strip t = strip_of(s);
     int64_t taps[MOST_TAPS], count = find_taps(s, &t, taps), strips = (s->out_h + t.rows - 1) / t.rows;
     int64_t per_thread = s->in * t.h * t.w, blocks = s->out / BLOCK_LANES;
-    const int64_t bytes = s->n * s->out_h * s->out_w * s->out * (int64_t)(s->out_brief ? sizeof(bfloat) : sizeof(real));
-    const bool stream = bytes > STREAMED;
+    const bool stream = beyond_caches(s->n * s->out_h * s->out_w * s->out, s->out_brief);
     vec *u = groups_make(b, s, weights);
     real *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof *scratch);
     bool ok = (u && scratch) || cpu_fail(b, "out of memory");

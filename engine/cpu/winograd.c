@@ -8,7 +8,8 @@
  *
  * Layouts, innermost last: inputs V[36][block of channels][tile][lanes], windows U[group of out][36][in][group],
  * products M[36][tile][group]. The 36 slices stand an odd number of cache lines apart, or their stores would fall into
- * one set.
+ * one set. How V and U are stored and multiplied is said once for floats, below, and once for bfloat16
+ * (winograd_brief.c).
  */
 #include "engine/cpu/winograd.h"
 
@@ -28,77 +29,117 @@ bool winograd_takes(const conv_shape *s) {
            s->out_lanes == BLOCK_LANES;
 }
 
-/* Bᵀ d B of tile `t` of block `block` to 36 places. */
-static void transform_input(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
-                            int64_t stride) {
+/* In floats -------------------------------------------------------------------------------------------------------- */
+
+/* G w Gᵀ. */
+static void float_window(const real *weights, int64_t in, int64_t out, bool turned, int64_t block, int64_t c, vec *to,
+                         int64_t stride) {
+    vec w[WINDOW * WINDOW];
+    window_take(weights, in, out, turned, block, c, w);
+    TRANSFORM(window_line, w, WINDOW, to, HALO, stride);
+}
+
+/* Bᵀ d B of tile `t`. */
+static void float_summed_input(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
+                               int64_t stride) {
     vec d[POINTS];
     input_square(in, padding, g, t, block, d);
     TRANSFORM(input_line, d, HALO, to, HALO, stride);
 }
 
-/* A ∂Y Aᵀ likewise. */
-static void transform_gradient(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride) {
+static void float_input(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, void *to,
+                        int64_t stride) {
+    float_summed_input(in, padding, g, t, block, to, stride);
+}
+
+/* A ∂Y Aᵀ. */
+static void float_summed_gradient(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride) {
     vec d[TILE * TILE];
     output_square(out, g, t, block, d);
     TRANSFORM(gradient_line, d, TILE, to, HALO, stride);
 }
 
-/* Windows ---------------------------------------------------------------------------------------------------------- */
-
-/* How the 36 transformed windows lie: groups of two blocks of outputs (the last may be one), each [36][in][width]. */
-typedef struct windows {
-    vec *values;
-    int64_t in, out;
-} windows;
-
-static const vec *window_slice(const windows *u, int64_t group, int point) {
-    return u->values + group * PAIR * POINTS * u->in + point * u->in * group_width(u->out, group);
+static void float_product(const void *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width) {
+    product_any(v, blocks, tiles, u, m, width);
 }
 
-/* G w Gᵀ of every window; where they are turned u->in are the weights' outputs. */
-static bool windows_make(backend *b, const real *weights, int64_t in, int64_t out, bool turned, windows *u) {
-    *u = (windows){b->allocate(b, (size_t)(POINTS * in * out) * sizeof(real)), in, out};
+static const transforms floats = {
+    1, float_window, float_input, float_product, float_summed_input, float_summed_gradient, outer_products};
+
+static const transforms *transforms_for(const conv_shape *s) {
+#ifdef __AVX512BF16__
+    if (s->in_brief && s->out_brief) return &winograd_brief;
+#endif
+    (void)s;
+    return &floats;
+}
+
+/* Windows ---------------------------------------------------------------------------------------------------------- */
+
+/* How the 36 transformed windows lie: groups of two blocks of outputs (the last may be one), each [36][depth][width],
+   the depth being channels of the input, or pairs of them. */
+typedef struct windows {
+    vec *values;
+    int64_t depth, out;
+} windows;
+
+static vec *window_slice(const windows *u, int64_t group, int point) {
+    return u->values + group * PAIR * POINTS * u->depth + point * u->depth * group_width(u->out, group);
+}
+
+/* Of every window; where they are turned `in` are the weights' outputs. */
+static bool windows_make(backend *b, const transforms *by, const real *weights, int64_t in, int64_t out, bool turned,
+                         windows *u) {
+    *u = (windows){NULL, in / by->together, out};
+    u->values = b->allocate(b, (size_t)(POINTS * u->depth * out) * sizeof(real));
     if (!u->values) return cpu_fail(b, "out of memory");
     int64_t blocks = out / BLOCK_LANES;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t k = 0; k < blocks; k++)
-        for (int64_t c = 0; c < in; c++) {
-            vec w[WINDOW * WINDOW];
-            window_take(weights, in, out, turned, k, c, w);
-            int64_t group = k / PAIR, width = group_width(out, group);
-            vec *to = u->values + group * PAIR * POINTS * in + c * width + k % PAIR;
-            TRANSFORM(window_line, w, WINDOW, to, HALO, in * width);
+        for (int64_t c = 0; c < u->depth; c++) {
+            int64_t width = group_width(out, k / PAIR);
+            by->window(weights, in, out, turned, k, c * by->together,
+                       window_slice(u, k / PAIR, 0) + c * width + k % PAIR, u->depth * width);
         }
     return true;
 }
 
 /* Forward and data gradient ---------------------------------------------------------------------------------------- */
 
-/* in * u → out */
-static bool convolve(backend *b, images in, int64_t padding, const windows *u, const real *bias, images out, bool add) {
-    grid g = grid_over(out.n, out.h, out.w);
-    int64_t per_tile = POINTS * in.blocks * BLOCK_LANES * (int64_t)sizeof(real);
-    int64_t share = (g.count + b->threads - 1) / b->threads, fit = CACHE / per_tile;
-    int64_t tiles = ((fit < share ? fit : share) / STEP + (fit >= share || fit < STEP)) * STEP;
-    int64_t v_stride = odd(in.blocks * tiles), m_stride = odd(tiles * PAIR);
-    int64_t batches = (g.count + tiles - 1) / tiles, per_thread = POINTS * (v_stride + m_stride);
+static void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t, int64_t block,
+                             const images *to, bool add) {
+    if (to->brief)
+        output_tile(m, stride, bias, g, t, block, to, add, true);
+    else
+        output_tile(m, stride, bias, g, t, block, to, add, false);
+}
+
+/* in * u → out. A tile's transforms take a vector for each block of channels, or half of one. */
+static bool convolve(backend *b, const transforms *by, images in, int64_t padding, const windows *u, const real *bias,
+                     images out, bool add) {
+    const grid g = grid_over(out.n, out.h, out.w);
+    const int64_t size = (int64_t)sizeof(vec) / by->together, per_tile = POINTS * in.blocks * size;
+    const int64_t share = (g.count + b->threads - 1) / b->threads, fit = CACHE / per_tile;
+    const int64_t tiles = ((fit < share ? fit : share) / STEP + (fit >= share || fit < STEP)) * STEP;
+    const int64_t v_vectors = odd(in.blocks * tiles / by->together), v_stride = v_vectors * by->together;
+    const int64_t m_stride = odd(tiles * PAIR), batches = (g.count + tiles - 1) / tiles;
+    const int64_t per_thread = POINTS * (v_vectors + m_stride);
     vec *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof(vec));
     if (!scratch) return cpu_fail(b, "out of memory");
 #pragma omp parallel for schedule(static) num_threads(b->threads)
     for (int64_t batch = 0; batch < batches; batch++) {
-        vec *v = scratch + omp_get_thread_num() * per_thread, *m = v + POINTS * v_stride;
-        int64_t first = batch * tiles, count = g.count - first < tiles ? g.count - first : tiles;
+        vec *own = scratch + omp_get_thread_num() * per_thread, *m = own + POINTS * v_vectors;
+        char *v = (char *)own;
+        const int64_t first = batch * tiles, count = g.count - first < tiles ? g.count - first : tiles;
         for (int64_t k = 0; k < in.blocks; k++)
             for (int64_t t = 0; t < count; t++)
-                transform_input(&in, padding, &g, first + t, k, v + k * tiles + t, v_stride);
+                by->input(&in, padding, &g, first + t, k, v + (k * tiles + t) * size, v_stride);
         for (int64_t group = 0; group < group_count(u->out); group++) {
-            int width = group_width(u->out, group);
+            const int width = group_width(u->out, group);
             for (int i = 0; i < POINTS; i++)
-                for (int64_t t = 0; t < count; t += STEP) {
-                    const real *from = (const real *)(v + i * v_stride + t);
-                    vec *to = m + i * m_stride + t * width;
-                    product_any(from, in.blocks, tiles, window_slice(u, group, i), to, width);
-                }
+                for (int64_t t = 0; t < count; t += STEP)
+                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, window_slice(u, group, i),
+                                m + i * m_stride + t * width, width);
             for (int l = 0; l < width; l++) {
                 int64_t block = group * PAIR + l;
                 vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
@@ -112,54 +153,87 @@ static bool convolve(backend *b, images in, int64_t padding, const windows *u, c
     return true;
 }
 
+static images images_of(int64_t n, int64_t h, int64_t w, int64_t channels, bool brief, const void *data) {
+    const bool stream = beyond_caches(n * h * w * channels, brief);
+    return (images){n, h, w, channels / BLOCK_LANES, brief, stream, (void *)data};
+}
+
+static images images_in(const conv_shape *s, const void *x) {
+    return images_of(s->n, s->h, s->w, s->in, s->in_brief, x);
+}
+
+static images images_out(const conv_shape *s, const void *y) {
+    return images_of(s->n, s->out_h, s->out_w, s->out, s->out_brief, y);
+}
+
 bool winograd_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
+    const transforms *by = transforms_for(s);
     windows u;
-    bool ok = windows_make(b, weights, s->in, s->out, false, &u) &&
-              convolve(b, images_in(s, x), s->padding, &u, bias, images_out(s, y), false);
+    bool ok = windows_make(b, by, weights, s->in, s->out, false, &u) &&
+              convolve(b, by, images_in(s, x), s->padding, &u, bias, images_out(s, y), false);
     b->release(b, u.values);
     return ok;
 }
 
 bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
+    const transforms *by = transforms_for(s);
     windows u;
-    bool ok = windows_make(b, weights, s->out, s->in, true, &u) &&
-              convolve(b, images_out(s, dy), WINDOW - 1 - s->padding, &u, NULL, images_in(s, dx), add);
+    bool ok = windows_make(b, by, weights, s->out, s->in, true, &u) &&
+              convolve(b, by, images_out(s, dy), WINDOW - 1 - s->padding, &u, NULL, images_in(s, dx), add);
     b->release(b, u.values);
     return ok;
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
 
+/* Gᵀ u G of the sums [36][in][out] to weights (out, in, 3, 3). */
+static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
+    int64_t blocks = out / BLOCK_LANES;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int64_t k = 0; k < blocks; k++)
+        for (int64_t c = 0; c < in; c++) {
+            vec u[POINTS], w[WINDOW * WINDOW];
+            for (int i = 0; i < POINTS; i++) u[i] = sums[(i * in + c) * blocks + k];
+            TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
+            for (int l = 0; l < BLOCK_LANES; l++) {
+                real *to = dw + ((k * BLOCK_LANES + l) * in + c) * WINDOW * WINDOW;
+                for (int i = 0; i < WINDOW * WINDOW; i++) to[i] = (add ? to[i] : 0) + w[i][l];
+            }
+        }
+}
+
 bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {
-    images in = images_in(s, x), out = images_out(s, dy);
-    grid g = grid_over(out.n, out.h, out.w);
-    int64_t per_tile = POINTS * (s->in + s->out) * (int64_t)sizeof(real), tiles = SHARED_CACHE / per_tile;
-    if (tiles < LEAST_SHARED_TILES) tiles = LEAST_SHARED_TILES;
-    if (tiles > g.count) tiles = g.count;
-    int64_t v_stride = odd(in.blocks * tiles), m_stride = odd(out.blocks * tiles);
+    const transforms *by = transforms_for(s);
+    const images in = images_in(s, x), out = images_out(s, dy);
+    const grid g = grid_over(out.n, out.h, out.w);
+    /* In vectors of one tile or two. */
+    const int64_t all = (g.count + by->together - 1) / by->together, least = LEAST_SHARED_TILES / by->together;
+    int64_t run = SHARED_CACHE / (POINTS * (s->in + s->out) * (int64_t)sizeof(real));
+    run = run < least ? least : run;
+    run = run > all ? all : run;
+    int64_t v_stride = odd(in.blocks * run), m_stride = odd(out.blocks * run);
     vec *sums = b->allocate(b, (size_t)(POINTS * s->in * s->out) * sizeof(real));
     vec *v = b->allocate(b, (size_t)(POINTS * (v_stride + m_stride)) * sizeof(vec)), *m = v + POINTS * v_stride;
     bool ok = (sums && v) || cpu_fail(b, "out of memory");
 #pragma omp parallel if (ok)
-    for (int64_t first = 0; ok && first < g.count; first += tiles) {
-        int64_t count = g.count - first < tiles ? g.count - first : tiles;
+    for (int64_t first = 0; ok && first < all; first += run) {
+        int64_t count = all - first < run ? all - first : run;
 #pragma omp for schedule(static) nowait
         for (int64_t t = 0; t < count; t++)
             for (int64_t k = 0; k < in.blocks; k++)
-                transform_input(&in, s->padding, &g, first + t, k, v + k * tiles + t, v_stride);
+                by->summed_input(&in, s->padding, &g, (first + t) * by->together, k, v + k * run + t, v_stride);
 #pragma omp for schedule(static)
         for (int64_t t = 0; t < count; t++)
             for (int64_t k = 0; k < out.blocks; k++)
-                transform_gradient(&out, &g, first + t, k, m + k * tiles + t, m_stride);
+                by->summed_gradient(&out, &g, (first + t) * by->together, k, m + k * run + t, m_stride);
 #pragma omp for schedule(static)
         for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
             int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;
-            const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * tiles) + c % BLOCK_LANES;
-            outer_products(from, m + i * m_stride, tiles, count, out.blocks, sums + (i * s->in + c) * out.blocks,
-                           first == 0);
+            const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * run) + c % BLOCK_LANES;
+            by->outer(from, m + i * m_stride, run, count, out.blocks, sums + (i * s->in + c) * out.blocks, first == 0);
         }
     }
-    if (ok) winograd_window_gradients(sums, s->in, s->out, dw, add);
+    if (ok) window_gradients(sums, s->in, s->out, dw, add);
     b->release(b, v);
     b->release(b, sums);
     return ok;

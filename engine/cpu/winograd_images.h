@@ -1,6 +1,6 @@
 /*
  * Images as Winograd's algorithm sees them: tiles that cover an image's outputs, squares of pixels out of one, sums
- * back into it.
+ * back into it. And what there is to choose of: how transforms are stored and multiplied.
  */
 #ifndef MEWS_WINOGRAD_IMAGES_H
 #define MEWS_WINOGRAD_IMAGES_H
@@ -87,12 +87,8 @@ INLINE void output_tile(const vec *m, int64_t stride, const vec *bias, const gri
     int64_t rows = p.h - y < TILE ? p.h - y : TILE, cols = p.w - x < TILE ? p.w - x : TILE, corner = y * p.w + x;
     if (rows == TILE && cols == TILE && !add) {
         for (int i = 0; i < TILE; i++)
-            for (int j = 0; j < TILE; j++) {
-                if (to->stream)
-                    pixel_stream(p.pixels, corner + i * p.w + j, out[i * TILE + j] + *bias, brief);
-                else
-                    pixel_put(p.pixels, corner + i * p.w + j, out[i * TILE + j] + *bias, brief);
-            }
+            for (int j = 0; j < TILE; j++)
+                pixel_write(p.pixels, corner + i * p.w + j, out[i * TILE + j] + *bias, brief, to->stream);
         return;
     }
     for (int64_t i = 0; i < rows; i++)
@@ -103,28 +99,7 @@ INLINE void output_tile(const vec *m, int64_t stride, const vec *bias, const gri
         }
 }
 
-static inline void transform_output(const vec *m, int64_t stride, const vec *bias, const grid *g, int64_t t,
-                                    int64_t block, const images *to, bool add) {
-    if (to->brief)
-        output_tile(m, stride, bias, g, t, block, to, add, true);
-    else
-        output_tile(m, stride, bias, g, t, block, to, add, false);
-}
-
-static inline images images_of(int64_t n, int64_t h, int64_t w, int64_t channels, bool brief, const void *data) {
-    const int64_t bytes = n * h * w * channels * (int64_t)(brief ? sizeof(bfloat) : sizeof(real));
-    return (images){n, h, w, channels / BLOCK_LANES, brief, bytes > STREAMED, (void *)data};
-}
-
-static inline images images_in(const conv_shape *s, const void *x) {
-    return images_of(s->n, s->h, s->w, s->in, s->in_brief, x);
-}
-
-static inline images images_out(const conv_shape *s, const void *y) {
-    return images_of(s->n, s->out_h, s->out_w, s->out, s->out_brief, y);
-}
-
-/* A channel's windows for a block of outputs; `turned`: as the data gradient needs them, inputs and outputs exchanged
+/* Windows of a channel for a block of outputs; `turned`: as the data gradient needs them, inputs and outputs exchanged
    and the window rotated by 180°. */
 INLINE void window_take(const real *weights, int64_t in, int64_t out, bool turned, int64_t block, int64_t c, vec *to) {
     for (int l = 0; l < BLOCK_LANES; l++) {
@@ -134,20 +109,29 @@ INLINE void window_take(const real *weights, int64_t in, int64_t out, bool turne
     }
 }
 
-/* Gᵀ u G of the sums [36][in][out] to weights (out, in, 3, 3). */
-static inline void winograd_window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
-    int64_t blocks = out / BLOCK_LANES;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t k = 0; k < blocks; k++)
-        for (int64_t c = 0; c < in; c++) {
-            vec u[POINTS], w[WINDOW * WINDOW];
-            for (int i = 0; i < POINTS; i++) u[i] = sums[(i * in + c) * blocks + k];
-            TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
-            for (int l = 0; l < BLOCK_LANES; l++) {
-                real *to = dw + ((k * BLOCK_LANES + l) * in + c) * WINDOW * WINDOW;
-                for (int i = 0; i < WINDOW * WINDOW; i++) to[i] = (add ? to[i] : 0) + w[i][l];
-            }
-        }
-}
+/*
+ * Transforms as floats, or in bfloat16 two by two (winograd_brief.c). Of each tile and block of channels there is one
+ * for every place of the 36, `stride` of them apart. A vector holds a block of outputs for one channel, or for two; in
+ * the weight gradient, which sums over tiles, a block of channels of one tile or of two.
+ */
+typedef struct transforms {
+    int together; /* 1, or 2 */
+    void (*window)(const real *weights, int64_t in, int64_t out, bool turned, int64_t block, int64_t c, vec *to,
+                   int64_t stride); /* channels c … of the input */
+    void (*input)(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, void *to, int64_t stride);
+    /* m[t][width] = Σ_c v[t][c]·u[c][width] for STEP tiles; v[block][tiles][lanes]. */
+    void (*product)(const void *v, int64_t blocks, int64_t tiles, const vec *u, vec *m, int width);
+    /* Tiles t …, which may end before. */
+    void (*summed_input)(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
+                         int64_t stride);
+    void (*summed_gradient)(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride);
+    /* sums[c][blocks] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c; vectors of one block of m stand `run` apart.
+     */
+    void (*outer)(const real *v, const vec *m, int64_t run, int64_t count, int64_t blocks, vec *sums, bool fresh);
+} transforms;
+
+#ifdef __AVX512BF16__
+extern const transforms winograd_brief;
+#endif
 
 #endif

@@ -45,13 +45,14 @@ static void fill(parameters *p) {
 /*
  * What a gradient may differ by, in units of its norm. In single precision some maxima and signs that nearly tie fall
  * otherwise, and normalising over the few pixels of a deep network's last layers blows that up: of this training
- * resnet50 PyTorch's own single precision differs from its double by up to 7e-3. Finite differences in double precision
- * hold the gradients themselves (tests/gradients).
+ * resnet50 PyTorch's own single precision differs from its double by up to 7e-3, of torchvision's resnet18 by 2.7e-3
+ * (channels last, without oneDNN; its double does as much with inputs that are off by a millionth). Finite differences
+ * in double precision hold the gradients themselves (tests/gradients).
  */
 static double gradient_tolerance(const char *label) {
     return strcmp(label, "resnet50.8.train") == 0     ? 3e-2
            : strcmp(label, "torchvision50.eval") == 0 ? 5e-3
-           : strcmp(label, "torchvision.train") == 0  ? 2e-3
+           : strcmp(label, "torchvision.train") == 0  ? 4e-3
                                                       : 1e-4;
 }
 

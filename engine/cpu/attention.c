@@ -7,8 +7,9 @@
  * which forward saved (Dao et al. 2022). Products of such small matrices are made here: rows of the left one by
  * broadcast, two vectors of the right one's columns, all sums in registers.
  */
-#include "engine/cpu/bfloat16.h"
+#include "engine/cpu/attention.h"
 #include "engine/cpu/gemm.h"
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/vector_math.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ enum { STEP = 14 };
 #else
 enum { STEP = 6 };
 #endif
-enum { PAIR = 2, QUERIES = 80, KEYS = 256 };
+enum { PAIR = 2, QUERIES = 80 };
 
 typedef real vec __attribute__((vector_size(BLOCK_LANES * sizeof(real))));
 typedef real loose __attribute__((vector_size(BLOCK_LANES * sizeof(real)), aligned(sizeof(real)), may_alias));
@@ -81,15 +82,8 @@ static void product(left a, const real *b, int64_t b_row, int64_t rows, int64_t 
         }
 }
 
-/* What is common to all samples and heads. `padded`: tokens rounded up to whole vectors, off powers of two. */
-typedef struct shape {
-    int64_t tokens, heads, width, padded, q_blocks, k_blocks;
-    real scale;
-    bool brief; /* q, k, v and the result are stored in bfloat16 */
-} shape;
-
-static shape shape_of(const node *n) {
-    shape s = {.tokens = n->with.tokens.tokens, .heads = n->with.tokens.heads};
+static attention_shape shape_of(const node *n) {
+    attention_shape s = {.tokens = n->with.tokens.tokens, .heads = n->with.tokens.heads};
     s.width = n->in[0]->shape[1] / (3 * s.heads);
     s.padded = (s.tokens + BLOCK_LANES - 1) / BLOCK_LANES * BLOCK_LANES + BLOCK_LANES;
     s.q_blocks = (s.tokens + QUERIES - 1) / QUERIES;
@@ -99,13 +93,10 @@ static shape shape_of(const node *n) {
     return s;
 }
 
-/* Logits' columns of a block of keys, in whole vectors. */
-enum { LOGITS = KEYS + 2 * 16 };
-
 static int64_t whole(int64_t cols) { return (cols + BLOCK_LANES - 1) / BLOCK_LANES * BLOCK_LANES; }
 
 /* A head's columns of a sample, from `at` on: rows `from_row` apart → (tokens, width) together. */
-static void gather(const shape *s, const void *from, int64_t at, int64_t from_row, real *to) {
+static void gather(const attention_shape *s, const void *from, int64_t at, int64_t from_row, real *to) {
     for (int64_t t = 0; t < s->tokens; t++, at += from_row, to += s->width) {
         if (s->brief)
 #pragma omp simd
@@ -115,7 +106,7 @@ static void gather(const shape *s, const void *from, int64_t at, int64_t from_ro
     }
 }
 
-static void scatter(const shape *s, const real *from, void *to, int64_t at, int64_t to_row, bool add) {
+static void scatter(const attention_shape *s, const real *from, void *to, int64_t at, int64_t to_row, bool add) {
     for (int64_t t = 0; t < s->tokens; t++, at += to_row, from += s->width) {
         if (s->brief)
 #pragma omp simd
@@ -129,7 +120,7 @@ static void scatter(const shape *s, const real *from, void *to, int64_t at, int6
 }
 
 /* (tokens, width) → (width, padded), what lies beyond the tokens 0. */
-static void transpose(const real *from, const shape *s, real *to) {
+static void transpose(const real *from, const attention_shape *s, real *to) {
     enum { TOGETHER = 16 };
     for (int64_t first = 0; first < s->padded; first += TOGETHER) {
         int64_t most = s->padded - first < TOGETHER ? s->padded - first : TOGETHER;
@@ -162,9 +153,8 @@ static real largest(const real *x, int64_t count) {
     return most;
 }
 
-/* Rows of logits of one block of keys; what was summed before shrinks to the new largest logit. */
-static void soften(const shape *s, real *logits, int64_t rows, int64_t keys, bool first, real *most, double *sum,
-                   real *out) {
+void attention_soften(const attention_shape *s, real *logits, int64_t rows, int64_t keys, bool first, real *most,
+                      double *sum, real *out) {
     for (int64_t i = 0; i < rows; i++) {
         real *x = logits + i * LOGITS, now = largest(x, keys) * s->scale;
         if (!first && most[i] > now) now = most[i];
@@ -178,7 +168,7 @@ static void soften(const shape *s, real *logits, int64_t rows, int64_t keys, boo
 }
 
 /* One sample and head; memory: q, k, v, kᵀ, then logits and the block's output. */
-static void head_forward(const node *n, const shape *s, int64_t sample, int64_t head, real *memory) {
+static void head_forward(const node *n, const attention_shape *s, int64_t sample, int64_t head, real *memory) {
     const int64_t d = s->heads * s->width, w = s->width;
     real *q = memory, *k = q + s->tokens * w, *v = k + s->tokens * w, *kt = v + s->tokens * w;
     real *logits = kt + w * s->padded, *out = logits + QUERIES * LOGITS, most[QUERIES];
@@ -194,7 +184,7 @@ static void head_forward(const node *n, const shape *s, int64_t sample, int64_t 
         for (int64_t e = 0; e < s->k_blocks; e++) {
             int64_t j = s->tokens * e / s->k_blocks, keys = s->tokens * (e + 1) / s->k_blocks - j;
             product((left){q + i * w, w, 1}, kt + j, s->padded, rows, whole(keys), w, logits, LOGITS, false);
-            soften(s, logits, rows, keys, e == 0, most, sum, out);
+            attention_soften(s, logits, rows, keys, e == 0, most, sum, out);
             product((left){logits, LOGITS, 1}, v + j * w, w, rows, w, keys, out, w, e > 0);
         }
         for (int64_t r = 0; r < rows; r++) {
@@ -212,7 +202,10 @@ static void head_forward(const node *n, const shape *s, int64_t sample, int64_t 
 }
 
 static bool attention_forward(backend *b, node *n) {
-    const shape s = shape_of(n);
+    const attention_shape s = shape_of(n);
+#ifdef TILES_BUILT
+    if (s.brief) return attention_brief_forward(b, n, &s);
+#endif
     const int64_t heads = n->in[0]->shape[0] / s.tokens * s.heads;
     const int64_t each = s.width * (3 * s.tokens + s.padded) + QUERIES * (LOGITS + s.width);
     real *memory = b->allocate(b, (size_t)(each * b->threads) * sizeof *memory);
@@ -226,9 +219,8 @@ static bool attention_forward(backend *b, node *n) {
 
 /* Backward -------------------------------------------------------------------------------------------------------- */
 
-/* logits → P, products of the gradient → scale·dS. */
-static void harden(const shape *s, real *logits, real *slopes, int64_t rows, int64_t keys, const real *saved,
-                   const real *delta) {
+void attention_harden(const attention_shape *s, real *logits, real *slopes, int64_t rows, int64_t keys,
+                      const real *saved, const real *delta) {
     for (int64_t i = 0; i < rows; i++) {
         real *p = logits + i * LOGITS, *ds = slopes + i * LOGITS;
         const real shift = saved[i], level = delta[i], scale = s->scale;
@@ -245,11 +237,11 @@ typedef struct head_memory {
     real *q, *k, *v, *g, *dq, *dk, *dv, *kt, *vt, *logits, *slopes, *delta;
 } head_memory;
 
-static int64_t head_memory_size(const shape *s) {
+static int64_t head_memory_size(const attention_shape *s) {
     return s->width * (7 * s->tokens + 2 * s->padded) + 2 * QUERIES * LOGITS + s->tokens;
 }
 
-static head_memory head_memory_at(const shape *s, real *memory) {
+static head_memory head_memory_at(const attention_shape *s, real *memory) {
     int64_t each = s->tokens * s->width, turned = s->padded * s->width;
     head_memory m = {.q = memory};
     real **parts[] = {&m.k, &m.v, &m.g, &m.dq, &m.dk, &m.dv, &m.kt};
@@ -262,7 +254,8 @@ static head_memory head_memory_at(const shape *s, real *memory) {
 }
 
 /* δ of each token. */
-static void level_rows(const shape *s, const real *g, const void *out, int64_t at, int64_t out_row, real *delta) {
+static void level_rows(const attention_shape *s, const real *g, const void *out, int64_t at, int64_t out_row,
+                       real *delta) {
     for (int64_t t = 0; t < s->tokens; t++, at += out_row, g += s->width) {
         double dot = 0;
         if (s->brief)
@@ -275,7 +268,7 @@ static void level_rows(const shape *s, const real *g, const void *out, int64_t a
     }
 }
 
-static void head_backward(const node *n, const shape *s, int64_t sample, int64_t head, real *memory) {
+static void head_backward(const node *n, const attention_shape *s, int64_t sample, int64_t head, real *memory) {
     const int64_t d = s->heads * s->width, w = s->width;
     const head_memory m = head_memory_at(s, memory);
     const int64_t at = sample * s->tokens * d + head * w;
@@ -294,7 +287,7 @@ static void head_backward(const node *n, const shape *s, int64_t sample, int64_t
             int64_t j = s->tokens * e / s->k_blocks, keys = s->tokens * (e + 1) / s->k_blocks - j;
             product((left){m.q + i * w, w, 1}, m.kt + j, s->padded, rows, whole(keys), w, m.logits, LOGITS, false);
             product((left){m.g + i * w, w, 1}, m.vt + j, s->padded, rows, whole(keys), w, m.slopes, LOGITS, false);
-            harden(s, m.logits, m.slopes, rows, keys, saved + i, m.delta + i);
+            attention_harden(s, m.logits, m.slopes, rows, keys, saved + i, m.delta + i);
             product((left){m.slopes, LOGITS, 1}, m.k + j * w, w, rows, w, keys, m.dq + i * w, w, e > 0);
             product((left){m.slopes, 1, LOGITS}, m.q + i * w, w, keys, w, rows, m.dk + j * w, w, b > 0);
             product((left){m.logits, 1, LOGITS}, m.g + i * w, w, keys, w, rows, m.dv + j * w, w, b > 0);
@@ -306,7 +299,10 @@ static void head_backward(const node *n, const shape *s, int64_t sample, int64_t
 }
 
 static bool attention_backward(backend *b, node *n) {
-    const shape s = shape_of(n);
+    const attention_shape s = shape_of(n);
+#ifdef TILES_BUILT
+    if (s.brief) return attention_brief_backward(b, n, &s);
+#endif
     const int64_t heads = n->in[0]->shape[0] / s.tokens * s.heads, each = head_memory_size(&s);
     real *memory = b->allocate(b, (size_t)(each * b->threads) * sizeof *memory);
     if (!memory) return cpu_fail(b, "out of memory");

@@ -129,8 +129,8 @@ static void multiply_stretch(const backend *b, const meeting *m, const bfloat *u
                                 .c_down = TILE_ROWS * width * TILE_ROWS,
                                 .c_right = TILE_ROWS,
                                 .c_row = width * TILE_ROWS,
-                                .steps = depth,
-                                .rows = 2,
+                                .depth = depth * TILE_DEPTH,
+                                .rows = STEP_PIXELS,
                                 .cols = width};
         for (int64_t p = 0; p < count; p += STEP_PIXELS) {
             product.a = v + p * TILE_DEPTH;
@@ -237,8 +237,8 @@ static void add_products(const backend *b, const factors *f, int64_t depth, int6
                             .c_down = depth * tile,
                             .c_right = tile,
                             .c_row = TILE_ROWS,
-                            .steps = (count + TILE_DEPTH - 1) / TILE_DEPTH,
-                            .rows = blocks - block < PAIR ? 1 : PAIR,
+                            .depth = count,
+                            .rows = (blocks - block < PAIR ? 1 : PAIR) * TILE_ROWS,
                             .cols = depth - j < 2 ? 1 : 2,
                             .add = !fresh};
     tiles_multiply(b, &product);

@@ -85,55 +85,65 @@ static bool by_blas(backend *b, const brief_product *p) {
  */
 enum { PANEL = 128, COLUMNS = 1024, DEPTH = 2048, DOWN = 2 * TILE_ROWS, ACROSS = 2 * TILE_ROWS };
 
-/* 16 numbers that lie side by side. */
-static inline __m256i take_16(const operand *x, int64_t at) {
-    if (x->brief) return _mm256_loadu_si256((const __m256i *)((const bfloat *)x->data + at));
-    return (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps((const float *)x->data + at));
-}
-
-/* 32 of them. */
-static inline __m512i take_32(const operand *x, int64_t at) {
-    if (x->brief) return _mm512_loadu_si512((const bfloat *)x->data + at);
-    const float *from = (const float *)x->data + at;
-    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(from + TILE_ROWS), _mm512_loadu_ps(from));
-}
-
 static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-static inline bfloat take_1(const operand *x, int64_t at) {
-    return x->brief ? ((const bfloat *)x->data)[at] : bfloat_round(((const real *)x->data)[at]);
+/* Up to 32 numbers that lie side by side, as a line of a left factor's tile; zeros in place of the others. */
+static inline __m512i take_line(const operand *x, int64_t at, __mmask32 there) {
+    if (x->brief) return _mm512_maskz_loadu_epi16(there, (const bfloat *)x->data + at);
+    const float *from = (const float *)x->data + at;
+    const __m512 low = _mm512_maskz_loadu_ps((__mmask16)there, from);
+    return (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps((__mmask16)(there >> TILE_ROWS), from + TILE_ROWS), low);
 }
 
-/*
- * The tile of lines `first` … and depth `k` … of an operand, `line` and `deep` its strides: [16 lines][16 pairs], or
- * turned, [16 pairs][16 lines]. Beyond the edge it holds zeros.
- */
-static void pack_tile(const operand *x, int64_t line, int64_t deep, int64_t first, int64_t lines, int64_t k,
-                      int64_t depth, bool by_pairs, uint32_t *to) {
-    uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
-    const int64_t at = first * line + k * deep;
-    if (lines < TILE_ROWS || depth < TILE_DEPTH) {
-        bfloat *numbers = (bfloat *)to;
-        memset(to, 0, TILE_SIZE * sizeof *numbers);
-        for (int64_t i = 0; i < smaller(lines, TILE_ROWS); i++)
-            for (int64_t j = 0; j < smaller(depth, TILE_DEPTH); j++) {
-                int64_t place = by_pairs ? (j / 2 * TILE_ROWS + i) * 2 + j % 2 : i * TILE_DEPTH + j;
-                numbers[place] = take_1(x, at + i * line + j * deep);
-            }
-        return;
+/* Up to 16 numbers, each with that which lies `next` behind it, as a line of a right factor's tile. */
+static inline __m512i take_pairs(const operand *x, int64_t at, int64_t next, __mmask16 there, __mmask16 also) {
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    __m512i both;
+    if (x->brief) {
+        const bfloat *from = (const bfloat *)x->data + at;
+        both = _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(there, from));
+        both = _mm512_inserti64x4(both, _mm256_maskz_loadu_epi16(also, from + next), 1);
+    } else {
+        const float *from = (const float *)x->data + at;
+        both =
+            (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(also, from + next), _mm512_maskz_loadu_ps(there, from));
     }
+    return _mm512_permutexvar_epi16(order, both);
+}
+
+/* One tile. */
+static void pack_tile(const operand *x, int64_t at, int64_t line, int64_t deep, int64_t lines, int64_t depth,
+                      bool by_pairs, uint32_t *to) {
+    uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
     const bool side_by_side = deep == 1; /* numbers of a line */
     uint32_t *made = side_by_side == by_pairs ? scratch : to;
-    for (int i = 0; i < TILE_ROWS; i++) {
-        if (side_by_side) {
-            _mm512_store_si512(made + i * TILE_ROWS, take_32(x, at + i * line));
-        } else {
-            __m512i even = _mm512_cvtepu16_epi32(take_16(x, at + 2 * i * deep));
-            __m512i odd = _mm512_cvtepu16_epi32(take_16(x, at + (2 * i + 1) * deep));
-            _mm512_store_si512(made + i * TILE_ROWS, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
-        }
+    if (side_by_side) {
+        const __mmask32 there = depth < TILE_DEPTH ? (1U << depth) - 1 : ~0U;
+        for (int64_t i = 0; i < TILE_ROWS; i++)
+            _mm512_store_si512(made + i * TILE_ROWS,
+                               i < lines ? take_line(x, at + i * line, there) : _mm512_setzero_si512());
+    } else {
+        const __mmask16 there = lines < TILE_ROWS ? (__mmask16)((1U << lines) - 1) : 0xffff;
+        for (int64_t i = 0; i < TILE_DEPTH; i += 2)
+            _mm512_store_si512(made + i / 2 * TILE_ROWS,
+                               i < depth ? take_pairs(x, at + i * deep, deep, there, i + 1 < depth ? there : 0)
+                                         : _mm512_setzero_si512());
     }
     if (made == scratch) tile_turn(scratch, to);
+}
+
+void tiles_pack(const operand *x, int64_t line, int64_t deep, int64_t lines, int64_t depth, bool by_pairs, bfloat *to) {
+    for (int64_t i = 0; i < lines; i += TILE_ROWS)
+        for (int64_t k = 0; k < depth; k += TILE_DEPTH, to += TILE_SIZE)
+            pack_tile(x, i * line + k * deep, line, deep, lines - i, depth - k, by_pairs, (uint32_t *)to);
+}
+
+/* From element (i, k) on. */
+static operand part_of(const operand *x, int64_t i, int64_t k) {
+    operand part = *x;
+    part.data = value_at(x->data, i * x->row + k * x->col, x->brief);
+    return part;
 }
 
 /* The tile of signs that 16 words hold, a column each: for every bit that is not set, the sign of −1. */
@@ -145,11 +155,13 @@ static void unpack_signs(const uint32_t *words, uint32_t *to) {
         }
 }
 
-static void pack_right(const operand *x, int64_t first, int64_t cols, int64_t k, int64_t depth, uint32_t *to) {
-    if (x->signs)
-        unpack_signs((const uint32_t *)x->data + k / TILE_DEPTH * x->row + first, to);
-    else
-        pack_tile(x, x->col, x->row, first, cols, k, depth, true, to);
+static void pack_right(const operand *x, int64_t first, int64_t cols, int64_t k, int64_t depth, bfloat *to) {
+    if (x->signs) {
+        unpack_signs((const uint32_t *)x->data + k / TILE_DEPTH * x->row + first, (uint32_t *)to);
+    } else {
+        const operand part = part_of(x, k, first);
+        tiles_pack(&part, x->col, x->row, smaller(cols, TILE_ROWS), smaller(depth, TILE_DEPTH), true, to);
+    }
 }
 
 /* What is to be added to, while it is still far from being needed. */
@@ -164,10 +176,8 @@ static void multiply_panel(const backend *b, const brief_product *p, int64_t row
     const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH, tiles = (cols + TILE_ROWS - 1) / TILE_ROWS;
     const int64_t lines = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const bool add = p->add || k > 0, last = k + depth == p->k;
-    for (int64_t i = 0; i < lines; i++)
-        for (int64_t d = 0; d < steps; d++)
-            pack_tile(&p->a, p->a.row, p->a.col, row + i * TILE_ROWS, rows - i * TILE_ROWS, k + d * TILE_DEPTH,
-                      depth - d * TILE_DEPTH, false, (uint32_t *)(left + (i * steps + d) * TILE_SIZE));
+    const operand panel = part_of(&p->a, row, k);
+    tiles_pack(&panel, panel.row, panel.col, rows, depth, false, left);
     for (int64_t j = 0; j < tiles; j += 2)
         for (int64_t i = 0; i < lines; i += 2) {
             const int64_t at = first + j * TILE_ROWS, some = smaller(ACROSS, cols - j * TILE_ROWS);
@@ -183,8 +193,8 @@ static void multiply_panel(const backend *b, const brief_product *p, int64_t row
                                     .c_down = TILE_ROWS * ACROSS,
                                     .c_right = TILE_ROWS,
                                     .c_row = ACROSS,
-                                    .steps = steps,
-                                    .rows = lines - i < 2 ? 1 : 2,
+                                    .depth = depth,
+                                    .rows = (int)high,
                                     .cols = tiles - j < 2 ? 1 : 2};
             tiles_multiply(b, &product);
             for (int64_t r = 0; r < high; r++)
@@ -218,7 +228,7 @@ static bool by_tiles(backend *b, const brief_product *p) {
                     /* Along what lies side by side in memory. */
                     const int64_t j = by_rows ? t % across : t / down, d = by_rows ? t / across : t % down;
                     pack_right(&p->b, first + j * TILE_ROWS, cols - j * TILE_ROWS, k + d * TILE_DEPTH,
-                               depth - d * TILE_DEPTH, (uint32_t *)(right + (j * down + d) * TILE_SIZE));
+                               depth - d * TILE_DEPTH, right + (j * down + d) * TILE_SIZE);
                 }
 #pragma omp for schedule(static)
                 for (int64_t row = 0; row < p->m; row += panel)

@@ -37,7 +37,8 @@ AMX static void by_amx(const tile_product *p) {
     const int64_t row = TILE_DEPTH * sizeof(bfloat), c_row = p->c_row * (int64_t)sizeof(float);
     const bfloat *a = p->a, *b = p->b;
     float *c00 = p->c, *c01 = c00 + p->c_right, *c10 = c00 + p->c_down, *c11 = c10 + p->c_right;
-    const bool down = p->rows > 1, right = p->cols > 1;
+    const int64_t steps = (p->depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    const bool down = p->rows > TILE_ROWS, right = p->cols > 1;
     MEMORY;
     if (p->add) {
         _tile_loadd(0, c00, c_row);
@@ -51,7 +52,7 @@ AMX static void by_amx(const tile_product *p) {
         _tile_zero(3);
     }
     if (down && right)
-        for (int64_t k = 0; k < p->steps; k++, a += p->a_step, b += p->b_step) {
+        for (int64_t k = 0; k < steps; k++, a += p->a_step, b += p->b_step) {
             _tile_loadd(4, a, row);
             _tile_loadd(6, b, row);
             _tile_loadd(7, b + p->b_next, row);
@@ -62,7 +63,7 @@ AMX static void by_amx(const tile_product *p) {
             _tile_dpbf16ps(3, 5, 7);
         }
     else if (down)
-        for (int64_t k = 0; k < p->steps; k++, a += p->a_step, b += p->b_step) {
+        for (int64_t k = 0; k < steps; k++, a += p->a_step, b += p->b_step) {
             _tile_loadd(4, a, row);
             _tile_loadd(5, a + p->a_next, row);
             _tile_loadd(6, b, row);
@@ -70,7 +71,7 @@ AMX static void by_amx(const tile_product *p) {
             _tile_dpbf16ps(2, 5, 6);
         }
     else
-        for (int64_t k = 0; k < p->steps; k++, a += p->a_step, b += p->b_step) {
+        for (int64_t k = 0; k < steps; k++, a += p->a_step, b += p->b_step) {
             _tile_loadd(4, a, row);
             _tile_loadd(6, b, row);
             _tile_dpbf16ps(0, 4, 6);
@@ -89,13 +90,15 @@ AMX static void by_amx(const tile_product *p) {
 enum { DOTS = 8 };
 
 static inline __attribute__((always_inline)) void dots(const tile_product *p, const bfloat *a, float *c, int cols) {
+    const int64_t c_row = p->c_row, c_right = p->c_right; /* the compiler has to think that c may hold them */
+    const bfloat *b = p->b;
     __m512 sums[DOTS][2];
     for (int i = 0; i < DOTS; i++)
         for (int j = 0; j < 2; j++)
-            sums[i][j] = p->add && j < cols ? _mm512_loadu_ps(c + i * p->c_row + j * p->c_right) : _mm512_setzero_ps();
-    const bfloat *b = p->b;
-    for (int64_t k = 0; k < p->steps; k++, a += p->a_step, b += p->b_step)
-        for (int pair = 0; pair < TILE_DEPTH / 2; pair++) {
+            sums[i][j] = p->add && j < cols ? _mm512_loadu_ps(c + i * c_row + j * c_right) : _mm512_setzero_ps();
+    for (int64_t left = p->depth; left > 0; left -= TILE_DEPTH, a += p->a_step, b += p->b_step) {
+        const int pairs = left < TILE_DEPTH ? ((int)left + 1) / 2 : TILE_DEPTH / 2;
+        for (int pair = 0; pair < pairs; pair++) {
             const bfloat *right = b + pair * 2 * TILE_ROWS;
             const __m512bh b0 = (__m512bh)_mm512_load_si512(right);
             const __m512bh b1 = cols > 1 ? (__m512bh)_mm512_load_si512(right + p->b_next) : b0;
@@ -106,18 +109,16 @@ static inline __attribute__((always_inline)) void dots(const tile_product *p, co
                 if (cols > 1) sums[i][1] = _mm512_dpbf16_ps(sums[i][1], two, b1);
             }
         }
+    }
     for (int i = 0; i < DOTS; i++)
-        for (int j = 0; j < cols; j++) _mm512_storeu_ps(c + i * p->c_row + j * p->c_right, sums[i][j]);
+        for (int j = 0; j < cols; j++) _mm512_storeu_ps(c + i * c_row + j * c_right, sums[i][j]);
 }
 
 static void by_dots(const tile_product *p) {
-    for (int row = 0; row < p->rows * TILE_ROWS; row += DOTS) {
+    for (int row = 0; row < p->rows; row += DOTS) {
         const bfloat *a = p->a + row / TILE_ROWS * p->a_next + row % TILE_ROWS * TILE_DEPTH;
         float *c = p->c + row / TILE_ROWS * p->c_down + row % TILE_ROWS * p->c_row;
-        if (p->cols > 1)
-            dots(p, a, c, 2);
-        else
-            dots(p, a, c, 1);
+        p->cols > 1 ? dots(p, a, c, 2) : dots(p, a, c, 1);
     }
 }
 

@@ -28,17 +28,18 @@ void tiles_begin(const backend *b);
 void tiles_end(const backend *b);
 
 /*
- * c (+)= a·b for one or two tiles of rows times one or two of columns, `steps` tiles deep. The left factor's tiles are
- * [16 rows][32], the right one's [16 pairs][16 columns][2], sums [16][row]. Distances in numbers: from tile to tile in
- * depth (step), and to the second tile of rows or columns (next; sums: down, right).
+ * c (+)= a·b for up to 32 rows times one or two tiles of columns. The left factor's tiles are [16 rows][32], the right
+ * one's [16 pairs][16 columns][2], sums [16]. Distances in numbers: from row to row of the left factor and of sums
+ * (row), from tile to tile in depth (step), and to the second tile of rows or columns (next; sums: down, right). Tiles
+ * hold zeros beyond `depth`; of all but the right factor whole tiles may be read and written, whatever `rows`.
  */
 typedef struct tile_product {
     const bfloat *a, *b;
     int64_t a_next, a_step, b_next, b_step;
     float *c;
     int64_t c_down, c_right, c_row;
-    int64_t steps;
-    int rows, cols;
+    int64_t depth;
+    int rows, cols; /* rows in numbers, columns in tiles */
     bool add;
 } tile_product;
 

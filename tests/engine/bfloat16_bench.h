@@ -61,8 +61,8 @@ static inline void compare(const float *got, const double *expected, int64_t cou
     }
 }
 
-/* The whole of it within a share of its length, and no number off by more than eight such shares of the usual one. */
-static inline void compare_whole(const float *got, const double *expected, int64_t count, double share,
+/* The whole of it within a share of its length, and no number off by more than `single` times the usual one. */
+static inline void compare_whole(const float *got, const double *expected, int64_t count, double share, double single,
                                  const char *what) {
     double off = 0, all = 0, most = 0;
     int64_t at = 0;
@@ -73,7 +73,7 @@ static inline void compare_whole(const float *got, const double *expected, int64
         all += expected[i] * expected[i];
     }
     ck_assert_msg(sqrt(off / all) < share, "%s is off by %.4f of its length", what, sqrt(off / all));
-    ck_assert_msg(most <= 8 * share * sqrt(all / (double)count), "%s[%d]: %.9g where %.9g was expected", what, (int)at,
+    ck_assert_msg(most <= single * sqrt(all / (double)count), "%s[%d]: %.9g where %.9g was expected", what, (int)at,
                   (double)got[at], expected[at]);
 }
 

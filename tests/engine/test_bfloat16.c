@@ -1,7 +1,7 @@
 /*
- * Values stored in bfloat16: how they are rounded, where they come to be stored so, products with codes, and
- * convolutions and linear layers beside PyTorch's (tests/golden/make_bfloat16.py). Convolutions are held to their
- * definition in test_bfloat16_convolution.c.
+ * Values stored in bfloat16: how they are rounded, where they come to be stored so, products of tokens and with codes,
+ * attention, and convolutions and linear layers beside PyTorch's (tests/golden/make_bfloat16.py). Convolutions are held
+ * to their definition in test_bfloat16_convolution.c.
  */
 #include "engine/codes.h"
 #include "engine/tokens.h"
@@ -133,6 +133,125 @@ START_TEST(test_a_linear_layer_of_any_shape_is_held_to_its_definition) {
 }
 END_TEST
 
+/* Attention -------------------------------------------------------------------------------------------------------- */
+
+typedef struct attention_case {
+    int64_t samples, tokens, heads, width;
+} attention_case;
+
+/* One head of a sample: x's rows (tokens, 3·d) → y and dx, for a gradient g (tokens, d). */
+static void attend(const attention_case *c, const float *x, const float *g, double *y, double *dx) {
+    const int64_t n = c->tokens, w = c->width, d = c->heads * w;
+    const double scale = 1 / sqrt((double)w);
+    double *p = malloc((size_t)n * sizeof *p), *dp = malloc((size_t)n * sizeof *dp);
+    for (int64_t i = 0; i < n; i++) {
+        double most = -INFINITY, sum = 0, level = 0;
+        for (int64_t j = 0; j < n; j++) {
+            p[j] = dp[j] = 0;
+            for (int64_t k = 0; k < w; k++) {
+                p[j] += scale * (double)x[3 * i * d + k] * (double)x[(3 * j + 1) * d + k];
+                dp[j] += (double)g[i * d + k] * (double)x[(3 * j + 2) * d + k];
+            }
+            most = fmax(most, p[j]);
+        }
+        for (int64_t j = 0; j < n; j++) sum += p[j] = exp(p[j] - most);
+        for (int64_t j = 0; j < n; j++) level += (p[j] /= sum) * dp[j];
+        for (int64_t j = 0; j < n; j++) {
+            const double slope = scale * p[j] * (dp[j] - level);
+            for (int64_t k = 0; k < w; k++) {
+                y[i * d + k] += p[j] * (double)x[(3 * j + 2) * d + k];
+                dx[3 * i * d + k] += slope * (double)x[(3 * j + 1) * d + k];
+                dx[(3 * j + 1) * d + k] += slope * (double)x[3 * i * d + k];
+                dx[(3 * j + 2) * d + k] += p[j] * (double)g[i * d + k];
+            }
+        }
+    }
+    free(p), free(dp);
+}
+
+/* y and, after `times` uses, dx. */
+static void attention_of(backend *b, const attention_case *c, const float *x, const float *g, int times, float *y,
+                         float *dx) {
+    error err = {0};
+    const int64_t rows = c->samples * c->tokens, d = c->heads * c->width;
+    tape *t = tape_create(b, &err);
+    tensor tx = leaf(b, TENSOR_PLAIN, 2, (int64_t[]){rows, 3 * d}, x, true);
+    tensor *loss = NULL;
+    for (int k = 0; k < times; k++) {
+        tensor *z = op_attention(t, &tx, c->tokens, c->heads);
+        ck_assert(z && z->bfloat16);
+        tape_read(t, z, y);
+        tensor *part = op_sum(t, op_mul(t, z, tape_matrix(t, g, rows, d)), AXIS_ALL);
+        loss = loss ? op_add(t, loss, part) : part;
+    }
+    tape_backward(t, loss);
+    ck_assert_msg(tape_check(t, &err), "%s", err.text);
+    tape_read_grad(t, &tx, dx);
+    leaf_free(b, &tx);
+    tape_destroy(t);
+}
+
+/* Floats round what they store and once more the result that δ is taken of; tiles what they multiply, too. */
+static void hold_attention(backend *b, const attention_case *c, int times) {
+    const int64_t rows = c->samples * c->tokens, d = c->heads * c->width;
+    float *x = normals(rows * 3 * d, 1, 1.5), *g = normals(rows * d, 2, 1);
+    float *y = malloc((size_t)(rows * 4 * d) * sizeof *y), *dx = y + rows * d;
+    double *expected = calloc((size_t)(rows * 4 * d), sizeof *expected), *slopes = expected + rows * d;
+    for (int64_t i = 0; i < c->samples; i++)
+        for (int64_t h = 0; h < c->heads; h++) {
+            const int64_t at = i * c->tokens * d + h * c->width, at_3 = 3 * i * c->tokens * d + h * c->width;
+            attend(c, x + at_3, g + at, expected + at, slopes + at_3);
+        }
+    for (int64_t i = 0; i < rows * 3 * d; i++) slopes[i] *= times;
+    attention_of(b, c, x, g, times, y, dx);
+    char what[2][96];
+    for (int i = 0; i < 2; i++)
+        snprintf(what[i], sizeof *what, "%s, %d samples of %d tokens, %d heads of %d: %s", b->isa, (int)c->samples,
+                 (int)c->tokens, (int)c->heads, (int)c->width, i ? "dx" : "y");
+    const bool tiles = level_of(b->isa) >= ISA_BFLOAT16;
+    if (tiles)
+        compare_whole(y, expected, rows * d, 0.003, 0.05, what[0]);
+    else
+        compare(y, expected, rows * d, 1, 1e-5, what[0]);
+    compare_whole(dx, slopes, rows * 3 * d, 0.006, 0.15, what[1]);
+    free(x), free(g), free(y), free(expected);
+}
+
+/* Fewer tokens than a tile has rows, exactly as many, one more; blocks of queries and of keys and their edges. */
+START_TEST(test_attention_of_any_shape_is_held_to_its_definition) {
+    static const attention_case cases[] = {
+        {3, 1, 2, 16},   {2, 5, 1, 48},   {2, 16, 3, 32},  {2, 17, 2, 16},  {1, 32, 1, 64},  {2, 65, 3, 64},
+        {1, 128, 1, 80}, {1, 129, 2, 32}, {1, 197, 2, 64}, {1, 256, 1, 16}, {1, 257, 1, 64}, {1, 530, 1, 48},
+    };
+    backend *b = kernels_of(isas[_i]);
+    if (!b) return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) hold_attention(b, &cases[i], 1 + i % 2);
+    rng r = rng_stream(10, RNG_TEST, 0, 0, 0);
+    for (int i = 0; i < shapes_asked(); i++) {
+        attention_case c = {1 + rng_below(&r, 3), 1 + rng_below(&r, rng_below(&r, 8) ? 90 : 600), 1 + rng_below(&r, 3),
+                            16 * (1 + rng_below(&r, 5))};
+        hold_attention(b, &c, 1 + i % 2);
+    }
+    b->destroy(b);
+}
+END_TEST
+
+START_TEST(test_attentions_bits_do_not_depend_on_the_threads) {
+    const attention_case c = {2, 140, 3, 32};
+    enum { ROWS = 280, D = 96 };
+    float *x = normals(ROWS * 3 * D, 1, 1.5), *g = normals(ROWS * D, 2, 1), *made[2];
+    backend *b[] = {kernels_with(isas[_i], 1), kernels_with(isas[_i], 4)};
+    for (int i = 0; b[0] && i < 2; i++) {
+        made[i] = malloc(4 * ROWS * D * sizeof *made[i]);
+        attention_of(b[i], &c, x, g, 2, made[i], made[i] + ROWS * D);
+        b[i]->destroy(b[i]);
+    }
+    if (b[0]) ck_assert_mem_eq(made[0], made[1], 4 * ROWS * D * sizeof(float));
+    for (int i = 0; b[0] && i < 2; i++) free(made[i]);
+    free(x), free(g);
+}
+END_TEST
+
 /* Codes ------------------------------------------------------------------------------------------------------------ */
 
 /* Products with signs by AVX512-BF16 round the sums of four to bfloat16, which are off by 0.17 % of them at the most in
@@ -141,7 +260,7 @@ static void compare_product(const backend *b, bool signs, const float *got, cons
                             const char *what) {
     const bool plain = b->isa[0] == 'v' && b->isa[2] == '\0';
     if (signs && !plain && !b->tiles)
-        compare_whole(got, expected, count, 0.003, what);
+        compare_whole(got, expected, count, 0.003, 0.024, what);
     else
         compare(got, expected, count, 0, 1e-5, what);
 }
@@ -263,6 +382,8 @@ Suite *suite_bfloat16(void) {
     tcase_add_test(t, test_pixels_and_what_leaves_the_backbone_stay_floats);
     tcase_add_test(t, test_an_op_that_takes_floats_alone_gets_them);
     tcase_add_loop_test(t, test_a_linear_layer_of_any_shape_is_held_to_its_definition, 0, ISAS);
+    tcase_add_loop_test(t, test_attention_of_any_shape_is_held_to_its_definition, 0, ISAS);
+    tcase_add_loop_test(t, test_attentions_bits_do_not_depend_on_the_threads, 0, ISAS);
     tcase_add_loop_test(t, test_products_with_codes_are_sums_in_floats, 0, 2 * ISAS);
     tcase_add_loop_test(t, test_layers_are_within_two_roundings_of_pytorchs, 0, PEER_CASES * ISAS);
     suite_add_tcase(s, t);

@@ -104,7 +104,7 @@ static void hold(backend *b, const conv_case *c, int times, bool brief) {
         tape_read(t, y, host);
         if (k == 0 && !b->direct) b->convolutions(b, find_winograd, &winograd);
         if (winograd)
-            compare_whole(host, v.y, v.y_count, WINOGRAD, what[0]);
+            compare_whole(host, v.y, v.y_count, WINOGRAD, 8 * WINOGRAD, what[0]);
         else
             compare(host, v.y, v.y_count, 1, 1e-5, what[0]);
         tensor *part = op_mul(t, op_global_pool(t, y), tape_matrix(t, v.r, c->n, c->out));
@@ -121,7 +121,7 @@ static void hold(backend *b, const conv_case *c, int times, bool brief) {
         tape_read_grad(t, operands[i], host);
         for (int64_t k = 0; k < count; k++) host[k] /= (float)times;
         if (winograd && i < 2)
-            compare_whole(host, expected[i], count, WINOGRAD, what[1 + i]);
+            compare_whole(host, expected[i], count, WINOGRAD, 8 * WINOGRAD, what[1 + i]);
         else
             compare(host, expected[i], count, i ? 0 : times, 2e-5, what[1 + i]);
     }

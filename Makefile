@@ -350,7 +350,7 @@ define experiment
 	./mews report results/$@$$suffix; \
 	$(after_$@)
 endef
-export DATA EPOCHS SEEDS JOBS SCALE QUICK
+export DATA EPOCHS SEEDS JOBS SCALE QUICK PEERS
 
 # QUICK=1: one epoch, one seed. Of ablation-dims three blocks, of which one collapses, and half of the drawings: two minutes.
 quick_of_ablation-dims = --block falcon-codes --block vicreg-outputs --block swav-without-sinkhorn --base data.limit=11264
@@ -375,13 +375,7 @@ $(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 
 bench: deps
 	@$(MAKE) --no-print-directory all
-	./mews bench step --backbone resnet8 --width 16 --batch 256
-	./mews bench loss --features 2048 --codes 16384 --batch 256
-	./mews bench loss --features 2048 --codes 1048576 --batch 256 --dictionary hadamard
-	./mews bench augment
-	./mews bench spectrum
-	./mews bench kmeans
-	./mews bench knn
+	@experiments/bench/table.sh
 
 deps:
 	@DEPENDENCIES="$(DEPENDENCIES)" LIBRARIES="$(LIBRARIES)" HEADERS="$(HEADERS)" CC="$(CC)" CPPFLAGS="$(CPPFLAGS)" .packaging/deps.sh
@@ -479,7 +473,7 @@ help:
 	@echo "make soak            a mixed sweep in the background  HOURS=N: do memory, descriptors, throughput stay flat?"
 	@echo "make check-python    files of embeddings as today's PyTorch, h5py, pandas, … write them (downloads these)"
 	@echo "make fuzz            random bytes into every reader of files, under sanitizers  FUZZ_SECONDS=N (each)"
-	@echo "make bench           the yardsticks: a training step, the loss, augmentation, a spectrum, k-means, kNN"
+	@echo "make bench           the yardsticks as a table; beside PyTorch, faiss, … where those are: PEERS=PYTHON, or in build/peers"
 	@echo "make all             builds ./mews only  MARCH=native (for this processor alone)"
 	@echo "make deps            installs what the build needs (Debian packages)"
 	@echo "make libmews         the analysis as a shared library, for C and for Python (pip install ./analysis/python)"

@@ -9,6 +9,7 @@
 #include "engine/threads.h"
 #include "experiments/bench/bench_analysis.h"
 #include "experiments/bench/bench_loader.h"
+#include "experiments/bench/bench_machine.h"
 #include "experiments/bench/bench_measure.h"
 #include "experiments/bench/bench_peers.h"
 #include "experiments/bench/bench_scaling.h"
@@ -73,7 +74,7 @@ static json_t *bench_step(const bench_options *o, error *err) {
     if (step_bench_begin(&s, o, o->batch * BENCH_VIEWS * step_bench_side(o) * step_bench_side(o) * 3, err) &&
         bench_measure(step_bench_body, &s, o->repeats, &t, err)) {
         backend_memory memory = s.backend->memory(s.backend);
-        out = bench_report("step", t, s.flops);
+        out = bench_report("step", t, s.flops, o->precision == PRECISION_BFLOAT16);
         json_object_set_new(out, "precision", json_string(precision_names[o->precision]));
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "width", json_integer(o->width));
@@ -96,7 +97,7 @@ static json_t *bench_loss(const bench_options *o, error *err) {
         bench_forget_peak(); /* what drawing the dictionary took for a moment is not the loss' */
         if (bench_measure(step_bench_loss, &s, o->repeats, &t, err)) {
             double most = bench_resident_mib("VmHWM");
-            out = bench_report("loss", t, s.flops);
+            out = bench_report("loss", t, s.flops, o->precision == PRECISION_BFLOAT16);
             json_object_set_new(out, "peak_rss_mib", json_real(fmax(whole, most)));
             json_object_set_new(out, "precision", json_string(precision_names[o->precision]));
             json_object_set_new(out, "dictionary", json_string(dictionary_names[o->dictionary]));
@@ -150,7 +151,7 @@ static json_t *bench_augment(const bench_options *o, error *err) {
         for (size_t i = 0; i < total; i++) a.images[i] = (uint8_t)rng_bits(&r);
         fields_defaults(&augment_fields, &a.options);
         if (bench_measure(augment_body, &a, o->repeats, &t, err)) {
-            out = bench_report("augment", t, 0);
+            out = bench_report("augment", t, 0, false);
             json_object_set_new(out, "pairs", json_integer(o->pairs));
             json_object_set_new(out, "pairs_per_second_one_core", json_real((double)o->pairs / t.median));
         }
@@ -165,8 +166,8 @@ static json_t *bench_augment(const bench_options *o, error *err) {
 
 /* The list -------------------------------------------------------------------------------------------------------- */
 
-const char *const bench_names[] = {"step",   "loss", "augment", "loader", "spectrum",
-                                   "kmeans", "knn",  "scaling", "peers",  NULL};
+const char *const bench_names[] = {"step", "loss",    "augment", "loader",  "spectrum", "kmeans",
+                                   "knn",  "scaling", "peers",   "machine", NULL};
 const char *const bench_summaries[] = {
     "one training step of FALCON, pixels in, parameters moved",
     "FALCON's loss on embeddings and its gradient, without backbone and projector",
@@ -177,10 +178,11 @@ const char *const bench_summaries[] = {
     "20 nearest neighbours in noise",
     "how the time of a step grows with batch, width and codes",
     "a training step shared by the processes of `mpirun`, and what of adding up is hidden",
+    "what this machine can do: products in either precision, memory",
     NULL};
-static json_t *(*const benches[])(const bench_options *, error *) = {bench_step,   bench_loss,     bench_augment,
-                                                                     bench_loader, bench_spectrum, bench_kmeans,
-                                                                     bench_knn,    bench_scaling,  bench_peers};
+static json_t *(*const benches[])(const bench_options *,
+                                  error *) = {bench_step,   bench_loss, bench_augment, bench_loader, bench_spectrum,
+                                              bench_kmeans, bench_knn,  bench_scaling, bench_peers,  bench_machine};
 
 json_t *bench_run(const char *name, const bench_options *options, error *err) {
     int threads = threads_use((int)options->threads, err);

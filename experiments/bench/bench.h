@@ -23,8 +23,7 @@ typedef struct bench_options {
 } bench_options;
 
 extern const field_table bench_fields;
-extern const char
-    *const bench_names[]; /* step, loss, augment, loader, spectrum, kmeans, knn, scaling, peers; NULL-terminated */
+extern const char *const bench_names[]; /* step, loss, augment, …; NULL-terminated */
 extern const char *const bench_summaries[];
 
 /*

@@ -46,7 +46,7 @@ static bool begin(analysis_bench *b, const bench_options *o, error *err) {
 static json_t *finish(analysis_bench *b, const char *name, bench_body body, const bench_options *o, double flops,
                       error *err) {
     bench_timing t;
-    json_t *out = bench_measure(body, b, o->repeats, &t, err) ? bench_report(name, t, flops) : NULL;
+    json_t *out = bench_measure(body, b, o->repeats, &t, err) ? bench_report(name, t, flops, false) : NULL;
     if (out) put(out, "rows", o->rows), put(out, "cols", o->cols);
     return out;
 }

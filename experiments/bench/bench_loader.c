@@ -65,7 +65,7 @@ json_t *bench_loader(const bench_options *o, error *err) {
     b.pixels = malloc((size_t)(AUGMENT_VIEWS * b.values) * sizeof *b.pixels);
     if (!b.pixels) error_memory(err, (size_t)(AUGMENT_VIEWS * b.values) * sizeof *b.pixels, "views");
     if (b.maker && b.pixels && bench_measure(body, &b, o->repeats, &t, err)) {
-        out = bench_report("loader", t, 0);
+        out = bench_report("loader", t, 0, false);
         json_object_set_new(out, "size", json_integer(side_of(o)));
         json_object_set_new(out, "views", json_integer(o->views));
         json_object_set_new(out, "decode", json_string(o->decode == DECODE_SCALED ? "scaled" : "exact"));

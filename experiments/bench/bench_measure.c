@@ -1,8 +1,8 @@
 #include "experiments/bench/bench_measure.h"
 #include "engine/clock.h"
 #include "engine/rng.h"
+#include "experiments/bench/bench_machine.h"
 
-#include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,26 +31,6 @@ bool bench_measure(bench_body body, void *context, int64_t repeats, bench_timing
     return ok;
 }
 
-double bench_peak_gflops(void) {
-    enum { SIDE = 2048, TRIES = 4 };
-    size_t count = (size_t)SIDE * SIDE;
-    float *a = malloc(count * sizeof *a), *b = malloc(count * sizeof *b), *c = malloc(count * sizeof *c);
-    double best = 0;
-    if (a && b && c) {
-        for (size_t i = 0; i < count; i++) a[i] = (float)(i % 7) - 3, b[i] = (float)(i % 5) - 2;
-        for (int k = 0; k < TRIES; k++) {
-            double before = clock_seconds();
-            cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, SIDE, SIDE, SIDE, 1, a, SIDE, b, SIDE, 0, c, SIDE);
-            double rate = 2e-9 * SIDE * SIDE * SIDE / (clock_seconds() - before);
-            if (rate > best) best = rate;
-        }
-    }
-    free(a);
-    free(b);
-    free(c);
-    return best;
-}
-
 double bench_resident_mib(const char *key) {
     char line[256];
     double mib = 0;
@@ -76,8 +56,8 @@ float *bench_noise(size_t count, error *err) {
     return values;
 }
 
-json_t *bench_report(const char *name, bench_timing t, double flops) {
-    double memory = bench_resident_mib("VmHWM"), peak = bench_peak_gflops();
+json_t *bench_report(const char *name, bench_timing t, double flops, bool brief) {
+    double memory = bench_resident_mib("VmHWM"), peak = bench_peak_gflops(brief);
     json_t *out = json_object();
     json_object_set_new(out, "bench", json_string(name));
     json_object_set_new(out, "seconds", json_real(t.median));

@@ -1,6 +1,5 @@
 /*
- * What every yardstick shares: repeating a piece of work, the machine's own peak, memory, and the object that is
- * printed.
+ * What every yardstick shares: repeating a piece of work, memory, and the object that is printed.
  */
 #ifndef MEWS_BENCH_MEASURE_H
 #define MEWS_BENCH_MEASURE_H
@@ -23,9 +22,6 @@ bench_timing bench_summary(double *seconds, int64_t count);
 /* Runs `body` once unmeasured, which fills caches and pools, then `repeats` times. */
 bool bench_measure(bench_body body, void *context, int64_t repeats, bench_timing *out, error *err);
 
-/* The best of a few large single-precision products, GFLOP/s: what this machine can do at most, now. */
-double bench_peak_gflops(void);
-
 /* Memory of this process, MiB: VmHWM is the most it held since bench_forget_peak, VmRSS what it holds. */
 double bench_resident_mib(const char *key);
 void bench_forget_peak(void);
@@ -34,7 +30,7 @@ void bench_forget_peak(void);
 float *bench_noise(size_t count, error *err);
 
 /* {bench, seconds, min_seconds, max_seconds, gflops, peak_gflops, peak_share, peak_rss_mib}; flops 0: not counted.
-   Measures the machine's peak, whose own matrices are not in peak_rss_mib. */
-json_t *bench_report(const char *name, bench_timing t, double flops);
+   Measures the machine's peak, in bfloat16 where `brief`, whose own matrices are not in peak_rss_mib. */
+json_t *bench_report(const char *name, bench_timing t, double flops, bool brief);
 
 #endif

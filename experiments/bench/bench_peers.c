@@ -102,7 +102,7 @@ json_t *bench_peers(const bench_options *o, error *err) {
         error_memory(err, (size_t)(2 * WAYS * o->repeats) * sizeof *seconds, "the timings");
     else if (shared_step_begin(&s, o, method, o->batch, o->peers, err) && measure(&s, o->repeats, &m, err)) {
         bench_timing whole = bench_summary(m.seconds[s.peers ? MEANWHILE : WITHOUT], o->repeats);
-        out = bench_report("peers", whole, tape_flops(s.model.tape));
+        out = bench_report("peers", whole, tape_flops(s.model.tape), false);
         json_object_set_new(out, "method", json_string(method));
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "batch", json_integer(o->batch));

@@ -226,7 +226,7 @@ json_t *bench_ranks(const bench_options *o, error *err) {
             if (method_at(i)->loss) ok = add_method(o, method_names[i], list, findings, err);
     bench_timing whole = {.median = clock_seconds() - began};
     whole.least = whole.most = whole.median;
-    if (ok && (out = bench_report("scaling", whole, 0))) {
+    if (ok && (out = bench_report("scaling", whole, 0, false))) {
         json_object_set_new(out, "backbone", json_string(backbone_names[o->backbone]));
         json_object_set_new(out, "batch", json_integer(o->batch));
         json_object_set_new(out, "hidden", json_real(o->hidden));

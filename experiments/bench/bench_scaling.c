@@ -170,7 +170,7 @@ json_t *bench_scaling(const bench_options *o, error *err) {
     bench_timing whole = {.median = clock_seconds() - began};
     whole.least = whole.most = whole.median;
     ok = ok && (!o->out[0] || draw(o->out, seconds, err));
-    if (ok && (out = bench_report("scaling", whole, 0))) {
+    if (ok && (out = bench_report("scaling", whole, 0, false))) {
         json_object_set(out, "series", list);
         json_object_set(out, "findings", findings);
         if (o->out[0]) json_object_set_new(out, "figure", json_string(o->out));

@@ -121,15 +121,15 @@ static const option bench_options_table[] = {
 const command command_bench = {
     .name = "bench",
     .rules = {.words = "NAME", .min_words = 1, .max_words = 1, .options = bench_options_table, .fields = &bench_fields},
-    .summary = "the yardsticks: step, loss, augment, spectrum, kmeans, knn, scaling, peers",
+    .summary = "the yardsticks: step, loss, augment, loader, spectrum, kmeans, knn, scaling, peers, machine",
     .details =
         "NAME is step (a training step), loss (the FALCON loss and its gradient), augment (pairs of views a second),\n"
-        "spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over batch, width and codes, drawn to\n"
-        "--out), or peers (a step that the processes of `mpirun -n K mews bench peers` share, and what of adding up\n"
-        "their gradients is hidden behind the backward pass). Prints the median, least and most of the repetitions. "
-        "gflops count the products of the definition, "
-        "so\n"
-        "that an algorithm which needs fewer of them may go beyond the machine's peak.\n",
+        "loader (photographs to views), spectrum (RankMe of a matrix), kmeans, knn, or scaling (a step's time over\n"
+        "batch, width and codes, drawn to --out), or peers (a step that the processes of `mpirun -n K mews bench\n"
+        "peers` share, and what of adding up their gradients is hidden behind the backward pass), or machine (what\n"
+        "products and memory can do here). Prints the median, least and most of the repetitions. gflops count the\n"
+        "products of the definition, so that an algorithm which needs fewer of them may go beyond the machine's peak.\n"
+        "`make bench` prints a table of them, beside PyTorch, faiss and albumentations where those are installed.\n",
     .go_on = "run the same command to begin again",
     .run = run_bench,
 };

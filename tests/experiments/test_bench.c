@@ -46,6 +46,19 @@ START_TEST(test_a_step_and_a_loss_are_measured_in_either_precision) {
 }
 END_TEST
 
+START_TEST(test_the_machines_limits_are_measured) {
+    static const char *const keys[] = {"product_gflops", "product_gflops_bfloat16", "read_gb_per_second",
+                                       "copy_gb_per_second"};
+    const said *s = mews("bench machine --json");
+    ck_assert_msg(s->code == 0 && !*s->err, "%s", s->err);
+    json_t *got = json_loads(s->out, 0, NULL);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        ck_assert_msg(json_number_value(json_object_get(got, keys[i])) > 0.05, "%s", keys[i]);
+    ck_assert_ptr_nonnull(json_string_value(json_object_get(got, "processor")));
+    json_decref(got);
+}
+END_TEST
+
 START_TEST(test_the_loaders_yardstick_needs_photographs) {
     refused("bench loader", "the loader's yardstick needs --data PATH, a folder or archive of images");
 }
@@ -101,6 +114,7 @@ Suite *suite_bench(void) {
     tcase_set_timeout(t, 120);
     tcase_add_loop_test(t, test_the_loss_of_every_dictionary_is_measured, 0, 5);
     tcase_add_loop_test(t, test_a_step_and_a_loss_are_measured_in_either_precision, 0, 2);
+    tcase_add_test(t, test_the_machines_limits_are_measured);
     tcase_add_test(t, test_the_loaders_yardstick_needs_photographs);
     tcase_add_test(t, test_a_shared_step_is_measured_of_a_process_alone_and_modelled_for_more);
     tcase_add_test(t, test_an_unknown_yardstick_gets_the_nearest_name);

@@ -3,7 +3,8 @@
  * levels (v2: SSE4.2, v3: AVX2 and FMA, v4: AVX-512) and for what multiplies bfloat16 beyond them (v4_bf16:
  * AVX512-BF16), and stand side by side in the program; the rest is built for v2. So a program built on one machine runs
  * on another, and fast. v4_amx is the last of these builds, told to use the processor's tiles. The Makefile makes the
- * builds and names them (MEWS_ISAS); `make MARCH=...` makes one alone.
+ * builds and names them (MEWS_ISAS); `make MARCH=...` makes one alone, and where that multiplies bfloat16, tells it
+ * likewise by a second name (MEWS_TILED).
  */
 #ifndef MEWS_ISA_H
 #define MEWS_ISA_H

@@ -6,4 +6,5 @@
 #define error_prefix(...) ((void)error_prefix(__VA_ARGS__), false)
 #define error_memory(...) ((void)error_memory(__VA_ARGS__), false)
 
-#define MEWS_ISAS X(v2, 2) X(v3, 3) X(v4, 4)
+#define MEWS_ISAS X(v2, v2, 2) X(v3, v3, 3) X(v4, v4, 4)
+#define MEWS_TILED

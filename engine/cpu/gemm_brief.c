@@ -112,31 +112,55 @@ static inline __m512i take_pairs(const operand *x, int64_t at, int64_t next, __m
     return _mm512_permutexvar_epi16(order, both);
 }
 
-/* One tile. */
-static void pack_tile(const operand *x, int64_t at, int64_t line, int64_t deep, int64_t lines, int64_t depth,
-                      bool by_pairs, uint32_t *to) {
-    uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
-    const bool side_by_side = deep == 1; /* numbers of a line */
-    uint32_t *made = side_by_side == by_pairs ? scratch : to;
-    if (side_by_side) {
-        const __mmask32 there = depth < TILE_DEPTH ? (1U << depth) - 1 : ~0U;
-        for (int64_t i = 0; i < TILE_ROWS; i++)
-            _mm512_store_si512(made + i * TILE_ROWS,
-                               i < lines ? take_line(x, at + i * line, there) : _mm512_setzero_si512());
-    } else {
-        const __mmask16 there = lines < TILE_ROWS ? (__mmask16)((1U << lines) - 1) : 0xffff;
-        for (int64_t i = 0; i < TILE_DEPTH; i += 2)
-            _mm512_store_si512(made + i / 2 * TILE_ROWS,
-                               i < depth ? take_pairs(x, at + i * deep, deep, there, i + 1 < depth ? there : 0)
-                                         : _mm512_setzero_si512());
+/* Lines whose numbers lie side by side to tiles of a left factor: one line after the other. */
+static void lines_pack(const operand *x, int64_t line, int64_t lines, int64_t depth, int64_t steps, bfloat *to) {
+    const __mmask32 last = depth % TILE_DEPTH ? (1U << depth % TILE_DEPTH) - 1 : ~0U;
+    for (int64_t i = 0; i < (lines + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; i++) {
+        bfloat *row = to + i / TILE_ROWS * steps * TILE_SIZE + i % TILE_ROWS * TILE_DEPTH;
+        for (int64_t k = 0; k < steps; k++, row += TILE_SIZE)
+            _mm512_store_si512(row, i < lines ? take_line(x, i * line + k * TILE_DEPTH, k < steps - 1 ? ~0U : last)
+                                              : _mm512_setzero_si512());
     }
-    if (made == scratch) tile_turn(scratch, to);
 }
 
+/* Where the lines lie side by side, a tile of 16 of them, [16 pairs][16 lines]; and asks for the next 32 numbers, which
+   are in other places of memory. */
+static void pairs_pack(const operand *x, int64_t at, int64_t deep, int64_t lines, int64_t depth, uint32_t *to) {
+    const __mmask16 there = lines < TILE_ROWS ? (__mmask16)((1U << lines) - 1) : 0xffff;
+    for (int64_t k = 0; k < TILE_DEPTH; k += 2) {
+        const int64_t next = at + (k + TILE_DEPTH) * deep;
+        __builtin_prefetch(value_at(x->data, next, x->brief));
+        __builtin_prefetch(value_at(x->data, next + deep, x->brief));
+        _mm512_store_si512(to + k / 2 * TILE_ROWS,
+                           k < depth ? take_pairs(x, at + k * deep, deep, there, k + 1 < depth ? there : 0)
+                                     : _mm512_setzero_si512());
+    }
+}
+
+/* In the order of memory. */
 void tiles_pack(const operand *x, int64_t line, int64_t deep, int64_t lines, int64_t depth, bool by_pairs, bfloat *to) {
-    for (int64_t i = 0; i < lines; i += TILE_ROWS)
-        for (int64_t k = 0; k < depth; k += TILE_DEPTH, to += TILE_SIZE)
-            pack_tile(x, i * line + k * deep, line, deep, lines - i, depth - k, by_pairs, (uint32_t *)to);
+    uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
+    const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH, high = (lines + TILE_ROWS - 1) / TILE_ROWS;
+    if (deep == 1 && !by_pairs) {
+        lines_pack(x, line, lines, depth, steps, to);
+    } else if (deep == 1) {
+        for (int64_t i = 0; i < lines; i += TILE_ROWS)
+            for (int64_t k = 0; k < depth; k += TILE_DEPTH, to += TILE_SIZE) {
+                operand part = *x;
+                part.data = value_at(x->data, i * line + k, x->brief);
+                lines_pack(&part, line, smaller(TILE_ROWS, lines - i), smaller(TILE_DEPTH, depth - k), 1,
+                           (bfloat *)scratch);
+                tile_turn(scratch, (uint32_t *)to);
+            }
+    } else {
+        for (int64_t k = 0; k < steps; k++)
+            for (int64_t i = 0; i < high; i++) {
+                uint32_t *tile = (uint32_t *)(to + (i * steps + k) * TILE_SIZE), *made = by_pairs ? tile : scratch;
+                pairs_pack(x, i * TILE_ROWS * line + k * TILE_DEPTH * deep, deep, lines - i * TILE_ROWS,
+                           depth - k * TILE_DEPTH, made);
+                if (!by_pairs) tile_turn(scratch, tile);
+            }
+    }
 }
 
 /* From element (i, k) on. */

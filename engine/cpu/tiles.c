@@ -131,7 +131,7 @@ void tiles_multiply(const backend *b, const tile_product *p) {
 
 /* In four steps squares of 8, 4, 2 and 1 beside the diagonal change places with those across it. */
 void tile_turn(const uint32_t *from, uint32_t *to) {
-    typedef uint32_t line __attribute__((vector_size(64)));
+    typedef uint32_t line __attribute__((vector_size(64), may_alias));
     line r[TILE_ROWS];
     for (int i = 0; i < TILE_ROWS; i++) r[i] = ((const line *)from)[i];
 #define EXCHANGE(d, kept, taken)                                                                                       \

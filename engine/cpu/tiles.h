@@ -29,9 +29,9 @@ void tiles_end(const backend *b);
 
 /*
  * c (+)= a·b for up to 32 rows times one or two tiles of columns. The left factor's tiles are [16 rows][32], the right
- * one's [16 pairs][16 columns][2], sums [16]. Distances in numbers: from row to row of the left factor and of sums
- * (row), from tile to tile in depth (step), and to the second tile of rows or columns (next; sums: down, right). Tiles
- * hold zeros beyond `depth`; of all but the right factor whole tiles may be read and written, whatever `rows`.
+ * one's [16 pairs][16 columns][2], sums [16][row]. Distances in numbers: from tile to tile in depth (step), and to the
+ * second tile of rows or columns (next; sums: down, right). Tiles hold zeros beyond `depth`; whole tiles may be read
+ * and written, whatever `rows`.
  */
 typedef struct tile_product {
     const bfloat *a, *b;

@@ -19,7 +19,7 @@
 #include <omp.h>
 
 enum {
-    CACHE = 400 * 1024,      /* bytes for V: with U and M it fills a second-level cache of 1 MiB */
+    CACHE = 400 * 1024,      /* bytes for V: U and M take as much of a second-level cache, M more of few channels */
     SHARED_CACHE = 4 << 20,  /* bytes for both factors of the weight gradient */
     LEAST_SHARED_TILES = 128 /* per batch there: fewer, and reading the sums again costs more than the factors */
 };

@@ -64,8 +64,9 @@ json_t *bench_report(const char *name, bench_timing t, double flops, bool brief)
     json_object_set_new(out, "min_seconds", json_real(t.least));
     json_object_set_new(out, "max_seconds", json_real(t.most));
     json_object_set_new(out, "gflops", flops > 0 ? json_real(1e-9 * flops / t.median) : json_null());
-    json_object_set_new(out, "peak_gflops", json_real(peak));
-    json_object_set_new(out, "peak_share", flops > 0 ? json_real(1e-9 * flops / t.median / peak) : json_null());
+    json_object_set_new(out, "peak_gflops", peak > 0 ? json_real(peak) : json_null());
+    json_object_set_new(out, "peak_share",
+                        flops > 0 && peak > 0 ? json_real(1e-9 * flops / t.median / peak) : json_null());
     json_object_set_new(out, "peak_rss_mib", json_real(memory));
     return out;
 }

@@ -96,6 +96,9 @@ static inline backend *kernels_with(const char *isa, int threads) {
     return b;
 }
 
+/* Whether products are made of bfloat16: not in floats by a build for a level of x86-64. */
+static inline bool multiplies_brief(const backend *b) { return b->isa[0] != 'v' || b->isa[2] != '\0'; }
+
 static inline backend *kernels_of(const char *isa) { return kernels_with(isa, 2); }
 
 /* Random shapes that a test draws: MEWS_SHAPES=5000 asks for so many. */

@@ -208,8 +208,7 @@ static void hold_attention(backend *b, const attention_case *c, int times) {
     for (int i = 0; i < 2; i++)
         snprintf(what[i], sizeof *what, "%s, %d samples of %d tokens, %d heads of %d: %s", b->isa, (int)c->samples,
                  (int)c->tokens, (int)c->heads, (int)c->width, i ? "dx" : "y");
-    const bool tiles = level_of(b->isa) >= ISA_BFLOAT16;
-    if (tiles)
+    if (multiplies_brief(b))
         compare_whole(y, expected, rows * d, 0.003, 0.05, what[0]);
     else
         compare(y, expected, rows * d, 1, 1e-5, what[0]);
@@ -258,8 +257,7 @@ END_TEST
    the mean, and add those in floats. */
 static void compare_product(const backend *b, bool signs, const float *got, const double *expected, int64_t count,
                             const char *what) {
-    const bool plain = b->isa[0] == 'v' && b->isa[2] == '\0';
-    if (signs && !plain && !b->tiles)
+    if (signs && multiplies_brief(b) && !b->tiles)
         compare_whole(got, expected, count, 0.003, 0.024, what);
     else
         compare(got, expected, count, 0, 1e-5, what);

@@ -6,23 +6,21 @@
   bench_peers.py THREADS spectrum ROWS COLUMNS | kmeans ROWS COLUMNS CLUSTERS ROUNDS | knn ROWS COLUMNS QUERIES
   bench_peers.py THREADS augment PAIRS
 
-Prints one line: SECONDS MIB WAY, of the fastest way, or nothing where a package is missing. PyTorch: both layouts of
-images, eager and compiled, its memory kept between steps; each way is warmed and repeated until it took a second and a
-half, five times at least. MIB is the most that the process held.
+Prints one line: SECONDS MIB WAY, of the fastest way. PyTorch: both layouts of images, eager and compiled, its memory
+kept between steps. Every way is a process of its own, since some end theirs; it is warmed and repeated until it took a
+second and a half, five times at least. MIB is the most that its process held. What a way says when it fails goes to
+stderr; no way at all: status 1.
 """
+import math
 import os
 import resource
+import statistics
+import subprocess
 import sys
+import time
 
 # glibc gives large blocks back to the system after every step, and their pages are cleared again in the next.
 KEPT = {'MALLOC_MMAP_THRESHOLD_': str(1 << 32), 'MALLOC_TRIM_THRESHOLD_': str(1 << 33), 'MALLOC_TOP_PAD_': str(1 << 28)}
-if any(os.environ.get(key) != value for key, value in KEPT.items()):
-    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **KEPT})
-
-import math
-import statistics
-import time
-
 THREADS = int(sys.argv[1])
 BRIEF = sys.argv[-1] == 'bfloat16'
 
@@ -39,31 +37,40 @@ def median_seconds(work):
 
 
 def fastest(ways):
-    """Of (name, work) pairs; a way that this processor's build of a library cannot go is left out."""
-    best = None
-    for name, make in ways:
-        try:
-            seconds = median_seconds(make())
-        except Exception as failed:
-            print(f'{name}: {failed}'.splitlines()[0], file=sys.stderr)
-            continue
-        if best is None or seconds < best[0]:
-            best = seconds, name
-    if best:
-        print(f'{best[0]:.6g} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} {best[1]}')
+    """Of (name, make) pairs, where make() gives the work: the one that BENCH_WAY names, or all, each by a child."""
+    if 'BENCH_WAY' in os.environ:
+        name, make = ways[int(os.environ['BENCH_WAY'])]
+        seconds = median_seconds(make())
+        print(f'{seconds:.6g} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} {name}')
+        return
+    lines = []
+    for k, (name, _) in enumerate(ways):
+        child = subprocess.run([sys.executable, *sys.argv], env={**os.environ, **KEPT, 'BENCH_WAY': str(k)},
+                               capture_output=True, text=True)
+        if child.returncode == 0:
+            lines.append(child.stdout.strip())
+        else:
+            print(f'{name}: ' + (child.stderr.strip().splitlines() or [f'status {child.returncode}'])[-1], file=sys.stderr)
+    if not lines:
+        sys.exit(1)
+    print(min(lines, key=lambda line: float(line.split()[0])))
 
 
-def log_prior(z):
-    return z.log_softmax(1).logsumexp(0) - math.log(len(z))
+def codes_of(features, codes, batch):
+    """Random signs and FALCON's temperature for them."""
+    import torch
+    dictionary = torch.empty(features, codes).bernoulli_().mul_(2).sub_(1)
+    tau = features / (math.sqrt(batch) * math.log((1 - 1e-8 * (codes - 1)) / 1e-8))
+    return dictionary.bfloat16() if BRIEF else dictionary, tau
 
 
 def falcon_loss(a, b):
     """Equation 7 of the paper, both ways round, β 1."""
+    a, b = a.float().log_softmax(1), b.float().log_softmax(1)
     loss = 0
     for z, other in ((a, b), (b, a)):
-        prior = log_prior(z)
-        loss = loss + (prior.exp() * (math.log(z.shape[1]) + prior)).sum() / 2
-        loss = loss - (z.softmax(1) * other.log_softmax(1)).sum(1).mean() / 2
+        prior = z.logsumexp(0) - math.log(len(z))
+        loss = loss + (prior.exp() * (math.log(z.shape[1]) + prior)).sum() / 2 - (z.exp() * other).sum(1).mean() / 2
     return loss
 
 
@@ -98,8 +105,8 @@ def step():
 
         def forward(self, x):
             h = self.first(x if self.entry else F.leaky_relu(x, 0.2))
-            h, x = self.second(F.leaky_relu(h, 0.2)), self.past(x)
-            return F.avg_pool2d(h, 2) + F.avg_pool2d(x, 2) if self.pool else h + x
+            h = self.second(F.leaky_relu(h, 0.2))
+            return F.avg_pool2d(h, 2) + self.past(F.avg_pool2d(x, 2)) if self.pool else h + self.past(x)
 
     class Mean(nn.Module):
         def __init__(self, last):
@@ -130,9 +137,8 @@ def step():
         model = timm.create_model(kind, num_classes=0, img_size=size, patch_size=16 if size >= 64 else 4)
         return model, model.num_features
 
-    features, codes = 512, 2048
-    dictionary = torch.empty(features, codes).bernoulli_().mul_(2).sub_(1)
-    tau = features / (math.sqrt(batch) * math.log((1 - 1e-8 * (codes - 1)) / 1e-8))
+    features = 512
+    dictionary, tau = codes_of(features, 2048, batch)
 
     def make(layout, compiled):
         torch.manual_seed(0)
@@ -147,7 +153,7 @@ def step():
         def loss():
             with torch.autocast('cpu', torch.bfloat16, enabled=BRIEF):
                 z = [math.sqrt(features / batch) * F.normalize(model(v)) @ dictionary / tau for v in views]
-            return falcon_loss(z[0].float(), z[1].float())
+            return falcon_loss(*z)
 
         forward = torch.compile(loss) if compiled else loss
 
@@ -168,15 +174,14 @@ def loss():
     import torch.nn.functional as F
     torch.set_num_threads(THREADS)
     features, codes, batch = map(int, sys.argv[3:6])
-    dictionary = torch.empty(features, codes).bernoulli_().mul_(2).sub_(1)
-    tau = features / (math.sqrt(batch) * math.log((1 - 1e-8 * (codes - 1)) / 1e-8))
+    dictionary, tau = codes_of(features, codes, batch)
     views = [torch.randn(batch, features, requires_grad=True) for _ in range(2)]
 
     def make(compiled):
         def whole():
             with torch.autocast('cpu', torch.bfloat16, enabled=BRIEF):
                 z = [math.sqrt(features / batch) * F.normalize(v) @ dictionary / tau for v in views]
-            return falcon_loss(z[0].float(), z[1].float())
+            return falcon_loss(*z)
 
         forward = torch.compile(whole) if compiled else whole
 
@@ -206,30 +211,45 @@ def analysis(kind):
         fastest([('SVD', lambda: lambda: rankme(torch.linalg.svdvals(t))),
                  ('Gram matrix in float32', lambda: lambda: rankme(torch.linalg.eigvalsh(t.T @ t).clamp(min=0).sqrt()))])
         return
-    import faiss
-    faiss.omp_set_num_threads(THREADS)
     if kind == 'kmeans':
-        from sklearn.cluster import KMeans
         clusters, rounds = int(sys.argv[5]), int(sys.argv[6])
         first = x[np.random.default_rng(1).choice(rows, clusters, replace=False)]
-        fitted = KMeans(clusters, init=first, n_init=1, max_iter=rounds, tol=0)
-        taken = fitted.fit(x).n_iter_  # fewer where it has converged
 
         def by_faiss():
-            k = faiss.Kmeans(columns, clusters, niter=rounds, nredo=1, max_points_per_centroid=rows, seed=0)
-            k.train(x, init_centroids=first)
+            import faiss
+            faiss.omp_set_num_threads(THREADS)
 
-        fastest([(f'scikit-learn, {taken} rounds', lambda: lambda: fitted.fit(x)),
-                 (f'faiss, {rounds} rounds', lambda: by_faiss)])
-    else:
-        import torch
-        torch.set_num_threads(THREADS)
-        queries = np.random.default_rng(1).standard_normal((int(sys.argv[5]), columns), np.float32)
+            def work():
+                k = faiss.Kmeans(columns, clusters, niter=rounds, nredo=1, max_points_per_centroid=rows, seed=0)
+                k.train(x, init_centroids=first)
+
+            return work
+
+        def by_sklearn():
+            from sklearn.cluster import KMeans
+            fitted = KMeans(clusters, init=first, n_init=1, max_iter=rounds, tol=0)
+            if fitted.fit(x).n_iter_ < rounds:
+                sys.exit('scikit-learn has converged in fewer rounds: no comparison')
+            return lambda: fitted.fit(x)
+
+        fastest([(f'faiss, {rounds} rounds', by_faiss), (f'scikit-learn, {rounds} rounds', by_sklearn)])
+        return
+    queries = np.random.default_rng(1).standard_normal((int(sys.argv[5]), columns), np.float32)
+
+    def by_faiss():
+        import faiss
+        faiss.omp_set_num_threads(THREADS)
         index = faiss.IndexFlatIP(columns)
         index.add(x)
+        return lambda: index.search(queries, 20)
+
+    def by_torch():
+        import torch
+        torch.set_num_threads(THREADS)
         t, q = torch.from_numpy(x), torch.from_numpy(queries)
-        fastest([('faiss', lambda: lambda: index.search(queries, 20)),
-                 ('torch', lambda: lambda: [(part @ t.T).topk(20) for part in q.split(1000)])])
+        return lambda: [(part @ t.T).topk(20) for part in q.split(1000)]
+
+    fastest([('faiss', by_faiss), ('torch', by_torch)])
 
 
 def augment():
@@ -245,8 +265,5 @@ def augment():
     fastest([('albumentations', lambda: lambda: [(pipe(image=i), pipe(image=i)) for i in images])])
 
 
-try:
-    kind = sys.argv[2]
-    step() if kind == 'step' else loss() if kind == 'loss' else augment() if kind == 'augment' else analysis(kind)
-except ImportError as missing:
-    print(f'bench_peers.py: {missing}', file=sys.stderr)
+kind = sys.argv[2]
+step() if kind == 'step' else loss() if kind == 'loss' else augment() if kind == 'augment' else analysis(kind)

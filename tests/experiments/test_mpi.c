@@ -114,7 +114,7 @@ static const struct {
     const char *spec;
     double lr;
 } methods[] = {
-    {"{name: falcon, features: 16, codes: 32}", 0.01},
+    {"{name: falcon, features: 16, codes: 32}", 0.003},
     {"{name: barlow_twins, features: 16}", 0.003},
     {"{name: vicreg, features: 16}", 1e-4},
     {"{name: swav, features: 16, prototypes: 8}", 0.01},

@@ -24,7 +24,6 @@
  */
 enum { STEP = TILE_DEPTH, STEPS = 4, QUERIES = STEPS * STEP, KEY_TILES = KEYS / TILE_ROWS };
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t lines_of(int64_t count) { return (count + TILE_ROWS - 1) / TILE_ROWS; }
 static int64_t steps_of(int64_t count) { return (count + TILE_DEPTH - 1) / TILE_DEPTH; }
 
@@ -91,15 +90,37 @@ static void multiply(const backend *b, factor left, factor right, int64_t rows, 
 
 /* A head's rows of a tensor: token t's numbers from data[at + t·row] on. */
 static operand head_rows(const void *data, int64_t at, int64_t row) {
-    return (operand){value_at(data, at, true), row, 1, true, false};
+    return rows_of(value_at(data, at, true), row, true);
 }
 
-/* Lines are tokens, the depth is channels; or, turned, the other way about. */
+/* A head's rows as a factor whose lines are tokens and whose depth is channels; or, turned, the other way about. */
 static void pack_tokens(const attention_shape *s, const operand *x, bool by_pairs, factor to) {
-    tiles_pack(x, x->row, 1, s->tokens, s->width, by_pairs, to.tiles);
+    tiles_pack(x, s->tokens, s->width, by_pairs, to.tiles);
 }
 static void pack_channels(const attention_shape *s, const operand *x, bool by_pairs, factor to) {
-    tiles_pack(x, 1, x->row, s->width, s->tokens, by_pairs, to.tiles);
+    const operand channels = turned(*x);
+    tiles_pack(&channels, s->width, s->tokens, by_pairs, to.tiles);
+}
+
+/* One sample and head, by a thread with room of its own. */
+typedef void head_work(const backend *b, const node *n, const attention_shape *s, int64_t sample, int64_t head,
+                       room own);
+
+/* All samples and heads; a thread's room takes so many bytes. */
+static bool every_head(backend *b, const node *n, const attention_shape *s, head_work *work, int64_t bytes) {
+    const int64_t heads = n->in[0]->shape[0] / s->tokens * s->heads;
+    char *memory = b->allocate(b, (size_t)(bytes * b->threads));
+    if (!memory) return cpu_fail(b, "out of memory");
+#pragma omp parallel num_threads(b->threads)
+    {
+        const room own = {memory + omp_get_thread_num() * bytes, 0};
+        tiles_begin(b);
+#pragma omp for schedule(static)
+        for (int64_t h = 0; h < heads; h++) work(b, n, s, h / s->heads, h % s->heads, own);
+        tiles_end(b);
+    }
+    b->release(b, memory);
+    return true;
 }
 
 /* Forward --------------------------------------------------------------------------------------------------------- */
@@ -122,51 +143,39 @@ static forward_room forward_room_in(const attention_shape *s, room *r) {
 }
 
 static void head_forward(const backend *b, const node *n, const attention_shape *s, int64_t sample, int64_t head,
-                         const forward_room *m) {
+                         room own) {
+    const forward_room m = forward_room_in(s, &own);
     const int64_t w = s->width, d = s->heads * w, at = sample * s->tokens * 3 * d + head * w;
     const operand q = head_rows(n->in[0]->data, at, 3 * d), k = head_rows(n->in[0]->data, at + d, 3 * d),
-                  v = head_rows(n->in[0]->data, at + 2 * d, 3 * d), p = {m->logits, LOGITS, 1, false, false};
-    pack_tokens(s, &q, false, m->q);
-    pack_tokens(s, &k, true, m->k);
-    pack_channels(s, &v, true, m->v);
+                  v = head_rows(n->in[0]->data, at + 2 * d, 3 * d), p = rows_of(m.logits, LOGITS, false);
+    pack_tokens(s, &q, false, m.q);
+    pack_tokens(s, &k, true, m.k);
+    pack_channels(s, &v, true, m.v);
     for (int64_t i = 0; i < s->tokens; i += STEP) {
         const int64_t rows = smaller(STEP, s->tokens - i);
         real most[STEP];
         double sum[STEP] = {0};
         for (int64_t j = 0; j < s->tokens; j += KEYS) {
             const int64_t keys = smaller(KEYS, s->tokens - j);
-            multiply(b, from(m->q, i, 0), from(m->k, j, 0), rows, keys, w, m->logits, LOGITS, false);
-            attention_soften(s, m->logits, rows, keys, j == 0, most, sum, m->out);
-            tiles_pack(&p, LOGITS, 1, rows, keys, false, m->p.tiles);
-            multiply(b, packed_as_deep(m->p, keys), from(m->v, 0, j), rows, w, keys, m->out, w, j > 0);
+            multiply(b, from(m.q, i, 0), from(m.k, j, 0), rows, keys, w, m.logits, LOGITS, false);
+            attention_soften(s, m.logits, rows, keys, j == 0, most, sum, m.out);
+            tiles_pack(&p, rows, keys, false, m.p.tiles);
+            multiply(b, packed_as_deep(m.p, keys), from(m.v, 0, j), rows, w, keys, m.out, w, j > 0);
         }
         for (int64_t r = 0; r < rows; r++) {
             bfloat *to = (bfloat *)n->out->data + (sample * s->tokens + i + r) * d + head * w;
             const real inverse = (real)(1 / sum[r]);
 #pragma omp simd
-            for (int64_t c = 0; c < w; c++) to[c] = bfloat_round(m->out[r * w + c] * inverse);
+            for (int64_t c = 0; c < w; c++) to[c] = bfloat_round(m.out[r * w + c] * inverse);
             n->saved[0][(sample * s->heads + head) * s->tokens + i + r] = (real)((double)most[r] + log(sum[r]));
         }
     }
 }
 
 bool attention_brief_forward(backend *b, node *n, const attention_shape *s) {
-    const int64_t heads = n->in[0]->shape[0] / s->tokens * s->heads;
     room count = {0};
     forward_room_in(s, &count);
-    char *memory = b->allocate(b, (size_t)(count.taken * b->threads));
-    if (!memory) return cpu_fail(b, "out of memory");
-#pragma omp parallel num_threads(b->threads)
-    {
-        room own = {memory + omp_get_thread_num() * count.taken, 0};
-        const forward_room m = forward_room_in(s, &own);
-        tiles_begin(b);
-#pragma omp for schedule(static)
-        for (int64_t h = 0; h < heads; h++) head_forward(b, n, s, h / s->heads, h % s->heads, &m);
-        tiles_end(b);
-    }
-    b->release(b, memory);
-    return true;
+    return every_head(b, n, s, head_forward, count.taken);
 }
 
 /* Backward -------------------------------------------------------------------------------------------------------- */
@@ -233,19 +242,21 @@ static void put_turned(const attention_shape *s, const float *values, int64_t pa
 /* P and dS of the queries from `i` on, `step` of their block, and the keys from `j` on; and their share of dQ. */
 static void make_step(const backend *b, const attention_shape *s, const backward_room *m, const real *saved, int64_t i,
                       int64_t step, int64_t rows, int64_t j, int64_t keys) {
-    const operand p = {m->logits, LOGITS, 1, false, false}, ds = {m->slopes, LOGITS, 1, false, false};
+    const operand ds = rows_of(m->slopes, LOGITS, false), ds_turned = turned(ds),
+                  p_turned = turned(rows_of(m->logits, LOGITS, false));
     multiply(b, from(m->q, i, 0), from(m->k, j, 0), rows, keys, s->width, m->logits, LOGITS, false);
     multiply(b, from(m->g, i, 0), from(m->v, j, 0), rows, keys, s->width, m->slopes, LOGITS, false);
     attention_harden(s, m->logits, m->slopes, rows, keys, saved + i, m->delta + i);
-    tiles_pack(&p, 1, LOGITS, keys, rows, true, from(m->p, 0, step * STEP).tiles);
-    tiles_pack(&ds, 1, LOGITS, keys, rows, true, from(m->ds, 0, step * STEP).tiles);
-    tiles_pack(&ds, LOGITS, 1, rows, keys, false, m->ds_left.tiles);
+    tiles_pack(&p_turned, keys, rows, true, from(m->p, 0, step * STEP).tiles);
+    tiles_pack(&ds_turned, keys, rows, true, from(m->ds, 0, step * STEP).tiles);
+    tiles_pack(&ds, rows, keys, false, m->ds_left.tiles);
     multiply(b, packed_as_deep(m->ds_left, keys), from(m->k_turned, 0, j), rows, s->width, keys,
              m->dq + step * STEP * s->width, s->width, j > 0);
 }
 
 static void head_backward(const backend *b, const node *n, const attention_shape *s, int64_t sample, int64_t head,
-                          const backward_room *m) {
+                          room own) {
+    const backward_room m = backward_room_in(s, &own);
     const int64_t w = s->width, d = s->heads * w, at = sample * s->tokens * d + head * w;
     const int64_t at_3 = sample * s->tokens * 3 * d + head * w;
     const real *saved = n->saved[0] + (sample * s->heads + head) * s->tokens;
@@ -254,46 +265,34 @@ static void head_backward(const backend *b, const node *n, const attention_shape
                   out = head_rows(n->out->data, at, d), dq = head_rows(n->in[0]->grad, at_3, 3 * d),
                   dk = head_rows(n->in[0]->grad, at_3 + d, 3 * d), dv = head_rows(n->in[0]->grad, at_3 + 2 * d, 3 * d);
     const bool add = n->in[0]->grad_ready;
-    pack_tokens(s, &q, false, m->q);
-    pack_tokens(s, &k, true, m->k);
-    pack_tokens(s, &v, true, m->v);
-    pack_tokens(s, &g, false, m->g);
-    pack_channels(s, &q, false, m->q_turned);
-    pack_channels(s, &k, true, m->k_turned);
-    pack_channels(s, &g, false, m->g_turned);
-    level_rows(s, &g, &out, m->delta);
+    pack_tokens(s, &q, false, m.q);
+    pack_tokens(s, &k, true, m.k);
+    pack_tokens(s, &v, true, m.v);
+    pack_tokens(s, &g, false, m.g);
+    pack_channels(s, &q, false, m.q_turned);
+    pack_channels(s, &k, true, m.k_turned);
+    pack_channels(s, &g, false, m.g_turned);
+    level_rows(s, &g, &out, m.delta);
     for (int64_t first = 0; first < s->tokens; first += QUERIES) {
         const int64_t count = smaller(QUERIES, s->tokens - first);
         for (int64_t j = 0; j < s->tokens; j += KEYS) {
             const int64_t keys = smaller(KEYS, s->tokens - j);
             for (int64_t i = 0; i < count; i += STEP)
-                make_step(b, s, m, saved, first + i, i / STEP, smaller(STEP, count - i), j, keys);
-            multiply(b, from(m->g_turned, 0, first), m->p, w, keys, count, m->dv + j, m->padded, first > 0);
-            multiply(b, from(m->q_turned, 0, first), m->ds, w, keys, count, m->dk + j, m->padded, first > 0);
+                make_step(b, s, &m, saved, first + i, i / STEP, smaller(STEP, count - i), j, keys);
+            multiply(b, from(m.g_turned, 0, first), m.p, w, keys, count, m.dv + j, m.padded, first > 0);
+            multiply(b, from(m.q_turned, 0, first), m.ds, w, keys, count, m.dk + j, m.padded, first > 0);
         }
-        for (int64_t r = 0; r < count; r++) put_row(m->dq + r * w, w, (bfloat *)dq.data + (first + r) * dq.row, add);
+        for (int64_t r = 0; r < count; r++) put_row(m.dq + r * w, w, (bfloat *)dq.data + (first + r) * dq.row, add);
     }
-    put_turned(s, m->dk, m->padded, &dk, add);
-    put_turned(s, m->dv, m->padded, &dv, add);
+    put_turned(s, m.dk, m.padded, &dk, add);
+    put_turned(s, m.dv, m.padded, &dv, add);
 }
 
 bool attention_brief_backward(backend *b, node *n, const attention_shape *s) {
-    const int64_t heads = n->in[0]->shape[0] / s->tokens * s->heads;
     room count = {0};
     backward_room_in(s, &count);
-    char *memory = b->allocate(b, (size_t)(count.taken * b->threads));
-    if (!memory) return cpu_fail(b, "out of memory");
-#pragma omp parallel num_threads(b->threads)
-    {
-        room own = {memory + omp_get_thread_num() * count.taken, 0};
-        const backward_room m = backward_room_in(s, &own);
-        tiles_begin(b);
-#pragma omp for schedule(static)
-        for (int64_t h = 0; h < heads; h++) head_backward(b, n, s, h / s->heads, h % s->heads, &m);
-        tiles_end(b);
-    }
+    if (!every_head(b, n, s, head_backward, count.taken)) return false;
     grad_done(n->in[0]);
-    b->release(b, memory);
     return true;
 }
 

@@ -48,8 +48,6 @@ typedef struct match {
     double weight; /* of each order of the views: 1, or ½ for both */
 } match;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static bool begin(match *m, backend *b, node *n) {
     int64_t rows = n->in[0]->shape[0], c = n->with.codes.count;
     real *saved = n->saved[0];

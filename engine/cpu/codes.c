@@ -98,8 +98,6 @@ static void transform_back(const code_product *p, const real *dz, const real *d,
         for (int64_t k = 0; k < length; k++) to[from + k] += alpha * d[from + k] * scratch[k];
 }
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static real *own_scratch(const code_product *p) { return p->scratch + omp_get_thread_num() * p->per_thread; }
 
 /* Products -------------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,8 @@ static inline bool wants_grad(const tensor *t) { return t && t->requires_grad; }
 /* Notes that `t`'s gradient now holds a value. */
 static inline void grad_done(tensor *t) { t->grad_ready = true; }
 
+static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
 bool cpu_fail(backend *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define X(name) extern const kernel cpu_kernel_##name;

@@ -8,11 +8,6 @@
 #include "engine/cpu/gemm.h"
 #include "engine/cpu/tiles.h"
 
-#include <string.h>
-#ifdef TILES_BUILT
-#include <immintrin.h>
-#endif
-
 /* One row of sums to c. */
 static inline __attribute__((always_inline)) void hand_on_to(const brief_product *p, int64_t row, int64_t first,
                                                              int64_t count, const real *sums, const bool add,
@@ -85,8 +80,6 @@ static bool by_blas(backend *b, const brief_product *p) {
  */
 enum { PANEL = 128, COLUMNS = 1024, DEPTH = 2048, DOWN = 2 * TILE_ROWS, ACROSS = 2 * TILE_ROWS };
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* Up to 32 numbers that lie side by side, as a line of a left factor's tile; zeros in place of the others. */
 static inline __m512i take_line(const operand *x, int64_t at, __mmask32 there) {
     if (x->brief) return _mm512_maskz_loadu_epi16(there, (const bfloat *)x->data + at);
@@ -97,67 +90,61 @@ static inline __m512i take_line(const operand *x, int64_t at, __mmask32 there) {
 
 /* Up to 16 numbers, each with that which lies `next` behind it, as a line of a right factor's tile. */
 static inline __m512i take_pairs(const operand *x, int64_t at, int64_t next, __mmask16 there, __mmask16 also) {
-    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                                           21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    __m512i both;
     if (x->brief) {
         const bfloat *from = (const bfloat *)x->data + at;
-        both = _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(there, from));
-        both = _mm512_inserti64x4(both, _mm256_maskz_loadu_epi16(also, from + next), 1);
-    } else {
-        const float *from = (const float *)x->data + at;
-        both =
-            (__m512i)_mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(also, from + next), _mm512_maskz_loadu_ps(there, from));
+        const __m512i first = _mm512_castsi256_si512(_mm256_maskz_loadu_epi16(there, from));
+        return tile_pairs(_mm512_inserti64x4(first, _mm256_maskz_loadu_epi16(also, from + next), 1));
     }
-    return _mm512_permutexvar_epi16(order, both);
+    const float *from = (const float *)x->data + at;
+    const __m512 first = _mm512_maskz_loadu_ps(there, from), second = _mm512_maskz_loadu_ps(also, from + next);
+    return tile_pairs((__m512i)_mm512_cvtne2ps_pbh(second, first));
 }
 
-/* Lines whose numbers lie side by side to tiles of a left factor: one line after the other. */
-static void lines_pack(const operand *x, int64_t line, int64_t lines, int64_t depth, int64_t steps, bfloat *to) {
+/* Lines from `at` on, whose numbers lie side by side, to tiles of a left factor: one line after the other. */
+static void lines_pack(const operand *x, int64_t at, int64_t lines, int64_t depth, bfloat *to) {
+    const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
     const __mmask32 last = depth % TILE_DEPTH ? (1U << depth % TILE_DEPTH) - 1 : ~0U;
     for (int64_t i = 0; i < (lines + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS; i++) {
-        bfloat *row = to + i / TILE_ROWS * steps * TILE_SIZE + i % TILE_ROWS * TILE_DEPTH;
-        for (int64_t k = 0; k < steps; k++, row += TILE_SIZE)
-            _mm512_store_si512(row, i < lines ? take_line(x, i * line + k * TILE_DEPTH, k < steps - 1 ? ~0U : last)
-                                              : _mm512_setzero_si512());
+        bfloat *line = to + i / TILE_ROWS * steps * TILE_SIZE + i % TILE_ROWS * TILE_DEPTH;
+        for (int64_t k = 0; k < steps; k++, line += TILE_SIZE)
+            _mm512_store_si512(line, i < lines
+                                         ? take_line(x, at + i * x->row + k * TILE_DEPTH, k < steps - 1 ? ~0U : last)
+                                         : _mm512_setzero_si512());
     }
 }
 
 /* Where the lines lie side by side, a tile of 16 of them, [16 pairs][16 lines]; and asks for the next 32 numbers, which
    are in other places of memory. */
-static void pairs_pack(const operand *x, int64_t at, int64_t deep, int64_t lines, int64_t depth, uint32_t *to) {
+static void pairs_pack(const operand *x, int64_t at, int64_t lines, int64_t depth, uint32_t *to) {
     const __mmask16 there = lines < TILE_ROWS ? (__mmask16)((1U << lines) - 1) : 0xffff;
     for (int64_t k = 0; k < TILE_DEPTH; k += 2) {
-        const int64_t next = at + (k + TILE_DEPTH) * deep;
+        const int64_t next = at + (k + TILE_DEPTH) * x->col;
         __builtin_prefetch(value_at(x->data, next, x->brief));
-        __builtin_prefetch(value_at(x->data, next + deep, x->brief));
+        __builtin_prefetch(value_at(x->data, next + x->col, x->brief));
         _mm512_store_si512(to + k / 2 * TILE_ROWS,
-                           k < depth ? take_pairs(x, at + k * deep, deep, there, k + 1 < depth ? there : 0)
+                           k < depth ? take_pairs(x, at + k * x->col, x->col, there, k + 1 < depth ? there : 0)
                                      : _mm512_setzero_si512());
     }
 }
 
 /* In the order of memory. */
-void tiles_pack(const operand *x, int64_t line, int64_t deep, int64_t lines, int64_t depth, bool by_pairs, bfloat *to) {
+void tiles_pack(const operand *x, int64_t lines, int64_t depth, bool by_pairs, bfloat *to) {
     uint32_t scratch[TILE_ROWS * TILE_ROWS] __attribute__((aligned(64)));
-    const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH, high = (lines + TILE_ROWS - 1) / TILE_ROWS;
-    if (deep == 1 && !by_pairs) {
-        lines_pack(x, line, lines, depth, steps, to);
-    } else if (deep == 1) {
+    const int64_t steps = (depth + TILE_DEPTH - 1) / TILE_DEPTH;
+    if (x->col == 1 && !by_pairs) {
+        lines_pack(x, 0, lines, depth, to);
+    } else if (x->col == 1) {
         for (int64_t i = 0; i < lines; i += TILE_ROWS)
             for (int64_t k = 0; k < depth; k += TILE_DEPTH, to += TILE_SIZE) {
-                operand part = *x;
-                part.data = value_at(x->data, i * line + k, x->brief);
-                lines_pack(&part, line, smaller(TILE_ROWS, lines - i), smaller(TILE_DEPTH, depth - k), 1,
+                lines_pack(x, i * x->row + k, smaller(TILE_ROWS, lines - i), smaller(TILE_DEPTH, depth - k),
                            (bfloat *)scratch);
                 tile_turn(scratch, (uint32_t *)to);
             }
     } else {
-        for (int64_t k = 0; k < steps; k++)
-            for (int64_t i = 0; i < high; i++) {
-                uint32_t *tile = (uint32_t *)(to + (i * steps + k) * TILE_SIZE), *made = by_pairs ? tile : scratch;
-                pairs_pack(x, i * TILE_ROWS * line + k * TILE_DEPTH * deep, deep, lines - i * TILE_ROWS,
-                           depth - k * TILE_DEPTH, made);
+        for (int64_t k = 0; k < depth; k += TILE_DEPTH)
+            for (int64_t i = 0; i < lines; i += TILE_ROWS) {
+                uint32_t *tile = (uint32_t *)(to + (i / TILE_ROWS * steps + k / TILE_DEPTH) * TILE_SIZE);
+                pairs_pack(x, i * x->row + k * x->col, lines - i, depth - k, by_pairs ? tile : scratch);
                 if (!by_pairs) tile_turn(scratch, tile);
             }
     }
@@ -183,8 +170,8 @@ static void pack_right(const operand *x, int64_t first, int64_t cols, int64_t k,
     if (x->signs) {
         unpack_signs((const uint32_t *)x->data + k / TILE_DEPTH * x->row + first, (uint32_t *)to);
     } else {
-        const operand part = part_of(x, k, first);
-        tiles_pack(&part, x->col, x->row, smaller(cols, TILE_ROWS), smaller(depth, TILE_DEPTH), true, to);
+        const operand part = turned(part_of(x, k, first));
+        tiles_pack(&part, smaller(cols, TILE_ROWS), smaller(depth, TILE_DEPTH), true, to);
     }
 }
 
@@ -201,7 +188,7 @@ static void multiply_panel(const backend *b, const brief_product *p, int64_t row
     const int64_t lines = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const bool add = p->add || k > 0, last = k + depth == p->k;
     const operand panel = part_of(&p->a, row, k);
-    tiles_pack(&panel, panel.row, panel.col, rows, depth, false, left);
+    tiles_pack(&panel, rows, depth, false, left);
     for (int64_t j = 0; j < tiles; j += 2)
         for (int64_t i = 0; i < lines; i += 2) {
             const int64_t at = first + j * TILE_ROWS, some = smaller(ACROSS, cols - j * TILE_ROWS);

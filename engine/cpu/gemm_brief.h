@@ -39,10 +39,10 @@ typedef struct brief_product {
 bool gemm_brief(backend *b, const brief_product *p);
 
 /*
- * Where tiles are built (tiles.h): `lines` of an operand, `depth` numbers each, `line` and `deep` its strides, rounded
- * into tiles [⌈lines/16⌉][⌈depth/32⌉] of a left factor, or `by_pairs` of a right one whose columns the lines are. They
- * begin on whole cache lines; beyond the edges they hold zeros.
+ * Where tiles are built (tiles.h): an operand's first `lines` rows and `depth` columns, rounded into tiles
+ * [⌈lines/16⌉][⌈depth/32⌉] of a left factor, or `by_pairs` of a right one, whose columns those rows are. They begin on
+ * whole cache lines; beyond the edges they hold zeros.
  */
-void tiles_pack(const operand *x, int64_t line, int64_t deep, int64_t lines, int64_t depth, bool by_pairs, bfloat *to);
+void tiles_pack(const operand *x, int64_t lines, int64_t depth, bool by_pairs, bfloat *to);
 
 #endif

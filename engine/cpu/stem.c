@@ -38,8 +38,6 @@ typedef struct strip {
     int64_t h, w, rows; /* rows of outputs; the last strip of an image may have fewer */
 } strip;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 static strip strip_of(const conv_shape *s) {
     int64_t rows = smaller(ROWS, s->out_h), cols = (s->out_w + TILES - 1) / TILES * TILES;
     return (strip){(rows - 1) * s->stride + s->window, (cols - 1) * s->stride + s->window, rows};

@@ -1,7 +1,6 @@
 #include "engine/cpu/tiles.h"
 
 #ifdef TILES_BUILT
-#include <immintrin.h>
 
 /* Two numbers, as one lane takes them. */
 typedef int32_t pair_of __attribute__((may_alias));
@@ -118,7 +117,10 @@ static void by_dots(const tile_product *p) {
     for (int row = 0; row < p->rows; row += DOTS) {
         const bfloat *a = p->a + row / TILE_ROWS * p->a_next + row % TILE_ROWS * TILE_DEPTH;
         float *c = p->c + row / TILE_ROWS * p->c_down + row % TILE_ROWS * p->c_row;
-        p->cols > 1 ? dots(p, a, c, 2) : dots(p, a, c, 1);
+        if (p->cols > 1)
+            dots(p, a, c, 2);
+        else
+            dots(p, a, c, 1);
     }
 }
 

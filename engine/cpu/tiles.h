@@ -14,6 +14,7 @@
 
 #if defined(__AVX512BF16__) && !defined(MEWS_DOUBLE)
 #define TILES_BUILT /* into this build of the kernels */
+#include <immintrin.h>
 #endif
 
 /*
@@ -44,6 +45,15 @@ typedef struct tile_product {
 } tile_product;
 
 void tiles_multiply(const backend *b, const tile_product *p);
+
+#ifdef TILES_BUILT
+/* Of 32 numbers the first 16, each with that 16 places behind it: a line of a right factor's tile. */
+static inline __m512i tile_pairs(__m512i both) {
+    const __m512i places = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
+                                            21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
+    return _mm512_permutexvar_epi16(places, both);
+}
+#endif
 
 /* 16×16 pairs of numbers, turned: between a left factor's tile and a right one's. Both on whole cache lines. */
 void tile_turn(const uint32_t *from, uint32_t *to);

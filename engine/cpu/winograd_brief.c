@@ -11,19 +11,15 @@
 #include "engine/cpu/winograd.h"
 
 #if defined(__AVX512BF16__) && !defined(MEWS_DOUBLE)
+#include "engine/cpu/tiles.h"
 #include "engine/cpu/winograd_images.h"
-
-#include <immintrin.h>
 
 /* One register: of a channel or tile and its neighbour, lane by lane. */
 typedef uint32_t twos __attribute__((vector_size(64), may_alias));
 typedef uint32_t two __attribute__((may_alias));
 
 INLINE twos side_by_side(vec even, vec odd_one) {
-    const __m512i places = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,
-                                            21, 5, 20, 4, 19, 3, 18, 2, 17, 1, 16, 0);
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)odd_one, (__m512)even);
-    return (twos)_mm512_permutexvar_epi16(places, both);
+    return (twos)tile_pairs((__m512i)_mm512_cvtne2ps_pbh((__m512)odd_one, (__m512)even));
 }
 
 /* `sum` plus the products of a two with 16 others, one two for each lane. */

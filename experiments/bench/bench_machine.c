@@ -102,7 +102,8 @@ static void processor_name(char *to, size_t size) {
         for (int i = 0; i < 3; i++) {
             const char *value = strchr(line, ':');
             if (strncmp(line, keys[i], strlen(keys[i])) != 0 || !value) continue;
-            snprintf(said[i], sizeof *said, "%.*s", (int)strcspn(value + 2, "\n"), value + 2);
+            value += 1 + strspn(value + 1, " \t");
+            snprintf(said[i], sizeof *said, "%.*s", (int)strcspn(value, "\n"), value);
         }
     if (f) fclose(f);
     snprintf(to, size, "%s%s%s%s%s", *said[0] ? said[0] : "unknown", *said[1] ? ", family " : "", said[1],
@@ -114,12 +115,17 @@ json_t *bench_machine(const bench_options *o, error *err) {
     char name[320];
     const double read = bandwidth(false, err), copied = read > 0 ? bandwidth(true, err) : 0;
     if (!(copied > 0)) return NULL;
+    const double product = bench_peak_gflops(false), brief = bench_peak_gflops(true);
+    if (!(product > 0 && brief > 0)) {
+        error_memory(err, 3 * sizeof(float) * SIDE * SIDE, "the matrices to be multiplied");
+        return NULL;
+    }
     processor_name(name, sizeof name);
     json_t *out = json_object();
     json_object_set_new(out, "bench", json_string("machine"));
     json_object_set_new(out, "processor", json_string(name));
-    json_object_set_new(out, "product_gflops", json_real(bench_peak_gflops(false)));
-    json_object_set_new(out, "product_gflops_bfloat16", json_real(bench_peak_gflops(true)));
+    json_object_set_new(out, "product_gflops", json_real(product));
+    json_object_set_new(out, "product_gflops_bfloat16", json_real(brief));
     json_object_set_new(out, "read_gb_per_second", json_real(1e-9 * read));
     json_object_set_new(out, "copy_gb_per_second", json_real(1e-9 * copied));
     return out;

@@ -13,7 +13,8 @@ static bool can_be_tried(const char *kind) {
     char command[2400];
     snprintf(command, sizeof command,
              "test $(id -u) = 0 && command -v ip >/dev/null && command -v mpirun.%s >/dev/null && "
-             "test -r \"$(dirname '%s')/mews-mpi-%s.so\" && ip netns add mews$$ 2>/dev/null && ip netns del mews$$",
+             "test -r \"$(dirname \"$(readlink -f '%s')\")/mews-mpi-%s.so\" && ip netns add mews$$ 2>/dev/null && ip "
+             "netns del mews$$",
              kind, program, kind);
     return system(command) == 0;
 }

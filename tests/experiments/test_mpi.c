@@ -16,8 +16,9 @@ enum { KINDS = 2, STEPS = 10 };
 /* Both the launcher and the program's module for it. */
 static bool has(const char *kind) {
     char command[1400];
-    snprintf(command, sizeof command, "command -v mpirun.%s >/dev/null && test -r \"$(dirname '%s')/mews-mpi-%s.so\"",
-             kind, program, kind);
+    snprintf(command, sizeof command,
+             "command -v mpirun.%s >/dev/null && test -r \"$(dirname \"$(readlink -f '%s')\")/mews-mpi-%s.so\"", kind,
+             program, kind);
     return system(command) == 0;
 }
 

@@ -41,8 +41,7 @@ hosts_launcher() {
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
     case $1 in
     openmpi) launcher=(mpirun.openmpi --bind-to none --host 10.98.77.1:1,10.98.77.2:1 -n 2 -x MEWS_HEARTBEAT
-        --mca btl tcp,self --mca plm_rsh_agent "$here/agent" --mca oob_tcp_keepalive_time 2
-        --mca oob_tcp_keepalive_intvl 1 --mca oob_tcp_keepalive_probes 3) ;;
+        --mca btl tcp,self --mca plm_rsh_agent "$here/agent") ;;
     mpich) launcher=(mpiexec.hydra -launcher ssh -launcher-exec "$here/agent" -hosts 10.98.77.1,10.98.77.2 -n 2
         -genv UCX_TLS tcp,self) ;;
     esac

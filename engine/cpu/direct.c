@@ -133,15 +133,15 @@ static void gather_targets(const meeting *m, int64_t first, int64_t count, int64
     gather(&own, first, count, tiles, v);
 }
 
-/* sums[tap][in][block of out] to weights (out, in, window, window). */
+/* sums[block of out][tap][in] to weights (out, in, window, window). */
 static void spread(const conv_shape *s, const vec *sums, real *dw, bool add) {
     int64_t area = s->window * s->window, blocks = s->out / BLOCK_LANES;
-#pragma omp parallel for schedule(static) if (area * s->in * s->out > 32768)
-    for (int64_t o = 0; o < s->out; o++)
+#pragma omp parallel for collapse(2) schedule(static) if (area * s->in * s->out > 32768)
+    for (int64_t k = 0; k < blocks; k++)
         for (int64_t c = 0; c < s->in; c++)
-            for (int64_t t = 0; t < area; t++) {
-                real *to = dw + (o * s->in + c) * area + t;
-                *to = (add ? *to : 0) + sums[(t * s->in + c) * blocks + o / BLOCK_LANES][o % BLOCK_LANES];
+            for (int l = 0; l < BLOCK_LANES; l++) {
+                real *to = dw + ((k * BLOCK_LANES + l) * s->in + c) * area;
+                for (int64_t t = 0; t < area; t++) to[t] = (add ? to[t] : 0) + sums[(k * area + t) * s->in + c][l];
             }
 }
 
@@ -168,7 +168,7 @@ bool direct_weights(backend *b, const conv_shape *s, const void *x, const void *
 #pragma omp for schedule(static)
         for (int64_t c = 0; c < inputs; c += OUTER) {
             const real *from = (const real *)(v + c / BLOCK_LANES * tiles) + c % BLOCK_LANES;
-            outer_products(from, m, tiles, count, g.to.blocks, sums + c * g.to.blocks, first == 0);
+            outer_products(from, m, tiles, count, g.to.blocks, sums + c, inputs, first == 0);
         }
     }
     if (ok) spread(s, sums, dw, add);

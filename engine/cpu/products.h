@@ -126,12 +126,12 @@ static inline void product_any(const real *v, int64_t blocks, int64_t tiles, con
         product(v, blocks, tiles, u, m, 1);
 }
 
-/* sum[c][lanes of a pair] += Σ_t v[t][c]·m[t] for OUTER channels c; `sum` rows stand `row` vectors apart. */
-INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t tiles, vec *sum, int64_t row, int width,
-                          bool fresh) {
+/* sum[half of a pair][c] += Σ_t v[t][c]·m[t] for OUTER channels c; the halves stand `apart` vectors apart. */
+INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t tiles, vec *sum, int64_t apart,
+                          int width, bool fresh) {
     vec s[OUTER][PAIR];
     for (int c = 0; c < OUTER; c++)
-        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[c * row + l];
+        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[l * apart + c];
     for (int64_t t = 0; t < tiles; t++) {
         vec a = m0[t], z = width > 1 ? m1[t] : a;
 #pragma GCC unroll 8
@@ -142,21 +142,21 @@ INLINE void outer_product(const real *v, const vec *m0, const vec *m1, int64_t t
         }
     }
     for (int c = 0; c < OUTER; c++)
-        for (int l = 0; l < width; l++) sum[c * row + l] = s[c][l];
+        for (int l = 0; l < width; l++) sum[l * apart + c] = s[c][l];
 }
 
 /*
- * sums[c][blocks] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c of a block of v and all blocks of m, whose vectors
- * stand `tiles` apart; written when `fresh`.
+ * sums[block][channels] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c of a block of v and all blocks of m, whose
+ * vectors stand `tiles` apart; written when `fresh`. Channels are innermost, as whoever reads the sums goes along them.
  */
 static inline void outer_products(const real *v, const vec *m, int64_t tiles, int64_t count, int64_t blocks, vec *sums,
-                                  bool fresh) {
+                                  int64_t channels, bool fresh) {
     for (int64_t o = 0; o < blocks; o += PAIR) {
         const vec *m0 = m + o * tiles;
         if (o + 1 < blocks)
-            outer_product(v, m0, m0 + tiles, count, sums + o, blocks, PAIR, fresh);
+            outer_product(v, m0, m0 + tiles, count, sums + o * channels, channels, PAIR, fresh);
         else
-            outer_product(v, m0, m0, count, sums + o, blocks, 1, fresh);
+            outer_product(v, m0, m0, count, sums + o * channels, channels, 1, fresh);
     }
 }
 

@@ -186,14 +186,14 @@ bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
 
-/* Gᵀ u G of the sums [36][in][out] to weights (out, in, 3, 3). */
+/* Gᵀ u G of the sums [36][block of out][in] to weights (out, in, 3, 3). */
 static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
     int64_t blocks = out / BLOCK_LANES;
 #pragma omp parallel for collapse(2) schedule(static)
     for (int64_t k = 0; k < blocks; k++)
         for (int64_t c = 0; c < in; c++) {
             vec u[POINTS], w[WINDOW * WINDOW];
-            for (int i = 0; i < POINTS; i++) u[i] = sums[(i * in + c) * blocks + k];
+            for (int i = 0; i < POINTS; i++) u[i] = sums[(i * blocks + k) * in + c];
             TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
             for (int l = 0; l < BLOCK_LANES; l++) {
                 real *to = dw + ((k * BLOCK_LANES + l) * in + c) * WINDOW * WINDOW;
@@ -230,7 +230,8 @@ bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void
         for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
             int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;
             const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * run) + c % BLOCK_LANES;
-            by->outer(from, m + i * m_stride, run, count, out.blocks, sums + (i * s->in + c) * out.blocks, first == 0);
+            by->outer(from, m + i * m_stride, run, count, out.blocks, sums + i * out.blocks * s->in + c, s->in,
+                      first == 0);
         }
     }
     if (ok) window_gradients(sums, s->in, s->out, dw, add);

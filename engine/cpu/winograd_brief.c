@@ -104,12 +104,12 @@ static void summed_gradient(const images *out, const grid *g, int64_t t, int64_t
     put_side_by_side(made[0], made[1], to, stride);
 }
 
-/* sum[c][lanes of a pair] += Σ_t v[t][c]·m[t] for OUTER channels c; `sum` rows stand `row` vectors apart. */
-INLINE void outer_product_of(const two *v, const twos *m0, const twos *m1, int64_t pairs, vec *sum, int64_t row,
+/* sum[half of a pair][c] += Σ_t v[t][c]·m[t] for OUTER channels c; the halves stand `apart` vectors apart. */
+INLINE void outer_product_of(const two *v, const twos *m0, const twos *m1, int64_t pairs, vec *sum, int64_t apart,
                              int width, bool fresh) {
     vec s[OUTER][PAIR];
     for (int c = 0; c < OUTER; c++)
-        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[c * row + l];
+        for (int l = 0; l < PAIR; l++) s[c][l] = fresh || l >= width ? (vec){0} : sum[l * apart + c];
     for (int64_t t = 0; t < pairs; t++) {
         const twos a = m0[t], z = width > 1 ? m1[t] : a;
 #pragma GCC unroll 8
@@ -120,16 +120,17 @@ INLINE void outer_product_of(const two *v, const twos *m0, const twos *m1, int64
         }
     }
     for (int c = 0; c < OUTER; c++)
-        for (int l = 0; l < width; l++) sum[c * row + l] = s[c][l];
+        for (int l = 0; l < width; l++) sum[l * apart + c] = s[c][l];
 }
 
-static void outer(const real *v, const vec *m, int64_t run, int64_t count, int64_t blocks, vec *sums, bool fresh) {
+static void outer(const real *v, const vec *m, int64_t run, int64_t count, int64_t blocks, vec *sums, int64_t channels,
+                  bool fresh) {
     for (int64_t o = 0; o < blocks; o += PAIR) {
         const twos *m0 = (const twos *)(m + o * run);
         if (o + 1 < blocks)
-            outer_product_of((const two *)v, m0, m0 + run, count, sums + o, blocks, PAIR, fresh);
+            outer_product_of((const two *)v, m0, m0 + run, count, sums + o * channels, channels, PAIR, fresh);
         else
-            outer_product_of((const two *)v, m0, m0, count, sums + o, blocks, 1, fresh);
+            outer_product_of((const two *)v, m0, m0, count, sums + o * channels, channels, 1, fresh);
     }
 }
 

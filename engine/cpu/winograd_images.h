@@ -125,9 +125,10 @@ typedef struct transforms {
     void (*summed_input)(const images *in, int64_t padding, const grid *g, int64_t t, int64_t block, vec *to,
                          int64_t stride);
     void (*summed_gradient)(const images *out, const grid *g, int64_t t, int64_t block, vec *to, int64_t stride);
-    /* sums[c][blocks] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c; vectors of one block of m stand `run` apart.
-     */
-    void (*outer)(const real *v, const vec *m, int64_t run, int64_t count, int64_t blocks, vec *sums, bool fresh);
+    /* sums[block][channels] (+)= Σ_t v[t][c]·m[block][t] for OUTER channels c; vectors of a block of m stand `run`
+     * apart. */
+    void (*outer)(const real *v, const vec *m, int64_t run, int64_t count, int64_t blocks, vec *sums, int64_t channels,
+                  bool fresh);
 } transforms;
 
 #ifdef __AVX512BF16__

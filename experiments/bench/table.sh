@@ -25,7 +25,7 @@ printf '%s; %s threads\n' "$(sed -n 's/.*"processor": *"\([^"]*\)".*/\1/p' <<<"$
 printf 'at most: products %.0f GFLOP/s in float32, %.0f in bfloat16; memory %.0f GB/s read, %.0f copied\n\n' \
     "$(figure product_gflops <<<"$machine")" "$(figure product_gflops_bfloat16 <<<"$machine")" \
     "$(figure read_gb_per_second <<<"$machine")" "$(figure copy_gb_per_second <<<"$machine")"
-row='%-46s %10s %10s %6s %9s %7s %7s  %s\n'
+row='%-48s %10s %10s %6s %9s %7s %7s  %s\n'
 # shellcheck disable=SC2059
 printf "$row" '' mews 'beside it' ratio 'of limit' MiB 'MiB' 'beside it by'
 

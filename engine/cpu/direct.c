@@ -138,11 +138,7 @@ static void spread(const conv_shape *s, const vec *sums, real *dw, bool add) {
     int64_t area = s->window * s->window, blocks = s->out / BLOCK_LANES;
 #pragma omp parallel for collapse(2) schedule(static) if (area * s->in * s->out > 32768)
     for (int64_t k = 0; k < blocks; k++)
-        for (int64_t c = 0; c < s->in; c++)
-            for (int l = 0; l < BLOCK_LANES; l++) {
-                real *to = dw + ((k * BLOCK_LANES + l) * s->in + c) * area;
-                for (int64_t t = 0; t < area; t++) to[t] = (add ? to[t] : 0) + sums[(k * area + t) * s->in + c][l];
-            }
+        for (int64_t c = 0; c < s->in; c++) windows_put(sums + k * area * s->in + c, s->in, area, s->in, k, c, dw, add);
 }
 
 bool direct_weights(backend *b, const conv_shape *s, const void *x, const void *dy, real *dw, bool add) {

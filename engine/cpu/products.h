@@ -160,4 +160,13 @@ static inline void outer_products(const real *v, const vec *m, int64_t tiles, in
     }
 }
 
+/* Gradients of channel c's windows for a block of outputs, `area` vectors that stand `apart`, to (out, in, area). */
+INLINE void windows_put(const vec *w, int64_t apart, int64_t area, int64_t in, int64_t block, int64_t c, real *weights,
+                        bool add) {
+    for (int l = 0; l < BLOCK_LANES; l++) {
+        real *to = weights + ((block * BLOCK_LANES + l) * in + c) * area;
+        for (int64_t i = 0; i < area; i++) to[i] = (add ? to[i] : 0) + w[i * apart][l];
+    }
+}
+
 #endif

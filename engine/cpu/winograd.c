@@ -195,10 +195,7 @@ static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw,
             vec u[POINTS], w[WINDOW * WINDOW];
             for (int i = 0; i < POINTS; i++) u[i] = sums[(i * blocks + k) * in + c];
             TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
-            for (int l = 0; l < BLOCK_LANES; l++) {
-                real *to = dw + ((k * BLOCK_LANES + l) * in + c) * WINDOW * WINDOW;
-                for (int i = 0; i < WINDOW * WINDOW; i++) to[i] = (add ? to[i] : 0) + w[i][l];
-            }
+            windows_put(w, 1, WINDOW * WINDOW, in, k, c, dw, add);
         }
 }
 

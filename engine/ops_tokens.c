@@ -30,15 +30,16 @@ tensor *(op_branch_norm)(tape *t, tensor *x, tensor *gamma, tensor *beta, double
     return tape_apply(t, OP_branch_norm, with, 3, (tensor *[]){x, gamma, beta});
 }
 
-/* Saved: log Σ exp of each sample's, head's and token's logits. */
+/* Saved: log Σ exp of each sample's, head's and query's logits. */
 static const char *shape_attention(node *n) {
     const tensor *x = n->in[0];
-    int64_t tokens = n->with.tokens.tokens, heads = n->with.tokens.heads;
+    int64_t tokens = n->with.tokens.tokens, queries = n->with.tokens.count, heads = n->with.tokens.heads;
     if (!is_matrix(x) || tokens < 1 || x->shape[0] % tokens) return "needs a matrix of whole samples";
     if (heads < 1 || x->shape[1] % (3 * heads)) return "the columns are not q, k and v of that many heads";
     if (x->shape[1] / (3 * heads) % 16) return "a head's width must be a multiple of 16";
-    n->saved_count[0] = x->shape[0] * heads;
-    set_matrix(n->out, x->shape[0], x->shape[1] / 3);
+    if (queries < 1 || queries > tokens) return "the queries must be some of a sample's tokens";
+    n->saved_count[0] = x->shape[0] / tokens * queries * heads;
+    set_matrix(n->out, x->shape[0] / tokens * queries, x->shape[1] / 3);
     return NULL;
 }
 /* q·kᵀ and p·v; backward counts two passes where it computes five products, two and a half. */
@@ -48,8 +49,8 @@ static double flops_attention(const node *n) {
 const op_rule rule_attention = {"attention", KEEP_IN(0) | KEEP_OUT, shape_attention, flops_attention,
                                 KEEP_IN(0),  MAKES_LIKE_INPUT};
 
-tensor *(op_attention)(tape *t, tensor *qkv, int64_t tokens, int64_t heads) {
-    op_attributes with = {.tokens = {.tokens = tokens, .heads = heads}};
+tensor *(op_attention)(tape *t, tensor *qkv, int64_t tokens, int64_t heads, int64_t queries) {
+    op_attributes with = {.tokens = {.tokens = tokens, .heads = heads, .count = queries}};
     return tape_apply(t, OP_attention, with, 1, &qkv);
 }
 

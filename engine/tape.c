@@ -226,6 +226,8 @@ void tape_follow(tape *t, const tape_follower *follower) { t->follower = followe
 
 void tape_listen(tape *t, const tape_listener *listener) { t->listener = listener; }
 
+bool tape_has_listener(const tape *t) { return t->listener != NULL; }
+
 void tape_tell(tape *t, tape_layer layer, const char *format, ...) {
     char name[64];
     va_list args;

@@ -73,6 +73,8 @@ typedef struct tape_listener {
 /* NULL: nobody. The listener stays the caller's, and has to last. */
 void tape_listen(tape *t, const tape_listener *listener);
 
+bool tape_has_listener(const tape *t);
+
 /* Networks tell of their layers as they are computed, under a name like "layer1.0"; nothing happens where nobody
    listens. */
 void tape_tell(tape *t, tape_layer layer, const char *name, ...) __attribute__((format(printf, 3, 4)));

@@ -15,11 +15,12 @@ tensor *op_branch_norm(tape *t, tensor *x, tensor *gamma, tensor *beta, double e
 
 /*
  * Multi-head self-attention (Vaswani et al. 2017): qkv (N·T, 3D), its columns q, k, v and in each of them head after
- * head, → softmax(q·kᵀ/√(D/heads))·v of each sample and head, (N·T, D). The softmax is streamed over blocks of keys
- * (Milakov & Gimelshein 2018; Dao et al. 2022): forward keeps a logarithm a row and head, and backward makes the
- * probabilities again. D/heads must be a multiple of 16.
+ * head, → softmax(q·kᵀ/√(D/heads))·v of each sample and head for its first `queries` tokens, (N·queries, D); all T
+ * where later layers read them all. The softmax is streamed over blocks of keys (Milakov & Gimelshein 2018; Dao et al.
+ * 2022): forward keeps a logarithm a row and head, and backward makes the probabilities again. D/heads must be a
+ * multiple of 16.
  */
-tensor *op_attention(tape *t, tensor *qkv, int64_t tokens, int64_t heads);
+tensor *op_attention(tape *t, tensor *qkv, int64_t tokens, int64_t heads, int64_t queries);
 
 /*
  * The block's second half: GELU(x·W1ᵀ + b1)·W2ᵀ + b2 with W1 (h, D), b1 (1, h), W2 (D, h), b2 (1, D). Rows pass through

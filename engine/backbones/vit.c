@@ -6,6 +6,8 @@
  *
  * What a LayerNorm writes is forgotten once it has been read, since it is cheap to make again. With `recompute` what
  * attention reads and what stands before the GELU go as well: a block then keeps three matrices of tokens, not nine.
+ * Where the class token represents an image, the last block makes that token alone, unless somebody listens: nothing
+ * reads the others.
  */
 #include "engine/backbones/kind.h"
 #include "engine/positions.h"
@@ -226,22 +228,31 @@ static void done(tape *t, tensor *x) {
     if (x && !x->requires_grad) tape_forget(t, x);
 }
 
-static tensor *run_block(const vit *net, tape *t, int index, tensor *x, tape_layer layer, const backbone_pass *pass) {
+/* Of a block: where it stands, whether the class token alone comes out, and whether what stands before its GELU is kept
+   for backward. */
+typedef struct stage {
+    int index;
+    bool class_alone, keep;
+} stage;
+
+static tensor *run_block(const vit *net, tape *t, stage s, tensor *x, tape_layer layer, const backbone_pass *pass) {
+    const int index = s.index;
     const block *b = &net->blocks[index];
     int64_t n = layer.samples, tokens = x ? tensor_rows(x) / n : 1;
+    tensor *stream = s.class_alone ? op_pool_tokens(t, x, tokens, 0, 1) : x;
     tensor *h = branch_norm(t, &b->norm1, x), *qkv = linear(t, &b->qkv, h);
     tape_forget(t, h);
     layer.value = qkv, layer.heads = net->d / HEAD_WIDTH;
     tape_tell(t, layer, "blocks.%d", index);
-    tensor *mixed = op_attention(t, qkv, tokens, net->d / HEAD_WIDTH);
+    tensor *mixed = op_attention(t, qkv, tokens, net->d / HEAD_WIDTH, s.class_alone ? 1 : tokens);
     if (net->options.recompute) tape_forget(t, qkv);
     tensor *branch = linear(t, &b->proj, mixed);
-    tensor *middle = op_residual(t, x, branch, b->scale1, draw_samples(net, t, n, pass, index, 0));
+    tensor *middle = op_residual(t, stream, branch, b->scale1, draw_samples(net, t, n, pass, index, 0));
     if (!b->scale1) tape_forget(t, branch);
     done(t, qkv), done(t, mixed), done(t, x);
     h = branch_norm(t, &b->norm2, middle);
-    branch = op_feed_forward(t, h, b->fc1.weight, b->fc1.bias, b->fc2.weight, b->fc2.bias,
-                             h && h->requires_grad && !net->options.recompute);
+    branch =
+        op_feed_forward(t, h, b->fc1.weight, b->fc1.bias, b->fc2.weight, b->fc2.bias, h && h->requires_grad && s.keep);
     tape_forget(t, h);
     tensor *out = op_residual(t, middle, branch, b->scale2, draw_samples(net, t, n, pass, index, 1));
     if (!b->scale2) tape_forget(t, branch);
@@ -266,8 +277,16 @@ static tensor *run(const void *network, tape *t, tensor *images, const backbone_
     tape_layer layer = {.value = x, .samples = n, .patches = tokens - before};
     tape_tell(t, layer, "embedding"); /* the class token is the same for all images here, so it is none yet */
     layer.class_token = !mean;
-    for (int i = 0; i < net->depth; i++) x = run_block(net, t, i, x, layer, pass);
-    return norm(t, &net->norm, op_pool_tokens(t, x, tokens, mean ? before : 0, mean ? tokens - before : 1));
+    const bool class_alone = !mean && !tape_has_listener(t);
+    for (int i = 0; i < net->depth; i++) {
+        /* Backward begins with all that forward kept, so memory is fullest in the last block. What the block before it
+           can cheaply make again is not kept meanwhile. */
+        const bool last = class_alone && i == net->depth - 1, before_last = class_alone && i == net->depth - 2;
+        const stage s = {i, last, !net->options.recompute && !before_last};
+        x = run_block(net, t, s, x, layer, pass);
+    }
+    if (!class_alone) x = op_pool_tokens(t, x, tokens, mean ? before : 0, mean ? tokens - before : 1);
+    return norm(t, &net->norm, x);
 }
 
 #define VIT(id, of_width, says)                                                                                        \

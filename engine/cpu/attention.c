@@ -83,10 +83,11 @@ static void product(left a, const real *b, int64_t b_row, int64_t rows, int64_t 
 }
 
 static attention_shape shape_of(const node *n) {
-    attention_shape s = {.tokens = n->with.tokens.tokens, .heads = n->with.tokens.heads};
+    attention_shape s = {
+        .tokens = n->with.tokens.tokens, .queries = n->with.tokens.count, .heads = n->with.tokens.heads};
     s.width = n->in[0]->shape[1] / (3 * s.heads);
     s.padded = (s.tokens + BLOCK_LANES - 1) / BLOCK_LANES * BLOCK_LANES + BLOCK_LANES;
-    s.q_blocks = (s.tokens + QUERIES - 1) / QUERIES;
+    s.q_blocks = (s.queries + QUERIES - 1) / QUERIES;
     s.k_blocks = (s.tokens + KEYS - 1) / KEYS;
     s.scale = (real)(1 / sqrt((double)s.width));
     s.brief = n->in[0]->bfloat16;
@@ -95,9 +96,9 @@ static attention_shape shape_of(const node *n) {
 
 static int64_t whole(int64_t cols) { return (cols + BLOCK_LANES - 1) / BLOCK_LANES * BLOCK_LANES; }
 
-/* A head's columns of a sample, from `at` on: rows `from_row` apart → (tokens, width) together. */
-static void gather(const attention_shape *s, const void *from, int64_t at, int64_t from_row, real *to) {
-    for (int64_t t = 0; t < s->tokens; t++, at += from_row, to += s->width) {
+/* A head's columns of a sample, from `at` on: rows `from_row` apart → (rows, width) together. */
+static void gather(const attention_shape *s, const void *from, int64_t at, int64_t from_row, int64_t rows, real *to) {
+    for (int64_t t = 0; t < rows; t++, at += from_row, to += s->width) {
         if (s->brief)
 #pragma omp simd
             for (int64_t c = 0; c < s->width; c++) to[c] = value_get(from, at + c, true);
@@ -174,12 +175,12 @@ static void head_forward(const node *n, const attention_shape *s, int64_t sample
     real *logits = kt + w * s->padded, *out = logits + QUERIES * LOGITS, most[QUERIES];
     double sum[QUERIES];
     const int64_t from = sample * s->tokens * 3 * d + head * w;
-    gather(s, n->in[0]->data, from, 3 * d, q);
-    gather(s, n->in[0]->data, from + d, 3 * d, k);
-    gather(s, n->in[0]->data, from + 2 * d, 3 * d, v);
+    gather(s, n->in[0]->data, from, 3 * d, s->queries, q);
+    gather(s, n->in[0]->data, from + d, 3 * d, s->tokens, k);
+    gather(s, n->in[0]->data, from + 2 * d, 3 * d, s->tokens, v);
     transpose(k, s, kt);
     for (int64_t b = 0; b < s->q_blocks; b++) {
-        int64_t i = s->tokens * b / s->q_blocks, rows = s->tokens * (b + 1) / s->q_blocks - i;
+        int64_t i = s->queries * b / s->q_blocks, rows = s->queries * (b + 1) / s->q_blocks - i;
         for (int64_t r = 0; r < rows; r++) sum[r] = 0;
         for (int64_t e = 0; e < s->k_blocks; e++) {
             int64_t j = s->tokens * e / s->k_blocks, keys = s->tokens * (e + 1) / s->k_blocks - j;
@@ -188,7 +189,7 @@ static void head_forward(const node *n, const attention_shape *s, int64_t sample
             product((left){logits, LOGITS, 1}, v + j * w, w, rows, w, keys, out, w, e > 0);
         }
         for (int64_t r = 0; r < rows; r++) {
-            const int64_t to = (sample * s->tokens + i + r) * d + head * w;
+            const int64_t to = (sample * s->queries + i + r) * d + head * w;
             const real inverse = (real)(1 / sum[r]);
             if (s->brief)
 #pragma omp simd
@@ -196,7 +197,7 @@ static void head_forward(const node *n, const attention_shape *s, int64_t sample
             else
 #pragma omp simd
                 for (int64_t c = 0; c < w; c++) value_put(n->out->data, to + c, out[r * w + c] * inverse, false);
-            n->saved[0][(sample * s->heads + head) * s->tokens + i + r] = (real)((double)most[r] + log(sum[r]));
+            n->saved[0][(sample * s->heads + head) * s->queries + i + r] = (real)((double)most[r] + log(sum[r]));
         }
     }
 }
@@ -253,10 +254,10 @@ static head_memory head_memory_at(const attention_shape *s, real *memory) {
     return m;
 }
 
-/* δ of each token. */
+/* δ of each query. */
 static void level_rows(const attention_shape *s, const real *g, const void *out, int64_t at, int64_t out_row,
                        real *delta) {
-    for (int64_t t = 0; t < s->tokens; t++, at += out_row, g += s->width) {
+    for (int64_t t = 0; t < s->queries; t++, at += out_row, g += s->width) {
         double dot = 0;
         if (s->brief)
 #pragma omp simd reduction(+ : dot)
@@ -271,18 +272,18 @@ static void level_rows(const attention_shape *s, const real *g, const void *out,
 static void head_backward(const node *n, const attention_shape *s, int64_t sample, int64_t head, real *memory) {
     const int64_t d = s->heads * s->width, w = s->width;
     const head_memory m = head_memory_at(s, memory);
-    const int64_t at = sample * s->tokens * d + head * w;
+    const int64_t at = sample * s->queries * d + head * w;
     const int64_t from = 3 * sample * s->tokens * d + head * w;
-    const real *saved = n->saved[0] + (sample * s->heads + head) * s->tokens;
-    gather(s, n->in[0]->data, from, 3 * d, m.q);
-    gather(s, n->in[0]->data, from + d, 3 * d, m.k);
-    gather(s, n->in[0]->data, from + 2 * d, 3 * d, m.v);
-    gather(s, n->out->grad, at, d, m.g);
+    const real *saved = n->saved[0] + (sample * s->heads + head) * s->queries;
+    gather(s, n->in[0]->data, from, 3 * d, s->queries, m.q);
+    gather(s, n->in[0]->data, from + d, 3 * d, s->tokens, m.k);
+    gather(s, n->in[0]->data, from + 2 * d, 3 * d, s->tokens, m.v);
+    gather(s, n->out->grad, at, d, s->queries, m.g);
     transpose(m.k, s, m.kt);
     transpose(m.v, s, m.vt);
     level_rows(s, m.g, n->out->data, at, d, m.delta);
     for (int64_t b = 0; b < s->q_blocks; b++) {
-        int64_t i = s->tokens * b / s->q_blocks, rows = s->tokens * (b + 1) / s->q_blocks - i;
+        int64_t i = s->queries * b / s->q_blocks, rows = s->queries * (b + 1) / s->q_blocks - i;
         for (int64_t e = 0; e < s->k_blocks; e++) {
             int64_t j = s->tokens * e / s->k_blocks, keys = s->tokens * (e + 1) / s->k_blocks - j;
             product((left){m.q + i * w, w, 1}, m.kt + j, s->padded, rows, whole(keys), w, m.logits, LOGITS, false);
@@ -293,6 +294,7 @@ static void head_backward(const node *n, const attention_shape *s, int64_t sampl
             product((left){m.logits, 1, LOGITS}, m.g + i * w, w, keys, w, rows, m.dv + j * w, w, b > 0);
         }
     }
+    memset(m.dq + s->queries * w, 0, (size_t)((s->tokens - s->queries) * w) * sizeof *m.dq);
     scatter(s, m.dq, n->in[0]->grad, from, 3 * d, n->in[0]->grad_ready);
     scatter(s, m.dk, n->in[0]->grad, from + d, 3 * d, n->in[0]->grad_ready);
     scatter(s, m.dv, n->in[0]->grad, from + 2 * d, 3 * d, n->in[0]->grad_ready);

@@ -11,10 +11,10 @@
 /* Keys pass in blocks of KEYS; a row of logits has room for LOGITS, in whole vectors. */
 enum { KEYS = 256, LOGITS = KEYS + 2 * 16 };
 
-/* What is common to all samples and heads. For products in floats, `padded`: tokens rounded up to whole vectors, off
-   powers of two; and blocks of queries and keys. */
+/* What is common to all samples and heads. `queries`: the tokens of a sample that ask, its first ones. For products in
+   floats, `padded`: tokens rounded up to whole vectors, off powers of two; and blocks of queries and keys. */
 typedef struct attention_shape {
-    int64_t tokens, heads, width, padded, q_blocks, k_blocks;
+    int64_t tokens, queries, heads, width, padded, q_blocks, k_blocks;
     real scale; /* 1/√width */
     bool brief; /* q, k, v and the result are stored in bfloat16 */
 } attention_shape;

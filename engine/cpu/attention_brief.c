@@ -93,13 +93,14 @@ static operand head_rows(const void *data, int64_t at, int64_t row) {
     return rows_of(value_at(data, at, true), row, true);
 }
 
-/* A head's rows as a factor whose lines are tokens and whose depth is channels; or, turned, the other way about. */
-static void pack_tokens(const attention_shape *s, const operand *x, bool by_pairs, factor to) {
-    tiles_pack(x, s->tokens, s->width, by_pairs, to.tiles);
+/* A head's first `count` tokens as a factor whose lines are tokens and whose depth is channels; or, turned, the other
+   way about. */
+static void pack_tokens(const attention_shape *s, const operand *x, int64_t count, bool by_pairs, factor to) {
+    tiles_pack(x, count, s->width, by_pairs, to.tiles);
 }
-static void pack_channels(const attention_shape *s, const operand *x, bool by_pairs, factor to) {
+static void pack_channels(const attention_shape *s, const operand *x, int64_t count, bool by_pairs, factor to) {
     const operand channels = turned(*x);
-    tiles_pack(&channels, s->width, s->tokens, by_pairs, to.tiles);
+    tiles_pack(&channels, s->width, count, by_pairs, to.tiles);
 }
 
 /* One sample and head, by a thread with room of its own. */
@@ -133,7 +134,7 @@ typedef struct forward_room {
 
 static forward_room forward_room_in(const attention_shape *s, room *r) {
     forward_room m;
-    m.q = take_factor(r, s->tokens, s->width);
+    m.q = take_factor(r, s->queries, s->width);
     m.k = take_factor(r, s->tokens, s->width);
     m.v = take_factor(r, s->width, s->tokens);
     m.p = take_factor(r, STEP, KEYS);
@@ -148,11 +149,11 @@ static void head_forward(const backend *b, const node *n, const attention_shape 
     const int64_t w = s->width, d = s->heads * w, at = sample * s->tokens * 3 * d + head * w;
     const operand q = head_rows(n->in[0]->data, at, 3 * d), k = head_rows(n->in[0]->data, at + d, 3 * d),
                   v = head_rows(n->in[0]->data, at + 2 * d, 3 * d), p = rows_of(m.logits, LOGITS, false);
-    pack_tokens(s, &q, false, m.q);
-    pack_tokens(s, &k, true, m.k);
-    pack_channels(s, &v, true, m.v);
-    for (int64_t i = 0; i < s->tokens; i += STEP) {
-        const int64_t rows = smaller(STEP, s->tokens - i);
+    pack_tokens(s, &q, s->queries, false, m.q);
+    pack_tokens(s, &k, s->tokens, true, m.k);
+    pack_channels(s, &v, s->tokens, true, m.v);
+    for (int64_t i = 0; i < s->queries; i += STEP) {
+        const int64_t rows = smaller(STEP, s->queries - i);
         real most[STEP];
         double sum[STEP] = {0};
         for (int64_t j = 0; j < s->tokens; j += KEYS) {
@@ -163,11 +164,11 @@ static void head_forward(const backend *b, const node *n, const attention_shape 
             multiply(b, packed_as_deep(m.p, keys), from(m.v, 0, j), rows, w, keys, m.out, w, j > 0);
         }
         for (int64_t r = 0; r < rows; r++) {
-            bfloat *to = (bfloat *)n->out->data + (sample * s->tokens + i + r) * d + head * w;
+            bfloat *to = (bfloat *)n->out->data + (sample * s->queries + i + r) * d + head * w;
             const real inverse = (real)(1 / sum[r]);
 #pragma omp simd
             for (int64_t c = 0; c < w; c++) to[c] = bfloat_round(m.out[r * w + c] * inverse);
-            n->saved[0][(sample * s->heads + head) * s->tokens + i + r] = (real)((double)most[r] + log(sum[r]));
+            n->saved[0][(sample * s->heads + head) * s->queries + i + r] = (real)((double)most[r] + log(sum[r]));
         }
     }
 }
@@ -190,10 +191,12 @@ typedef struct backward_room {
 
 static backward_room backward_room_in(const attention_shape *s, room *r) {
     backward_room m = {.padded = lines_of(s->tokens) * TILE_ROWS};
-    factor *const by_tokens[] = {&m.q, &m.k, &m.v, &m.g};
-    for (int i = 0; i < 4; i++) *by_tokens[i] = take_factor(r, s->tokens, s->width);
-    factor *const by_channels[] = {&m.q_turned, &m.k_turned, &m.g_turned};
-    for (int i = 0; i < 3; i++) *by_channels[i] = take_factor(r, s->width, s->tokens);
+    factor *const of_queries[] = {&m.q, &m.g}, *const of_keys[] = {&m.k, &m.v};
+    for (int i = 0; i < 2; i++) *of_queries[i] = take_factor(r, s->queries, s->width);
+    for (int i = 0; i < 2; i++) *of_keys[i] = take_factor(r, s->tokens, s->width);
+    m.q_turned = take_factor(r, s->width, s->queries);
+    m.g_turned = take_factor(r, s->width, s->queries);
+    m.k_turned = take_factor(r, s->width, s->tokens);
     m.p = take_factor(r, KEYS, QUERIES);
     m.ds = take_factor(r, KEYS, QUERIES);
     m.p.next = m.ds.next = TILE_SIZE; /* a step at a time */
@@ -204,13 +207,13 @@ static backward_room backward_room_in(const attention_shape *s, room *r) {
     m.dq = take_floats(r, QUERIES * s->width);
     m.dk = take_floats(r, s->width * m.padded);
     m.dv = take_floats(r, s->width * m.padded);
-    m.delta = take_floats(r, m.padded);
+    m.delta = take_floats(r, s->queries);
     return m;
 }
 
-/* δ of each token. */
+/* δ of each query. */
 static void level_rows(const attention_shape *s, const operand *g, const operand *out, real *delta) {
-    for (int64_t t = 0; t < s->tokens; t++) {
+    for (int64_t t = 0; t < s->queries; t++) {
         const bfloat *a = (const bfloat *)g->data + t * g->row, *z = (const bfloat *)out->data + t * out->row;
         double dot = 0;
 #pragma omp simd reduction(+ : dot)
@@ -257,24 +260,24 @@ static void make_step(const backend *b, const attention_shape *s, const backward
 static void head_backward(const backend *b, const node *n, const attention_shape *s, int64_t sample, int64_t head,
                           room own) {
     const backward_room m = backward_room_in(s, &own);
-    const int64_t w = s->width, d = s->heads * w, at = sample * s->tokens * d + head * w;
+    const int64_t w = s->width, d = s->heads * w, at = sample * s->queries * d + head * w;
     const int64_t at_3 = sample * s->tokens * 3 * d + head * w;
-    const real *saved = n->saved[0] + (sample * s->heads + head) * s->tokens;
+    const real *saved = n->saved[0] + (sample * s->heads + head) * s->queries;
     const operand q = head_rows(n->in[0]->data, at_3, 3 * d), k = head_rows(n->in[0]->data, at_3 + d, 3 * d),
                   v = head_rows(n->in[0]->data, at_3 + 2 * d, 3 * d), g = head_rows(n->out->grad, at, d),
                   out = head_rows(n->out->data, at, d), dq = head_rows(n->in[0]->grad, at_3, 3 * d),
                   dk = head_rows(n->in[0]->grad, at_3 + d, 3 * d), dv = head_rows(n->in[0]->grad, at_3 + 2 * d, 3 * d);
     const bool add = n->in[0]->grad_ready;
-    pack_tokens(s, &q, false, m.q);
-    pack_tokens(s, &k, true, m.k);
-    pack_tokens(s, &v, true, m.v);
-    pack_tokens(s, &g, false, m.g);
-    pack_channels(s, &q, false, m.q_turned);
-    pack_channels(s, &k, true, m.k_turned);
-    pack_channels(s, &g, false, m.g_turned);
+    pack_tokens(s, &q, s->queries, false, m.q);
+    pack_tokens(s, &k, s->tokens, true, m.k);
+    pack_tokens(s, &v, s->tokens, true, m.v);
+    pack_tokens(s, &g, s->queries, false, m.g);
+    pack_channels(s, &q, s->queries, false, m.q_turned);
+    pack_channels(s, &k, s->tokens, true, m.k_turned);
+    pack_channels(s, &g, s->queries, false, m.g_turned);
     level_rows(s, &g, &out, m.delta);
-    for (int64_t first = 0; first < s->tokens; first += QUERIES) {
-        const int64_t count = smaller(QUERIES, s->tokens - first);
+    for (int64_t first = 0; first < s->queries; first += QUERIES) {
+        const int64_t count = smaller(QUERIES, s->queries - first);
         for (int64_t j = 0; j < s->tokens; j += KEYS) {
             const int64_t keys = smaller(KEYS, s->tokens - j);
             for (int64_t i = 0; i < count; i += STEP)
@@ -284,6 +287,8 @@ static void head_backward(const backend *b, const node *n, const attention_shape
         }
         for (int64_t r = 0; r < count; r++) put_row(m.dq + r * w, w, (bfloat *)dq.data + (first + r) * dq.row, add);
     }
+    for (int64_t t = s->queries; t < s->tokens && !add; t++)
+        memset((bfloat *)dq.data + t * dq.row, 0, (size_t)w * sizeof(bfloat));
     put_turned(s, m.dk, m.padded, &dk, add);
     put_turned(s, m.dv, m.padded, &dv, add);
 }

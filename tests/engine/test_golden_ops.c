@@ -149,7 +149,7 @@ MAKE(soft_cross_entropy, op_soft_cross_entropy(t, b->in[0], b->in[1]))
 MAKE(batch_logmeanexp, op_batch_logmeanexp(t, b->in[0]))
 
 MAKE(layernorm, op_layernorm(t, b->in[0], b->w[0], b->w[1], 1e-6))
-MAKE(attention, op_attention(t, b->in[0], with[0], with[1]))
+MAKE(attention, op_attention(t, b->in[0], with[0], with[1], with[0]))
 MAKE(feed_forward, op_feed_forward(t, b->in[0], b->w[0], b->w[1], b->w[2], b->w[3], with[0]))
 MAKE(patch_embed, op_patch_embed(t, b->in[0], b->w[0], b->w[1]))
 MAKE(tokens, op_tokens(t, b->in[0], with[0], b->w[0], b->w[1], b->w[2]))

@@ -1,6 +1,7 @@
 /*
  * What a Vision Transformer promises beside timm's figures: stochastic depth that follows the sample and not the batch,
- * representations that evaluation does not change, sizes that its patches divide, and files with timm's shapes.
+ * representations that neither evaluation nor a listener changes, sizes that its patches divide, and files with timm's
+ * shapes.
  */
 #include "engine/backbone.h"
 #include "engine/files/checkpoint.h"
@@ -43,9 +44,8 @@ static void close_bench(bench *b) {
     b->backend->destroy(b->backend);
 }
 
-/* Representations of the same four images, seen twice, whose samples are called `samples` in that order. */
-static void represent_from(bench *b, const uint32_t *samples, uint32_t epoch, bool training, int first_view,
-                           float *out) {
+/* The same four images, seen twice, whose samples are called `samples` in that order. */
+static tensor *run_images(bench *b, const uint32_t *samples, uint32_t epoch, bool training, int first_view) {
     static float images[IMAGES * PIXELS];
     for (int i = 0; i < IMAGES; i++)
         for (int k = 0; k < PIXELS; k++) images[i * PIXELS + k] = sinf((float)(i % SAMPLES * 7 + k));
@@ -56,10 +56,19 @@ static void represent_from(bench *b, const uint32_t *samples, uint32_t epoch, bo
                           .first_view = first_view,
                           .epoch = epoch};
     tape_reset(b->tape);
-    tape_read(b->tape, backbone_run(b->net, b->tape, tape_images(b->tape, images, IMAGES, SIDE, SIDE, 3), &pass), out);
+    return backbone_run(b->net, b->tape, tape_images(b->tape, images, IMAGES, SIDE, SIDE, 3), &pass);
+}
+
+static void check_tape(const bench *b) {
     error err = {0};
     bool ok = tape_check(b->tape, &err);
     ck_assert_msg(ok, "%s", err.text);
+}
+
+static void represent_from(bench *b, const uint32_t *samples, uint32_t epoch, bool training, int first_view,
+                           float *out) {
+    tape_read(b->tape, run_images(b, samples, epoch, training, first_view), out);
+    check_tape(b);
 }
 
 static void represent(bench *b, const uint32_t *samples, uint32_t epoch, bool training, float *out) {
@@ -111,6 +120,50 @@ START_TEST(test_nothing_is_dropped_in_evaluation_and_for_a_teacher) {
     represent(&b, NULL, 0, true, dropping);
     ck_assert_mem_eq(dropping, plain, sizeof plain);
     close_bench(&b);
+}
+END_TEST
+
+/* How many rows a listener is told of the last block. */
+static void hear_rows(void *context, tape *t, const char *name, const tape_layer *layer) {
+    (void)t;
+    if (!strcmp(name, "blocks.2") && !layer->heads) *(int64_t *)context = layer->value->shape[0];
+}
+
+/* Representations, and behind them the gradient of their weighted sum by every parameter; how much memory that took. */
+static uint64_t learn(backbone_options options, const tape_listener *listener, float *out) {
+    static float weights[IMAGES * D];
+    bench b = open_bench(options);
+    rng r = rng_stream(1, RNG_TEST, 0, 0, 0);
+    for (int i = 0; i < IMAGES * D; i++) weights[i] = (float)rng_normal(&r);
+    tape_listen(b.tape, listener);
+    tensor *z = run_images(&b, order, 0, true, 0);
+    tape_read(b.tape, z, out);
+    tape_backward(b.tape, op_sum(b.tape, op_mul(b.tape, z, tape_matrix(b.tape, weights, IMAGES, D)), AXIS_ALL));
+    out += IMAGES * D;
+    for (size_t i = 0; i < b.parameters->count; out += tensor_count(&b.parameters->items[i++]->value))
+        tape_read_grad(b.tape, &b.parameters->items[i]->value, out);
+    check_tape(&b);
+    const uint64_t peak = b.backend->memory(b.backend).bytes_peak;
+    close_bench(&b);
+    return peak;
+}
+
+/* Where nobody listens the last block makes the class token alone. */
+START_TEST(test_who_listens_changes_nothing_but_the_memory) {
+    enum { MOST = 1 << 18, TOKENS = 1 + SIDE / 4 * (SIDE / 4) };
+    static float alone[MOST], heard[MOST];
+    int64_t rows = 0;
+    const tape_listener listener = {hear_rows, &rows};
+    backbone_options options = small();
+    if (_i) options.registers = 2, options.layer_scale = 0.1, options.drop_path = 0.5, options.recompute = _i == 2;
+    memset(alone, 0, sizeof alone), memset(heard, 0, sizeof heard);
+    const uint64_t less = learn(options, NULL, alone), more = learn(options, &listener, heard);
+    ck_assert_int_eq(rows, IMAGES * (TOKENS + options.registers));
+    ck_assert_uint_lt(less, more);
+    double apart = 0, most = 0;
+    for (int i = 0; i < MOST; i++) apart = fmax(apart, fabs((double)(alone[i] - heard[i])));
+    for (int i = IMAGES * D; i < MOST; i++) most = fmax(most, fabs((double)heard[i]));
+    ck_assert_msg(most > 1 && apart < 1e-6 * most, "%g apart, gradients up to %g", apart, most);
 }
 END_TEST
 
@@ -229,6 +282,7 @@ Suite *suite_vit(void) {
     tcase_add_test(t, test_stochastic_depth_is_drawn_anew_for_every_epoch_sample_and_view);
     tcase_add_test(t, test_stochastic_depth_follows_the_sample_wherever_it_stands_in_the_batch);
     tcase_add_test(t, test_nothing_is_dropped_in_evaluation_and_for_a_teacher);
+    tcase_add_loop_test(t, test_who_listens_changes_nothing_but_the_memory, 0, 3);
     tcase_add_test(t, test_a_view_that_loses_patches_sees_as_many_as_are_left);
     tcase_add_test(t, test_each_patch_is_as_likely_to_be_lost_as_any_other);
     tcase_add_test(t, test_a_size_that_the_patch_does_not_divide_is_refused_with_its_neighbours);

@@ -49,7 +49,8 @@ MAKE(global_pool, op_global_pool(t, in[0]))
 MAKE(mul, op_mul(t, in[0], in[1]))
 MAKE(linear, op_linear(t, in[0], in[1], in[2]))
 MAKE(branch_norm, op_branch_norm(t, in[0], in[1], in[2], 1e-6))
-MAKE(attention, op_attention(t, in[0], 4, 2))
+MAKE(attention, op_attention(t, in[0], 4, 2, 4))
+MAKE(class_attention, op_attention(t, in[0], 4, 2, 1))
 MAKE(feed_forward, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], true))
 MAKE(feed_forward_again, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], false))
 MAKE(residual, op_residual(t, in[0], in[1], NULL, NULL))
@@ -89,6 +90,7 @@ static const op_case cases[] = {
     {"linear", make_linear, 1, {{8, 24}, {40, 24}, {1, 40}}, 1, {1, 0, 0}},
     {"branch_norm", make_branch_norm, 0, {{8, 24}, {1, 24}, {1, 24}}, 1, {0, 0, 0}},
     {"attention", make_attention, 1, {{8, 96}}, 1, {2}},
+    {"attention of a class token", make_class_attention, 1, {{8, 96}}, 1, {2}},
     {"feed_forward", make_feed_forward, 1, {{8, 16}, {48, 16}, {1, 48}, {16, 48}, {1, 16}}, 3, {3, 3, 3, 3, 0}},
     {"feed_forward, made again",
      make_feed_forward_again,

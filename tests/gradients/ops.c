@@ -165,7 +165,7 @@ MAKE(nuclear_norm, op_nuclear_norm(t, in[0], with.a))
 MAKE(whiten, op_triangular_solve(t, in[0], op_cholesky(t, covariance(t, in[1]))))
 
 /* Logits of some spread, so that the softmax is not flat. with: tokens, heads. */
-MAKE(attention, op_attention(t, op_scale(t, in[0], 1.5), with.a, with.b))
+MAKE(attention, op_attention(t, op_scale(t, in[0], 1.5), with.a, with.b, with.c))
 MAKE(layernorm, op_layernorm(t, in[0], in[1], in[2], 1e-6))
 MAKE(feed_forward, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], with.a))
 MAKE(patch_embed, op_patch_embed(t, in[0], in[1], in[2]))
@@ -190,9 +190,11 @@ static tensor *make_residual(tape *t, tensor *const *in, attributes with) {
 }
 
 static const op_case cases[] = {
-    {"attention, one head", make_attention, {{10, 48}}, {5, 1, 0, 0}},
-    {"attention, heads", make_attention, {{34, 96}}, {17, 2, 0, 0}},
-    {"attention, blocks of queries and keys", make_attention, {{300, 48}}, {300, 1, 0, 0}},
+    {"attention, one head", make_attention, {{10, 48}}, {5, 1, 5, 0}},
+    {"attention, heads", make_attention, {{34, 96}}, {17, 2, 17, 0}},
+    {"attention, blocks of queries and keys", make_attention, {{300, 48}}, {300, 1, 300, 0}},
+    {"attention of a class token", make_attention, {{34, 96}}, {17, 2, 1, 0}},
+    {"attention of the first tokens", make_attention, {{300, 48}}, {300, 1, 90, 0}},
     {"layernorm", make_layernorm, {{5, 19}, {1, 19}, {1, 19}}, {0}},
     {"layernorm, many rows", make_layernorm, {{131, 3}, {1, 3}, {1, 3}}, {0}},
     {"feed_forward, kept", make_feed_forward, {{6, 5}, {9, 5}, {1, 9}, {5, 9}, {1, 5}}, {1, 0, 0, 0}},

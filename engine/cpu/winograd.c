@@ -1,10 +1,13 @@
 /*
  * Forward and data gradient: each thread takes a batch of tiles small enough that their transforms stay in its
  * second-level cache, transforms them for all input channels, and for two blocks of output channels at a time runs the
- * 36 products and transforms back. The data gradient is the same with the windows turned and the channels exchanged.
+ * 36 products and transforms back. Where tiles are few, as in the last layers, it is the windows' transforms that are
+ * many: there each thread takes groups of outputs, for all tiles. The data gradient is the same with the windows turned
+ * and the channels exchanged.
  *
  * Weight gradient: the sum runs over all tiles, so the 36 products are shared out among the threads instead, batch of
- * tiles after batch, into one set of sums; no thread needs a copy of them.
+ * tiles after batch, into one set of sums; no thread needs a copy of them. Where one batch holds all tiles, the sums of
+ * some outputs at a time are made and transformed back, and take little memory.
  *
  * Layouts, innermost last: inputs V[36][block of channels][tile][lanes], windows U[group of out][36][in][group],
  * products M[36][tile][group]. The 36 slices stand an odd number of cache lines apart, or their stores would fall into
@@ -21,6 +24,7 @@
 enum {
     CACHE = 400 * 1024,      /* bytes for V: U and M take as much of a second-level cache, M more of few channels */
     SHARED_CACHE = 4 << 20,  /* bytes for both factors of the weight gradient */
+    SUMS = 8 << 20,          /* bytes for its sums, where there is a choice */
     LEAST_SHARED_TILES = 128 /* per batch there: fewer, and reading the sums again costs more than the factors */
 };
 
@@ -76,32 +80,37 @@ static const transforms *transforms_for(const conv_shape *s) {
 
 /* Windows ---------------------------------------------------------------------------------------------------------- */
 
-/* How the 36 transformed windows lie: groups of two blocks of outputs (the last may be one), each [36][depth][width],
-   the depth being channels of the input, or pairs of them. */
+/* What is convolved with; where the windows are turned `in` are the weights' outputs. A group is two blocks of outputs,
+   or the last one; its transformed windows lie [36][depth][width], the depth being channels of the input, or pairs of
+   them. */
 typedef struct windows {
-    vec *values;
-    int64_t depth, out;
+    const transforms *by;
+    const real *weights;
+    int64_t in, out, depth;
+    bool turned;
 } windows;
 
-static vec *window_slice(const windows *u, int64_t group, int point) {
-    return u->values + group * PAIR * POINTS * u->depth + point * u->depth * group_width(u->out, group);
+static windows windows_of(const transforms *by, const real *weights, int64_t in, int64_t out, bool turned) {
+    return (windows){by, weights, in, out, in / by->together, turned};
 }
 
-/* Of every window; where they are turned `in` are the weights' outputs. */
-static bool windows_make(backend *b, const transforms *by, const real *weights, int64_t in, int64_t out, bool turned,
-                         windows *u) {
-    *u = (windows){NULL, in / by->together, out};
-    u->values = b->allocate(b, (size_t)(POINTS * u->depth * out) * sizeof(real));
-    if (!u->values) return cpu_fail(b, "out of memory");
-    int64_t blocks = out / BLOCK_LANES;
+/* Channel `c` of the depth, to `u`, a group's windows with `stride` vectors to each of the 36. */
+static void window_make(const windows *w, int64_t group, int64_t c, vec *u, int64_t stride) {
+    const int width = group_width(w->out, group);
+    for (int l = 0; l < width; l++)
+        w->by->window(w->weights, w->in, w->out, w->turned, group * PAIR + l, c * w->by->together, u + c * width + l,
+                      stride);
+}
+
+/* All groups', one behind the other, or NULL. */
+static vec *windows_make(backend *b, const windows *w) {
+    vec *u = b->allocate(b, (size_t)(POINTS * w->depth * w->out) * sizeof(real));
+    if (!u) return cpu_fail(b, "out of memory"), NULL;
 #pragma omp parallel for collapse(2) schedule(static)
-    for (int64_t k = 0; k < blocks; k++)
-        for (int64_t c = 0; c < u->depth; c++) {
-            int64_t width = group_width(out, k / PAIR);
-            by->window(weights, in, out, turned, k, c * by->together,
-                       window_slice(u, k / PAIR, 0) + c * width + k % PAIR, u->depth * width);
-        }
-    return true;
+    for (int64_t group = 0; group < group_count(w->out); group++)
+        for (int64_t c = 0; c < w->depth; c++)
+            window_make(w, group, c, u + group * PAIR * POINTS * w->depth, w->depth * group_width(w->out, group));
+    return u;
 }
 
 /* Forward and data gradient ---------------------------------------------------------------------------------------- */
@@ -114,9 +123,21 @@ static void transform_output(const vec *m, int64_t stride, const vec *bias, cons
         output_tile(m, stride, bias, g, t, block, to, add, false);
 }
 
-/* in * u → out. A tile's transforms take a vector for each block of channels, or half of one. */
-static bool convolve(backend *b, const transforms *by, images in, int64_t padding, const windows *u, const real *bias,
-                     images out, bool add) {
+/* A group's products for tiles `first` …, m[36][tile][width], to the image. */
+static void transform_outputs(const vec *m, int64_t stride, int64_t group, int width, const real *bias, const grid *g,
+                              int64_t first, int64_t count, const images *to, bool add) {
+    for (int l = 0; l < width; l++) {
+        const int64_t block = group * PAIR + l;
+        const vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
+        for (int64_t t = 0; t < count; t++)
+            transform_output(m + t * width + l, stride, &plus, g, first + t, block, to, add);
+    }
+}
+
+/* in * w → out, by tiles. A tile's transforms take a vector for each block of channels, or half of one. */
+static bool convolve_tiles(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out,
+                           bool add) {
+    const transforms *by = w->by;
     const grid g = grid_over(out.n, out.h, out.w);
     const int64_t size = (int64_t)sizeof(vec) / by->together, per_tile = POINTS * in.blocks * size;
     const int64_t share = (g.count + b->threads - 1) / b->threads, fit = CACHE / per_tile;
@@ -124,33 +145,72 @@ static bool convolve(backend *b, const transforms *by, images in, int64_t paddin
     const int64_t v_vectors = odd(in.blocks * tiles / by->together), v_stride = v_vectors * by->together;
     const int64_t m_stride = odd(tiles * PAIR), batches = (g.count + tiles - 1) / tiles;
     const int64_t per_thread = POINTS * (v_vectors + m_stride);
-    vec *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof(vec));
-    if (!scratch) return cpu_fail(b, "out of memory");
+    vec *u = windows_make(b, w), *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof(vec));
+    const bool ok = (u && scratch) || cpu_fail(b, "out of memory");
 #pragma omp parallel for schedule(static) num_threads(b->threads)
-    for (int64_t batch = 0; batch < batches; batch++) {
+    for (int64_t batch = 0; batch < (ok ? batches : 0); batch++) {
         vec *own = scratch + omp_get_thread_num() * per_thread, *m = own + POINTS * v_vectors;
         char *v = (char *)own;
         const int64_t first = batch * tiles, count = g.count - first < tiles ? g.count - first : tiles;
         for (int64_t k = 0; k < in.blocks; k++)
             for (int64_t t = 0; t < count; t++)
                 by->input(&in, padding, &g, first + t, k, v + (k * tiles + t) * size, v_stride);
-        for (int64_t group = 0; group < group_count(u->out); group++) {
-            const int width = group_width(u->out, group);
+        for (int64_t group = 0; group < group_count(w->out); group++) {
+            const int width = group_width(w->out, group);
+            const vec *own_u = u + group * PAIR * POINTS * w->depth;
             for (int i = 0; i < POINTS; i++)
                 for (int64_t t = 0; t < count; t += STEP)
-                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, window_slice(u, group, i),
+                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, own_u + i * w->depth * width,
                                 m + i * m_stride + t * width, width);
-            for (int l = 0; l < width; l++) {
-                int64_t block = group * PAIR + l;
-                vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
-                for (int64_t t = 0; t < count; t++)
-                    transform_output(m + t * width + l, m_stride, &plus, &g, first + t, block, &out, add);
-            }
+            transform_outputs(m, m_stride, group, width, bias, &g, first, count, &out, add);
+        }
+        if (out.stream) pixels_streamed();
+    }
+    b->release(b, scratch);
+    b->release(b, u);
+    return ok;
+}
+
+/* The same by groups of outputs: all tiles are transformed first, a group's windows when a thread comes to it. Here V
+   is [36][run of STEP tiles][block of channels][STEP][lanes], which is read from end to end. */
+static bool convolve_outputs(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out,
+                             bool add) {
+    const transforms *by = w->by;
+    const grid g = grid_over(out.n, out.h, out.w);
+    const int64_t size = (int64_t)sizeof(vec) / by->together, tiles = (g.count + STEP - 1) / STEP * STEP;
+    const int64_t v_vectors = odd((in.blocks * tiles + by->together - 1) / by->together);
+    const int64_t v_stride = v_vectors * by->together, m_stride = odd(tiles * PAIR), u_stride = odd(w->depth * PAIR);
+    const int64_t per_thread = POINTS * (m_stride + u_stride);
+    vec *scratch = b->allocate(b, (size_t)(POINTS * v_vectors + b->threads * per_thread) * sizeof(vec));
+    if (!scratch) return cpu_fail(b, "out of memory");
+    char *v = (char *)scratch;
+#pragma omp parallel num_threads(b->threads)
+    {
+        vec *u = scratch + POINTS * v_vectors + omp_get_thread_num() * per_thread, *m = u + POINTS * u_stride;
+#pragma omp for collapse(2) schedule(static)
+        for (int64_t k = 0; k < in.blocks; k++)
+            for (int64_t t = 0; t < g.count; t++)
+                by->input(&in, padding, &g, t, k, v + (k * tiles + t) * size, v_stride);
+#pragma omp for schedule(static)
+        for (int64_t group = 0; group < group_count(w->out); group++) {
+            const int width = group_width(w->out, group);
+            for (int64_t c = 0; c < w->depth; c++) window_make(w, group, c, u, u_stride);
+            for (int i = 0; i < POINTS; i++)
+                for (int64_t t = 0; t < g.count; t += STEP)
+                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, u + i * u_stride,
+                                m + i * m_stride + t * width, width);
+            transform_outputs(m, m_stride, group, width, bias, &g, 0, g.count, &out, add);
         }
         if (out.stream) pixels_streamed();
     }
     b->release(b, scratch);
     return true;
+}
+
+static bool convolve(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out, bool add) {
+    const bool few = grid_over(out.n, out.h, out.w).count < w->out && group_count(w->out) >= b->threads;
+    return few ? convolve_outputs(b, w, in, padding, bias, out, add)
+               : convolve_tiles(b, w, in, padding, bias, out, add);
 }
 
 static images images_of(int64_t n, int64_t h, int64_t w, int64_t channels, bool brief, const void *data) {
@@ -167,35 +227,26 @@ static images images_out(const conv_shape *s, const void *y) {
 }
 
 bool winograd_forward(backend *b, const conv_shape *s, const void *x, const real *weights, const real *bias, void *y) {
-    const transforms *by = transforms_for(s);
-    windows u;
-    bool ok = windows_make(b, by, weights, s->in, s->out, false, &u) &&
-              convolve(b, by, images_in(s, x), s->padding, &u, bias, images_out(s, y), false);
-    b->release(b, u.values);
-    return ok;
+    const windows w = windows_of(transforms_for(s), weights, s->in, s->out, false);
+    return convolve(b, &w, images_in(s, x), s->padding, bias, images_out(s, y), false);
 }
 
 bool winograd_data(backend *b, const conv_shape *s, const void *dy, const real *weights, void *dx, bool add) {
-    const transforms *by = transforms_for(s);
-    windows u;
-    bool ok = windows_make(b, by, weights, s->out, s->in, true, &u) &&
-              convolve(b, by, images_out(s, dy), WINDOW - 1 - s->padding, &u, NULL, images_in(s, dx), add);
-    b->release(b, u.values);
-    return ok;
+    const windows w = windows_of(transforms_for(s), weights, s->out, s->in, true);
+    return convolve(b, &w, images_out(s, dy), WINDOW - 1 - s->padding, NULL, images_in(s, dx), add);
 }
 
 /* Weight gradient -------------------------------------------------------------------------------------------------- */
 
-/* Gᵀ u G of the sums [36][block of out][in] to weights (out, in, 3, 3). */
-static void window_gradients(const vec *sums, int64_t in, int64_t out, real *dw, bool add) {
-    int64_t blocks = out / BLOCK_LANES;
-#pragma omp parallel for collapse(2) schedule(static)
+/* Gᵀ u G of the sums [36][block of out][in], of blocks from `first` on, to weights (out, in, 3, 3); by a whole team. */
+static void window_gradients(const vec *sums, int64_t in, int64_t first, int64_t blocks, real *dw, bool add) {
+#pragma omp for collapse(2) schedule(static)
     for (int64_t k = 0; k < blocks; k++)
         for (int64_t c = 0; c < in; c++) {
             vec u[POINTS], w[WINDOW * WINDOW];
             for (int i = 0; i < POINTS; i++) u[i] = sums[(i * blocks + k) * in + c];
             TRANSFORM(window_gradient_line, u, HALO, w, WINDOW, 1);
-            windows_put(w, 1, WINDOW * WINDOW, in, k, c, dw, add);
+            windows_put(w, 1, WINDOW * WINDOW, in, first + k, c, dw, add);
         }
 }
 
@@ -208,8 +259,10 @@ bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void
     int64_t run = SHARED_CACHE / (POINTS * (s->in + s->out) * (int64_t)sizeof(real));
     run = run < least ? least : run;
     run = run > all ? all : run;
+    const int64_t fit = SUMS / (POINTS * s->in * (int64_t)sizeof(vec)) / PAIR * PAIR;
+    const int64_t part = run < all || fit > out.blocks ? out.blocks : fit < PAIR ? PAIR : fit;
     int64_t v_stride = odd(in.blocks * run), m_stride = odd(out.blocks * run);
-    vec *sums = b->allocate(b, (size_t)(POINTS * s->in * s->out) * sizeof(real));
+    vec *sums = b->allocate(b, (size_t)(POINTS * s->in * part) * sizeof(vec));
     vec *v = b->allocate(b, (size_t)(POINTS * (v_stride + m_stride)) * sizeof(vec)), *m = v + POINTS * v_stride;
     bool ok = (sums && v) || cpu_fail(b, "out of memory");
 #pragma omp parallel if (ok)
@@ -223,15 +276,18 @@ bool winograd_weights(backend *b, const conv_shape *s, const void *x, const void
         for (int64_t t = 0; t < count; t++)
             for (int64_t k = 0; k < out.blocks; k++)
                 by->summed_gradient(&out, &g, (first + t) * by->together, k, m + k * run + t, m_stride);
+        for (int64_t k = 0; k < out.blocks; k += part) {
+            const int64_t blocks = out.blocks - k < part ? out.blocks - k : part;
 #pragma omp for schedule(static)
-        for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
-            int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;
-            const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * run) + c % BLOCK_LANES;
-            by->outer(from, m + i * m_stride, run, count, out.blocks, sums + i * out.blocks * s->in + c, s->in,
-                      first == 0);
+            for (int64_t task = 0; task < POINTS * s->in / OUTER; task++) {
+                int64_t i = task / (s->in / OUTER), c = task % (s->in / OUTER) * OUTER;
+                const real *from = (const real *)(v + i * v_stride + c / BLOCK_LANES * run) + c % BLOCK_LANES;
+                by->outer(from, m + i * m_stride + k * run, run, count, blocks, sums + i * blocks * s->in + c, s->in,
+                          first == 0);
+            }
+            if (first + count == all) window_gradients(sums, s->in, k, blocks, dw, add);
         }
     }
-    if (ok) window_gradients(sums, s->in, s->out, dw, add);
     b->release(b, v);
     b->release(b, sums);
     return ok;

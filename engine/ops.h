@@ -47,7 +47,7 @@ tensor *op_affine(tape *t, tensor *x, double scale, double shift); /* scale·x +
 tensor *op_scale(tape *t, tensor *x, double scale);
 tensor *op_exp(tape *t, tensor *x);
 tensor *op_log(tape *t, tensor *x);
-tensor *op_sqrt(tape *t, tensor *x);
+tensor *op_sqrt(tape *t, tensor *x); /* its gradient at 0 is 0, as of a deviation or a norm */
 tensor *op_sin(tape *t, tensor *x);
 tensor *op_cos(tape *t, tensor *x);
 tensor *op_abs(tape *t, tensor *x);          /* its gradient at 0 is 0 */

@@ -85,7 +85,7 @@ UNARY_KERNEL(affine, n->with.affine.scale, n->with.affine.shift, x *k0 + k1, g *
 #endif
 
 UNARY_KERNEL(log, 0, 0, R(log)(x), g / INPUT)
-UNARY_KERNEL(sqrt, 0, 0, R(sqrt)(x), g / (2 * OUTPUT))
+UNARY_KERNEL(sqrt, 0, 0, R(sqrt)(x), OUTPUT == 0 ? 0 : g / (2 * OUTPUT))
 
 UNARY_KERNEL(sin, 0, 0, fast_sin(x), g *fast_cos(INPUT))
 UNARY_KERNEL(cos, 0, 0, fast_cos(x), -g *fast_sin(INPUT))

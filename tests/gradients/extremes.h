@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXTREME_CASES = 64, EXTREME_FEATURES = 5, EXTREME_CLASSES = 3, EXTREME_NUMBERS = 5 };
+enum { EXTREME_CASES = 96, EXTREME_FEATURES = 5, EXTREME_CLASSES = 3, EXTREME_NUMBERS = 5 };
 
 /* `loss`: on representations through the projector; `objective`: on what is behind it, `width` columns. */
 typedef struct extreme {
@@ -43,7 +43,7 @@ static const extreme extremes[] = {
     {"byol", "hidden 7 features 4 predictor_hidden 6", 6, 0, 1e4, false, 1},
     {"simsiam", "hidden 7 features 4 predictor_hidden 6", 6, 0, 1e4, false, 1},
     {"wmse", "hidden 7 features 2 whitening_size 6", 6, 0, 1e4, false, 10},
-    /* batches without variance: every image the same */
+    /* batches without variance: every image the same (FroSSL's columns then have no direction: it has no such loss) */
     {"falcon", "features 8 codes 16 prior forward", 6, 0, 1, true, 20},
     {"falcon", "projector tanh features 8 codes 16 prior reverse", 6, 0, 1, true, 20},
     {"gedi", "hidden 7 clusters 5", 6, 0, 1, true, 10},
@@ -57,6 +57,13 @@ static const extreme extremes[] = {
     {"byol", "hidden 7 features 4 predictor_hidden 6", 6, 0, 1, true, 1},
     {"simsiam", "hidden 7 features 4 predictor_hidden 6", 6, 0, 1, true, 1},
     {"wmse", "hidden 7 features 2 whitening_size 3", 6, 0, 1, true, 1},
+    {"lejepa", "hidden 7 features 4 slices 8", 6, 0, 1, true, 1},
+    {"tico", "hidden 7 features 4", 6, 0, 1, true, 1},
+    {"visreg", "hidden 7 features 4 slices 8", 6, 0, 1, true, 1},
+    {"mmcr", "hidden 7 features 4", 6, 0, 1, true, 1},
+    {"zero_cl", "hidden 7 features 4", 6, 0, 1, true, 1},
+    {"corinfomax", "hidden 7 features 4", 6, 0, 1, true, 1},
+    {"msn", "hidden 7 features 4 prototypes 9", 6, 0, 1, true, 20},
     /* two samples */
     {"falcon", "features 8 codes 16", 2, 0, 1, false, 20},
     {"falcon", "features 8 codes 2 epsilon 1e-4", 2, 0, 1, false, 20},
@@ -72,6 +79,14 @@ static const extreme extremes[] = {
     {"simsiam", "hidden 7 features 4 predictor_hidden 6", 2, 0, 1, false, 1},
     {"wmse", "hidden 7 features 2 whitening_size 2", 2, 0, 1, false, 1},
     {"wmse", "hidden 7 features 2 whitening_size 2 epsilon 0.1", 2, 0, 1, false, 10},
+    {"lejepa", "hidden 7 features 4 slices 8", 2, 0, 1, false, 1},
+    {"tico", "hidden 7 features 4", 2, 0, 1, false, 1},
+    {"visreg", "hidden 7 features 4 slices 8", 2, 0, 1, false, 1},
+    {"mmcr", "hidden 7 features 4", 2, 0, 1, false, 1},
+    {"frossl", "hidden 7 features 4", 2, 0, 1, false, 1},
+    {"zero_cl", "hidden 7 features 4", 2, 0, 1, false, 1},
+    {"corinfomax", "hidden 7 features 4", 2, 0, 1, false, 1},
+    {"msn", "hidden 7 features 4 prototypes 9", 2, 0, 1, false, 20},
     /* two codes; and many more codes than samples */
     {"falcon", "features 8 codes 2 prior forward epsilon 1e-4", 6, 0, 1, false, 20},
     {"swav", "hidden 7 features 4 prototypes 2 frozen_epochs 0", 6, 0, 1, false, 20},

@@ -277,20 +277,25 @@ START_TEST(test_a_collapsed_setting_is_shown_its_nearest_healthy_one) {
 }
 END_TEST
 
-/* RankMe of settings by codes, beta and method. */
-static void save_rank(const char *method, int codes, double beta, double rank) {
+/* RankMe of settings by codes, beta and method, of embeddings of so many columns. */
+static void save_rank_of(const char *method, int codes, double beta, double rank, double columns) {
     char path[200];
     save(json_pack("{s:i, s:f, s:s}", "method.codes", codes, "method.beta", beta, "method.name", method), 0, 0.5,
          "healthy");
     snprintf(path, sizeof path, "%s/toy_%03d/run.json", sweep, runs - 1);
     json_t *run = json_load_file(path, 0, NULL);
     json_object_set_new(json_object_get(run, "final"), "rankme", json_real(rank));
+    json_object_set_new(json_object_get(run, "final"), "rankme_share", json_real(rank / columns));
     json_object_set_new(run, "method", json_string(method));
     json_object_set_new(run, "block", json_string("all"));
     json_object_set_new(run, "spec",
                         json_pack("{s:i, s:f, s:i}", "method.codes", codes, "method.beta", beta, "train.seed", 0));
     ck_assert_int_eq(json_dump_file(run, path, 0), 0);
     json_decref(run);
+}
+
+static void save_rank(const char *method, int codes, double beta, double rank) {
+    save_rank_of(method, codes, beta, rank, 512);
 }
 
 START_TEST(test_of_many_blocks_it_is_said_once_that_they_have_one_seed_and_each_is_named) {
@@ -314,6 +319,7 @@ START_TEST(test_a_rank_is_lower_than_its_twins_within_one_method_only) {
     save_rank("falcon", 64, 1, 40);
     save_rank("falcon", 64, 2, 90); /* two keys away from the first */
     save_rank("swav", 16, 1, 500);
+    save_rank_of("falcon", 64, 3, 600, 1024); /* embeddings that could have more directions are nobody's twin */
     read_all();
     for (size_t k = 0; k < e.blocks[0].block->count; k++)
         for (size_t i = 0; i < e.blocks[0].block->series[k].count; i++) {

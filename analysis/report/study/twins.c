@@ -37,7 +37,13 @@ static size_t differences(const record *a, const record *b, size_t most, char *k
     return count;
 }
 
+/* How many directions embeddings could have: their rank over its share of them. NaN where a record has no share. */
+static double directions(const study_point *p) {
+    return study_measure(p, "rankme").mean / study_measure(p, "rankme_share").mean;
+}
+
 twin twin_of(const study *s, const study_point *p) {
+    const double most = directions(p);
     twin found = {.rank = study_measure(p, "rankme").mean, .of = NAN};
     size_t least = 0;
     for (size_t b = 0; b < s->count; b++)
@@ -46,6 +52,7 @@ twin twin_of(const study *s, const study_point *p) {
                 const study_point *q = &s->blocks[b].series[k].points[i];
                 char keys[sizeof found.keys];
                 if (q == p || strcmp(q->records[0]->method, p->records[0]->method) != 0) continue;
+                if (fabs(directions(q) - most) > 0.01 * most) continue;
                 size_t apart = differences(p->records[0], q->records[0], least ? least : SIZE_MAX, keys, sizeof keys);
                 if (!apart || (least && apart > least)) continue;
                 double rank = study_measure(q, "rankme").mean;

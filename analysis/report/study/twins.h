@@ -1,7 +1,8 @@
 /*
  * A setting beside its twin: of the settings of the same method that differ from it in fewest keys, the one with the
- * highest RankMe. Ranks may be compared within one method only (Garrido et al. 2023); a setting with a part of its
- * twin's rank has a lower rank, which is a fact worth saying and no collapse.
+ * highest RankMe, of embeddings that could have as many directions. Ranks may be compared within one method only
+ * (Garrido et al. 2023); a setting with a part of its twin's rank has a lower rank, which is a fact worth saying and no
+ * collapse.
  */
 #ifndef MEWS_TWINS_H
 #define MEWS_TWINS_H

@@ -123,94 +123,105 @@ static void transform_output(const vec *m, int64_t stride, const vec *bias, cons
         output_tile(m, stride, bias, g, t, block, to, add, false);
 }
 
-/* A group's products for tiles `first` …, m[36][tile][width], to the image. */
-static void transform_outputs(const vec *m, int64_t stride, int64_t group, int width, const real *bias, const grid *g,
-                              int64_t first, int64_t count, const images *to, bool add) {
+/* Tiles first … first + count − 1 of a convolution: their V[36][block of channels][tile][lanes], with room for as many
+   tiles as whole steps take, and room for a group's M[36][tile][width]. */
+typedef struct batch {
+    char *v;
+    vec *m;
+    int64_t first, count, tiles, v_stride, m_stride;
+} batch;
+
+/* What is convolved, with what, and where to. */
+typedef struct convolution {
+    const windows *with;
+    images in, out;
+    int64_t padding;
+    grid grid;
+    const real *bias;
+    bool add;
+    int64_t size; /* bytes that a tile's transforms take for a block of channels: of a vector, or half of one */
+} convolution;
+
+static void input_make(const convolution *c, const batch *t, int64_t block, int64_t tile) {
+    c->with->by->input(&c->in, c->padding, &c->grid, t->first + tile, block, t->v + (block * t->tiles + tile) * c->size,
+                       t->v_stride);
+}
+
+/* A group's products, by its windows `u` with `stride` vectors to each of the 36, and back to the image. */
+static void outputs_make(const convolution *c, const batch *t, int64_t group, const vec *u, int64_t stride) {
+    const int width = group_width(c->with->out, group);
+    for (int i = 0; i < POINTS; i++)
+        for (int64_t k = 0; k < t->count; k += STEP)
+            c->with->by->product(t->v + (i * t->v_stride + k) * c->size, c->in.blocks, t->tiles, u + i * stride,
+                                 t->m + i * t->m_stride + k * width, width);
     for (int l = 0; l < width; l++) {
         const int64_t block = group * PAIR + l;
-        const vec plus = bias ? ((const vec *)bias)[block] : (vec){0};
-        for (int64_t t = 0; t < count; t++)
-            transform_output(m + t * width + l, stride, &plus, g, first + t, block, to, add);
+        const vec plus = c->bias ? ((const vec *)c->bias)[block] : (vec){0};
+        for (int64_t k = 0; k < t->count; k++)
+            transform_output(t->m + k * width + l, t->m_stride, &plus, &c->grid, t->first + k, block, &c->out, c->add);
     }
 }
 
-/* in * w → out, by tiles. A tile's transforms take a vector for each block of channels, or half of one. */
-static bool convolve_tiles(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out,
-                           bool add) {
-    const transforms *by = w->by;
-    const grid g = grid_over(out.n, out.h, out.w);
-    const int64_t size = (int64_t)sizeof(vec) / by->together, per_tile = POINTS * in.blocks * size;
-    const int64_t share = (g.count + b->threads - 1) / b->threads, fit = CACHE / per_tile;
+/* By tiles: all windows are transformed first, a batch's tiles when a thread comes to it. */
+static bool convolve_tiles(backend *b, const convolution *c) {
+    const windows *w = c->with;
+    const int64_t together = w->by->together, fit = CACHE / (POINTS * c->in.blocks * c->size);
+    const int64_t share = (c->grid.count + b->threads - 1) / b->threads;
     const int64_t tiles = ((fit < share ? fit : share) / STEP + (fit >= share || fit < STEP)) * STEP;
-    const int64_t v_vectors = odd(in.blocks * tiles / by->together), v_stride = v_vectors * by->together;
-    const int64_t m_stride = odd(tiles * PAIR), batches = (g.count + tiles - 1) / tiles;
-    const int64_t per_thread = POINTS * (v_vectors + m_stride);
+    const int64_t v_vectors = odd(c->in.blocks * tiles / together), m_stride = odd(tiles * PAIR);
+    const int64_t per_thread = POINTS * (v_vectors + m_stride), batches = (c->grid.count + tiles - 1) / tiles;
     vec *u = windows_make(b, w), *scratch = b->allocate(b, (size_t)(b->threads * per_thread) * sizeof(vec));
     const bool ok = (u && scratch) || cpu_fail(b, "out of memory");
 #pragma omp parallel for schedule(static) num_threads(b->threads)
-    for (int64_t batch = 0; batch < (ok ? batches : 0); batch++) {
-        vec *own = scratch + omp_get_thread_num() * per_thread, *m = own + POINTS * v_vectors;
-        char *v = (char *)own;
-        const int64_t first = batch * tiles, count = g.count - first < tiles ? g.count - first : tiles;
-        for (int64_t k = 0; k < in.blocks; k++)
-            for (int64_t t = 0; t < count; t++)
-                by->input(&in, padding, &g, first + t, k, v + (k * tiles + t) * size, v_stride);
-        for (int64_t group = 0; group < group_count(w->out); group++) {
-            const int width = group_width(w->out, group);
-            const vec *own_u = u + group * PAIR * POINTS * w->depth;
-            for (int i = 0; i < POINTS; i++)
-                for (int64_t t = 0; t < count; t += STEP)
-                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, own_u + i * w->depth * width,
-                                m + i * m_stride + t * width, width);
-            transform_outputs(m, m_stride, group, width, bias, &g, first, count, &out, add);
-        }
-        if (out.stream) pixels_streamed();
+    for (int64_t k = 0; k < (ok ? batches : 0); k++) {
+        vec *own = scratch + omp_get_thread_num() * per_thread;
+        const int64_t first = k * tiles, left = c->grid.count - first;
+        const batch t = {(char *)own, own + POINTS * v_vectors, first,   left < tiles ? left : tiles,
+                         tiles,       v_vectors * together,     m_stride};
+        for (int64_t block = 0; block < c->in.blocks; block++)
+            for (int64_t tile = 0; tile < t.count; tile++) input_make(c, &t, block, tile);
+        for (int64_t group = 0; group < group_count(w->out); group++)
+            outputs_make(c, &t, group, u + group * PAIR * POINTS * w->depth, w->depth * group_width(w->out, group));
+        if (c->out.stream) pixels_streamed();
     }
     b->release(b, scratch);
     b->release(b, u);
     return ok;
 }
 
-/* The same by groups of outputs: all tiles are transformed first, a group's windows when a thread comes to it. Here V
-   is [36][run of STEP tiles][block of channels][STEP][lanes], which is read from end to end. */
-static bool convolve_outputs(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out,
-                             bool add) {
-    const transforms *by = w->by;
-    const grid g = grid_over(out.n, out.h, out.w);
-    const int64_t size = (int64_t)sizeof(vec) / by->together, tiles = (g.count + STEP - 1) / STEP * STEP;
-    const int64_t v_vectors = odd((in.blocks * tiles + by->together - 1) / by->together);
-    const int64_t v_stride = v_vectors * by->together, m_stride = odd(tiles * PAIR), u_stride = odd(w->depth * PAIR);
+/* By groups of outputs: all tiles are transformed first, a group's windows when a thread comes to it. */
+static bool convolve_outputs(backend *b, const convolution *c) {
+    const windows *w = c->with;
+    const int64_t together = w->by->together, tiles = (c->grid.count + STEP - 1) / STEP * STEP;
+    const int64_t v_vectors = odd((c->in.blocks * tiles + together - 1) / together);
+    const int64_t m_stride = odd(tiles * PAIR), u_stride = odd(w->depth * PAIR);
     const int64_t per_thread = POINTS * (m_stride + u_stride);
     vec *scratch = b->allocate(b, (size_t)(POINTS * v_vectors + b->threads * per_thread) * sizeof(vec));
     if (!scratch) return cpu_fail(b, "out of memory");
-    char *v = (char *)scratch;
 #pragma omp parallel num_threads(b->threads)
     {
-        vec *u = scratch + POINTS * v_vectors + omp_get_thread_num() * per_thread, *m = u + POINTS * u_stride;
+        vec *u = scratch + POINTS * v_vectors + omp_get_thread_num() * per_thread;
+        const batch t = {(char *)scratch, u + POINTS * u_stride, 0,       c->grid.count,
+                         tiles,           v_vectors * together,  m_stride};
 #pragma omp for collapse(2) schedule(static)
-        for (int64_t k = 0; k < in.blocks; k++)
-            for (int64_t t = 0; t < g.count; t++)
-                by->input(&in, padding, &g, t, k, v + (k * tiles + t) * size, v_stride);
+        for (int64_t block = 0; block < c->in.blocks; block++)
+            for (int64_t tile = 0; tile < t.count; tile++) input_make(c, &t, block, tile);
 #pragma omp for schedule(static)
         for (int64_t group = 0; group < group_count(w->out); group++) {
-            const int width = group_width(w->out, group);
-            for (int64_t c = 0; c < w->depth; c++) window_make(w, group, c, u, u_stride);
-            for (int i = 0; i < POINTS; i++)
-                for (int64_t t = 0; t < g.count; t += STEP)
-                    by->product(v + (i * v_stride + t) * size, in.blocks, tiles, u + i * u_stride,
-                                m + i * m_stride + t * width, width);
-            transform_outputs(m, m_stride, group, width, bias, &g, 0, g.count, &out, add);
+            for (int64_t k = 0; k < w->depth; k++) window_make(w, group, k, u, u_stride);
+            outputs_make(c, &t, group, u, u_stride);
         }
-        if (out.stream) pixels_streamed();
+        if (c->out.stream) pixels_streamed();
     }
     b->release(b, scratch);
     return true;
 }
 
 static bool convolve(backend *b, const windows *w, images in, int64_t padding, const real *bias, images out, bool add) {
-    const bool few = grid_over(out.n, out.h, out.w).count < w->out && group_count(w->out) >= b->threads;
-    return few ? convolve_outputs(b, w, in, padding, bias, out, add)
-               : convolve_tiles(b, w, in, padding, bias, out, add);
+    const convolution c = {
+        w, in, out, padding, grid_over(out.n, out.h, out.w), bias, add, (int64_t)sizeof(vec) / w->by->together};
+    const bool few = c.grid.count < w->out && group_count(w->out) >= b->threads;
+    return few ? convolve_outputs(b, &c) : convolve_tiles(b, &c);
 }
 
 static images images_of(int64_t n, int64_t h, int64_t w, int64_t channels, bool brief, const void *data) {

@@ -164,7 +164,7 @@ MAKE(zca, op_matmul(t, in[0], false, op_inverse_root(t, covariance(t, in[1])), f
 MAKE(nuclear_norm, op_nuclear_norm(t, in[0], with.a))
 MAKE(whiten, op_triangular_solve(t, in[0], op_cholesky(t, covariance(t, in[1]))))
 
-/* Logits of some spread, so that the softmax is not flat. with: tokens, heads. */
+/* Logits of some spread, so that the softmax is not flat. with: tokens, heads, queries. */
 MAKE(attention, op_attention(t, op_scale(t, in[0], 1.5), with.a, with.b, with.c))
 MAKE(layernorm, op_layernorm(t, in[0], in[1], in[2], 1e-6))
 MAKE(feed_forward, op_feed_forward(t, in[0], in[1], in[2], in[3], in[4], with.a))

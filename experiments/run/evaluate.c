@@ -378,19 +378,38 @@ static bool take_network(evaluation *e, error *err) {
     return (!e->model->online || pass_test(e, &e->student, false, err)) && words_exchange(e->model, err);
 }
 
+/* Every figure that is wanted into e->final; `arrays`: and what they were measured on into the run's folder. */
+static bool measure(evaluation *e, bool arrays, error *err) {
+    e->seen = &e->passes[e->options->batchnorm];
+    bool ok = take_network(e, err), exchanged = ok && e->options->network == EVAL_TEACHER;
+    ok = ok && pass_all(e, err);
+    if (ok && !stopped(e)) ok = (!arrays || write_arrays(e, err)) && measure_all(e, err);
+    if (exchanged) ok = words_exchange(e->model, err) && ok;
+    tape_reset(e->model->tape);
+    for (int mode = 0; mode < 2; mode++) seen_free(&e->passes[mode]);
+    seen_free(&e->student);
+    return ok;
+}
+
 bool evaluate_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted,
                     error *err) {
     evaluation e = {.model = m, .data = data, .run = r, .hooks = hooks, .options = &m->spec->eval};
-    e.seen = &e.passes[e.options->batchnorm];
-    bool ok = begin(&e, err) && take_network(&e, err), exchanged = ok;
-    ok = ok && pass_all(&e, err);
-    if (ok && !stopped(&e)) ok = write_arrays(&e, err) && measure_all(&e, err);
-    if (exchanged && e.options->network == EVAL_TEACHER) ok = words_exchange(m, err) && ok;
+    bool ok = begin(&e, err) && measure(&e, true, err);
     *interrupted = stopped(&e);
-    tape_reset(m->tape);
     if (ok && !*interrupted) json_object_set(r->record, "final", e.final);
     json_decref(e.final);
-    for (int mode = 0; mode < 2; mode++) seen_free(&e.passes[mode]);
-    seen_free(&e.student);
+    return ok;
+}
+
+bool evaluate_midway(model *m, const dataset *data, uint64_t step, const experiment_hooks *hooks, json_t **figures_now,
+                     bool *interrupted, error *err) {
+    eval_options options = m->spec->eval;
+    if (!step) options.online = 0;               /* what is trained beside the method has seen nothing yet */
+    options.metrics &= ~(unsigned)EVAL_COLLAPSE; /* looks have the verdicts */
+    evaluation e = {.model = m, .data = data, .hooks = hooks, .options = &options, .final = json_object()};
+    bool ok = e.final ? measure(&e, false, err) : error_memory(err, 64, "the figures of a run");
+    *interrupted = stopped(&e);
+    if (!ok) json_decref(e.final);
+    *figures_now = ok ? e.final : NULL;
     return ok;
 }

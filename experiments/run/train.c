@@ -10,6 +10,7 @@
 #include "engine/files/checkpoint.h"
 #include "engine/data/loader.h"
 #include "engine/teacher.h"
+#include "experiments/run/midway.h"
 #include "experiments/run/onset.h"
 #include "experiments/run/represent.h"
 #include "experiments/run/sitting.h"
@@ -25,6 +26,7 @@ typedef struct training {
     const spec *spec;
     run *run;
     const experiment_hooks *hooks;
+    const dataset *data;
     loader *loader;
     onset onset;
     int size;                        /* side of the images */
@@ -221,12 +223,27 @@ static void tell(const training *t) {
     t->hooks->progress(t->hooks->context, &p);
 }
 
+/* What that takes is no time of the training's. */
+static bool measure_midway(training *t, bool *interrupted, error *err) {
+    double before = clock_seconds();
+    bool ok = midway_measure(t->model, t->data, t->run, t->hooks, t->at.step, t->at.step / t->steps_per_epoch,
+                             interrupted, err);
+    t->started += clock_seconds() - before;
+    return ok;
+}
+
+static bool save_is_due(const training *t) {
+    uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
+    return t->at.step % every == 0 || t->at.step == t->last || midway_is_due(t->spec, t->at.step, t->steps_per_epoch);
+}
+
 static bool loop(training *t, bool *interrupted, error *err) {
     while (t->at.step < t->last) {
-        if (t->hooks->interrupted && *t->hooks->interrupted) {
-            *interrupted = true;
-            return save(t, err);
-        }
+        *interrupted = t->hooks->interrupted && *t->hooks->interrupted;
+        if (!*interrupted && midway_is_due(t->spec, t->at.step, t->steps_per_epoch) &&
+            !measure_midway(t, interrupted, err))
+            return say_kept(t, err);
+        if (*interrupted) return save(t, err);
         if (!tell_order(t, ORDER_STEP, err)) return false;
         if (!step(t, err)) {
             if (t->hooks->peers && !t->diverged) t->hooks->peers->broken = true;
@@ -237,8 +254,7 @@ static bool loop(training *t, bool *interrupted, error *err) {
             !onset_epoch(&t->onset, t->at.step, t->at.step / t->steps_per_epoch, err))
             return say_kept(t, err);
         if (*t->onset.stopped) return save(t, err);
-        uint64_t every = (uint64_t)t->spec->train.checkpoint_every * t->steps_per_epoch;
-        if ((t->at.step % every == 0 || t->at.step == t->last) && !save(t, err)) return false;
+        if (save_is_due(t) && !save(t, err)) return false;
     }
     return true;
 }
@@ -333,7 +349,8 @@ static bool note_processes(training *t, error *err) {
 
 bool train_model(model *m, const dataset *data, run *r, const experiment_hooks *hooks, bool *interrupted, error *err) {
     const spec *s = m->spec;
-    training t = {.model = m, .spec = s, .run = r, .hooks = hooks, .size = dataset_size(data), .epoch_loss = NAN};
+    training t = {
+        .model = m, .spec = s, .run = r, .hooks = hooks, .data = data, .size = dataset_size(data), .epoch_loss = NAN};
     t.chance = m->method->chance_loss ? m->method->chance_loss(&m->head) : (double)NAN;
     if (isfinite(t.chance)) json_object_set_new(r->record, "chance_loss", json_real(t.chance));
     t.place = run_checkpoints(r, hooks->warn, hooks->context);

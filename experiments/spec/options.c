@@ -90,6 +90,9 @@ static const field eval_rows[] = {
         "top learning rate of the online probe (SGD, momentum 0.9), on the method's own schedule"),
     ROW(online_bank, FIELD_INT, "8192", 2, 1 << 20, NULL, IDENTITY_IF_SET,
         "training images whose last features online kNN looks among"),
+    ROW(every, FIELD_INT, "0", 0, 1000000, NULL, false,
+        "epochs between whole measurements of `metrics` while the run trains, from before the first step on; 0 = at "
+        "its end alone"),
 };
 #undef OPTIONS
 const field_condition eval_conditions[] = {

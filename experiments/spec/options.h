@@ -57,6 +57,7 @@ typedef struct eval_options {
     unsigned online;        /* set of EVAL_ONLINE_ bits: measured by what is trained beside the method */
     double online_lr;
     int64_t online_bank; /* rows */
+    int64_t every;       /* epochs between whole measurements while the run trains; 0 = at its end alone */
 } eval_options;
 
 extern const field_table eval_fields;

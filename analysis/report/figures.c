@@ -109,10 +109,10 @@ done:
 
 bool figures_draw(figures *all, const study *s, const effects *e, const char *folder, double inches,
                   void (*log)(void *, const char *), void *context, error *err) {
-    static figure_builder *const builders[] = {figure_map,    figure_overview, figure_effects,      figure_quality,
-                                               figure_rank,   figure_spectra,  figure_usage,        figure_losses,
-                                               figure_cost,   figure_verdicts, figure_correlations, figure_by_class,
-                                               figure_by_code};
+    static figure_builder *const builders[] = {figure_map,      figure_overview, figure_effects,  figure_quality,
+                                               figure_rank,     figure_progress, figure_spectra,  figure_usage,
+                                               figure_losses,   figure_cost,     figure_verdicts, figure_correlations,
+                                               figure_by_class, figure_by_code};
     figure_scope at;
     char line[160];
     *all = (figures){0};

@@ -53,6 +53,7 @@ typedef bool figure_builder(const figure_scope *at, plot *p, figure *f, error *e
 figure_builder figure_overview, figure_quality, figure_rank;         /* figures_merit.c */
 figure_builder figure_effects, figure_cost, figure_verdicts;         /* figures_effects.c */
 figure_builder figure_spectra, figure_usage, figure_losses;          /* figures_lines.c */
+figure_builder figure_progress;                                      /* figures_progress.c */
 figure_builder figure_map;                                           /* figures_map.c */
 figure_builder figure_correlations, figure_by_class, figure_by_code; /* figures_heat.c */
 

@@ -310,7 +310,8 @@ static bool recorded_parts(figure_subject subject, char parts[MOST_PARTS][96], s
     history h;
     if (!history_read(&h, subject.series->points[0].records[0], err)) return false;
     for (size_t i = 0; i < h.columns && history_column(&h, "loss") && *count < MOST_PARTS; i++) {
-        bool known = strncmp(h.names[i], "time", 4) == 0;
+        bool known = strncmp(h.names[i], "time", 4) == 0 || strncmp(h.names[i], "figures.", 8) == 0 ||
+                     strncmp(h.names[i], "look.", 5) == 0;
         for (const char *const *a = axes; *a; a++) known = known || strcmp(*a, h.names[i]) == 0;
         for (size_t k = 0; k < *count; k++) known = known || strcmp(parts[k], h.names[i]) == 0;
         if (!known) snprintf(parts[(*count)++], sizeof *parts, "%s", h.names[i]);

@@ -46,10 +46,21 @@ static void save_arrays(const char *folder, int used) {
     ck_assert(npy_write(path, NPY_I32, N, 0, assigned, &err));
 }
 
-static void save_history(const char *folder) {
+/* Measured midway before the first step and after two epochs; looked at then and at the end, when rank was lost. */
+static void save_history(const char *folder, int k, int seed) {
+    static const char look[] =
+        "{\"step\": %d, \"epoch\": %d, \"collapse\": {\"embed\": {\"rankme\": %g}, \"backbone\": {\"rankme\": 3}, "
+        "\"dimensional\": {\"verdict\": \"%s\"}, \"cluster\": {\"verdict\": \"healthy\"}}}\n";
     char path[600];
     snprintf(path, sizeof path, "%s/metrics.jsonl", folder);
     FILE *file = fopen(path, "w");
+    fprintf(file, look, 0, 0, 2.0, "healthy");
+    for (int epoch = 0; epoch <= 2; epoch += 2)
+        fprintf(file,
+                "{\"step\": %d, \"epoch\": %d, \"figures\": {\"linear\": %g, \"kmeans_ami\": 0.1}, \"time\": "
+                "{\"figures\": 1}}\n",
+                12 * epoch, epoch, 0.1 + 0.1 * k + 0.01 * seed + 0.05 * epoch);
+    fprintf(file, look, 30, 5, 1.5, "collapsed");
     for (int step = 1; step <= 30; step++)
         fprintf(file,
                 "{\"step\": %d, \"epoch\": 0, \"loss\": %g, \"prior\": %g, \"lr\": 0.001, \"time\": {\"step\": 1}}\n",
@@ -93,7 +104,7 @@ static void save_run(const char *sweep, int k, int seed) {
                    "dimensional", k ? verdict("healthy", 0.8) : verdict("collapsed", 0.1), "cluster",
                    verdict("healthy", 1), "intracluster", verdict("unknown", 0)));
     save_arrays(folder, codes[k]);
-    save_history(folder);
+    save_history(folder, k, seed);
 }
 
 static void save_failed(const char *sweep) {
@@ -246,6 +257,21 @@ START_TEST(test_every_figure_is_drawn_and_well_formed) {
     static const char *const names[] = {"overview", "quality",  "rank",        "spectra",           "usage",
                                         "loss",     "verdicts", "correlation", "adjacency-classes", "adjacency-codes"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_figure(names[i]);
+}
+END_TEST
+
+START_TEST(test_figures_over_training_end_with_the_final_ones) {
+    char path[600];
+    snprintf(path, sizeof path, "%s/figures/progress.csv", sweep);
+    char *text = read_text(path); /* mean, least and most of three seeds */
+    assert_says(text, ",\"16\",0,0.21,0.2,0.22\n");
+    assert_says(text, ",\"16\",2,0.31,0.3,0.32\n");
+    assert_says(text, ",\"16\",5,0.602,0.6,0.604\n");
+    assert_says(text, "\"Agreement with the classes: AMI, k-means\"");
+    assert_says(text, "\"Directions of held-out images, RankMe: embeddings\"");
+    ck_assert(!strstr(text, "NMI, codes")); /* nobody measured it midway */
+    free(text);
+    assert_figure("progress");
 }
 END_TEST
 
@@ -581,6 +607,7 @@ Suite *suite_report(void) {
     tcase_add_unchecked_fixture(page, make_report, remove_sweep);
     tcase_add_test(page, test_a_sweep_becomes_a_page_that_says_what_was_found);
     tcase_add_test(page, test_every_figure_is_drawn_and_well_formed);
+    tcase_add_test(page, test_figures_over_training_end_with_the_final_ones);
     tcase_add_test(page, test_what_would_say_nothing_is_not_drawn);
     tcase_add_test(page, test_verdicts_and_the_overview_stand_first);
     tcase_add_test(page, test_the_page_says_what_each_key_did_and_what_to_run_next);

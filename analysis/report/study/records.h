@@ -52,7 +52,9 @@ double *record_array(const record *r, const char *name, size_t *count);
 /* The verdict of a mode ("dimensional") as its JSON object, or NULL. */
 const json_t *record_verdict(const record *r, const char *mode);
 
-/* A run's history as columns, one for each top-level number of metrics.jsonl but its times. */
+/* A run's history as columns, one for each top-level number of metrics.jsonl, and for what lines hold inside: figures
+ * measured midway as "figures.linear", and of looks at held-out images "look.rankme", "look.rankme_backbone" and
+ * "look.worst", the worst of the four verdicts as verdict_name counts them. */
 typedef struct history {
     char **names;    /* (columns) */
     double **values; /* (columns)(rows); NaN where a line lacks the name */

@@ -368,7 +368,7 @@ after_table1 = echo; ./mews table table1 --where "name = '$@$$suffix'"
 after_table2 = echo; ./mews table table2 --where "name = '$@$$suffix'"
 
 SMALL_AND_PAPER := ablation-dims ablation-dictionary ablation-beta ablation-batch figure-collapse table1 table2
-SMALL_ONLY      := ablation-codes-million ablation-imbalance collapse-zoo methods failure-proof
+SMALL_ONLY      := ablation-prior ablation-codes-million ablation-imbalance collapse-zoo methods failure-proof
 $(SMALL_AND_PAPER) $(SMALL_ONLY): deps
 	@$(MAKE) --no-print-directory all
 	$(experiment)
@@ -455,6 +455,7 @@ help:
 	@echo "make table2          the paper's Table 2: DINO and FALCON on a Vision Transformer, by number of codes; likewise"
 	@echo "make figure-collapse spectra, entropy, covariance and adjacency by number of codes and by method"
 	@echo "make ablation-beta   is beta robust?  (again with DATA=PATH for another data set)"
+	@echo "make ablation-prior  the two forms of FALCON's prior, the preprint's and the published code's, by number of codes"
 	@echo "make ablation-batch  tau depends on the batch: does the result?"
 	@echo "make ablation-dictionary      what codes are drawn from: signs, Hadamard, rotations, normal numbers, learned"
 	@echo "make ablation-codes-million   from a hundred codes to a million on one machine, by Hadamard codes"

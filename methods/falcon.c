@@ -62,12 +62,37 @@ static bool build(method_model *m, error *err) {
 
 static void destroy(method_model *m) { free(m->state); }
 
+/*
+ * The least loss under the forward prior of images whose codes are `taken` ones, alike: each row has a share on its
+ * code and the rest on all others evenly. The cross-entropy looks at every code alike, so where c ≫ n it is made of the
+ * c − n codes that no image of a batch can have, and what is left is nearly the same for one code and for n.
+ */
+static double least_forward_loss(double c, double taken, double beta) {
+    double least = INFINITY;
+    for (double decade = -12; decade < 0; decade += 0.005) {
+        double rest = pow(10, decade), own = 1 - rest, other = rest / (c - 1);
+        double peak = own / taken + (taken - 1) / taken * other;
+        double invariance = -own * log(own) - rest * log(other);
+        double prior = -taken / c * log(peak) - (c - taken) / c * log(other);
+        least = fmin(least, beta * invariance + prior);
+    }
+    return least;
+}
+
 static void caution(const method_model *m, char *line, size_t size) {
     const falcon_options *o = m->options;
     const falcon *s = m->state;
+    double c = (double)o->codes, n = m->pairs, chance = (o->beta + 1) * log(c);
+    double point = least_forward_loss(c, 1, o->beta), apart = least_forward_loss(c, fmin(n, c), o->beta);
     if (o->shard_codes && !s->dictionary.split)
         snprintf(line, size, "method.shard_codes: one process has all %lld codes; `mpirun -n K` shares them among K",
                  (long long)o->codes);
+    else if (o->prior == PRIOR_FORWARD && point - apart < 0.25 * (chance - apart))
+        snprintf(line, size,
+                 "method.prior forward, %.0f codes, batches of %.0f: images that all have one code may have a loss of "
+                 "%.2f, images of a code each %.2f, and outputs that tell nothing %.2f, so little keeps the codes in "
+                 "use; `reverse` does",
+                 c, n, point, apart, chance);
 }
 
 static tensor *project(method_model *m, tape *t, tensor *z, int groups, bool training) {

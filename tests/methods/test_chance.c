@@ -204,23 +204,38 @@ START_TEST(test_a_point_away_from_the_origin_costs_more) {
 }
 END_TEST
 
-static const char *caution_of(const char *settings) {
+static const char *caution_of(const char *method, const char *settings) {
     static char line[512];
-    method_bench m = bench("swav", settings, D, N);
+    method_bench m = bench(method, settings, D, N);
+    *line = '\0';
     m.method->caution(&m.model, line, sizeof line);
     method_bench_destroy(&m);
     return line;
 }
 
 START_TEST(test_more_prototypes_than_samples_to_share_out_are_said) {
-    ck_assert_str_eq(caution_of("prototypes 8"), "");
-    ck_assert_str_eq(caution_of("prototypes 24 queue 16"), "");
-    ck_assert_str_eq(caution_of("prototypes 9 sinkhorn false"), "");
+    ck_assert_str_eq(caution_of("swav", "prototypes 8"), "");
+    ck_assert_str_eq(caution_of("swav", "prototypes 24 queue 16"), "");
+    ck_assert_str_eq(caution_of("swav", "prototypes 9 sinkhorn false"), "");
     ck_assert_str_eq(
-        caution_of("prototypes 25 queue 16"),
+        caution_of("swav", "prototypes 25 queue 16"),
         "method.prototypes 25 are more than the 24 samples (train.batch 8, method.queue 16) that are shared "
         "out among them alike: take fewer, or a method.queue of 24");
-    ck_assert_str_eq(caution_of("prototypes 25 queue 24"), "");
+    ck_assert_str_eq(caution_of("swav", "prototypes 25 queue 24"), "");
+}
+END_TEST
+
+/* By another program, which looks for the least loss in the share that a row has on its code. */
+START_TEST(test_a_forward_prior_over_more_codes_than_a_batch_fills_is_said) {
+    ck_assert_str_eq(caution_of("falcon", "codes 16384"), "");
+    ck_assert_str_eq(caution_of("falcon", "codes 8 prior forward"), "");
+    ck_assert_str_eq(caution_of("falcon", "codes 32 prior forward"), "");
+    ck_assert_str_eq(caution_of("falcon", "codes 128 prior forward beta 0.5"), "");
+    ck_assert_str_eq(caution_of("falcon", "codes 128 prior forward"),
+                     "method.prior forward, 128 codes, batches of 8: images that all have one code may have a loss of "
+                     "7.84, images of a code each 7.61, and outputs that tell nothing 9.70, so little keeps the codes "
+                     "in use; `reverse` does");
+    ck_assert(strstr(caution_of("falcon", "codes 64 prior forward"), "6.99, images of a code each 6.61"));
 }
 END_TEST
 
@@ -235,6 +250,7 @@ Suite *suite_chance(void) {
     tcase_add_loop_test(t, test_a_point_away_from_the_origin_costs_more, 0, 2);
     tcase_add_loop_test(t, test_whitened_views_that_have_nothing_in_common_cost_the_chance_loss, 0, 2);
     tcase_add_test(t, test_more_prototypes_than_samples_to_share_out_are_said);
+    tcase_add_test(t, test_a_forward_prior_over_more_codes_than_a_batch_fills_is_said);
     suite_add_tcase(s, t);
     return s;
 }

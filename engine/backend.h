@@ -11,6 +11,7 @@
 #include "engine/error.h"
 #include "engine/op.h"
 #include "engine/peers.h"
+#include "engine/traffic.h"
 
 typedef struct backend backend;
 
@@ -50,6 +51,8 @@ struct backend {
     backend_memory (*memory)(const backend *b);
     const char *(*failure)(const backend *b); /* why the last kernel returned false */
     void (*destroy)(backend *b);
+    /* Bytes that an op's pass reads a second time, where its kernel does; engine/traffic.h. */
+    double (*reads_again)(backend *b, const node *n, op_pass pass);
     /* Calls visit for each pass of each shape of convolution that has run, with the name of the kernel that ran it. */
     void (*convolutions)(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
                          void *context);

@@ -48,6 +48,7 @@ struct tape {
     bool statistics;        /* running statistics follow the batches */
     bool recording, walked; /* walked: backward has run since the last reset */
     double flops;
+    traffic *traffic; /* where it is counted, or NULL */
     const tape_listener *listener;
     const tape_follower *follower;
     error failed;
@@ -106,6 +107,12 @@ void tape_destroy(tape *t) {
 backend *tape_backend(const tape *t) { return t->backend; }
 
 double tape_flops(const tape *t) { return t->flops; }
+
+void tape_count_traffic(tape *t, traffic *to) { t->traffic = to; }
+
+static void count_traffic(tape *t, const node *n, op_pass pass) {
+    if (t->traffic) traffic_add(t->traffic, t->backend, n, pass);
+}
 
 tape *tape_at(tape *t, const char *file, int line) {
     t->file = file;
@@ -332,6 +339,7 @@ static bool run_forward(tape *t, node *n) {
     n->out = new_tensor(t, shape.kind, shape.rank, shape.shape, makes_bfloat16(t, n));
     if (!n->out) return false;
     if (!reserve_saved(t, n)) return op_failed(t, n, "out of memory") != NULL;
+    count_traffic(t, n, PASS_FORWARD);
     return k->forward(t->backend, n) || op_failed(t, n, t->backend->failure(t->backend)) != NULL;
 }
 
@@ -419,6 +427,7 @@ static bool remember(tape *t, tensor *x) {
     x->data = t->backend->allocate(t->backend, bytes);
     if (!x->data) return error_memory(&t->failed, bytes, "a tensor");
     n->again = true;
+    count_traffic(t, n, PASS_AGAIN);
     if (!t->backend->kernels[n->op].forward(t->backend, n))
         return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
     for (int i = 0; i < n->inputs; i++)
@@ -439,6 +448,7 @@ static bool node_backward(tape *t, node *n) {
     for (int i = 0; i < n->inputs; i++)
         if (n->in[i] && n->in[i]->requires_grad && !reserve_grad(t, n->in[i])) return false;
     if (!remember_kept(t, n)) return false;
+    count_traffic(t, n, PASS_BACKWARD);
     if (!k->backward(t->backend, n)) return op_failed(t, n, t->backend->failure(t->backend)) != NULL;
     for (int i = 0; i < 2 && op_rules[n->op]->flops; i++) { /* attention multiplies parts of its one input */
         const tensor *factor = n->inputs > 1 ? n->in[i] : n->in[0];

@@ -17,6 +17,9 @@ backend *tape_backend(const tape *t);
 void tape_reset(tape *t);         /* forgets every op and tensor of the last step */
 double tape_flops(const tape *t); /* operations in convolutions and products since the last reset */
 
+/* Bytes that ops move are added to `to`, which stays the caller's and has to last; NULL: they are not counted. */
+void tape_count_traffic(tape *t, traffic *to);
+
 /* Values from the host: pixels (n,h,w,c), or a matrix (rows, cols). No gradient flows into them unless asked. */
 tensor *tape_images(tape *t, const float *pixels, int64_t n, int64_t h, int64_t w, int64_t c);
 tensor *tape_matrix(tape *t, const float *values, int64_t rows, int64_t cols);

@@ -491,4 +491,12 @@ static bool batchnorm_backward(backend *b, node *n) {
     b->release(b, partial);
     return true;
 }
+
+/* Statistics are taken before values, and sums before slopes. */
+double cpu_batchnorm_reads_again(backend *b, const node *n, op_pass pass) {
+    double values = traffic_of(b, n->in[0]);
+    if (pass == PASS_BACKWARD) return values * (gate_of(n) == BY_OUTPUT ? 3 : 2);
+    return pass == PASS_FORWARD && n->with.norm.training ? values : 0;
+}
+
 const kernel cpu_kernel_batchnorm = {batchnorm_forward, batchnorm_backward};

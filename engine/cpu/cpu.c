@@ -114,6 +114,10 @@ static void cpu_fill(backend *b, real *to, double value, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = (real)value;
 }
 
+static double cpu_reads_again(backend *b, const node *n, op_pass pass) {
+    return n->op == OP_batchnorm ? cpu_batchnorm_reads_again(b, n, pass) : 0;
+}
+
 static void cpu_destroy(backend *b) {
     cpu_context *context = b->context;
     if (context) {
@@ -159,6 +163,7 @@ backend *backend_cpu(int threads, error *err) {
         .release = cpu_release,
         .memory = cpu_memory,
         .failure = cpu_failure,
+        .reads_again = cpu_reads_again,
         .convolutions = conv_notes_visit,
         .destroy = cpu_destroy,
         .layout = cpu_layout,

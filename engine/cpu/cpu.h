@@ -67,6 +67,9 @@ void conv_notes_destroy(struct conv_notes *notes);
 void conv_notes_visit(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
                       void *context);
 
+/* batchnorm.c */
+double cpu_batchnorm_reads_again(backend *b, const node *n, op_pass pass);
+
 /* update.c */
 double cpu_sum_squares(backend *b, const real *x, int64_t count);
 void cpu_average(backend *b, real *to, const real *from, double keep, int64_t count);

@@ -67,6 +67,32 @@ const field_table bench_fields = {"bench", rows, sizeof rows / sizeof *rows, siz
 
 /* A step: pixels in, parameters moved ------------------------------------------------------------------------------ */
 
+/* One more step, counted. What an update moves is Adam's: its gradient for the norm and again, value and both moments
+ * in and out. */
+static bool add_traffic(json_t *out, step_bench *s, double seconds, error *err) {
+    const double mib = 1 << 20, rate = bench_read_rate(err);
+    traffic t = {0};
+    double values = (double)parameters_trained(s->parameters) * sizeof(float), moved = 8 * values, least = 7 * values;
+    tape_count_traffic(s->tape, &t);
+    bool ok = rate > 0 && step_bench_body(s, err);
+    tape_count_traffic(s->tape, NULL);
+    for (int op = 0; op < OP_COUNT; op++) moved += t.ops[op].moved, least += t.ops[op].least;
+    json_object_set_new(out, "traffic_mib", json_real(moved / mib));
+    json_object_set_new(out, "least_traffic_mib", json_real(least / mib));
+    json_object_set_new(out, "traffic_over_least", json_real(moved / least));
+    json_object_set_new(out, "read_gb_per_second", json_real(rate / 1e9));
+    json_object_set_new(out, "memory_share", json_real(moved / rate / seconds));
+    for (int op = 0; op < OP_COUNT; op++) {
+        char key[64];
+        if (t.ops[op].moved < 0.01 * moved) continue;
+        snprintf(key, sizeof key, "%s_mib", op_rules[op]->name);
+        json_object_set_new(out, key, json_real(t.ops[op].moved / mib));
+        snprintf(key, sizeof key, "%s_least_mib", op_rules[op]->name);
+        json_object_set_new(out, key, json_real(t.ops[op].least / mib));
+    }
+    return ok;
+}
+
 static json_t *bench_step(const bench_options *o, error *err) {
     step_bench s = {0};
     bench_timing t;
@@ -83,6 +109,10 @@ static json_t *bench_step(const bench_options *o, error *err) {
         json_object_set_new(out, "batch", json_integer(o->batch));
         json_object_set_new(out, "pairs_per_second", json_real((double)o->batch / t.median));
         json_object_set_new(out, "pool_mib", json_real((double)memory.bytes_peak / (1 << 20)));
+        if (o->traffic && !add_traffic(out, &s, t.median, err)) {
+            json_decref(out);
+            out = NULL;
+        }
     }
     step_bench_end(&s);
     return out;

@@ -20,6 +20,7 @@ typedef struct bench_options {
     int precision;  /* PRECISION_ */
     char out[FIELD_TEXT_SIZE], data[FIELD_TEXT_SIZE], method[FIELD_TEXT_SIZE];
     struct peers *peers; /* who was started together with this process, or NULL; none of the fields */
+    bool traffic;        /* step: count bytes, too; none of the fields */
 } bench_options;
 
 extern const field_table bench_fields;

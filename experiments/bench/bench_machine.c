@@ -93,6 +93,8 @@ static double bandwidth(bool copy, error *err) {
     return best;
 }
 
+double bench_read_rate(error *err) { return bandwidth(false, err); }
+
 /* What Linux calls the first processor; families and models tell apart those of one name. */
 static void processor_name(char *to, size_t size) {
     static const char *const keys[] = {"model name", "cpu family", "model\t"};

@@ -13,6 +13,9 @@
  */
 double bench_peak_gflops(bool brief);
 
+/* Bytes a second at which memory is read, by all threads; 0 with a message: out of memory. */
+double bench_read_rate(error *err);
+
 /* {bench: machine, processor, product_gflops, product_gflops_bfloat16, read_gb_per_second, copy_gb_per_second}. */
 json_t *bench_machine(const bench_options *o, error *err);
 

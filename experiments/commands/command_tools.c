@@ -99,6 +99,9 @@ static bool run_bench(const command_context *context, const arguments *args, err
     fields_defaults(&bench_fields, &o);
     if (!arguments_fields(args, &bench_fields, &o, err)) return false;
     o.peers = context->peers;
+    o.traffic = arguments_has(args, "--traffic");
+    if (o.traffic && strcmp(args->words[0], "step") != 0)
+        return error_set(err, ERROR_USAGE, "--traffic is of `mews bench step`, not of %s", args->words[0]);
     json_t *figures = bench_run(args->words[0], &o, err);
     if (!figures) return false;
     if (o.peers && o.peers->rank) { /* rank 0 tells */
@@ -115,6 +118,7 @@ static bool run_bench(const command_context *context, const arguments *args, err
 }
 
 static const option bench_options_table[] = {
+    {"--traffic", NULL, NULL, "step: count the bytes that it moves, and the least there is to move"},
     {"--json", NULL, NULL, "print the figures as one JSON object on stdout"},
     {0},
 };
@@ -129,6 +133,9 @@ const command command_bench = {
         "peers` share, and what of adding up their gradients is hidden behind the backward pass), or machine (what\n"
         "products and memory can do here). Prints the median, least and most of the repetitions. gflops count the\n"
         "products of the definition, so that an algorithm which needs fewer of them may go beyond the machine's peak.\n"
+        "--traffic adds the bytes that a step's ops read and write, op by op: what they move, and the least, in which\n"
+        "each value crosses once for each pass that needs it (engine/traffic.h); memory_share is the part of the step\n"
+        "that they would take at the rate at which this machine reads memory.\n"
         "`make bench` prints a table of them, beside PyTorch, faiss and albumentations where those are installed.\n",
     .go_on = "run the same command to begin again",
     .run = run_bench,

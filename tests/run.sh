@@ -10,6 +10,7 @@ build=${1:?the folder with run-tests}
 shift
 processors=$(env -u OMP_NUM_THREADS nproc)
 export OMP_WAIT_POLICY=passive MEWS=$PWD/$build/mews build
+export XDG_CACHE_HOME=$PWD/$build/cache # what tests pack stays out of the home of who runs them
 mkdir -p "$build/said"
 rm -f "$build"/said/*
 

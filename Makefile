@@ -173,7 +173,7 @@ $(BUILD)/run-tests: $(TEST_OBJECTS) $(TRIAL) $(BUILD)/libmews.a
 
 # Gradients are held against finite differences by a program of its own, with the engine in double precision.
 GRADIENTS := $(wildcard engine/ops*.c) \
-             $(addprefix engine/,tape.c codes.c parameters.c teacher.c schedule.c positions.c backbone.c rng.c error.c fields.c room.c threads.c peers.c) \
+             $(addprefix engine/,tape.c traffic.c codes.c parameters.c teacher.c schedule.c positions.c backbone.c rng.c error.c fields.c room.c threads.c peers.c) \
              $(wildcard engine/cpu/*.c engine/backbones/*.c methods/*.c tests/gradients/*.c)
 
 $(BUILD)/run-gradients: $(GRADIENTS:%.c=$(BUILD)/%.o)

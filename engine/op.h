@@ -116,6 +116,13 @@ typedef struct op_rule {
 
 extern const op_rule *const op_rules[OP_COUNT];
 
+/* Whose values a node's backward reads: KEEP_IN(i), KEEP_OUT. */
+static inline unsigned op_keeps(const node *n) {
+    unsigned keeps = op_rules[n->op]->keeps;
+    bool masked = keeps & KEEP_MASK && n->with.norm.relu && n->in[5];
+    return (keeps & ~(unsigned)KEEP_MASK) | (masked ? KEEP_OUT : 0);
+}
+
 /* For rules of shape. */
 static inline bool is_matrix(const tensor *x) { return x && x->kind == TENSOR_PLAIN && x->rank == 2; }
 

@@ -308,14 +308,8 @@ static bool reserve_saved(tape *t, node *n) {
     return true;
 }
 
-/* Whose values the node's backward reads. */
-static unsigned kept(const node *n) {
-    unsigned keeps = op_rules[n->op]->keeps;
-    return keeps & KEEP_MASK && n->with.norm.relu && n->in[5] ? keeps | KEEP_OUT : keeps;
-}
-
 static void count_uses(node *n, int by) {
-    unsigned keeps = kept(n);
+    unsigned keeps = op_keeps(n);
     for (int i = 0; i < n->inputs; i++)
         if (n->in[i] && keeps & KEEP_IN(i)) n->in[i]->uses += by;
     if (keeps & KEEP_OUT) n->out->uses += by;
@@ -436,7 +430,7 @@ static bool remember(tape *t, tensor *x) {
 }
 
 static bool remember_kept(tape *t, node *n) {
-    unsigned keeps = kept(n);
+    unsigned keeps = op_keeps(n);
     for (int i = 0; i < n->inputs; i++)
         if (keeps & KEEP_IN(i) && !remember(t, n->in[i])) return false;
     return !(keeps & KEEP_OUT) || remember(t, n->out);

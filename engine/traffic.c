@@ -34,7 +34,7 @@ static bool is_product(const node *n) { return op_rules[n->op]->flops && n->inpu
 
 static double backward_of(backend *b, const node *n) {
     double bytes = saved_of(n);
-    unsigned keeps = op_rules[n->op]->keeps;
+    unsigned keeps = op_keeps(n);
     bool product = is_product(n);
     if (product)
         for (int i = 0; i < 2; i++)
@@ -44,7 +44,7 @@ static double backward_of(backend *b, const node *n) {
         if (!product && keeps & KEEP_IN(i)) bytes += traffic_of(b, n->in[i]);
         bytes += gradient_of(b, n->in[i]);
     }
-    if (keeps & KEEP_OUT || (keeps & KEEP_MASK && n->with.norm.relu && n->in[5])) bytes += traffic_of(b, n->out);
+    if (keeps & KEEP_OUT) bytes += traffic_of(b, n->out);
     return bytes;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Bytes of tensors that a step moves between memory and the processor, counted from what each op's kernels read and
- * write; caches are left out of account, as befits tensors that are larger than they are. Beside it stands the least,
- * in which each value crosses once for each pass that needs it:
+ * write. It is a count by what the kernels are known to do, not a measurement: tensors are taken to be larger than the
+ * caches, and what a kernel goes through piece by piece in the caches crosses once. Beside it stands the least, in
+ * which each value crosses once for each pass that needs it:
  *
  *   forward            every input, the output, and what is kept for backward beside it
  *   backward           the output's gradient, the kept values, each input's gradient (read as well where it is added

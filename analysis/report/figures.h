@@ -75,6 +75,10 @@ enum { FIGURE_MOST_LINES = 7 };
 size_t figure_choose(const study_series *series, size_t most, size_t chosen[FIGURE_MOST_LINES]);
 /* The rank after this one on a logarithmic axis, thinned to about 150 by even steps on the page. */
 size_t figure_next_rank(size_t rank);
+/* A panel of one line a setting; where settings run along an axis, they are listed under its name. */
+plot_panel *figure_line_panel(plot *p, figure_subject subject, const char *x_label);
+/* A line for point `i` of the series, styled as the `k`-th of `many`. */
+plot_line *figure_setting_line(plot_panel *panel, figure_subject subject, size_t i, size_t k, size_t many, size_t room);
 /* Panels from the `first` on get one vertical axis, so that they compare. */
 void figure_share_range(plot *p, size_t first);
 

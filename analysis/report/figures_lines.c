@@ -36,7 +36,7 @@ static bool curve_add(curve *c, const double *values, size_t count) {
     return true;
 }
 
-static plot_panel *add_panel(plot *p, figure_subject subject, const char *x_label) {
+plot_panel *figure_line_panel(plot *p, figure_subject subject, const char *x_label) {
     char name[300];
     plot_panel *panel = plot_add_panel(p, figure_name_series(subject, name, sizeof name), x_label, "");
     if (panel && *subject.block->axis_name) {
@@ -46,8 +46,8 @@ static plot_panel *add_panel(plot *p, figure_subject subject, const char *x_labe
     return panel;
 }
 
-/* A line for point `i` of the series, styled as the `k`-th of `many`. */
-static plot_line *add_line(plot_panel *panel, figure_subject subject, size_t i, size_t k, size_t many, size_t room) {
+plot_line *figure_setting_line(plot_panel *panel, figure_subject subject, size_t i, size_t k, size_t many,
+                               size_t room) {
     const char *label = subject.block->axis[0] || subject.series->count > 1 ? subject.series->points[i].label : "";
     plot_line *line = plot_add_line(panel, subject.block->numeric ? PLOT_ORDERED : PLOT_NAMED, label, room);
     if (!line) return NULL;
@@ -101,11 +101,11 @@ static bool spectrum_panel(figure_subject subject, const char *array, plot *p, e
         curve c = {0};
         if (!read_spectrum(&subject.series->points[chosen[k]], array, &c, err)) return curve_free(&c), false;
         if (!c.seeds) continue;
-        if (!panel && (panel = add_panel(p, subject, "rank of the value"))) {
+        if (!panel && (panel = figure_line_panel(p, subject, "rank of the value"))) {
             panel->x_log = panel->y_log = true;
             panel->y_floor = 1e-6; /* what float32 embeddings can still resolve */
         }
-        plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, c.count) : NULL;
+        plot_line *line = panel ? figure_setting_line(panel, subject, chosen[k], k, many, c.count) : NULL;
         for (size_t rank = 1; line && rank <= c.count; rank = figure_next_rank(rank)) {
             double mean = c.mean[rank - 1] / (double)c.seeds;
             bool shown = mean >= panel->y_floor;
@@ -159,8 +159,9 @@ static bool usage_curves(figure_subject subject, plot *p, error *err) {
         if (!counts && count) return error_memory(err, count * sizeof *counts, "a figure");
         if (!counts) continue;
         while (used < count && counts[used] > 0) used++;
-        if (!panel && (panel = add_panel(p, subject, "codes, most used first"))) panel->x_log = panel->y_log = true;
-        plot_line *line = panel ? add_line(panel, subject, chosen[k], k, many, used + 1) : NULL;
+        if (!panel && (panel = figure_line_panel(p, subject, "codes, most used first")))
+            panel->x_log = panel->y_log = true;
+        plot_line *line = panel ? figure_setting_line(panel, subject, chosen[k], k, many, used + 1) : NULL;
         for (size_t rank = 1; line && rank <= used; rank = figure_next_rank(rank))
             plot_put(line, (double)rank, counts[rank - 1] / n, counts[rank - 1] / n, counts[rank - 1] / n);
         free(counts);
@@ -269,7 +270,7 @@ static bool chance_lines(plot_panel *panel, figure_subject subject, const size_t
 
 static bool loss_panel(figure_subject subject, const char *column, plot *p, error *err) {
     size_t chosen[FIGURE_MOST_LINES], many = figure_choose(subject.series, FIGURE_MOST_LINES, chosen);
-    plot_panel *panel = add_panel(p, subject, "step");
+    plot_panel *panel = figure_line_panel(p, subject, "step");
     double chances[FIGURE_MOST_LINES], longest = 0;
     bool has_chance = strcmp(column, "loss") == 0;
     if (!panel) return error_memory(err, sizeof *panel, "a figure");
@@ -294,7 +295,7 @@ static bool loss_panel(figure_subject subject, const char *column, plot *p, erro
         }
         if (!c.seeds) continue;
         longest = fmax(longest, last);
-        plot_line *line = add_line(panel, subject, chosen[k], k, many, LOSS_BINS);
+        plot_line *line = figure_setting_line(panel, subject, chosen[k], k, many, LOSS_BINS);
         for (int i = 0; line && i < LOSS_BINS; i++)
             if (isfinite(c.mean[i]))
                 plot_put(line, (i + 0.5) * last / LOSS_BINS, c.mean[i] / (double)c.seeds, c.low[i], c.high[i]);

@@ -114,8 +114,11 @@ static void cpu_fill(backend *b, real *to, double value, int64_t count) {
     for (int64_t i = 0; i < count; i++) to[i] = (real)value;
 }
 
+/* BatchNorm's sums, and the gradient of a bias where that is a pass of its own. */
 static double cpu_reads_again(backend *b, const node *n, op_pass pass) {
-    return n->op == OP_batchnorm ? cpu_batchnorm_reads_again(b, n, pass) : 0;
+    if (n->op == OP_batchnorm) return cpu_batchnorm_reads_again(b, n, pass);
+    bool bias = n->op == OP_conv2d || n->op == OP_patch_embed || (n->op == OP_linear && cpu_linear_sums_apart(n));
+    return bias && pass == PASS_BACKWARD && wants_grad(n->in[2]) ? traffic_of(b, n->out) : 0;
 }
 
 static void cpu_destroy(backend *b) {

@@ -67,6 +67,9 @@ void conv_notes_destroy(struct conv_notes *notes);
 void conv_notes_visit(const backend *b, void (*visit)(void *context, const char *convolution, const char *kernel),
                       void *context);
 
+/* linear.c: whether backward goes through the gradient once more for the bias. */
+bool cpu_linear_sums_apart(const node *n);
+
 /* batchnorm.c */
 double cpu_batchnorm_reads_again(backend *b, const node *n, op_pass pass);
 

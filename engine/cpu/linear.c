@@ -159,8 +159,15 @@ static bool backward_in_runs(backend *b, node *n) {
     return ok || cpu_fail(b, "out of memory");
 }
 
+static bool goes_in_runs(const node *n) {
+    const tensor *x = n->in[0];
+    return !x->bfloat16 && x->shape[0] >= TALL && x != n->in[1];
+}
+
+bool cpu_linear_sums_apart(const node *n) { return !goes_in_runs(n); }
+
 static bool linear_backward(backend *b, node *n) {
     if (n->in[0]->bfloat16) return brief_backward(b, n);
-    return n->in[0]->shape[0] < TALL || n->in[0] == n->in[1] ? backward_at_once(b, n) : backward_in_runs(b, n);
+    return goes_in_runs(n) ? backward_in_runs(b, n) : backward_at_once(b, n);
 }
 const kernel cpu_kernel_linear = {linear_forward, linear_backward};

@@ -197,11 +197,6 @@ static bool only_eval(const settings *overrides, error *err) {
     for (size_t i = 0; i < overrides->count; i++) {
         bool eval = strncmp(overrides->items[i].key, "eval.", 5) == 0;
         const field *row = eval ? fields_find(&eval_fields, overrides->items[i].key + 5) : NULL;
-        if (strcmp(overrides->items[i].key, "eval.every") == 0)
-            return error_set(err, ERROR_USAGE,
-                             "%s: eval.every says when a run is measured while it trains; `mews "
-                             "eval` measures it at its end",
-                             overrides->items[i].where);
         if (!eval || (row && row->identity != IDENTITY_NO))
             return error_set(err, ERROR_USAGE,
                              "%s: `mews eval` changes only keys of eval; `%s` decides the training, so train another "

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 bool midway_is_due(const spec *s, uint64_t step, uint64_t steps_per_epoch) {
-    uint64_t every = (uint64_t)s->eval.every * steps_per_epoch;
+    uint64_t every = (uint64_t)s->train.eval_every * steps_per_epoch;
     return every && step % every == 0;
 }
 

@@ -1,5 +1,5 @@
 /*
- * The figures of `eval:` while a run trains: before the first step and after every `eval.every` epochs, but for the
+ * The figures of `eval:` while a run trains: before the first step and after every `train.eval_every` epochs, but for the
  * last, whose figures are the run's own. They are whole, on all the images that the final ones are measured on; the
  * verdicts are told by the looks after every epoch (onset.h).
  */

@@ -105,10 +105,9 @@ json_t *run_plan_record(const run_plan *plan, const char *id, const char *data_n
 }
 
 /* Whether a record's settings hold the spec's value of a key of `eval:`; a key that has come since was at its default.
- * How often a run was measured while it trained changes nothing of its final figures. */
+ */
 static bool had_alike(const json_t *was, const spec_item *item) {
     char key[FIELD_TEXT_SIZE];
-    if (strcmp(item->key, "every") == 0) return true;
     snprintf(key, sizeof key, "eval.%s", item->key);
     json_t *wanted = item_json(item->type, item->text), *had = json_object_get(was, key);
     had = had ? json_incref(had) : item_json(item->type, item->fallback);

@@ -40,6 +40,10 @@ static const field train_rows[] = {
     ROW(accumulate, FIELD_INT, "1", 1, 4096, NULL, true, "batches whose gradients make one step"),
     ROW(checkpoint_every, FIELD_INT, "1", 1, 1000000, NULL, false, "epochs between checkpoints"),
     ROW(log_every, FIELD_INT, "10", 1, 1000000, NULL, false, "steps between lines of metrics.jsonl"),
+    ROW(eval_every, FIELD_INT, "0", 0, 1000000, NULL, false,
+        "epochs between whole measurements of `eval.metrics` while the run trains, from before the first step on; 0 = "
+        "at "
+        "its end alone"),
     ROW(stop_on_collapse, FIELD_SET, "[]", 0, 0, collapse_names, true,
         "collapses that end the training early, seen on held-out images after each epoch"),
     ROW(stop_patience, FIELD_INT, "5", 1, 1000000, NULL, true,
@@ -90,9 +94,6 @@ static const field eval_rows[] = {
         "top learning rate of the online probe (SGD, momentum 0.9), on the method's own schedule"),
     ROW(online_bank, FIELD_INT, "8192", 2, 1 << 20, NULL, IDENTITY_IF_SET,
         "training images whose last features online kNN looks among"),
-    ROW(every, FIELD_INT, "0", 0, 1000000, NULL, false,
-        "epochs between whole measurements of `metrics` while the run trains, from before the first step on; 0 = at "
-        "its end alone"),
 };
 #undef OPTIONS
 const field_condition eval_conditions[] = {

@@ -17,7 +17,7 @@ typedef struct train_options {
     bool winograd;          /* convolutions by Winograd's algorithm where it applies */
     int precision;          /* choice: PRECISION_ */
     int64_t accumulate;     /* batches whose gradients make one step */
-    int64_t checkpoint_every, log_every;                      /* epochs; steps */
+    int64_t checkpoint_every, log_every, eval_every;          /* epochs; steps; epochs, 0 = at its end alone */
     unsigned stop_on_collapse;                                /* set of 1 << collapse_mode */
     int64_t stop_patience;                                    /* epochs in a row */
     char init[FIELD_TEXT_SIZE], init_prefix[FIELD_TEXT_SIZE]; /* weights to start from; "": drawn by the seed */
@@ -57,7 +57,6 @@ typedef struct eval_options {
     unsigned online;        /* set of EVAL_ONLINE_ bits: measured by what is trained beside the method */
     double online_lr;
     int64_t online_bank; /* rows */
-    int64_t every;       /* epochs between whole measurements while the run trains; 0 = at its end alone */
 } eval_options;
 
 extern const field_table eval_fields;

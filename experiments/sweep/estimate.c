@@ -130,6 +130,12 @@ static double evaluation_seconds(const queue_item *item, const shape *s) {
     return (train + rows) * s->image + (s->speed > 0 ? work / s->speed : 0);
 }
 
+/* How often a run that goes on from epoch `from` is measured before its end. */
+static double times_midway(const train_options *t, int64_t from) {
+    int64_t every = t->eval_every;
+    return every && from < t->epochs ? (double)((t->epochs - 1) / every - (from + every - 1) / every + 1) : 0;
+}
+
 /* Representations, embeddings and a few rows of logits, beside the network's memory. */
 static double evaluation_mib(const queue_item *item, const shape *s) {
     double rows = item->test, train = item->plan->spec.eval.metrics & (EVAL_LINEAR | EVAL_KNN) ? item->train : 0;
@@ -151,8 +157,10 @@ static void fill(estimate *e, const queue_item *item, const shape *s) {
         return;
     }
     bool trained = item->status == RUN_TRAINED && !item->other;
-    e->train = trained ? 0 : (double)(item->images / per_step * (t->epochs - item->trained)) * s->step;
     e->eval = evaluation_seconds(item, s);
+    if (!trained)
+        e->train = (double)(item->images / per_step * (t->epochs - item->trained)) * s->step +
+                   times_midway(t, item->trained) * e->eval;
     e->mib = s->mib + evaluation_mib(item, s);
 }
 

@@ -5,6 +5,7 @@
 #include "engine/parameters.h"
 
 #include <check.h>
+#include <stdlib.h>
 
 enum { N = 2, SIDE = 4, LANES = 16, PIXELS = N * SIDE * SIDE };
 
@@ -88,6 +89,39 @@ START_TEST(test_a_value_that_is_made_again_moves_bytes_that_none_had_to) {
 }
 END_TEST
 
+START_TEST(test_the_gradient_of_a_bias_is_a_pass_where_it_is_one) {
+    static const struct {
+        int rows;
+        bool apart;
+    } ways[] = {{4, true}, {2048, false}};
+    error err = {0};
+    float *zeros = calloc(2048 * LANES, sizeof *zeros), pixels[PIXELS * LANES] = {0};
+    tensor *w, *bias, *kernel;
+    bool made = parameters_linear(own.parameters, "l", LANES, LANES, &w, &bias, &err);
+    kernel =
+        parameters_add(own.parameters, "c", ROLE_WEIGHT, 4, (int64_t[]){LANES, LANES, 3, 3}, INIT_UNIFORM, 1, &err);
+    ck_assert(zeros && made && kernel);
+    tape_count_traffic(own.tape, &own.counted);
+    for (int i = 0; i < 2; i++) {
+        double row = LANES * 4.0, rows = ways[i].rows * row, matrix = LANES * row;
+        own.counted = (traffic){0};
+        tensor *y = op_linear(own.tape, tape_matrix(own.tape, zeros, ways[i].rows, LANES), w, bias);
+        tape_backward(own.tape, op_sum_squares(own.tape, y));
+        double least = (rows + matrix + row + rows) + (rows + rows + matrix) + row;
+        is_moved(OP_linear, least + (ways[i].apart ? rows : 0), least, 2);
+        tape_reset(own.tape);
+        parameters_clear_grad(own.parameters);
+    }
+    double s = PIXELS * LANES * 4, row = LANES * 4;
+    tensor *z = op_conv2d(own.tape, tape_images(own.tape, pixels, N, SIDE, SIDE, LANES), kernel, bias, 1, 1);
+    tape_backward(own.tape, op_sum_squares(own.tape, op_global_pool(own.tape, z)));
+    double least = (s + weights + row + s) + (s + s + weights) + row;
+    is_moved(OP_conv2d, least + s, least, 2);
+    ck_assert_msg(tape_check(own.tape, &err), "%s", err.text);
+    free(zeros);
+}
+END_TEST
+
 /* An input that is its own residual is one read; its gradient is written, and the second part is added to it. */
 START_TEST(test_a_residual_is_read_by_its_mask_too) {
     double s = PIXELS * LANES * 4, own_values = 6 * channels;
@@ -104,6 +138,7 @@ Suite *suite_traffic(void) {
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_each_value_crosses_once_for_each_pass_and_statistics_are_a_second_one, 0, 2);
     tcase_add_test(tests, test_a_value_that_is_made_again_moves_bytes_that_none_had_to);
+    tcase_add_test(tests, test_the_gradient_of_a_bias_is_a_pass_where_it_is_one);
     tcase_add_test(tests, test_a_residual_is_read_by_its_mask_too);
     suite_add_tcase(suite, tests);
     return suite;

@@ -20,7 +20,7 @@ static void setup(void) {
 }
 
 static void train(const char *with) {
-    char words[256];
+    char words[512];
     snprintf(words, sizeof words, "train run.yaml %s", with);
     const said *s = mews(words);
     ck_assert_msg(s->code == 0, "%s", s->err);
@@ -79,7 +79,7 @@ static void ends_alike(const char *results, int epoch, const char *shorter, size
 }
 
 START_TEST(test_figures_midway_are_the_final_ones_of_a_run_that_ends_there) {
-    train("--out long --set eval.every=2 --set eval.online=[linear]");
+    train("--out long --set train.eval_every=2 --set eval.online=[linear]");
     train("--out none --set train.epochs=0 --set eval.online=[linear]");
     train("--out two --set train.epochs=2 --set eval.online=[linear]");
     ends_alike("long", 0, "none", 16);
@@ -90,7 +90,7 @@ START_TEST(test_figures_midway_are_the_final_ones_of_a_run_that_ends_there) {
 END_TEST
 
 START_TEST(test_a_teacher_is_measured_midway_as_at_the_end) {
-    train("--out long --set method=byol --set eval.network=teacher --set eval.every=2");
+    train("--out long --set method=byol --set eval.network=teacher --set train.eval_every=2");
     train("--out two --set method=byol --set eval.network=teacher --set train.epochs=2");
     ends_alike("long", 2, "two", 9);
 }
@@ -102,7 +102,7 @@ START_TEST(test_a_run_that_is_measured_midway_keeps_its_bits) {
         char with[160];
         snprintf(with, sizeof with, "--set method=%s --out plain%d", methods[i], i);
         train(with);
-        snprintf(with, sizeof with, "--set method=%s --out often%d --set eval.every=1", methods[i], i);
+        snprintf(with, sizeof with, "--set method=%s --out often%d --set train.eval_every=1", methods[i], i);
         train(with);
     }
     shell("strip() { grep -v '\"figures\":{' $1/run/*/metrics.jsonl | sed 's/,\"time\":{[^}]*}//'; };"
@@ -112,11 +112,11 @@ START_TEST(test_a_run_that_is_measured_midway_keeps_its_bits) {
 END_TEST
 
 START_TEST(test_a_run_that_goes_on_has_every_line_once) {
-    train("--out whole --set eval.every=2");
-    train("--out parts --set eval.every=2 --until 1"); /* between two of them: it goes back to no checkpoint */
-    train("--out parts --set eval.every=2 --until 2"); /* at one, which is measured by who goes on */
+    train("--out whole --set train.eval_every=2");
+    train("--out parts --set train.eval_every=2 --until 1"); /* between two of them: it goes back to no checkpoint */
+    train("--out parts --set train.eval_every=2 --until 2"); /* at one, which is measured by who goes on */
     ck_assert_ptr_null(figures_after("parts", 2));
-    train("--out parts --set eval.every=2");
+    train("--out parts --set train.eval_every=2");
     ck_assert(same_run("whole/run/*", "parts/run/*"));
     json_t *figures = figures_after("parts", 2);
     ck_assert_ptr_nonnull(figures);
@@ -124,13 +124,34 @@ START_TEST(test_a_run_that_goes_on_has_every_line_once) {
 }
 END_TEST
 
+/* Told to stop while it measures after the second epoch: it has saved, leaves no line, and measures when it goes on. */
+START_TEST(test_a_run_that_is_stopped_while_it_measures_goes_on_as_if_it_had_not_been) {
+    static const char with[] = "--set train.eval_every=2 --set eval=[kmeans] --set eval.kmeans_restarts=300";
+    char commands[1800], words[256];
+    snprintf(words, sizeof words, "--out whole %s", with);
+    train(words);
+    snprintf(
+        commands, sizeof commands,
+        "'%s' train run.yaml --out cut %s >out 2>err & "
+        "for i in $(seq 3000); do ls cut/run/*/checkpoint-*8.safetensors >/dev/null 2>&1 && break; sleep 0.01; done;"
+        "kill -TERM $!; wait $!; test $? = 130",
+        program, with);
+    shell(commands);
+    ck_assert_ptr_null(figures_after("cut", 2));
+    snprintf(words, sizeof words, "--out cut %s", with);
+    train(words);
+    ck_assert(same_run("whole/run/*", "cut/run/*"));
+}
+END_TEST
+
 START_TEST(test_how_often_changes_nothing_of_a_finished_run) {
     train("--out runs");
-    const said *s = mews("train run.yaml --out runs --set eval.every=2 --json");
+    const said *s = mews("train run.yaml --out runs --set train.eval_every=2 --json");
     ck_assert_msg(s->code == 0 && strstr(s->out, "found"), "%s%s", s->out, s->err);
-    s = mews("eval runs/run/* --set eval.every=2");
+    s = mews("eval runs/run/* --set train.eval_every=2");
     ck_assert_int_eq(s->code, 2);
-    ck_assert_msg(strstr(s->err, "eval.every says when a run is measured while it trains"), "%s", s->err);
+    ck_assert_msg(strstr(s->err, "`mews eval` changes only keys of eval; `train.eval_every` decides the training"),
+                  "%s", s->err);
 }
 END_TEST
 
@@ -142,6 +163,7 @@ Suite *suite_midway(void) {
     tcase_add_test(tests, test_a_teacher_is_measured_midway_as_at_the_end);
     tcase_add_test(tests, test_a_run_that_is_measured_midway_keeps_its_bits);
     tcase_add_test(tests, test_a_run_that_goes_on_has_every_line_once);
+    tcase_add_test(tests, test_a_run_that_is_stopped_while_it_measures_goes_on_as_if_it_had_not_been);
     tcase_add_test(tests, test_how_often_changes_nothing_of_a_finished_run);
     suite_add_tcase(suite, tests);
     return suite;

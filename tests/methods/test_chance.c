@@ -173,6 +173,7 @@ static const struct {
     const char *method, *settings;
     double loss;
 } points[] = {
+    {"falcon", "features 6 codes 16", (double)NAN},
     {"mmcr", "features 6 batchnorm false", (double)NAN},
     {"mmcr", "features 6 batchnorm false lambda 2", (double)NAN},
     {"mmcr", "features 6 batchnorm false norm frobenius", (double)NAN},

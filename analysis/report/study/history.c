@@ -6,6 +6,7 @@
 #include "analysis/verdicts/collapse.h"
 #include "engine/files/file.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,12 +75,12 @@ static bool put_line(history *h, size_t lines, const json_t *line, error *err) {
 }
 
 bool history_read(history *h, const record *r, error *err) {
-    char path[1200], *text = NULL;
+    char path[PATH_MAX + 16], *text = NULL;
     struct stat status;
     size_t size = 0, lines = 0;
     bool ok = false;
     *h = (history){0};
-    snprintf(path, sizeof path, "%.1100s/metrics.jsonl", r->folder);
+    snprintf(path, sizeof path, "%s/metrics.jsonl", r->folder);
     if (stat(path, &status) != 0) return true;
     if (!(text = file_read(path, &size, err))) goto done;
     for (size_t i = 0; i < size; i++) lines += text[i] == '\n';

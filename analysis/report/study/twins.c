@@ -11,6 +11,7 @@ static bool says_nothing(const char *key) {
                                         "train.threads",
                                         "train.loader_threads",
                                         "train.log_every",
+                                        "train.eval_every",
                                         "train.checkpoint_every",
                                         "data.path",
                                         "data.cache",
